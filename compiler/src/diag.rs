@@ -1,0 +1,107 @@
+//! Findings: what a run has to say, as data. Rendering them is `cli`'s work.
+
+pub mod code;
+
+use crate::source::Span;
+pub use code::{Code, Severity};
+
+/// Something a user should know: one cause, one finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What kind.
+    pub code: Code,
+    /// What is wrong: one fragment, lower case, no full stop, user text in backticks.
+    pub message: String,
+    /// Where: the first is the smallest token to edit, the others are the causes.
+    pub labels: Vec<Label>,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// A concrete case that shows it: a container, a string, a set of rules.
+    pub witness: Option<String>,
+}
+
+/// A place that a finding points at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Where.
+    pub span: Span,
+    /// What is there, in a few words.
+    pub text: String,
+}
+
+impl Finding {
+    /// A finding at one place.
+    #[must_use]
+    pub fn at(code: Code, span: Span, label: impl Into<String>, message: impl Into<String>) -> Self {
+        let labels = vec![Label { span, text: label.into() }];
+        Self { code, message: message.into(), labels, help: None, witness: None }
+    }
+
+    /// A finding of the whole run, at no place.
+    #[must_use]
+    pub fn general(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), labels: Vec::new(), help: None, witness: None }
+    }
+
+    /// The same, pointing at one more place.
+    #[must_use]
+    pub fn and(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.labels.push(Label { span, text: label.into() });
+        self
+    }
+
+    /// The same with help.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same with help, if there is any.
+    #[must_use]
+    pub fn maybe_help(mut self, help: Option<String>) -> Self {
+        self.help = help.or(self.help);
+        self
+    }
+
+    /// The same with a witness.
+    #[must_use]
+    pub fn witness(mut self, witness: impl Into<String>) -> Self {
+        self.witness = Some(witness.into());
+        self
+    }
+
+    /// Its severity.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        self.code.severity()
+    }
+}
+
+/// Where stages put their findings.
+#[derive(Clone, Debug, Default)]
+pub struct Sink {
+    findings: Vec<Finding>,
+}
+
+impl Sink {
+    /// Takes one finding.
+    pub fn push(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
+    /// Whether any finding so far is an error.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity() == Severity::Error)
+    }
+
+    /// All findings, sorted by place, then code, then message; the same finding is given once.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<Finding> {
+        let key = |finding: &Finding| (finding.labels.first().map(|label| label.span), finding.code);
+        self.findings.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message)));
+        self.findings.dedup();
+        self.findings
+    }
+}

@@ -1,0 +1,130 @@
+//! The codes of all findings. A code is forever: never renumbered, never reused.
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// Probably not what was meant.
+    Warning,
+    /// The policy cannot be used as it is.
+    Error,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $slug:literal, $severity:ident;)*) => {
+        /// The code of a finding: `GPnnnn`, and a slug.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[repr(u16)]
+        pub enum Code { $($(#[$doc])* $name = $number),* }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// `GPnnnn`'s number. The first digit is the kind: 0 syntax and limits, 1 shape, 2 names, 3 rule logic,
+            /// 4 topology and quota, 5 security, 6 diff gates, 7 style, 8 tests and suppressions, 9 environment.
+            #[must_use]
+            pub fn number(self) -> u16 {
+                match self { $(Self::$name => $number),* }
+            }
+
+            /// The slug: kebab-case, as stable as the number.
+            #[must_use]
+            pub fn slug(self) -> &'static str {
+                match self { $(Self::$name => $slug),* }
+            }
+
+            /// How much it matters.
+            #[must_use]
+            pub fn severity(self) -> Severity {
+                match self { $(Self::$name => Severity::$severity),* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The text is not KDL 2.
+    Syntax = 1, "syntax", Error;
+    /// A file is larger than the limit.
+    FileTooLarge = 2, "file-too-large", Error;
+    /// Blocks, comments or slashdashes are nested deeper than the limit.
+    NestedTooDeep = 3, "nested-too-deep", Error;
+    /// A `}` closes nothing, or a block, string or comment is never closed.
+    Unbalanced = 4, "unbalanced", Error;
+    /// A file is not UTF-8.
+    NotUtf8 = 5, "not-utf8", Error;
+    /// KDL 1 was written where KDL 2 is read.
+    OldKdl = 6, "old-kdl", Error;
+
+    /// No such node here.
+    UnknownNode = 1001, "unknown-node", Error;
+    /// No such property here.
+    UnknownProperty = 1002, "unknown-property", Error;
+    /// An argument too many.
+    UnexpectedArgument = 1003, "unexpected-argument", Error;
+    /// An argument, property or child is missing.
+    Missing = 1004, "missing", Error;
+    /// The same property, argument or node stands twice.
+    Duplicate = 1005, "duplicate", Error;
+    /// A value of the wrong type, or out of its range.
+    BadValue = 1006, "bad-value", Error;
+    /// A quantity without a unit, or with an unknown one.
+    BadUnit = 1007, "bad-unit", Error;
+    /// A word that is none of the known ones.
+    UnknownWord = 1008, "unknown-word", Error;
+    /// Children where none may stand.
+    UnexpectedChildren = 1009, "unexpected-children", Error;
+    /// Not exactly one `policy` node, or one of a version that is not known.
+    PolicyNode = 1010, "policy-node", Error;
+    /// Known to the language, not to this version of gpupol.
+    NotSupported = 1011, "not-supported", Error;
+
+    /// The same name is defined twice.
+    DuplicateName = 2001, "duplicate-name", Error;
+    /// A name that nothing defines.
+    UnresolvedName = 2002, "unresolved-name", Error;
+    /// A gpu-set that is made of itself.
+    Cycle = 2003, "cycle", Error;
+    /// A definition that nothing uses.
+    Unused = 2004, "unused", Warning;
+
+    /// One container could be of two tenants.
+    TenantsOverlap = 3001, "tenants-overlap", Error;
+    /// Two grants of one rank could apply to one container and differ.
+    GrantsOverlap = 3002, "grants-overlap", Error;
+    /// Two statements of one rule contradict each other.
+    Contradiction = 3003, "contradiction", Error;
+
+    /// A gpu-set without a device on a host.
+    EmptyGpuSet = 4001, "empty-gpu-set", Warning;
+    /// A grant asks for more devices together than a host has.
+    TooFewDevices = 4002, "too-few-devices", Warning;
+    /// A memory bound that a GPU misses by less than 5 %.
+    MemoryNearMiss = 4003, "memory-near-miss", Note;
+    /// Too many choices of devices to write down.
+    TooManySlots = 4004, "too-many-slots", Error;
+    /// A fact that a plan needs is unknown in the topology.
+    UnknownFact = 4005, "unknown-fact", Error;
+    /// A deny leaves a grant nothing.
+    GrantEmptied = 4006, "grant-emptied", Warning;
+    /// One device is given in ways that cannot stand together.
+    SharingConflict = 4007, "sharing-conflict", Warning;
+
+    /// Whoever may use the engine's socket is of any of its tenants.
+    SocketTrust = 5001, "socket-trust", Note;
+    /// A sharing that is read but cannot be given yet.
+    SharingNotEnforced = 5002, "sharing-not-enforced", Warning;
+
+    /// A `test` did not come out as it says.
+    TestFailed = 8001, "test-failed", Error;
+}
+
+impl Code {
+    /// `GP0001`.
+    #[must_use]
+    pub fn id(self) -> String {
+        format!("GP{:04}", self.number())
+    }
+}

@@ -1,0 +1,357 @@
+//! The policy as meant: complete, names bound, defaults in place, no hardware.
+//!
+//! Made by [`lower::lower`] from what the files say. Every name that one part uses of another is defined; every span
+//! points at what a later stage may have to blame.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gpupol_plan::capability::Capability;
+
+use crate::source::{Span, Spanned};
+
+pub mod diags;
+pub mod lower;
+pub mod overlap;
+
+/// Everything that the policy files say together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// The `policy` node.
+    pub settings: Settings,
+    /// Tenants by name.
+    pub tenants: BTreeMap<String, Tenant>,
+    /// gpu-sets by name; no cycle among their `except`s.
+    pub gpu_sets: BTreeMap<String, GpuSet>,
+    /// Grants by name.
+    pub grants: BTreeMap<String, Grant>,
+    /// Denies by name.
+    pub denies: BTreeMap<String, Deny>,
+    /// Tests, in the order of their places.
+    pub tests: Vec<Test>,
+}
+
+/// The `policy` node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The node itself.
+    pub span: Span,
+    /// Topologies to check against, as written: paths or globs relative to the policy's file, or `builtin:NAME`.
+    pub topologies: Vec<Spanned<String>>,
+    /// `on-denied`.
+    pub on_denied: OnDenied,
+    /// `request-indices`.
+    pub request_indices: RequestIndices,
+}
+
+/// `on-denied`: what a container gets that asks and may not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDenied {
+    /// It does not start.
+    #[default]
+    Refuse,
+    /// It starts without a GPU.
+    RunWithoutGpu,
+}
+
+/// `request-indices`: what numbers in a request mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RequestIndices {
+    /// A count beside Docker's own `--gpus` if it is exactly 0…n-1, else NVML indices.
+    #[default]
+    Auto,
+    /// Always NVML indices.
+    Host,
+    /// Always a count.
+    Count,
+}
+
+/// A tenant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tenant {
+    /// Its name, where it is defined.
+    pub name: Spanned<String>,
+    /// Its identities; at least one.
+    pub identities: Vec<Spanned<Identity>>,
+}
+
+/// How a container of a tenant is known. Strings that may be globs are [`Glob`]s.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Identity {
+    /// `identity kubernetes …`
+    Kubernetes {
+        /// `namespace=`
+        namespace: Option<Glob>,
+        /// `uid=`, exact.
+        uid: Option<String>,
+        /// `name=`, only beside `namespace=`.
+        name: Option<Glob>,
+    },
+    /// `identity docker …`
+    Docker {
+        /// `daemon=`, `default` when absent.
+        daemon: String,
+        /// `runtime=`; absent: the daemon's default runtime.
+        runtime: Option<String>,
+    },
+    /// `identity podman`
+    Podman,
+}
+
+/// A pattern: `*` within one segment (up to `/`), `**`, `?`; everything else is itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Glob(pub String);
+
+/// A gpu-set: which devices, by what they are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GpuSet {
+    /// Its name, where it is defined.
+    pub name: Spanned<String>,
+    /// All must hold.
+    pub selectors: Vec<Spanned<Selector>>,
+    /// MIG devices of these profiles instead of whole GPUs.
+    pub mig_profiles: Vec<Spanned<String>>,
+    /// gpu-sets that are taken out.
+    pub except: Vec<Spanned<String>>,
+}
+
+/// One selector; several values of one are alternatives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selector {
+    /// `model`: the name NVML gives.
+    Model(Vec<Glob>),
+    /// `memory`: total memory in bytes, both bounds inclusive.
+    Memory {
+        /// `at-least=`
+        at_least: Option<u64>,
+        /// `at-most=`
+        at_most: Option<u64>,
+    },
+    /// `uuid`, exact but for case.
+    Uuid(Vec<String>),
+    /// `numa`: the GPU's node is one of these.
+    Numa(Vec<u32>),
+}
+
+/// A grant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grant {
+    /// Its name, where it is defined.
+    pub name: Spanned<String>,
+    /// Tenants; at least one.
+    pub to: Vec<Spanned<String>>,
+    /// All must hold; several clauses of one label key are one clause with their common values.
+    pub when: Vec<Spanned<Clause>>,
+    /// Its `gpus` lines; at least one.
+    pub lines: Vec<Line>,
+    /// The ceiling of driver capabilities; not empty.
+    pub capabilities: BTreeSet<Capability>,
+    /// Where the capabilities stand.
+    pub capabilities_span: Span,
+    /// Higher wins.
+    pub rank: i64,
+    /// Applies only to workloads that name it.
+    pub named: bool,
+}
+
+/// A positive test of a workload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Clause {
+    /// `label KEY=VALUE…`
+    Label {
+        /// Key.
+        key: String,
+        /// Alternatives.
+        values: Vec<Glob>,
+    },
+}
+
+/// A `gpus` line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// The gpu-set.
+    pub gpu_set: Spanned<String>,
+    /// The whole line.
+    pub span: Span,
+    /// `at-most=`, 1 when absent.
+    pub at_most: u32,
+    /// `default=`, 1 when absent; never above `at_most`.
+    pub default: u32,
+    /// `place=`
+    pub place: Place,
+    /// Its own `sharing`, or the grant's, or exclusive.
+    pub sharing: Spanned<Sharing>,
+}
+
+/// `place=`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// Nothing said.
+    #[default]
+    Any,
+    /// Condition: each pair joined by NVLink.
+    Nvlink,
+    /// Condition: all on one NUMA node.
+    SameNuma,
+    /// Preference: near each other, busy devices first.
+    Packed,
+    /// Preference: far from each other, idle devices first.
+    Spread,
+}
+
+/// How a device is shared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// One container a device.
+    Exclusive,
+    /// Several, one after the other.
+    TimeSlicing {
+        /// At most so many, at least 1.
+        replicas: u32,
+        /// The wished length of a slice.
+        timeslice: Option<Timeslice>,
+    },
+    /// Several at a time through one MPS daemon.
+    Mps {
+        /// At most so many, at least 1.
+        clients: u32,
+        /// Share of the GPU's threads for each, per cent, 1 to 100.
+        threads: Option<u32>,
+        /// Pinned memory for each client, bytes.
+        memory: Option<u64>,
+    },
+}
+
+/// `timeslice=`, the words of `nvidia-smi compute-policy --set-timeslice`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timeslice {
+    /// `default`
+    Default,
+    /// `short`
+    Short,
+    /// `medium`
+    Medium,
+    /// `long`
+    Long,
+}
+
+/// A deny: takes devices away from tenants, whatever grants say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deny {
+    /// Its name, where it is defined.
+    pub name: Spanned<String>,
+    /// Tenants; at least one.
+    pub to: Vec<Spanned<String>>,
+    /// gpu-sets; at least one.
+    pub gpu_sets: Vec<Spanned<String>>,
+}
+
+/// An in-policy test: containers start in order and keep their leases.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Test {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// Only on these topologies, as in [`Settings::topologies`]; none: on each.
+    pub on: Vec<Spanned<String>>,
+    /// The containers.
+    pub containers: Vec<Container>,
+    /// What is expected of each, in order.
+    pub expectations: Vec<Expect>,
+}
+
+/// A container of a test or of a workload file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Container {
+    /// The node.
+    pub span: Span,
+    /// Its name, if it has one.
+    pub name: Option<Spanned<String>>,
+    /// Whose it is.
+    pub who: Spanned<Who>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// OCI annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Environment, in order.
+    pub env: Vec<(String, String)>,
+    /// `request gpus=…`, absent: it asks by annotation or environment, or for nothing.
+    pub request: Option<Spanned<Request>>,
+}
+
+/// Whose container it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// `tenant=NAME`
+    Tenant(String),
+    /// `engine=kubernetes namespace= [uid=] [name=]`
+    Kubernetes {
+        /// Namespace.
+        namespace: Option<String>,
+        /// The pod's uid.
+        uid: Option<String>,
+        /// The pod's name.
+        name: Option<String>,
+    },
+    /// `engine=docker [daemon=] [runtime=]`
+    Docker {
+        /// `default` when absent.
+        daemon: String,
+        /// Absent: the default runtime.
+        runtime: Option<String>,
+    },
+    /// `engine=podman`
+    Podman,
+}
+
+/// A `request` node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What it asks for.
+    pub devices: Devices,
+    /// `capabilities=`, as `NVIDIA_DRIVER_CAPABILITIES` would say it.
+    pub capabilities: Option<String>,
+}
+
+/// What a `request` asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Devices {
+    /// `gpus=N`
+    Count(u32),
+    /// `gpus=all`
+    All,
+    /// `visible-devices=`, as `NVIDIA_VISIBLE_DEVICES` would say it.
+    Visible(String),
+}
+
+/// `expect [NAME] …`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expect {
+    /// The node.
+    pub span: Span,
+    /// Of which container; absent: of the next one without an expectation.
+    pub container: Option<Spanned<String>>,
+    /// What.
+    pub outcome: Outcome,
+}
+
+/// The expected outcome.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// `denied [reason=SLUG]`
+    Denied {
+        /// The slug of a [`gpupol_plan::refusal::Reason`], known to exist.
+        reason: Option<Spanned<String>>,
+    },
+    /// Anything else: every given property must be so.
+    Granted {
+        /// `grant=`
+        grant: Option<Spanned<String>>,
+        /// `gpus=`; 0: it asked for nothing.
+        gpus: Option<Spanned<u32>>,
+        /// `sharing=`
+        sharing: Option<Spanned<String>>,
+        /// `devices=`, NVML indices or UUIDs, comma-separated.
+        devices: Option<Spanned<String>>,
+        /// `capabilities=`
+        capabilities: Option<Spanned<BTreeSet<Capability>>>,
+    },
+}

@@ -1,0 +1,193 @@
+//! The topology: what one host has, as a recorded document.
+//!
+//! What could not be learnt is *unknown* and says why; what the host does not have is *absent*: both have their own
+//! form ([`Fact`]). Index, minor and UUID are facts of their own, never derived from one another.
+
+use std::collections::BTreeMap;
+
+use gpupol_plan::capability::Capability;
+use serde::{Deserialize, Serialize};
+
+pub mod builtin;
+pub mod discover;
+pub mod fact;
+pub mod read;
+
+pub use fact::Fact;
+
+/// The version of [`Topology`] that this crate reads and writes.
+pub const TOPOLOGY_VERSION: u32 = 1;
+
+/// One host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Topology {
+    /// Always [`TOPOLOGY_VERSION`].
+    pub topology_version: u32,
+    /// Host name.
+    pub host: String,
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: Fact<String>,
+    /// The driver.
+    pub driver: Driver,
+    /// Version of the cgroup hierarchy that holds device rules: 1 or 2.
+    pub cgroup: Fact<u8>,
+    /// Character majors by their name in `/proc/devices`, only those of GPU drivers.
+    pub majors: BTreeMap<String, u32>,
+    /// Nodes that GPUs share, such as `/dev/nvidiactl`.
+    pub nodes: Vec<DeviceNode>,
+    /// GPUs in the order of their index.
+    pub gpus: Vec<Gpu>,
+    /// One for each unordered pair of GPUs whose relation is known, ascending.
+    pub links: Vec<Link>,
+    /// The driver's user-space files, sorted by path.
+    pub driver_files: Vec<DriverFile>,
+}
+
+/// The driver.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Driver {
+    /// Its version, such as `550.163.01`.
+    pub version: Fact<String>,
+    /// The newest CUDA version that it serves, such as `12.4`.
+    pub cuda: Fact<String>,
+}
+
+/// Whose GPU it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Vendor {
+    /// NVIDIA.
+    Nvidia,
+    /// AMD.
+    Amd,
+    /// Intel.
+    Intel,
+}
+
+/// One GPU.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Gpu {
+    /// NVML index.
+    pub index: u32,
+    /// `GPU-…`.
+    pub uuid: String,
+    /// Minor number of its device node.
+    pub minor: Fact<u32>,
+    /// PCI address, `0000:07:00.0`: domain of at least four digits, lower case.
+    pub pci: String,
+    /// Vendor.
+    pub vendor: Vendor,
+    /// The name that NVML gives, such as `NVIDIA H100 80GB HBM3`.
+    pub model: String,
+    /// Architecture, such as `Hopper`.
+    pub architecture: Fact<String>,
+    /// CUDA compute capability, such as `9.0`.
+    pub compute_capability: Fact<String>,
+    /// Total memory in bytes.
+    pub memory: Fact<u64>,
+    /// NUMA nodes near it.
+    pub numa: Fact<Vec<u32>>,
+    /// CPUs near it, as a list such as `0-47,96-143`.
+    pub cpus: Fact<String>,
+    /// Whether MIG mode is on; absent: it has no MIG.
+    pub mig: Fact<bool>,
+    /// Its MIG devices.
+    pub mig_devices: Vec<MigDevice>,
+    /// Its own nodes, such as `/dev/nvidia0`.
+    pub nodes: Vec<DeviceNode>,
+}
+
+/// One MIG device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MigDevice {
+    /// MIG index within its GPU.
+    pub index: u32,
+    /// `MIG-…`.
+    pub uuid: String,
+    /// Profile, such as `1g.10gb`.
+    pub profile: String,
+    /// GPU instance id, as read.
+    pub gi: u32,
+    /// Compute instance id, as read.
+    pub ci: u32,
+    /// Memory in bytes.
+    pub memory: Fact<u64>,
+    /// The nvcap nodes of its instances.
+    pub nodes: Vec<DeviceNode>,
+}
+
+/// A character device node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeviceNode {
+    /// Where containers expect it, such as `/dev/nvidia0`.
+    pub path: String,
+    /// Where the host has it, if elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_path: Option<String>,
+    /// Major number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+    /// Permission bits, such as 438 (0666).
+    pub mode: u32,
+}
+
+/// How two GPUs are joined.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Link {
+    /// Indices of the two GPUs, ascending.
+    pub gpus: [u32; 2],
+    /// NVLink links between them, through switches too; 0: none.
+    pub nvlinks: u32,
+    /// The nearest common ancestor in the PCI tree.
+    pub level: Fact<Level>,
+}
+
+/// NVML's topology levels, nearest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// On one board.
+    Internal,
+    /// One PCIe switch (`PIX`).
+    Single,
+    /// Several PCIe switches (`PXB`).
+    Multiple,
+    /// One host bridge (`PHB`).
+    Hostbridge,
+    /// One NUMA node (`NODE`).
+    Node,
+    /// Across the system (`SYS`).
+    System,
+}
+
+/// A file of the driver's user space.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DriverFile {
+    /// Absolute path on the host, no symbolic link in its last component.
+    pub path: String,
+    /// What it is.
+    pub kind: DriverFileKind,
+    /// Libraries only: the name by which the loader finds it, such as `libcuda.so.1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soname: Option<String>,
+    /// The driver capability that needs it.
+    pub capability: Capability,
+}
+
+/// What a driver file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DriverFileKind {
+    /// A 64-bit shared library.
+    Library,
+    /// A program.
+    Binary,
+}

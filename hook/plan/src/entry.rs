@@ -1,0 +1,88 @@
+//! An entry: one installed way in, `/etc/gpupol/entries/NAME.json`, written by root.
+
+use serde::{Deserialize, Serialize};
+
+/// The version of [`Entry`] that this crate reads and writes.
+pub const ENTRY_VERSION: u32 = 1;
+
+/// What root said of one way in. Nothing else (no argument, variable or annotation) changes what the hook trusts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Entry {
+    /// Always [`ENTRY_VERSION`]; anything else is refused.
+    pub entry_version: u32,
+    /// The engine that calls.
+    pub engine: Engine,
+    /// Which daemon of that engine, Docker only; `default` when it is the only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daemon: Option<String>,
+    /// Under which runtime name the engine knows this entry, Docker only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
+    /// Which form of a plan is applied.
+    pub form: Form,
+    /// Absolute path of the runtime that a wrapper calls; unused by [`Form::Hook`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub real_runtime: Option<String>,
+    /// Whether a bare `NVIDIA_VISIBLE_DEVICES=all` asks for GPUs.
+    #[serde(default)]
+    pub ask_by_env: bool,
+    /// Whether gpupol chooses the devices; otherwise somebody else (a device plugin, Slurm) allocates.
+    #[serde(default)]
+    pub allocate: bool,
+    /// Whether the environment counts as an allocation under Kubernetes.
+    #[serde(default)]
+    pub allocation_by_env: bool,
+    /// Directory of the plan sets; the symlink `current` in it names the one in force.
+    pub plans: String,
+    /// Directory of the leases, on a file system that a reboot empties.
+    pub state_dir: String,
+    /// File of the audit records, one JSON line each.
+    pub audit: String,
+}
+
+/// A container engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// containerd's CRI plugin.
+    Containerd,
+    /// CRI-O.
+    Crio,
+    /// Docker.
+    Docker,
+    /// Podman.
+    Podman,
+    /// Slurm's OCI container support.
+    Slurm,
+}
+
+impl Engine {
+    /// The word for it in entries, leases and messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Containerd => "containerd",
+            Self::Crio => "crio",
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+            Self::Slurm => "slurm",
+        }
+    }
+
+    /// Whether its containers are Kubernetes'.
+    #[must_use]
+    pub fn is_kubernetes(self) -> bool {
+        matches!(self, Self::Containerd | Self::Crio)
+    }
+}
+
+/// The form of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// Edits of `config.json` before the runtime creates the container.
+    Spec,
+    /// What a prestart or createRuntime hook can do.
+    Hook,
+}

@@ -1,0 +1,131 @@
+//! The index of a plan set: who the tenants are, which grants they have, and where each plan lies.
+
+use serde::{Deserialize, Serialize};
+
+use crate::entry::Engine;
+
+/// The version of [`Index`] that this crate reads and writes.
+pub const INDEX_VERSION: u32 = 1;
+
+/// The file `index` of a plan set. It needs no GPU to be written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Index {
+    /// Always [`INDEX_VERSION`]; anything else is refused.
+    pub index_version: u32,
+    /// What a container gets that asks and may not.
+    pub on_denied: OnDenied,
+    /// How a list of numbers is understood.
+    pub request_indices: RequestIndices,
+    /// The tenants, by name. A container is of at most one.
+    pub tenants: Vec<Tenant>,
+    /// One record for each tenant of each grant: by tenant, then higher rank first, then by the grant's name.
+    pub grants: Vec<Grant>,
+}
+
+/// The policy's `on-denied`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnDenied {
+    /// It does not start.
+    #[default]
+    Refuse,
+    /// It starts without a GPU.
+    RunWithoutGpu,
+}
+
+/// The policy's `request-indices`: what numbers in `NVIDIA_VISIBLE_DEVICES` mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RequestIndices {
+    /// Beside Docker's own `--gpus` entry exactly `0…n-1` is a count, else NVML indices.
+    #[default]
+    Auto,
+    /// Always NVML indices.
+    Host,
+    /// Always the number of distinct entries.
+    Count,
+}
+
+/// A tenant and how its containers are known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Tenant {
+    /// Name.
+    pub name: String,
+    /// Any one of these is enough.
+    pub identities: Vec<Identity>,
+}
+
+/// One `identity` line. All that it names must match; strings are globs where so said.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "engine", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Identity {
+    /// A pod's container under containerd or CRI-O.
+    Kubernetes {
+        /// Glob over the namespace.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        namespace: Option<String>,
+        /// The pod's uid, exactly.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        uid: Option<String>,
+        /// Glob over the pod's name; only narrows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
+    /// A container of one Docker daemon, through one of its runtimes.
+    Docker {
+        /// The daemon's name, exactly; `default` when the policy says none.
+        daemon: String,
+        /// The runtime's name, exactly; absent: the daemon's default runtime, an entry without `runtime`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        runtime: Option<String>,
+    },
+    /// A container of rootful Podman.
+    Podman {},
+}
+
+impl Identity {
+    /// Whether a container that comes in through an entry of this engine can have it.
+    #[must_use]
+    pub fn is_of(&self, engine: Engine) -> bool {
+        match self {
+            Self::Kubernetes { .. } => engine.is_kubernetes(),
+            Self::Docker { .. } => engine == Engine::Docker,
+            Self::Podman {} => engine == Engine::Podman,
+        }
+    }
+}
+
+/// Where the plan of one tenant for one grant lies, and to which of its workloads it applies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Grant {
+    /// The tenant.
+    pub tenant: String,
+    /// The grant's name.
+    pub name: String,
+    /// Higher wins.
+    pub rank: i64,
+    /// Whether it applies only to workloads that name it.
+    pub named: bool,
+    /// All of these must hold.
+    pub when: Vec<Clause>,
+    /// Where its plan begins in the file `plans`, in bytes.
+    pub offset: u64,
+    /// How long its plan is, in bytes.
+    pub length: u64,
+}
+
+/// One positive test of a `when`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "test", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Clause {
+    /// The label is there and its value matches one of the globs.
+    Label {
+        /// The label's key.
+        key: String,
+        /// Globs over its value.
+        values: Vec<String>,
+    },
+}

@@ -1,0 +1,245 @@
+//! The plan: what one tenant's containers get by one grant, as plain data.
+//!
+//! Field names are those of CDI (`hostPath`, `containerPath`, `fileMode`, `permissions`, `major`, `minor`,
+//! `options`). Readers refuse fields and kinds that they do not know.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::capability::Capability;
+
+/// The version of [`Plan`] that this crate reads and writes.
+pub const PLAN_VERSION: u32 = 1;
+
+/// What containers of one tenant get by one grant on one host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Plan {
+    /// Always [`PLAN_VERSION`]; anything else is refused.
+    pub plan_version: u32,
+    /// The tenant.
+    pub tenant: String,
+    /// The grant's name.
+    pub grant: String,
+    /// Where the grant stands in the policy.
+    pub rule: Rule,
+    /// SHA-256 of the policy's files, `sha256:HEX`.
+    pub policy_digest: String,
+    /// SHA-256 of the topology document, `sha256:HEX`.
+    pub topology_digest: String,
+    /// What must still be true of the host when the plan is applied.
+    pub host: Host,
+    /// The ceiling: at most these driver capabilities.
+    pub capabilities: BTreeSet<Capability>,
+    /// What is given together: one line for each `gpus` of the grant, in its order.
+    pub lines: Vec<Line>,
+    /// Edits that every container of this plan gets, in the order in which they are applied.
+    pub edits: Vec<Edit>,
+}
+
+/// A place in the policy, for audit records and messages only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rule {
+    /// File, as it was named to the compiler.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// What stands there, such as `grant training-jobs`.
+    pub name: String,
+}
+
+/// Facts of the host that a plan rests on. `None` is unknown: such a plan can be read and tested, never applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Host {
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: Option<String>,
+    /// The driver's version as `/proc/driver/nvidia/version` gives it.
+    pub driver_version: Option<String>,
+}
+
+/// One `gpus` line of a grant: alike devices, shared in one way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Line {
+    /// Name of the gpu-set.
+    pub gpu_set: String,
+    /// A container gets at most so many devices of this line.
+    pub at_most: u32,
+    /// A container that says no number gets so many; 0: only when named.
+    pub default: u32,
+    /// How each device is shared.
+    pub sharing: Sharing,
+    /// In which order free devices are taken.
+    pub order: Order,
+    /// The devices, in rank order.
+    pub devices: Vec<Device>,
+    /// The choices that satisfy the grant, as ascending positions in `devices`, best first for each size.
+    /// `None`: any devices will do.
+    pub slots: Option<Vec<Vec<u32>>>,
+}
+
+/// In which order free devices of a line are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// As ranked.
+    Ranked,
+    /// Those with the fewest leases first, then as ranked.
+    LeastLeased,
+}
+
+/// How one device is shared among containers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Sharing {
+    /// One container a device.
+    Exclusive {},
+    /// Up to `replicas` containers a device, one after the other on the GPU.
+    TimeSlicing {
+        /// At most so many leases of a device at a time.
+        replicas: u32,
+    },
+    /// Up to `clients` containers of this grant a device, through the grant's MPS daemon.
+    Mps {
+        /// At most so many leases of a device at a time.
+        clients: u32,
+    },
+}
+
+impl Sharing {
+    /// The word for it in policies and messages.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Exclusive {} => "exclusive",
+            Self::TimeSlicing { .. } => "time-slicing",
+            Self::Mps { .. } => "mps",
+        }
+    }
+
+    /// How many containers may hold one device at a time.
+    #[must_use]
+    pub fn replicas(&self) -> u32 {
+        match self {
+            Self::Exclusive {} => 1,
+            Self::TimeSlicing { replicas } => *replicas,
+            Self::Mps { clients } => *clients,
+        }
+    }
+}
+
+/// A device: a GPU or a MIG device, with what a container that gets it needs beyond the common edits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Device {
+    /// `GPU-…` or `MIG-…`; leases are named after it.
+    pub uuid: String,
+    /// What a number in `NVIDIA_VISIBLE_DEVICES` names: the NVML index `3`, or `0:1` for MIG device 1 of GPU 0.
+    pub index: String,
+    /// PCI address of the GPU, `0000:07:00.0`.
+    pub pci: String,
+    /// What `/proc/driver/nvidia` must say of the GPU for the plan still to be true.
+    pub gpu: GpuCheck,
+    /// The instance ids of a MIG device; absent for a whole GPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mig: Option<MigCheck>,
+    /// Its own edits, after the common ones.
+    pub edits: Vec<Edit>,
+}
+
+/// The GPU behind a device as `/proc/driver/nvidia/gpus/<pci>/information` must show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GpuCheck {
+    /// `GPU UUID`.
+    pub uuid: String,
+    /// `Device Minor`.
+    pub minor: u32,
+}
+
+/// The instances behind a MIG device as `/proc/driver/nvidia/capabilities/gpu<minor>/mig` must show them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MigCheck {
+    /// GPU instance id.
+    pub gi: u32,
+    /// Compute instance id within it.
+    pub ci: u32,
+}
+
+/// One step of a plan in its hook form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Edit {
+    /// A character device in the container's `/dev`, and the device rule that goes with it.
+    DeviceNode {
+        /// Applied only if one of these is in force; empty: always.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        capabilities: BTreeSet<Capability>,
+        /// The node on the host, bound where the container's user namespace forbids making one.
+        host_path: String,
+        /// Where it appears, below `/dev`.
+        container_path: String,
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+        /// Permission bits, such as 438 (0666).
+        file_mode: u32,
+        /// Access in the device rule; `rw`, never `m`.
+        permissions: String,
+    },
+    /// A read-only bind of a regular file or directory, or of a socket.
+    Bind {
+        /// Applied only if one of these is in force; empty: always.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        capabilities: BTreeSet<Capability>,
+        /// Source on the host, absolute, no symbolic link in its last component.
+        host_path: String,
+        /// Where it appears; `{libdir}` stands for the container's library directory.
+        container_path: String,
+        /// Mount options: `ro`, `nosuid`, `nodev`, `noexec`.
+        options: BTreeSet<MountOption>,
+    },
+}
+
+impl Edit {
+    /// The capabilities of which one must be in force; empty: applied always.
+    #[must_use]
+    pub fn capabilities(&self) -> &BTreeSet<Capability> {
+        match self {
+            Self::DeviceNode { capabilities, .. } | Self::Bind { capabilities, .. } => capabilities,
+        }
+    }
+
+    /// Whether it is applied for a container with these capabilities.
+    #[must_use]
+    pub fn applies(&self, in_force: &BTreeSet<Capability>) -> bool {
+        self.capabilities().is_empty() || !self.capabilities().is_disjoint(in_force)
+    }
+
+    /// The path by which messages and audit records name it.
+    #[must_use]
+    pub fn container_path(&self) -> &str {
+        match self {
+            Self::DeviceNode { container_path, .. } | Self::Bind { container_path, .. } => container_path,
+        }
+    }
+}
+
+/// An option of a [`Edit::Bind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MountOption {
+    /// Read-only.
+    Ro,
+    /// Set-uid bits are ignored.
+    Nosuid,
+    /// Device nodes are ignored.
+    Nodev,
+    /// Nothing on it can be executed.
+    Noexec,
+}

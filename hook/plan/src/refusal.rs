@@ -1,0 +1,112 @@
+//! Why a container does not get what it asks for, in words that an administrator can act on.
+
+use core::fmt;
+
+/// A refusal: a slug that tests and audit records name, and one line for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What kind of refusal, stable.
+    pub reason: Reason,
+    /// One line, no line break, control characters of foreign text escaped.
+    pub message: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl core::error::Error for Refusal {}
+
+/// The kinds of refusal. Their slugs are stable: `expect denied reason=SLUG`, audit records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// The container is of no tenant.
+    NoTenant,
+    /// No grant of the tenant applies to this workload.
+    NoGrant,
+    /// It names a grant that is not there, not the tenant's, or does not apply to it.
+    GrantNotApplicable,
+    /// The request cannot be understood.
+    BadRequest,
+    /// It asks for more devices than the grant allows.
+    TooMany,
+    /// It names a device outside the grant.
+    DeviceNotGranted,
+    /// It asks for a number, and nothing in the grant is counted.
+    NothingCountable,
+    /// None of the capabilities it asks for is granted.
+    NoCapability,
+    /// All devices that would do are leased.
+    NoFreeDevice,
+    /// The devices it names do not satisfy the grant's `place`.
+    Placement,
+    /// What the grant needs is not supported in this form or version.
+    NotSupported,
+    /// The plan set is missing, damaged, of another version, or no longer true of this host.
+    PlanSet,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 12] = [
+        Self::NoTenant,
+        Self::NoGrant,
+        Self::GrantNotApplicable,
+        Self::BadRequest,
+        Self::TooMany,
+        Self::DeviceNotGranted,
+        Self::NothingCountable,
+        Self::NoCapability,
+        Self::NoFreeDevice,
+        Self::Placement,
+        Self::NotSupported,
+        Self::PlanSet,
+    ];
+
+    /// The slug.
+    #[must_use]
+    pub fn slug(self) -> &'static str {
+        match self {
+            Self::NoTenant => "no-tenant",
+            Self::NoGrant => "no-grant",
+            Self::GrantNotApplicable => "grant-not-applicable",
+            Self::BadRequest => "bad-request",
+            Self::TooMany => "too-many",
+            Self::DeviceNotGranted => "device-not-granted",
+            Self::NothingCountable => "nothing-countable",
+            Self::NoCapability => "no-capability",
+            Self::NoFreeDevice => "no-free-device",
+            Self::Placement => "placement",
+            Self::NotSupported => "not-supported",
+            Self::PlanSet => "plan-set",
+        }
+    }
+
+    /// The reason of that slug, if there is one.
+    #[must_use]
+    pub fn from_slug(slug: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.slug() == slug)
+    }
+}
+
+impl Refusal {
+    /// A refusal; control characters in the message are escaped, so that foreign text cannot break the line.
+    #[must_use]
+    pub fn new(reason: Reason, message: impl AsRef<str>) -> Self {
+        Self { reason, message: one_line(message.as_ref()) }
+    }
+}
+
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
