@@ -83,7 +83,10 @@ fn length(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
-#[expect(clippy::expect_used, reason = "plain structs with string keys: there is nothing in them that JSON lacks")]
+#[expect(
+    clippy::expect_used,
+    reason = "plain structs with string keys: there is nothing in them that JSON lacks"
+)]
 fn json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).expect("plain data has a JSON form")
 }

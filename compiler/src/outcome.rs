@@ -126,13 +126,15 @@ impl<'s> Reader<'s> {
 
     fn slice(&self, grant: &index::Grant) -> Result<&'s [u8], Refusal> {
         let start = usize::try_from(grant.offset).ok();
-        let end = start.zip(usize::try_from(grant.length).ok()).and_then(|(start, len)| start.checked_add(len));
+        let end =
+            start.zip(usize::try_from(grant.length).ok()).and_then(|(start, len)| start.checked_add(len));
         let slice = start.zip(end).and_then(|(start, end)| self.plans.get(start..end));
         slice.ok_or_else(|| Refusal::new(Reason::PlanSet, "a plan lies outside of its file"))
     }
 }
 
 fn nodes(edits: &[Edit], capabilities: &BTreeSet<Capability>) -> Vec<String> {
-    let nodes = edits.iter().filter(|edit| matches!(edit, Edit::DeviceNode { .. }) && edit.applies(capabilities));
+    let nodes =
+        edits.iter().filter(|edit| matches!(edit, Edit::DeviceNode { .. }) && edit.applies(capabilities));
     nodes.map(|edit| edit.container_path().to_owned()).collect()
 }

@@ -128,7 +128,8 @@ impl<'a> Host<'a, '_> {
     fn offer(&self, rule: &policy::Grant, line: &'a policy::Line, sink: &mut Sink) -> Offer<'a> {
         let devices = self.sets.grantable(line, self.name, sink);
         check::place_facts(line, &devices, self.name, sink);
-        let most = self.slots(line, &devices, sink).map_or(0, |slots| place::most(&devices, slots.as_deref()));
+        let most =
+            self.slots(line, &devices, sink).map_or(0, |slots| place::most(&devices, slots.as_deref()));
         check::amounts(rule, line, (devices.len(), most), self.name, sink);
         Offer { line, devices }
     }

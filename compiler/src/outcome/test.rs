@@ -21,7 +21,8 @@ pub fn run(test: &Test, policy: &Policy, plans: &Reader, host: &str, sink: &mut 
             None => (0..test.containers.len()).find(|at| !judged.contains(at)),
         };
         judged.extend(at);
-        let Some((container, outcome)) = at.and_then(|at| Some((test.containers.get(at)?, started.get(at)?))) else {
+        let Some((container, outcome)) = at.and_then(|at| Some((test.containers.get(at)?, started.get(at)?)))
+        else {
             sink.push(no_container(expect, test));
             passed = false;
             continue;
@@ -56,7 +57,8 @@ fn position(containers: &[Container], name: &Spanned<String>) -> Option<usize> {
 }
 
 fn no_container(expect: &Expect, test: &Test) -> Finding {
-    let message = format!("test `{}` expects something of a container that it does not have", test.name.value);
+    let message =
+        format!("test `{}` expects something of a container that it does not have", test.name.value);
     Finding::at(Code::TestFailed, expect.span, "of which container?", message)
         .help("add a `container` for each `expect`, or name the one that is meant")
 }
@@ -71,7 +73,8 @@ struct Wrong {
 impl Wrong {
     fn finding(self, test: &Test, expect: &Expect, container: &Container, host: &str) -> Finding {
         let name = &test.name.value;
-        let message = format!("test `{name}` failed on `{host}`: expected {}, and {}", self.expected, self.found);
+        let message =
+            format!("test `{name}` failed on `{host}`: expected {}, and {}", self.expected, self.found);
         let span = self.at.unwrap_or(expect.span);
         Finding::at(Code::TestFailed, span, "expected here", message).and(container.span, "of this container")
     }
@@ -99,8 +102,11 @@ fn denied(reason: Option<&Spanned<String>>, outcome: &Outcome) -> Option<Wrong> 
 }
 
 fn granted(expected: &policy::Outcome, outcome: &Outcome) -> Option<Wrong> {
-    let policy::Outcome::Granted { grant, gpus, sharing, devices, capabilities } = expected else { return None };
-    let nothing = [grant, sharing, devices].iter().all(|property| property.is_none()) && capabilities.is_none();
+    let policy::Outcome::Granted { grant, gpus, sharing, devices, capabilities } = expected else {
+        return None;
+    };
+    let nothing =
+        [grant, sharing, devices].iter().all(|property| property.is_none()) && capabilities.is_none();
     let gift = match outcome {
         Outcome::Granted(gift) => gift,
         Outcome::NotAsked if nothing && gpus.as_ref().is_some_and(|gpus| gpus.value == 0) => return None,
@@ -109,10 +115,12 @@ fn granted(expected: &policy::Outcome, outcome: &Outcome) -> Option<Wrong> {
     let at = grant.as_ref().filter(|grant| grant.value != gift.grant).map(|grant| grant.span);
     let count = |gpus: &&Spanned<u32>| usize::try_from(gpus.value) != Ok(gift.devices.len());
     let at = at.or_else(|| gpus.as_ref().filter(count).map(|gpus| gpus.span));
-    let shared = |sharing: &&Spanned<String>| gift.devices.iter().any(|device| device.sharing.name() != sharing.value);
+    let shared =
+        |sharing: &&Spanned<String>| gift.devices.iter().any(|device| device.sharing.name() != sharing.value);
     let at = at.or_else(|| sharing.as_ref().filter(shared).map(|sharing| sharing.span));
     let at = at.or_else(|| devices.as_ref().filter(|list| !names(&list.value, gift)).map(|list| list.span));
-    let at = at.or_else(|| capabilities.as_ref().filter(|set| set.value != gift.capabilities).map(|set| set.span));
+    let at =
+        at.or_else(|| capabilities.as_ref().filter(|set| set.value != gift.capabilities).map(|set| set.span));
     at.map(|span| Wrong { expected: words(expected), found: found(outcome), at: Some(span) })
 }
 

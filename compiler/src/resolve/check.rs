@@ -96,7 +96,8 @@ fn exclusive_and_sliced(devices: &BTreeMap<Key, (Device, Givers)>, name: &str, s
         let sliced = |line: &Line| matches!(line.sharing.value, Sharing::TimeSlicing { .. });
         for other in givers.values().filter(|(_, line)| sliced(line)) {
             let Some(first) = exclusive else { continue };
-            let pair = pairs.entry([first.1.span, other.1.span]).or_insert_with(|| (*first, *other, Vec::new()));
+            let pair =
+                pairs.entry([first.1.span, other.1.span]).or_insert_with(|| (*first, *other, Vec::new()));
             pair.2.push(*device);
         }
     }

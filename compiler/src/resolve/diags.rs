@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::Device;
 use super::check::{Giver, Loss};
 use super::place::MOST_SLOTS;
-use super::Device;
 use crate::diag::{Code, Finding};
 use crate::policy::{self, GpuSet, Line, Place, Selector};
 use crate::source::{Span, Spanned};
@@ -31,7 +31,11 @@ fn inventory(topology: &Topology) -> String {
     for (model, (count, mut profiles)) in models {
         profiles.sort_unstable();
         profiles.dedup();
-        let mig = if profiles.is_empty() { String::new() } else { format!(" with MIG devices {}", profiles.join(" ")) };
+        let mig = if profiles.is_empty() {
+            String::new()
+        } else {
+            format!(" with MIG devices {}", profiles.join(" "))
+        };
         words.push(format!("{count} x `{model}`{mig}"));
     }
     words.join(", ")
@@ -111,8 +115,10 @@ pub(super) fn too_few_devices(
 
 pub(super) fn too_few_after_deny(loss: &Loss) -> Finding {
     let (grant, tenant, most) = (&loss.rule.name.value, loss.tenant, loss.most);
-    let message =
-        format!("denies leave tenant `{tenant}` only {most} of the {} that grant `{grant}` allows", loss.line.at_most);
+    let message = format!(
+        "denies leave tenant `{tenant}` only {most} of the {} that grant `{grant}` allows",
+        loss.line.at_most
+    );
     by_denies(Finding::at(Code::TooFewDevices, loss.line.span, "granted here", message), loss)
         .help(format!("write `at-most={most}` in a grant for `{tenant}`"))
 }
@@ -138,12 +144,7 @@ pub(super) fn too_many_slots(line: &Line, devices: usize, name: &str) -> Finding
         .help("lower `at-most`, choose fewer GPUs, or use `place=packed`, which needs no list")
 }
 
-pub(super) fn exclusive_and_sliced(
-    first: Giver,
-    second: Giver,
-    devices: &[Device],
-    name: &str,
-) -> Finding {
+pub(super) fn exclusive_and_sliced(first: Giver, second: Giver, devices: &[Device], name: &str) -> Finding {
     let (one, other) = (&first.0.name.value, &second.0.name.value);
     let message = format!(
         "grants `{one}` and `{other}` give the same devices of `{name}` exclusively and time-sliced: first come"
@@ -171,7 +172,8 @@ pub(super) fn mps_beside(mps: Giver, other: Giver, gpu: u32, name: &str) -> Find
 }
 
 pub(super) fn mps_over_mig(line: &Line, name: &str) -> Finding {
-    let message = format!("gpu-set `{}` has MIG devices on `{name}`, and MPS is for whole GPUs", line.gpu_set.value);
+    let message =
+        format!("gpu-set `{}` has MIG devices on `{name}`, and MPS is for whole GPUs", line.gpu_set.value);
     Finding::at(Code::MpsConflict, line.sharing.span, "not over MIG devices", message)
         .help("write `sharing time-slicing replicas=4`, or choose whole GPUs")
 }

@@ -32,12 +32,7 @@ struct Member<'a> {
 }
 
 /// Evaluates every gpu-set that a grant or a deny uses, and those that these are made of.
-pub(super) fn all<'a>(
-    policy: &'a Policy,
-    topology: &'a Topology,
-    name: &str,
-    sink: &mut Sink,
-) -> Sets<'a> {
+pub(super) fn all<'a>(policy: &'a Policy, topology: &'a Topology, name: &str, sink: &mut Sink) -> Sets<'a> {
     let mut sets = Sets { sets: BTreeMap::new() };
     let granted = granted(policy);
     for rule in in_order(policy) {
@@ -95,11 +90,16 @@ impl<'a> Member<'a> {
         }
         let minor = match &gpu.minor {
             Fact::Known(minor) => *minor,
-            Fact::Absent => return Err(Missing { fact: "minor number", why: "the topology says it has none" }),
+            Fact::Absent => {
+                return Err(Missing { fact: "minor number", why: "the topology says it has none" });
+            }
             Fact::Unknown(why) => return Err(Missing { fact: "minor number", why }),
         };
         if !gpu.nodes.iter().any(|node| node.minor == minor) {
-            return Err(Missing { fact: "device node", why: "the topology lists none with its minor number" });
+            return Err(Missing {
+                fact: "device node",
+                why: "the topology lists none with its minor number",
+            });
         }
         if mig.is_some_and(|mig| mig.nodes.is_empty()) {
             return Err(Missing { fact: "nvcap nodes", why: "the topology lists none for its MIG device" });
@@ -195,7 +195,8 @@ fn judge<'a>(selector: &Selector, gpu: &'a Gpu, mig: Option<&MigDevice>) -> Verd
         Selector::Model(globs) => Verdict::of(globs.iter().any(|glob| glob::matches(&glob.0, &gpu.model))),
         Selector::Uuid(uuids) => {
             let own = mig.map_or(gpu.uuid.as_str(), |mig| mig.uuid.as_str());
-            let named = |uuid: &String| uuid.eq_ignore_ascii_case(own) || uuid.eq_ignore_ascii_case(&gpu.uuid);
+            let named =
+                |uuid: &String| uuid.eq_ignore_ascii_case(own) || uuid.eq_ignore_ascii_case(&gpu.uuid);
             Verdict::of(uuids.iter().any(named))
         }
         Selector::Numa(wanted) => match &gpu.numa {
@@ -220,7 +221,11 @@ fn memory<'a>(has: u64, at_least: Option<u64>, at_most: Option<u64>) -> Verdict<
     }
     let soft_least = at_least.map(|bound| bound - bound / 20);
     let soft_most = at_most.map(|bound| bound.saturating_add(bound / 20));
-    if soft_least.is_some_and(under) || soft_most.is_some_and(over) { Verdict::No } else { Verdict::Near(has) }
+    if soft_least.is_some_and(under) || soft_most.is_some_and(over) {
+        Verdict::No
+    } else {
+        Verdict::Near(has)
+    }
 }
 
 impl Verdict<'_> {
