@@ -46,7 +46,10 @@ pub struct Applied<'c> {
 /// One thing that was done in the container.
 #[derive(Debug)]
 enum Step {
-    Made(Made),
+    /// A node or directory in the container's `/dev`, which ends with the container.
+    Dev(Made),
+    /// An empty target of a mount, which stays in the image.
+    Target(Made),
     Mounted(OwnedFd),
 }
 
@@ -81,11 +84,11 @@ pub fn apply<'c>(container: &Container<'c>, edits: &[&Edit], mounts: &MountInfo)
 }
 
 impl<'c> Applied<'c> {
-    /// The paths that were made in the container as targets of mounts, for the audit.
+    /// The paths that were made in the image as targets of mounts, for the audit.
     pub fn created(&self) -> impl Iterator<Item = &str> {
         self.steps.iter().filter_map(|step| match step {
-            Step::Made(made) => Some(made.path.as_str()),
-            Step::Mounted(_) => None,
+            Step::Target(made) => Some(made.path.as_str()),
+            Step::Dev(_) | Step::Mounted(_) => None,
         })
     }
 
@@ -125,7 +128,7 @@ impl<'c> Applied<'c> {
 
     fn undo_step(&self, step: &Step) -> Result<()> {
         match step {
-            Step::Made(made) => {
+            Step::Dev(made) | Step::Target(made) => {
                 let flags = if made.is_directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
                 unlinkat(&made.parent, made.name.as_str(), flags)
                     .called(|| format!("unlinkat(`{}`)", made.path))

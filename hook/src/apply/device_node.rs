@@ -67,11 +67,11 @@ impl<'p> Ready<'p> {
                 makedev(self.number.0, self.number.1),
             )
             .called(|| format!("mknodat(`{file}`, c {}:{})", self.number.0, self.number.1))?;
-            steps.push(Step::Made(made));
+            steps.push(Step::Dev(made));
             return Ok(());
         };
         rootfs.as_owner(|| rootfs::new_file(&parent, file))?;
-        steps.push(Step::Made(made));
+        steps.push(Step::Dev(made));
         let target = openat(&parent, file, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
             .called(|| format!("openat(`{file}`)"))?;
         attach(node, &target, steps)
@@ -137,7 +137,7 @@ fn open_below(rootfs: &Rootfs, dev: &OwnedFd, path: &str, steps: &mut Vec<Step>)
     let parent = open_below(rootfs, dev, parent, steps)?;
     rootfs.as_owner(|| rootfs::new_directory(&parent, name))?;
     let made = Made { parent, name: name.to_owned(), is_directory: true, path: format!("/dev/{path}") };
-    steps.push(Step::Made(made));
+    steps.push(Step::Dev(made));
     open().called(|| format!("openat2(`{path}`)"))
 }
 

@@ -60,7 +60,7 @@ impl<'p> Ready<'p> {
         }
         let mut made: Vec<Made> = Vec::new();
         let target = rootfs.target(&path, self.is_directory, &mut made);
-        steps.extend(made.into_iter().map(Step::Made));
+        steps.extend(made.into_iter().map(Step::Target));
         let target = target?;
         let kind = rootfs::place(target.as_fd()).called(|| format!("statx(`{path}`)"))?.kind;
         let fits =
