@@ -124,11 +124,17 @@ impl<'n> Cursor<'n> {
     }
 
     /// The property of that key, an integer from `least` up.
-    pub fn number_property(&mut self, key: &'static str, least: u32, sink: &mut Sink) -> Option<Spanned<u32>> {
+    pub fn number_property(
+        &mut self,
+        key: &'static str,
+        least: u32,
+        sink: &mut Sink,
+    ) -> Option<Spanned<u32>> {
         let property = self.property(key, sink)?;
         let Value::Integer(number) = property.value.value else {
             let message = format!("`{key}` is {}, not an integer", property.value.value.kind());
-            let finding = Finding::at(Code::BadValue, property.value.span, "an integer belongs here", message);
+            let finding =
+                Finding::at(Code::BadValue, property.value.span, "an integer belongs here", message);
             self.blame(sink, finding.help(format!("`{key}={}`", least.max(1))));
             return None;
         };
@@ -147,7 +153,8 @@ impl<'n> Cursor<'n> {
             return Some(value);
         }
         let message = format!("`{key}` is {}, not `#true` or `#false`", property.value.value.kind());
-        let finding = Finding::at(Code::BadValue, property.value.span, "`#true` or `#false` belongs here", message);
+        let finding =
+            Finding::at(Code::BadValue, property.value.span, "`#true` or `#false` belongs here", message);
         self.blame(sink, finding.help(format!("`{key}=#true`")));
         None
     }
@@ -196,10 +203,13 @@ impl<'n> Cursor<'n> {
     pub fn as_string(&mut self, value: &Spanned<Value>, sink: &mut Sink) -> Option<Spanned<String>> {
         let finding = match &value.value {
             Value::String(text) if !text.is_empty() => return Some(Spanned::new(text.clone(), value.span)),
-            Value::String(_) => Finding::at(Code::BadValue, value.span, "empty", "an empty string says nothing"),
+            Value::String(_) => {
+                Finding::at(Code::BadValue, value.span, "empty", "an empty string says nothing")
+            }
             Value::Integer(number) => {
                 let message = format!("`{number}` is an integer where a string belongs");
-                Finding::at(Code::BadValue, value.span, "write it in quotes", message).help(format!("`\"{number}\"`"))
+                Finding::at(Code::BadValue, value.span, "write it in quotes", message)
+                    .help(format!("`\"{number}\"`"))
             }
             other => {
                 let message = format!("{} where a string belongs", other.kind());
@@ -225,7 +235,9 @@ impl<'n> Cursor<'n> {
                 Value::String(word) if self.later.contains(&word.as_str()) => not_supported(word, value.span),
                 value_ => {
                     let message = match value_ {
-                        Value::String(text) => format!("`{}` takes no argument `{text}`", self.node.name.value),
+                        Value::String(text) => {
+                            format!("`{}` takes no argument `{text}`", self.node.name.value)
+                        }
                         _ => format!("`{}` takes no argument here", self.node.name.value),
                     };
                     let finding = Finding::at(Code::UnexpectedArgument, value.span, "one too many", message);
@@ -268,14 +280,15 @@ impl<'n> Cursor<'n> {
         let node = self.node;
         if self.children.is_empty() && !node.children().is_empty() {
             let first = node.children().first().map_or(node.span, |child| child.name.span);
-            let finding = match node.children().iter().find(|child| self.later.contains(&child.name.value.as_str())) {
-                Some(later) => not_supported(&later.name.value, later.name.span),
-                None => {
-                    let message = format!("`{}` takes no block", node.name.value);
-                    Finding::at(Code::UnexpectedChildren, first, "nothing may stand here", message)
-                        .help("remove the block")
-                }
-            };
+            let finding =
+                match node.children().iter().find(|child| self.later.contains(&child.name.value.as_str())) {
+                    Some(later) => not_supported(&later.name.value, later.name.span),
+                    None => {
+                        let message = format!("`{}` takes no block", node.name.value);
+                        Finding::at(Code::UnexpectedChildren, first, "nothing may stand here", message)
+                            .help("remove the block")
+                    }
+                };
             return self.blame(sink, finding);
         }
         let known: BTreeSet<&str> = self.children.iter().copied().collect();

@@ -94,7 +94,8 @@ pub(super) fn open_block(open: Span, next: Option<Span>) -> Finding {
 
 /// A flaw inside of a token.
 pub(super) fn flaw(flaw: Flaw, span: Span, text: &str) -> Finding {
-    let at = |code, label: &str, message: &str, help: &str| Finding::at(code, span, label, message).help(help);
+    let at =
+        |code, label: &str, message: &str, help: &str| Finding::at(code, span, label, message).help(help);
     match flaw {
         Flaw::OpenString => at(
             Code::Unbalanced,

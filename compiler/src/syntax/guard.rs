@@ -162,7 +162,8 @@ impl<'t> Guard<'t> {
         if let Some(at) = self.lexer.flaw() {
             let text = self.text.get(at.start..at.end).unwrap_or_default();
             let finding = diags::flaw(at.flaw, self.span(at.start, at.end), text);
-            self.swallowed |= matches!(at.flaw, Flaw::OpenBlockString | Flaw::OpenComment | Flaw::DeepComment);
+            self.swallowed |=
+                matches!(at.flaw, Flaw::OpenBlockString | Flaw::OpenComment | Flaw::DeepComment);
             self.report(finding);
             self.node.blame();
         }

@@ -342,7 +342,8 @@ impl<'t> Lexer<'t> {
             let end = rest.bytes().take(7).position(|byte| byte == b'}')?;
             rest.get(..end)
         });
-        let character = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).and_then(char::from_u32);
+        let character =
+            digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).and_then(char::from_u32);
         match (digits, character) {
             (Some(digits), Some(_)) => self.at += digits.len() + 2,
             _ => self.note(Flaw::BadEscape, start, self.at),
@@ -407,7 +408,9 @@ fn wide(character: Option<char>) -> (Class, usize) {
     let Some(character) = character else { return (Class::Forbidden, 1) };
     let class = match character {
         '\u{85}' | '\u{2028}' | '\u{2029}' => Class::Newline,
-        '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => Class::Space,
+        '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => {
+            Class::Space
+        }
         '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => {
             Class::Forbidden
         }

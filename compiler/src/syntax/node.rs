@@ -72,8 +72,7 @@ impl NodeState {
 
     /// Whether a token of this kind begins a node here.
     pub(super) fn begins(&self, kind: Kind) -> bool {
-        self.is_between() && !matches!(kind, Kind::Space | Kind::Newline | Kind::Semicolon)
-            && !(self.slashdash && kind != Kind::Slashdash)
+        self.is_between() && !self.slashdash && !matches!(kind, Kind::Space | Kind::Newline | Kind::Semicolon)
     }
 
     /// Nothing more is wanted of this node: it has been blamed.
@@ -100,6 +99,7 @@ impl NodeState {
             Step::Fault(_) if self.place == Place::Skip => Step::On,
             Step::Fault(finding) => {
                 self.place = Place::Skip;
+                self.slashdash = false;
                 Step::Fault(finding)
             }
             other => other,
@@ -189,7 +189,13 @@ impl NodeState {
                 self.slashdash = true;
                 self.place = if self.place == Place::Block { Place::Block } else { Place::Entry };
             }
-            _ => return fault(diags::syntax(span, "not here", "`/-` stands before a node, a value or a block")),
+            _ => {
+                return fault(diags::syntax(
+                    span,
+                    "not here",
+                    "`/-` stands before a node, a value or a block",
+                ));
+            }
         }
         Step::On
     }
@@ -212,7 +218,11 @@ impl NodeState {
         self.place = match self.place {
             Place::TypeWord { of: Of::Node } => Place::Name,
             Place::TypeWord { of: Of::Entry | Of::Value } => Place::Value,
-            _ => return fault(diags::syntax(span, "closes nothing", "a `)` without its `(`").help("remove it")),
+            _ => {
+                return fault(
+                    diags::syntax(span, "closes nothing", "a `)` without its `(`").help("remove it"),
+                );
+            }
         };
         Step::On
     }
@@ -273,7 +283,8 @@ impl NodeState {
             if token.kind == Kind::String && before.ends_with(" r") {
                 return fault(diags::old(span, "a raw string begins with `#`, without an `r`", "`#\"…\"#`"));
             }
-            let finding = diags::syntax(span, "write a space before it", "two values without a space between them");
+            let finding =
+                diags::syntax(span, "write a space before it", "two values without a space between them");
             return fault(finding.help("write a space"));
         }
         self.slashdash = false;

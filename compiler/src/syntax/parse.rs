@@ -108,7 +108,9 @@ impl Place {
             name: self.word(node.name()),
             arguments,
             properties,
-            children: node.children().map(|block| block.nodes().iter().map(|child| self.node(child)).collect()),
+            children: node
+                .children()
+                .map(|block| block.nodes().iter().map(|child| self.node(child)).collect()),
         }
     }
 
@@ -172,3 +174,6 @@ fn lower_first(said: &str) -> String {
     let mut characters = said.trim_end_matches('.').chars();
     characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
 }
+
+#[cfg(test)]
+mod tests;

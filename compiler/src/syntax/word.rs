@@ -121,7 +121,9 @@ mod tests {
 
     #[test]
     fn kdl_agrees_on_what_is_a_value() {
-        for text in ["gpus", "a:b", "#true", "12", "-1_000", "0xFF", "1.5e-3", "79GiB", ".5", "1g.10gb", "0x", "true"] {
+        for text in
+            ["gpus", "a:b", "#true", "12", "-1_000", "0xFF", "1.5e-3", "79GiB", ".5", "1g.10gb", "0x", "true"]
+        {
             let accepted = matches!(judge(text), Word::Name | Word::Number | Word::Keyword);
             assert_eq!(kdl::KdlDocument::parse_v2(&format!("node {text}")).is_ok(), accepted, "{text}");
         }
