@@ -19,7 +19,7 @@ pub(crate) fn exactly_the_granted_nodes(site: &Site) {
     assert_eq!(paths, ["/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia4", "/dev/nvidiactl"]);
     let audit = site.installed.audit();
     let told = audit.iter().filter(|record| record.to_string().contains(GPUS[0].uuid)).count();
-    assert!(told > 0, "no audit record names the device: {audit:#?}");
+    assert!(told > 0, "no audit record names the device: {audit:?}");
 }
 
 /// Two, named by UUID and index.
@@ -38,7 +38,7 @@ pub(crate) fn mig_device(site: &Site) {
     numbers.extend(MIG_MINORS.map(|minor| (site.host.caps, minor)));
     assert_sees(&seen, &numbers);
     let [gi, ci] = MIG_MINORS.map(|minor| format!("/dev/nvidia-caps/nvidia-cap{minor}"));
-    assert!(seen.nodes.contains_key(&gi) && seen.nodes.contains_key(&ci), "{seen:#?}");
+    assert!(seen.nodes.contains_key(&gi) && seen.nodes.contains_key(&ci), "{seen:?}");
 }
 
 /// What dockerd writes for `docker run --gpus 2`.
@@ -50,7 +50,7 @@ pub(crate) fn docker_gpus(site: &Site) {
 pub(crate) fn podman_annotation(site: &Site) {
     let seen = runs(site, &Container::through(Entry::Podman).gpus("1"));
     assert_sees(&seen, &BTreeSet::from([(MAJOR, GPUS[2].minor), (MAJOR, 255)]));
-    assert!(seen.files.keys().all(|path| !path.contains("libcuda")), "{seen:#?}");
+    assert!(seen.files.keys().all(|path| !path.contains("libcuda")), "{seen:?}");
 }
 
 /// `gpupol plan --config` prints for the very `config.json` what the container then gets.
@@ -61,7 +61,7 @@ pub(crate) fn same_as_plan(site: &Site) {
         site.write(&bundle, &container, &look());
         let plan = site.installed.plan(&bundle.config(), container.entry);
         let seen = super::expect::ran(site.run_in(&bundle, &container));
-        assert_eq!(planned_nodes(&plan), nodes(&seen), "plan: {plan:#}\nseen: {seen:#?}");
+        assert_eq!(planned_nodes(&plan), nodes(&seen), "plan: {plan:#}\nseen: {seen:?}");
     }
     let bundle = site.bundle();
     site.write(&bundle, &Container::in_namespace("default").gpus("1"), &look());

@@ -31,7 +31,7 @@ pub(crate) fn killed_without_poststop(site: &Site) {
     assert_sees(&seen, &computing(site, &[GPUS[0].minor, GPUS[1].minor]));
     let audit = site.installed.audit();
     let reclaimed = audit.iter().filter(|record| record.to_string().contains("reclaimed")).count();
-    assert!(reclaimed > 0, "no audit record says that the leases were reclaimed: {audit:#?}");
+    assert!(reclaimed > 0, "no audit record says that the leases were reclaimed: {audit:?}");
 }
 
 /// Two devices of two replicas each fit four containers, and not five.
@@ -40,7 +40,7 @@ pub(crate) fn time_slicing(site: &Site) {
     let mut containers: BTreeMap<u32, u32> = BTreeMap::new();
     for container in &held {
         let minors: Vec<u32> = GPUS.iter().map(|gpu| gpu.minor).filter(|minor| has(container, *minor)).collect();
-        assert_eq!(minors.len(), 1, "not one GPU: {:#?}", container.seen);
+        assert_eq!(minors.len(), 1, "not one GPU: {:?}", container.seen);
         minors.iter().for_each(|minor| *containers.entry(*minor).or_default() += 1);
     }
     assert_eq!(containers, BTreeMap::from([(GPUS[2].minor, 2), (GPUS[3].minor, 2)]));

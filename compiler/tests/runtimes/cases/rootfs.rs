@@ -66,7 +66,7 @@ pub(crate) fn hostile_library_directory(site: &Site) {
         symlink(&target, bundle.rootfs().join("usr/lib64")).unwrap();
         let outcome = site.run_in(&bundle, &Container::training("1"));
         let found = fs::read_dir(&outside).unwrap().count();
-        assert_eq!(found, 0, "attempt {number}: the hook wrote outside of the rootfs: {outcome:#?}");
+        assert_eq!(found, 0, "attempt {number}: the hook wrote outside of the rootfs: {outcome:?}");
     }
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn dev_is_a_symlink(site: &Site) {
         fs::remove_dir(bundle.rootfs().join("dev")).unwrap();
         symlink(target, bundle.rootfs().join("dev")).unwrap();
         let outcome = site.run_in(&bundle, &Container::training("1").edited(without_dev));
-        assert!(!outcome.started, "{outcome:#?}");
+        assert!(!outcome.started, "{outcome:?}");
         assert_eq!(site.installed.leases(), Vec::<String>::new());
     }
 }
@@ -102,7 +102,7 @@ fn assert_driver_files(seen: &Seen, libraries: &str) {
         (format!("{libraries}/libnvidia-ml.so.1"), &format!("made libnvidia-ml.so.{DRIVER}")),
         ("/usr/bin/nvidia-smi".to_owned(), "#!/bin/sh"),
     ] {
-        let file = seen.files.get(&path).unwrap_or_else(|| panic!("no {path}: {seen:#?}"));
+        let file = seen.files.get(&path).unwrap_or_else(|| panic!("no {path}: {seen:?}"));
         assert_eq!((file.line.as_str(), file.write.as_str()), (line, "Read-only file system"), "{path}");
         let options = ["ro", "nosuid", "nodev"].iter().all(|option| file.mount.contains(*option));
         assert!(options, "{path} is mounted {:?}", file.mount);
