@@ -24,15 +24,8 @@ pub enum Capability {
 
 impl Capability {
     /// Every capability, in the order of their names' declaration.
-    pub const ALL: [Self; 7] = [
-        Self::Compute,
-        Self::Compat32,
-        Self::Graphics,
-        Self::Utility,
-        Self::Video,
-        Self::Display,
-        Self::Ngx,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Compute, Self::Compat32, Self::Graphics, Self::Utility, Self::Video, Self::Display, Self::Ngx];
 
     /// What a container gets that names no capability (NVIDIA's own default).
     pub const DEFAULT: [Self; 2] = [Self::Compute, Self::Utility];

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::document;
+use crate::refusal::Refusal;
+
 /// The version of [`Entry`] that this crate reads and writes.
 pub const ENTRY_VERSION: u32 = 1;
 
@@ -39,6 +42,17 @@ pub struct Entry {
     pub state_dir: String,
     /// File of the audit records, one JSON line each.
     pub audit: String,
+}
+
+impl Entry {
+    /// Reads an entry file.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::refusal::Reason::PlanSet`] if it is of another version or not such a document.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        document::parse("entry", ENTRY_VERSION, bytes)
+    }
 }
 
 /// A container engine.

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::document;
 use crate::entry::Engine;
+use crate::refusal::Refusal;
 
 /// The version of [`Index`] that this crate reads and writes.
 pub const INDEX_VERSION: u32 = 1;
@@ -21,6 +23,17 @@ pub struct Index {
     pub tenants: Vec<Tenant>,
     /// One record for each tenant of each grant: by tenant, then higher rank first, then by the grant's name.
     pub grants: Vec<Grant>,
+}
+
+impl Index {
+    /// Reads the file `index`.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::refusal::Reason::PlanSet`] if it is of another version or not such a document.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        document::parse("index", INDEX_VERSION, bytes)
+    }
 }
 
 /// The policy's `on-denied`.

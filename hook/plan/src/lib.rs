@@ -14,6 +14,7 @@
 pub mod capability;
 pub mod choose;
 pub mod config;
+mod document;
 pub mod entry;
 pub mod glob;
 pub mod identity;

@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::capability::Capability;
+use crate::document;
+use crate::refusal::Refusal;
 
 /// The version of [`Plan`] that this crate reads and writes.
 pub const PLAN_VERSION: u32 = 1;
@@ -36,6 +38,17 @@ pub struct Plan {
     pub lines: Vec<Line>,
     /// Edits that every container of this plan gets, in the order in which they are applied.
     pub edits: Vec<Edit>,
+}
+
+impl Plan {
+    /// Reads one plan.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::refusal::Reason::PlanSet`] if it is of another version or not such a document.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        document::parse("plan", PLAN_VERSION, bytes)
+    }
 }
 
 /// A place in the policy, for audit records and messages only.

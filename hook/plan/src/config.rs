@@ -1,0 +1,207 @@
+//! A view of an OCI `config.json`: what gpupol must know of it, and nothing else.
+//!
+//! Fields that the view does not name are ignored, so that a configuration of a newer runtime is never refused for
+//! them. Field names are the runtime specification's (config.md, config-linux.md, version 1.2).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::refusal::{Reason, Refusal};
+
+/// The parts of a container's configuration that decide about its GPUs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Config {
+    /// `root`
+    #[serde(default, deserialize_with = "nullable")]
+    pub root: Root,
+    /// `process`
+    #[serde(default, deserialize_with = "nullable")]
+    pub process: Process,
+    /// `annotations`; Docker writes `null` for none.
+    #[serde(default, deserialize_with = "nullable")]
+    pub annotations: BTreeMap<String, String>,
+    /// `hooks`
+    #[serde(default, deserialize_with = "nullable")]
+    pub hooks: Hooks,
+    /// `linux`
+    #[serde(default, deserialize_with = "nullable")]
+    pub linux: Linux,
+}
+
+/// `root`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Root {
+    /// Path of the rootfs, absolute or relative to the bundle.
+    #[serde(default)]
+    pub path: String,
+    /// Whether the container sees it read-only.
+    #[serde(default)]
+    pub readonly: bool,
+}
+
+/// `process`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Process {
+    /// `NAME=VALUE`, in order.
+    #[serde(default, deserialize_with = "nullable")]
+    pub env: Vec<String>,
+}
+
+/// `hooks`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hooks {
+    /// `prestart`
+    #[serde(default, deserialize_with = "nullable")]
+    pub prestart: Vec<HookCall>,
+    /// `createRuntime`
+    #[serde(default, deserialize_with = "nullable")]
+    pub create_runtime: Vec<HookCall>,
+}
+
+/// One hook.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct HookCall {
+    /// Absolute path of its program.
+    #[serde(default)]
+    pub path: String,
+    /// Its arguments, the program's name first.
+    #[serde(default, deserialize_with = "nullable")]
+    pub args: Vec<String>,
+}
+
+/// `linux`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Linux {
+    /// `uidMappings`
+    #[serde(default, deserialize_with = "nullable")]
+    pub uid_mappings: Vec<IdMapping>,
+    /// `gidMappings`
+    #[serde(default, deserialize_with = "nullable")]
+    pub gid_mappings: Vec<IdMapping>,
+    /// `namespaces`
+    #[serde(default, deserialize_with = "nullable")]
+    pub namespaces: Vec<Namespace>,
+    /// `cgroupsPath`
+    #[serde(default)]
+    pub cgroups_path: Option<String>,
+    /// `devices`
+    #[serde(default, deserialize_with = "nullable")]
+    pub devices: Vec<LinuxDevice>,
+}
+
+/// One line of `uidMappings` or `gidMappings`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct IdMapping {
+    /// First id in the container.
+    #[serde(rename = "containerID")]
+    pub container_id: u32,
+    /// First id on the host.
+    #[serde(rename = "hostID")]
+    pub host_id: u32,
+    /// How many.
+    pub size: u32,
+}
+
+/// One line of `namespaces`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Namespace {
+    /// `mount`, `user`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Absent: a new one.
+    #[serde(default)]
+    pub path: Option<String>,
+}
+
+/// One line of `linux.devices`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct LinuxDevice {
+    /// Path in the container.
+    pub path: String,
+    /// `c`, `b`, `u` or `p`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Major number.
+    #[serde(default)]
+    pub major: i64,
+    /// Minor number.
+    #[serde(default)]
+    pub minor: i64,
+}
+
+/// The name under which dockerd looks for NVIDIA's hook, and which it writes for `docker run --gpus`.
+const DOCKER_GPUS_HOOK: &str = "nvidia-container-runtime-hook";
+
+impl Config {
+    /// Reads a `config.json`.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::BadRequest`] if it is not the JSON of such a document.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        serde_json::from_slice(bytes)
+            .map_err(|error| Refusal::new(Reason::BadRequest, format!("config.json cannot be read: {error}")))
+    }
+
+    /// The value of a variable of the container's process; the last of duplicates counts, as for NVIDIA's stack.
+    #[must_use]
+    pub fn env(&self, name: &str) -> Option<&str> {
+        let value = |line: &'_ str| {
+            let (key, _) = line.split_once('=')?;
+            (key == name).then_some(())
+        };
+        let line = self.process.env.iter().rev().find(|line| value(line).is_some())?;
+        line.split_once('=').map(|(_, value)| value)
+    }
+
+    /// Whether the container has a user namespace of its own.
+    #[must_use]
+    pub fn has_user_namespace(&self) -> bool {
+        self.linux.namespaces.iter().any(|namespace| namespace.kind == "user")
+    }
+
+    /// Whether dockerd wrote this for `docker run --gpus`.
+    #[must_use]
+    pub fn has_docker_gpus(&self) -> bool {
+        let named = |call: &HookCall| call.path.rsplit('/').next() == Some(DOCKER_GPUS_HOOK);
+        self.hooks.prestart.iter().any(named)
+    }
+}
+
+/// `null` means nothing, as in Go, where these documents are written.
+fn nullable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+
+    #[test]
+    fn null_is_nothing_and_the_last_variable_counts() {
+        let config = Config::parse(
+            br#"{"ociVersion":"1.0.2","annotations":null,"hooks":null,"linux":{"devices":null,"unheardOf":[1]},
+                 "process":{"env":["A=1","A=2","B","AB=3"]}}"#,
+        )
+        .unwrap();
+        assert_eq!(config.env("A"), Some("2"));
+        assert_eq!(config.env("B"), None);
+        assert!(!config.has_docker_gpus() && !config.has_user_namespace());
+    }
+
+    #[test]
+    fn what_is_no_configuration_is_refused_with_its_place() {
+        let refusal = Config::parse(b"{\"annotations\": {\"a\": 1}}").unwrap_err();
+        assert_eq!(
+            refusal.message,
+            "config.json cannot be read: invalid type: integer `1`, expected a string at line 1 column 23"
+        );
+    }
+}

@@ -1,0 +1,115 @@
+//! From a container's configuration to its grant: who it is, what it asks for, by which grant it may have it.
+
+use crate::config::Config;
+use crate::entry::Entry;
+use crate::glob;
+use crate::identity;
+use crate::index::{Clause, Grant, Index, Tenant};
+use crate::refusal::{Reason, Refusal};
+use crate::request::{self, Request};
+
+/// What the index says of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision<'i> {
+    /// It asks for nothing and gets nothing.
+    NotAsked,
+    /// It asks and may not.
+    Refused {
+        /// Whose it is, if it is anybody's.
+        tenant: Option<&'i Tenant>,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// It may, by this grant; which devices is [`crate::choose::choose`]'s to say.
+    Granted(Granted<'i>),
+}
+
+/// A container that may have what it asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted<'i> {
+    /// Whose it is.
+    pub tenant: &'i Tenant,
+    /// By which grant.
+    pub grant: &'i Grant,
+    /// What it asks for.
+    pub request: Request,
+}
+
+/// Decides about a container that came in through `entry`. What a refusal leads to is `index.on_denied`'s to say.
+#[must_use]
+pub fn decide<'i>(index: &'i Index, entry: &Entry, config: &Config) -> Decision<'i> {
+    let tenant = identity::tenant(index, entry, config);
+    let whose = tenant.as_ref().ok().copied().flatten();
+    let refused = |refusal| Decision::Refused { tenant: whose, refusal };
+    let request = match request::request(index, entry, config) {
+        Ok(None) => return Decision::NotAsked,
+        Ok(Some(request)) => request,
+        Err(refusal) => return refused(refusal),
+    };
+    let tenant = match tenant {
+        Ok(Some(tenant)) => tenant,
+        Ok(None) => return refused(of_no_tenant(entry, config)),
+        Err(refusal) => return refused(refusal),
+    };
+    match grant(index, tenant, &request, entry, config) {
+        Ok(grant) => Decision::Granted(Granted { tenant, grant, request }),
+        Err(refusal) => refused(refusal),
+    }
+}
+
+fn of_no_tenant(entry: &Entry, config: &Config) -> Refusal {
+    let facts = identity::describe(&identity::facts(entry, config));
+    Refusal::new(
+        Reason::NoTenant,
+        format!("a container of no tenant asks for GPUs: no identity matches {facts}"),
+    )
+}
+
+fn grant<'i>(
+    index: &'i Index,
+    tenant: &Tenant,
+    request: &Request,
+    entry: &Entry,
+    config: &Config,
+) -> Result<&'i Grant, Refusal> {
+    let mut grants = index.grants.iter().filter(|grant| grant.tenant == tenant.name);
+    let failing = |grant: &Grant| grant.when.iter().find_map(|clause| fails(clause, entry, config));
+    if let Some(name) = &request.grant {
+        let refuse = |why: String| Err(Refusal::new(Reason::GrantNotApplicable, why));
+        return match grants.find(|grant| grant.name == *name) {
+            None => refuse(format!("tenant `{}` has no grant `{name}`", tenant.name)),
+            Some(grant) => match failing(grant) {
+                Some(why) => refuse(format!("grant `{name}` does not apply: {why}")),
+                None => Ok(grant),
+            },
+        };
+    }
+    let mut near_misses = Vec::new();
+    for grant in grants.filter(|grant| !grant.named) {
+        match failing(grant) {
+            None => return Ok(grant),
+            Some(why) => near_misses.push(format!("`{}` ({why})", grant.name)),
+        }
+    }
+    Err(no_grant(tenant, &near_misses))
+}
+
+fn no_grant(tenant: &Tenant, near_misses: &[String]) -> Refusal {
+    let tenant = &tenant.name;
+    let message = if near_misses.is_empty() {
+        format!("no grant gives tenant `{tenant}` a GPU")
+    } else {
+        format!("no grant of tenant `{tenant}` applies: {}", near_misses.join(", "))
+    };
+    Refusal::new(Reason::NoGrant, message)
+}
+
+/// Why a clause does not hold, if it does not.
+fn fails(clause: &Clause, entry: &Entry, config: &Config) -> Option<String> {
+    let Clause::Label { key, values } = clause;
+    match request::label(entry, config, key) {
+        None => Some(format!("label {key} is absent")),
+        Some(value) if values.iter().any(|pattern| glob::matches(pattern, value)) => None,
+        Some(value) => Some(format!("label {key} is `{value}`, not {}", values.join(" or "))),
+    }
+}

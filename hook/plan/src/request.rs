@@ -1,0 +1,234 @@
+//! What a container asks for, from the few things that may ask: Docker's own `--gpus` entry, the annotations
+//! `gpupol.io/gpus` and `gpupol.io/grant`, and `NVIDIA_VISIBLE_DEVICES` when it names devices.
+//!
+//! A bare `all` from the environment is in every CUDA image, so it asks only where the entry says so. What a
+//! container asks for is only ever narrowed by its grant, so nothing here needs to be trusted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::capability::Capability;
+use crate::config::Config;
+use crate::entry::{Engine, Entry};
+use crate::index::{Index, RequestIndices};
+use crate::refusal::{Reason, Refusal};
+
+/// Annotation: how many devices, or which.
+pub const GPUS: &str = "gpupol.io/gpus";
+/// Annotation: by which grant.
+pub const GRANT: &str = "gpupol.io/grant";
+/// NVIDIA's variable: which devices.
+pub const VISIBLE_DEVICES: &str = "NVIDIA_VISIBLE_DEVICES";
+/// NVIDIA's variable: which driver capabilities.
+pub const DRIVER_CAPABILITIES: &str = "NVIDIA_DRIVER_CAPABILITIES";
+/// What stands for an annotation's key under Docker before 25, which has no annotations.
+pub const LABEL_PREFIX: &str = "GPUPOL_LABEL_";
+
+/// The major number of NVIDIA's own nodes (Linux `Documentation/admin-guide/devices.txt`).
+const NVIDIA_MAJOR: i64 = 195;
+/// More names than any host has devices are not a request but an attack.
+const LIST_LIMIT: usize = 1024;
+
+/// What a container that asks, asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Which devices.
+    pub devices: Devices,
+    /// Which driver capabilities.
+    pub capabilities: Capabilities,
+    /// The grant that it names.
+    pub grant: Option<String>,
+}
+
+/// Which devices a container asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Devices {
+    /// As many as the grant gives by itself.
+    Default,
+    /// So many, at least one.
+    Count(u32),
+    /// Docker's `--gpus N` or `--gpus device=0,…`, which are the same bytes: these if they may be had, else as many.
+    Indices(Vec<u32>),
+    /// So many of each gpu-set.
+    Lines(BTreeMap<String, u32>),
+    /// Exactly these: NVML indices, UUIDs or PCI addresses.
+    Named(Vec<String>),
+}
+
+/// Which driver capabilities a container asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Capabilities {
+    /// Those.
+    Named(BTreeSet<Capability>),
+    /// All that the grant has.
+    All,
+}
+
+/// What the container asks for; `None`: for nothing.
+///
+/// # Errors
+///
+/// [`Reason::BadRequest`] if it asks and cannot be understood, [`Reason::NotSupported`] if it asks through an
+/// entry without `allocate`, where others choose the devices.
+pub fn request(index: &Index, entry: &Entry, config: &Config) -> Result<Option<Request>, Refusal> {
+    if is_sandbox(entry, config) {
+        return Ok(None);
+    }
+    let grant = gpupol_word(entry, config, GRANT, "GPUPOL_GRANT");
+    let asked = match gpupol_word(entry, config, GPUS, "GPUPOL_GPUS") {
+        Some(gpus) => annotation_devices(gpus)?,
+        None => {
+            let visible = visible_devices(index.request_indices, entry, config)?;
+            visible.or(grant.map(|_| Devices::Default))
+        }
+    };
+    if !entry.allocate && (asked.is_some() || has_gpu_node(config)) {
+        let message = "the entry has no `allocate`, and checking what others allocate is not supported yet";
+        return Err(Refusal::new(Reason::NotSupported, message));
+    }
+    let Some(devices) = asked else { return Ok(None) };
+    Ok(Some(Request { devices, capabilities: capabilities(config)?, grant: grant.map(str::to_owned) }))
+}
+
+/// A label of the container: the annotation of that key, or the variable that stands for it under Docker.
+#[must_use]
+pub fn label<'c>(entry: &Entry, config: &'c Config, key: &str) -> Option<&'c str> {
+    let variable = || (entry.engine == Engine::Docker).then(|| config.env(&label_variable(key))).flatten();
+    config.annotations.get(key).map(String::as_str).or_else(variable)
+}
+
+/// The variable that stands for a label's key: characters other than ASCII letters and digits become `_`.
+#[must_use]
+pub fn label_variable(key: &str) -> String {
+    let plain = |character: char| if character.is_ascii_alphanumeric() { character } else { '_' };
+    LABEL_PREFIX.chars().chain(key.chars().map(plain)).collect()
+}
+
+/// A pod's sandbox (pause container) never asks, whatever its image or pod says.
+fn is_sandbox(entry: &Entry, config: &Config) -> bool {
+    let key = match entry.engine {
+        Engine::Containerd => "io.kubernetes.cri.container-type",
+        Engine::Crio => "io.kubernetes.cri-o.ContainerType",
+        _ => return false,
+    };
+    config.annotations.get(key).is_some_and(|kind| kind == "sandbox")
+}
+
+fn gpupol_word<'c>(entry: &Entry, config: &'c Config, key: &str, variable: &str) -> Option<&'c str> {
+    let under_docker = || (entry.engine == Engine::Docker).then(|| config.env(variable)).flatten();
+    config.annotations.get(key).map(String::as_str).or_else(under_docker).filter(|word| !word.is_empty())
+}
+
+fn has_gpu_node(config: &Config) -> bool {
+    config.linux.devices.iter().any(|device| device.kind == "c" && device.major == NVIDIA_MAJOR)
+}
+
+fn annotation_devices(text: &str) -> Result<Option<Devices>, Refusal> {
+    let items = items(text, GPUS)?;
+    match items.as_slice() {
+        [] | ["none" | "void"] => Ok(None),
+        ["all"] => Ok(Some(Devices::Default)),
+        [count] if is_number(count) => match number(count, GPUS)? {
+            0 => Ok(None),
+            count => Ok(Some(Devices::Count(count))),
+        },
+        items if items.iter().all(|item| item.contains('=')) => Ok(Some(Devices::Lines(lines(items)?))),
+        items => Ok(Some(Devices::Named(names(items, GPUS)?))),
+    }
+}
+
+fn lines(items: &[&str]) -> Result<BTreeMap<String, u32>, Refusal> {
+    let mut lines = BTreeMap::new();
+    for item in items {
+        let (gpu_set, count) = item.split_once('=').unwrap_or((item, ""));
+        if lines.insert(gpu_set.trim().to_owned(), number(count.trim(), GPUS)?).is_some() {
+            return Err(bad(format!("{GPUS} names gpu-set `{gpu_set}` twice")));
+        }
+    }
+    Ok(lines)
+}
+
+fn visible_devices(
+    indices: RequestIndices,
+    entry: &Entry,
+    config: &Config,
+) -> Result<Option<Devices>, Refusal> {
+    let Some(text) = config.env(VISIBLE_DEVICES).filter(|_| entry.allocate) else { return Ok(None) };
+    let by_docker = config.has_docker_gpus();
+    let items = items(text, VISIBLE_DEVICES)?;
+    // As in NVIDIA's tools the first word of these in the list decides, whatever else is in it.
+    match items.iter().find(|item| matches!(**item, "all" | "none" | "void")) {
+        Some(&"all") => return Ok((by_docker || entry.ask_by_env).then_some(Devices::Default)),
+        Some(_) => return Ok(None),
+        None if items.is_empty() => return Ok(None),
+        None => {}
+    }
+    if !items.iter().all(|item| is_number(item)) || indices == RequestIndices::Host {
+        return Ok(Some(Devices::Named(names(&items, VISIBLE_DEVICES)?)));
+    }
+    let numbers = items.iter().map(|item| number(item, VISIBLE_DEVICES)).collect::<Result<Vec<u32>, _>>()?;
+    Ok(Some(match indices {
+        RequestIndices::Count => Devices::Count(distinct(&numbers)),
+        _ if by_docker && numbers.iter().copied().eq((0u32..).take(numbers.len())) => {
+            Devices::Indices(numbers)
+        }
+        _ => Devices::Named(numbers.iter().map(u32::to_string).collect()),
+    }))
+}
+
+fn distinct(numbers: &[u32]) -> u32 {
+    u32::try_from(numbers.iter().collect::<BTreeSet<_>>().len()).unwrap_or(u32::MAX)
+}
+
+fn capabilities(config: &Config) -> Result<Capabilities, Refusal> {
+    let items = items(config.env(DRIVER_CAPABILITIES).unwrap_or_default(), DRIVER_CAPABILITIES)?;
+    if items.is_empty() {
+        return Ok(Capabilities::Named(Capability::DEFAULT.into()));
+    }
+    if items.contains(&"all") {
+        return Ok(Capabilities::All);
+    }
+    let known = |name: &&str| {
+        Capability::from_name(name).ok_or_else(|| {
+            bad(format!("{DRIVER_CAPABILITIES} names `{name}`, which is no driver capability"))
+        })
+    };
+    Ok(Capabilities::Named(items.iter().map(known).collect::<Result<_, _>>()?))
+}
+
+/// The items of a comma-separated list; spaces around them and empty ones do not count.
+fn items<'t>(text: &'t str, origin: &str) -> Result<Vec<&'t str>, Refusal> {
+    let items: Vec<&str> = text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
+    if items.len() > LIST_LIMIT {
+        return Err(bad(format!("{origin} has {} items, more than {LIST_LIMIT}", items.len())));
+    }
+    Ok(items)
+}
+
+fn is_number(item: &str) -> bool {
+    !item.is_empty() && item.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn number(item: &str, origin: &str) -> Result<u32, Refusal> {
+    let parsed = if is_number(item) { item.parse().ok() } else { None };
+    parsed.ok_or_else(|| bad(format!("{origin} has `{item}` where a number is expected")))
+}
+
+/// Checks that each item can be the name of a device, so that a misspelt word is told from a device not granted.
+fn names(items: &[&str], origin: &str) -> Result<Vec<String>, Refusal> {
+    let name = |item: &&str| {
+        let shaped = is_number(item)
+            || item.starts_with("GPU-")
+            || item.starts_with("MIG-")
+            || item.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'));
+        if !shaped {
+            let known = "a number, GPU-…, MIG-…, a PCI address, all or none";
+            return Err(bad(format!("{origin} has `{item}`, which is not {known}")));
+        }
+        Ok((*item).to_owned())
+    };
+    items.iter().map(name).collect()
+}
+
+fn bad(message: String) -> Refusal {
+    Refusal::new(Reason::BadRequest, message)
+}
