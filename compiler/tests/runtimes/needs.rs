@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::view;
-
 const BUILD_HOOK: &str = "cargo build -p gpupol-hook --profile hook --target x86_64-unknown-linux-musl";
 
 /// The directory that cargo builds into.
@@ -39,13 +37,16 @@ pub(crate) fn memlock_shim() -> &'static Path {
     static SHIM: OnceLock<PathBuf> = OnceLock::new();
     SHIM.get_or_init(|| {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/runtimes/memlock.c");
-        let shim = view::scratch("shim").join("memlock.so");
+        let shim = Path::new(env!("CARGO_TARGET_TMPDIR")).join("memlock.so");
+        // Another test program may be loading it, so it is replaced and never rewritten.
+        let new = shim.with_extension(std::process::id().to_string());
         let status = Command::new(program("cc", "gcc libc6-dev"))
             .args(["-O1", "-shared", "-fPIC", "-o"])
-            .args([&shim, &source])
+            .args([&new, &source])
             .status()
             .expect("cc runs");
         assert!(status.success(), "cc could not compile {}: {status}", source.display());
+        std::fs::rename(new, &shim).expect("cargo's directory for tests is ours");
         shim
     })
 }
