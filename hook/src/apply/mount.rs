@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use gpupol_plan::plan::{Edit, MountOption};
 use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
 
-use crate::apply::device_node::{attach, clone_mount};
+use crate::apply::device_node::clone_mount;
 use crate::apply::{Step, name};
 use crate::error::{Called, Error, Result};
 use crate::rootfs::{self, Made, Rootfs};
@@ -60,7 +60,7 @@ impl<'p> Ready<'p> {
         }
         let mut made: Vec<Made> = Vec::new();
         let target = rootfs.target(&path, self.is_directory, &mut made);
-        steps.extend(made.into_iter().map(Step::Made));
+        steps.extend(made.into_iter().map(Step::Target));
         let target = target?;
         let kind = rootfs::place(target.as_fd()).called(|| format!("statx(`{path}`)"))?.kind;
         let fits =
@@ -70,7 +70,9 @@ impl<'p> Ready<'p> {
                 "`{path}` in the container is of another type than its source"
             )));
         }
-        attach(self.tree, &target, steps)
+        rootfs.attach(&self.tree, &target)?;
+        steps.push(Step::Mounted(self.tree));
+        Ok(())
     }
 }
 
