@@ -1,1 +1,80 @@
-//! The executor.
+//! The executor of plans: an OCI hook, run by root, that gives a container exactly the GPUs of its plan.
+//!
+//! ```text
+//! state on stdin ─state→ bundle ─bundle→ Config ─lookup→ Granted ─planset→ Plan ─choose under lease→ Choice
+//!     ─apply→ nodes, mounts, device rules ─audit→ one line
+//! ```
+//!
+//! What is absent: it loads no library, runs no program, asks no NVML, reads no environment, and decides nothing
+//! that the compiler could have decided. It builds no path in a container from text: what is the container's is
+//! reached by descriptor. A container that asks for no GPU is never touched, whatever state the plan set is in;
+//! everything else that is not as it must be ends without a GPU.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+pub mod apply;
+pub mod arguments;
+pub mod audit;
+pub mod bundle;
+pub mod cgroup;
+pub mod entry;
+pub mod error;
+pub mod file;
+pub mod host;
+pub mod lease;
+pub mod mountinfo;
+pub mod planset;
+pub mod process;
+pub mod rootfs;
+pub mod start;
+pub mod state;
+pub mod stop;
+pub mod sys;
+
+use arguments::{Arguments, Stage};
+use error::Called;
+
+/// How the executor ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done, or nothing to do: the container starts.
+    Done = 0,
+    /// The container does not get its GPUs and must not start; the reason is on standard error.
+    Refused = 1,
+    /// The arguments cannot be understood.
+    Usage = 2,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Runs the executor with its arguments, the program's name not among them.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
+    let arguments = match Arguments::parse(arguments) {
+        Ok(arguments) => arguments,
+        Err(message) => return fail(&message, Exit::Usage),
+    };
+    // Every file is made with the mode that it is to have, and no directory of the caller is held on to.
+    rustix::process::umask(rustix::fs::Mode::empty());
+    let home = rustix::process::chdir("/").called(|| "chdir(`/`)".to_owned());
+    let result = home.and_then(|()| match arguments.stage {
+        Stage::Start => start::run(&arguments),
+        Stage::Stop => stop::run(&arguments),
+    });
+    match result {
+        Ok(()) => Exit::Done,
+        Err(error) => fail(&error.to_string(), Exit::Refused),
+    }
+}
+
+/// Engines show one line of standard error at best. Nobody is left to hear that it could not be written.
+fn fail(message: &str, exit: Exit) -> Exit {
+    let _ = std::io::stderr().write_all(format!("gpupol: {message}\n").as_bytes());
+    exit
+}

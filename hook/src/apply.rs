@@ -1,0 +1,172 @@
+//! Applying a plan in its hook form to a container that the runtime has made and not yet started.
+//!
+//! Everything of the host is opened and checked first. Then the executor moves into the container's mount
+//! namespace, where from then on it holds descriptors only. Device rules come last. A failure undoes, in reverse,
+//! what was done.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use gpupol_plan::plan::Edit;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, unlinkat};
+use rustix::mount::{UnmountFlags, unmount};
+use rustix::process::fchdir;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::apply::device_rule::{Opened, Rule};
+use crate::cgroup::Cgroup;
+use crate::error::{Called, Error, Result};
+use crate::mountinfo::MountInfo;
+use crate::process::{self, Process};
+use crate::rootfs::{Made, Rootfs};
+
+mod device_node;
+pub mod device_rule;
+mod mount;
+
+/// The container to which edits are applied.
+#[derive(Debug)]
+pub struct Container<'c> {
+    /// Its init, which waits for the hook.
+    pub process: &'c Process,
+    /// Its root file system, by its path on the host.
+    pub rootfs: String,
+    /// Its device cgroup.
+    pub cgroup: &'c Cgroup,
+}
+
+/// What was done, which can be undone as long as the executor runs.
+#[derive(Debug)]
+pub struct Applied<'c> {
+    steps: Vec<Step>,
+    rules: Option<Opened<'c>>,
+    /// The executor's own descriptors as files, to name a mount without a path in the container.
+    descriptors: OwnedFd,
+}
+
+/// One thing that was done in the container.
+#[derive(Debug)]
+enum Step {
+    /// A node or directory in the container's `/dev`, which ends with the container.
+    Dev(Made),
+    /// An empty target of a mount, which stays in the image.
+    Target(Made),
+    Mounted(OwnedFd),
+}
+
+/// An edit with everything of the host that it needs, opened and checked.
+enum Ready<'p> {
+    Node(device_node::Ready<'p>),
+    Mount(mount::Ready<'p>),
+}
+
+/// Applies the edits, in their order, and then opens the device rules that go with them.
+///
+/// # Errors
+/// Which edit, which call, and what could not be undone. Otherwise nothing of it is left.
+pub fn apply<'c>(container: &Container<'c>, edits: &[&Edit], mounts: &MountInfo) -> Result<Applied<'c>> {
+    let owner = container.process.foreign_root()?;
+    let ready = prepare(edits, owner.is_some())?;
+    let rules: Vec<Rule> =
+        edits.iter().filter_map(|edit| device_rule::of(edit).transpose()).collect::<Result<_>>()?;
+    if !rules.is_empty() {
+        container.cgroup.require_alone(container.process)?;
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let descriptors =
+        openat(CWD, "/proc/self/fd", flags, Mode::empty()).called(|| "openat(`/proc/self/fd`)".to_owned())?;
+    enter(container.process)?;
+    let rootfs = Rootfs::open(&container.rootfs, mounts.devices(), owner)?;
+    let mut applied = Applied { steps: Vec::new(), rules: None, descriptors };
+    match applied.all(container, &rootfs, ready, &rules) {
+        Ok(()) => Ok(applied),
+        Err(error) => Err(applied.undo_after(error)),
+    }
+}
+
+impl<'c> Applied<'c> {
+    /// The paths that were made in the image as targets of mounts, for the audit.
+    pub fn created(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Target(made) => Some(made.path.as_str()),
+            Step::Dev(_) | Step::Mounted(_) => None,
+        })
+    }
+
+    /// Undoes everything, and adds to the error what could not be undone.
+    #[must_use]
+    pub fn undo_after(mut self, error: Error) -> Error {
+        let mut left: Vec<String> = self.rules.take().and_then(Opened::undo).into_iter().collect();
+        while let Some(step) = self.steps.pop() {
+            left.extend(self.undo_step(&step).err().map(|error| error.to_string()));
+        }
+        if left.is_empty() {
+            return error;
+        }
+        Error::found(format!("{error}; not undone: {}", left.join(", ")))
+    }
+
+    fn all(
+        &mut self,
+        container: &Container<'c>,
+        rootfs: &Rootfs,
+        ready: Vec<Ready<'_>>,
+        rules: &[Rule],
+    ) -> Result<()> {
+        let needs_dev = ready.iter().any(|edit| matches!(edit, Ready::Node(_)));
+        let dev = needs_dev.then(|| rootfs.own_dev()).transpose()?;
+        let library_directory = mount::library_directory(rootfs);
+        for edit in ready {
+            match (edit, &dev) {
+                (Ready::Node(node), Some(dev)) => node.apply(rootfs, dev, &mut self.steps)?,
+                (Ready::Mount(mount), _) => mount.apply(rootfs, library_directory, &mut self.steps)?,
+                (Ready::Node(_), None) => {}
+            }
+        }
+        self.rules = Some(device_rule::open(container.cgroup, rules)?);
+        Ok(())
+    }
+
+    fn undo_step(&self, step: &Step) -> Result<()> {
+        match step {
+            Step::Dev(made) | Step::Target(made) => {
+                let flags = if made.is_directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+                unlinkat(&made.parent, made.name.as_str(), flags)
+                    .called(|| format!("unlinkat(`{}`)", made.path))
+            }
+            Step::Mounted(tree) => {
+                fchdir(&self.descriptors).called(|| "fchdir(`/proc/self/fd`)".to_owned())?;
+                unmount(tree.as_raw_fd().to_string(), UnmountFlags::DETACH).called(|| "umount2()".to_owned())
+            }
+        }
+    }
+}
+
+fn prepare<'p>(edits: &[&'p Edit], in_user_namespace: bool) -> Result<Vec<Ready<'p>>> {
+    let ready = |edit: &&'p Edit| {
+        let prepared = match edit {
+            Edit::DeviceNode { .. } => device_node::Ready::prepare(edit, in_user_namespace).map(Ready::Node),
+            Edit::Bind { .. } => mount::Ready::prepare(edit).map(Ready::Mount),
+        };
+        prepared.map_err(|error| error.during(|| name(edit)))
+    };
+    edits.iter().map(ready).collect()
+}
+
+/// Moves into the container's mount namespace. A container without one of its own would have the host's `/dev`
+/// changed instead.
+fn enter(process: &Process) -> Result<()> {
+    if process.mount_namespace_id()? == process::own_mount_namespace_id()? {
+        return Err(Error::found("the container has no mount namespace of its own"));
+    }
+    let namespace = process.mount_namespace()?;
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Mount))
+        .called(|| format!("setns(`/proc/{}/ns/mnt`)", process.pid))
+}
+
+/// How messages name an edit.
+fn name(edit: &Edit) -> String {
+    match edit {
+        Edit::DeviceNode { container_path, .. } => format!("device node `{container_path}`"),
+        Edit::Bind { container_path, .. } => format!("bind `{container_path}`"),
+    }
+}

@@ -1,0 +1,146 @@
+//! Device nodes in the container's own `/dev`.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use gpupol_plan::plan::Edit;
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, major, makedev, minor, mknodat, openat, openat2,
+    statat,
+};
+use rustix::io::Errno;
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+
+use crate::apply::{Step, name};
+use crate::error::{Called, Error, Result};
+use crate::rootfs::{self, Made, Rootfs};
+use crate::sys;
+
+const PATH_DIRECTORY: OFlags = OFlags::PATH.union(OFlags::CLOEXEC).union(OFlags::DIRECTORY);
+
+/// A node to be made, and the host's node where it must be bound instead.
+#[derive(Debug)]
+pub(super) struct Ready<'p> {
+    edit: &'p Edit,
+    below_dev: &'p str,
+    number: (u32, u32),
+    mode: Mode,
+    bind: Option<OwnedFd>,
+}
+
+impl<'p> Ready<'p> {
+    /// Opens what the edit needs of the host. In a user namespace nobody can make a node, so the host's is cloned.
+    pub(super) fn prepare(edit: &'p Edit, in_user_namespace: bool) -> Result<Self> {
+        let Edit::DeviceNode { host_path, container_path, major, minor, file_mode, .. } = edit else {
+            return Err(Error::found("not a device node"));
+        };
+        let below_dev = container_path.strip_prefix("/dev/").filter(|below| is_plain(below));
+        let below_dev = below_dev.ok_or_else(|| Error::found("not a path below `/dev`"))?;
+        let number = (*major, *minor);
+        let bind = in_user_namespace.then(|| clone_node(host_path, number)).transpose()?;
+        Ok(Self { edit, below_dev, number, mode: Mode::from_raw_mode(file_mode & 0o777), bind })
+    }
+
+    /// Makes the node, unless the right one is there.
+    pub(super) fn apply(self, rootfs: &Rootfs, dev: &OwnedFd, steps: &mut Vec<Step>) -> Result<()> {
+        let edit = self.edit;
+        self.put(rootfs, dev, steps).map_err(|error| error.during(|| name(edit)))
+    }
+
+    fn put(self, rootfs: &Rootfs, dev: &OwnedFd, steps: &mut Vec<Step>) -> Result<()> {
+        let (directories, file) = self.below_dev.rsplit_once('/').unwrap_or(("", self.below_dev));
+        let parent = open_below(rootfs, dev, directories, steps)?;
+        if self.is_there(&parent, file)? {
+            return Ok(());
+        }
+        let made = Made {
+            parent: parent.try_clone().map_err(|error| Error::found(error.to_string()))?,
+            name: file.to_owned(),
+            is_directory: false,
+            path: self.edit.container_path().to_owned(),
+        };
+        let Some(node) = self.bind else {
+            mknodat(
+                &parent,
+                file,
+                FileType::CharacterDevice,
+                self.mode,
+                makedev(self.number.0, self.number.1),
+            )
+            .called(|| format!("mknodat(`{file}`, c {}:{})", self.number.0, self.number.1))?;
+            steps.push(Step::Dev(made));
+            return Ok(());
+        };
+        rootfs.as_owner(|| rootfs::new_file(&parent, file))?;
+        steps.push(Step::Dev(made));
+        let target = openat(&parent, file, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+            .called(|| format!("openat(`{file}`)"))?;
+        attach(node, &target, steps)
+    }
+
+    fn is_there(&self, parent: &OwnedFd, file: &str) -> Result<bool> {
+        let stat = match statat(parent, file, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => return Ok(false),
+            other => other.called(|| format!("fstatat(`{file}`)"))?,
+        };
+        let is_device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
+        if is_device && (major(stat.st_rdev), minor(stat.st_rdev)) == self.number {
+            return Ok(true);
+        }
+        Err(Error::found("something else is there already"))
+    }
+}
+
+/// Attaches a cloned mount to its target.
+pub(super) fn attach(tree: OwnedFd, target: &OwnedFd, steps: &mut Vec<Step>) -> Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(&tree, "", target, "", flags).called(|| "move_mount()".to_owned())?;
+    steps.push(Step::Mounted(tree));
+    Ok(())
+}
+
+/// A clone of the mount at an open file alone, with these attributes.
+pub(super) fn clone_mount(source: &OwnedFd, path: &str, attributes: u64) -> Result<OwnedFd> {
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    let tree = open_tree(source, "", flags).called(|| format!("open_tree(`{path}`)"))?;
+    sys::mount_setattr(tree.as_fd(), attributes).called(|| format!("mount_setattr(`{path}`)"))?;
+    Ok(tree)
+}
+
+fn clone_node(host_path: &str, number: (u32, u32)) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let source = openat(CWD, host_path, flags, Mode::empty()).called(|| format!("openat(`{host_path}`)"))?;
+    let place = rootfs::place(source.as_fd()).called(|| format!("statx(`{host_path}`)"))?;
+    if place.kind != FileType::CharacterDevice || place.number != number {
+        let (major, minor) = number;
+        return Err(Error::found(format!("`{host_path}` is not the character device {major}:{minor}")));
+    }
+    clone_mount(&source, host_path, sys::MOUNT_NOSUID | sys::MOUNT_NOEXEC)
+}
+
+/// A directory below `/dev`, made where it is missing. Symbolic links and other mounts below `/dev` are the
+/// container's doing, and not followed.
+fn open_below(rootfs: &Rootfs, dev: &OwnedFd, path: &str, steps: &mut Vec<Step>) -> Result<OwnedFd> {
+    if path.is_empty() {
+        return dev.try_clone().map_err(|error| Error::found(error.to_string()));
+    }
+    let resolve = ResolveFlags::BENEATH
+        | ResolveFlags::NO_SYMLINKS
+        | ResolveFlags::NO_MAGICLINKS
+        | ResolveFlags::NO_XDEV;
+    let open = || openat2(dev, path, PATH_DIRECTORY, Mode::empty(), resolve);
+    match open() {
+        Err(Errno::NOENT) => {}
+        other => return other.called(|| format!("openat2(`{path}`)")),
+    }
+    let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let parent = open_below(rootfs, dev, parent, steps)?;
+    rootfs.as_owner(|| rootfs::new_directory(&parent, name))?;
+    let made = Made { parent, name: name.to_owned(), is_directory: true, path: format!("/dev/{path}") };
+    steps.push(Step::Dev(made));
+    open().called(|| format!("openat2(`{path}`)"))
+}
+
+fn is_plain(path: &str) -> bool {
+    path.split('/').all(|name| !matches!(name, "" | "." | ".."))
+}

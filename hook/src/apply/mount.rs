@@ -1,0 +1,90 @@
+//! Read-only binds of the driver's files and sockets.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use gpupol_plan::plan::{Edit, MountOption};
+use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
+
+use crate::apply::device_node::{attach, clone_mount};
+use crate::apply::{Step, name};
+use crate::error::{Called, Error, Result};
+use crate::rootfs::{self, Made, Rootfs};
+use crate::sys;
+
+/// The library directory of Debian and its kin, by the architecture for which this program is built, which is
+/// the host's and so the driver's.
+#[cfg(target_arch = "x86_64")]
+const MULTIARCH: &str = "/usr/lib/x86_64-linux-gnu";
+#[cfg(target_arch = "aarch64")]
+const MULTIARCH: &str = "/usr/lib/aarch64-linux-gnu";
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const MULTIARCH: &str = "/usr/lib64";
+
+const LIB64: &str = "/usr/lib64";
+const LIBDIR: &str = "{libdir}";
+
+/// A bind whose source is opened, checked and cloned.
+#[derive(Debug)]
+pub(super) struct Ready<'p> {
+    edit: &'p Edit,
+    tree: OwnedFd,
+    is_directory: bool,
+}
+
+impl<'p> Ready<'p> {
+    /// Opens the source and clones its mount, detached and with its options.
+    pub(super) fn prepare(edit: &'p Edit) -> Result<Self> {
+        let Edit::Bind { host_path, options, .. } = edit else { return Err(Error::found("not a bind")) };
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let source = openat(CWD, host_path.as_str(), flags, Mode::empty())
+            .called(|| format!("openat(`{host_path}`)"))?;
+        let kind = rootfs::place(source.as_fd()).called(|| format!("statx(`{host_path}`)"))?.kind;
+        if !matches!(kind, FileType::RegularFile | FileType::Directory | FileType::Socket) {
+            return Err(Error::found(format!("`{host_path}` is no regular file, directory or socket")));
+        }
+        let attributes = options.iter().fold(0, |sum, option| sum | attribute(*option));
+        let tree = clone_mount(&source, host_path, attributes)?;
+        Ok(Self { edit, tree, is_directory: kind == FileType::Directory })
+    }
+
+    /// Attaches it to its target, which is made if it is missing.
+    pub(super) fn apply(self, rootfs: &Rootfs, libdir: &str, steps: &mut Vec<Step>) -> Result<()> {
+        let edit = self.edit;
+        self.put(rootfs, libdir, steps).map_err(|error| error.during(|| name(edit)))
+    }
+
+    fn put(self, rootfs: &Rootfs, libdir: &str, steps: &mut Vec<Step>) -> Result<()> {
+        let path = self.edit.container_path().replacen(LIBDIR, libdir, 1);
+        if !path.starts_with('/') {
+            return Err(Error::found(format!("`{path}` is not an absolute path")));
+        }
+        let mut made: Vec<Made> = Vec::new();
+        let target = rootfs.target(&path, self.is_directory, &mut made);
+        steps.extend(made.into_iter().map(Step::Target));
+        let target = target?;
+        let kind = rootfs::place(target.as_fd()).called(|| format!("statx(`{path}`)"))?.kind;
+        let fits =
+            if self.is_directory { kind == FileType::Directory } else { kind == FileType::RegularFile };
+        if !fits {
+            return Err(Error::found(format!(
+                "`{path}` in the container is of another type than its source"
+            )));
+        }
+        attach(self.tree, &target, steps)
+    }
+}
+
+/// Where the libraries of the container are: glibc looks there without `ldconfig`.
+pub(super) fn library_directory(rootfs: &Rootfs) -> &'static str {
+    let is_debian = rootfs.has("/etc/debian_version") || rootfs.has(MULTIARCH);
+    if is_debian { MULTIARCH } else { LIB64 }
+}
+
+fn attribute(option: MountOption) -> u64 {
+    match option {
+        MountOption::Ro => sys::MOUNT_RDONLY,
+        MountOption::Nosuid => sys::MOUNT_NOSUID,
+        MountOption::Nodev => sys::MOUNT_NODEV,
+        MountOption::Noexec => sys::MOUNT_NOEXEC,
+    }
+}

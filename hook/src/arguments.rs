@@ -1,0 +1,92 @@
+//! The arguments of the executor, which root wrote into an engine's configuration.
+
+use std::ffi::OsString;
+
+const ENTRIES: &str = "/etc/gpupol/entries";
+const USAGE: &str = "usage: gpupol-hook prestart|createRuntime|poststop --entry NAME [--entries DIR]";
+
+/// What the executor is called for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arguments {
+    /// At which stage of a container's life.
+    pub stage: Stage,
+    /// Name of the entry.
+    pub entry: String,
+    /// Directory of the entries.
+    pub entries: String,
+}
+
+/// A stage at which something is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The container is made and not yet started.
+    Start,
+    /// The container is gone.
+    Stop,
+}
+
+impl Arguments {
+    /// Understands the arguments, the program's name not among them.
+    ///
+    /// # Errors
+    /// What cannot be understood, in one line.
+    pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self, String> {
+        let mut arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
+        let stage = stage(&arguments.next().ok_or(USAGE)?)?;
+        let (mut entry, mut entries) = (None, None);
+        while let Some(argument) = arguments.next() {
+            let place = match argument.as_str() {
+                "--entry" => &mut entry,
+                "--entries" => &mut entries,
+                _ => return Err(format!("unexpected argument `{}`; {USAGE}", argument.escape_debug())),
+            };
+            let value = arguments.next().ok_or_else(|| format!("`{argument}` needs a value; {USAGE}"))?;
+            if place.replace(value).is_some() {
+                return Err(format!("`{argument}` is given twice; {USAGE}"));
+            }
+        }
+        let entry = entry.ok_or_else(|| format!("`--entry` is missing; {USAGE}"))?;
+        Ok(Self { stage, entry, entries: entries.unwrap_or_else(|| ENTRIES.to_owned()) })
+    }
+}
+
+fn stage(verb: &str) -> Result<Stage, String> {
+    match verb {
+        "prestart" | "createRuntime" => Ok(Stage::Start),
+        "poststop" => Ok(Stage::Stop),
+        _ => Err(format!("`{}` is not supported; {USAGE}", verb.escape_debug())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, String> {
+        Arguments::parse(line.split_ascii_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn the_three_stages_are_read() {
+        let arguments = parse("createRuntime --entry docker --entries /x").unwrap();
+        assert_eq!(arguments.stage, Stage::Start);
+        assert_eq!((arguments.entry.as_str(), arguments.entries.as_str()), ("docker", "/x"));
+        assert_eq!(parse("prestart --entry a").unwrap().entries, ENTRIES);
+        assert_eq!(parse("poststop --entry a").unwrap().stage, Stage::Stop);
+    }
+
+    #[test]
+    fn everything_else_is_refused_in_one_line() {
+        for line in [
+            "",
+            "precreate --entry a",
+            "prestart",
+            "prestart --entry",
+            "prestart --entry a --entry b",
+            "prestart x",
+        ] {
+            let message = parse(line).unwrap_err();
+            assert!(message.contains("usage: gpupol-hook") && !message.contains('\n'), "{line}: {message}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The audit: one line of JSON for each start with devices, each refusal and each end.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use gpupol_plan::plan::Rule;
+use rustix::fs::{CWD, FileType, Mode, OFlags, mkdirat, openat};
+use rustix::io::Errno;
+use serde::Serialize;
+
+use crate::error::{Called, Error, Result};
+use crate::file;
+
+/// The version of [`Record`].
+pub const AUDIT_VERSION: u32 = 1;
+
+/// The audit file, open for appending.
+#[derive(Debug)]
+pub struct Audit {
+    file: OwnedFd,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Event {
+    /// A container got devices.
+    Start,
+    /// A container did not get what it asked for.
+    Refusal,
+    /// A lease ended.
+    Stop,
+}
+
+/// How a lease ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndedBy {
+    /// The runtime said so.
+    Poststop,
+    /// A later call of the executor found the container gone.
+    Reclaimed,
+}
+
+/// One line of the audit. Fields that do not apply are left out.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record<'r> {
+    /// Always [`AUDIT_VERSION`].
+    pub audit_version: u32,
+    /// When, RFC 3339 in UTC.
+    pub time: String,
+    /// What happened.
+    pub event: Event,
+    /// The engine's name.
+    pub engine: &'r str,
+    /// The container's id.
+    pub container: &'r str,
+    /// The tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<&'r str>,
+    /// The grant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant: Option<&'r str>,
+    /// Where the grant stands in the policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<&'r Rule>,
+    /// Digest of the policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_digest: Option<&'r str>,
+    /// UUIDs of the devices.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<&'r str>,
+    /// Driver capabilities in force.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<&'r str>,
+    /// Paths in the container that were made as targets of mounts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub created: Vec<&'r str>,
+    /// Slug of a refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+    /// A refusal in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<&'r str>,
+    /// Whether the container starts all the same, without a GPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runs_without_gpu: Option<bool>,
+    /// How a lease ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<EndedBy>,
+}
+
+impl<'r> Record<'r> {
+    /// A record of now with nothing but what every record has.
+    #[must_use]
+    pub fn new(event: Event, engine: &'r str, container: &'r str) -> Self {
+        Self {
+            audit_version: AUDIT_VERSION,
+            time: now(),
+            event,
+            engine,
+            container,
+            tenant: None,
+            grant: None,
+            rule: None,
+            policy_digest: None,
+            devices: Vec::new(),
+            capabilities: Vec::new(),
+            created: Vec::new(),
+            reason: None,
+            message: None,
+            runs_without_gpu: None,
+            ended_by: None,
+        }
+    }
+}
+
+impl Audit {
+    /// Opens the audit file, making it and the last part of its directory if they are missing.
+    ///
+    /// # Errors
+    /// The call that failed, or that it is not root's alone.
+    pub fn open(path: &str) -> Result<Self> {
+        open(path).map(|file| Self { file }).map_err(|error| error.during(|| format!("audit file `{path}`")))
+    }
+
+    /// Appends one record.
+    ///
+    /// # Errors
+    /// The call that failed.
+    pub fn append(&self, record: &Record<'_>) -> Result<()> {
+        let mut line = serde_json::to_vec(record).map_err(|error| Error::found(error.to_string()))?;
+        line.push(b'\n');
+        file::write_all(&self.file, &line).map_err(|error| error.during(|| "audit".to_owned()))
+    }
+}
+
+fn open(path: &str) -> Result<OwnedFd> {
+    let parts = path.rsplit_once('/').filter(|(directory, name)| !directory.is_empty() && !name.is_empty());
+    let Some((directory, name)) = parts else {
+        return Err(Error::found("not the absolute path of a file"));
+    };
+    match mkdirat(CWD, directory, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(errno).called(|| format!("mkdirat(`{directory}`)")),
+    }
+    let directory = file::open_trusted_directory(directory)?;
+    let flags = OFlags::WRONLY
+        | OFlags::APPEND
+        | OFlags::CREATE
+        | OFlags::NOFOLLOW
+        | OFlags::NONBLOCK
+        | OFlags::CLOEXEC;
+    let file = openat(directory.as_fd(), name, flags, Mode::RUSR | Mode::WUSR)
+        .called(|| format!("openat(`{name}`)"))?;
+    let stat = file::require_root(&file, name)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(Error::found("not a regular file"));
+    }
+    Ok(file)
+}
+
+fn now() -> String {
+    rfc3339(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+}
+
+/// Seconds since 1970 as a date, by counting in eras of 400 years that begin on the first of March.
+fn rfc3339(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = era * 400 + year + next;
+    let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_become_dates() {
+        for (seconds, date) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_709_251_199, "2024-02-29T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(rfc3339(seconds), date);
+        }
+    }
+}

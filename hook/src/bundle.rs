@@ -1,0 +1,37 @@
+//! The bundle of a container: its `config.json`, and where its root file system is.
+
+use gpupol_plan::config::Config;
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use std::os::fd::AsFd;
+
+use crate::error::{Called, Error, Result};
+use crate::file::{self, Trust};
+use crate::state::State;
+
+/// A larger `config.json` is not read. Nobody could then say whether the container asks for a GPU, so it does
+/// not start; the limit is far above what any runtime accepts.
+const LIMIT: usize = 64 * 1024 * 1024;
+
+/// Reads the configuration of a container.
+///
+/// # Errors
+/// The call that failed, or where it cannot be understood.
+pub fn config(state: &State) -> Result<Config> {
+    let step = || format!("`config.json` of container `{}`", state.id.escape_debug());
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = openat(CWD, state.bundle.as_str(), flags, Mode::empty())
+        .called(|| format!("openat(`{}`)", state.bundle.escape_debug()))?;
+    let bytes = file::read_bounded(directory.as_fd(), "config.json", LIMIT, Trust::Nobody)
+        .map_err(|error| error.during(step))?;
+    Config::parse(&bytes).map_err(|refusal| Error::found(refusal.message).during(step))
+}
+
+/// The root file system by its path on the host, which is where the runtime has it while hooks run.
+#[must_use]
+pub fn rootfs_path(state: &State, config: &Config) -> String {
+    if config.root.path.starts_with('/') {
+        config.root.path.clone()
+    } else {
+        format!("{}/{}", state.bundle, config.root.path)
+    }
+}

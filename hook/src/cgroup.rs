@@ -1,0 +1,249 @@
+//! The cgroup of a container in the hierarchy that decides over devices.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{CWD, Dir, FileType, fstat, major, minor};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Called, Error, Result};
+use crate::file;
+use crate::mountinfo::{Mount, MountInfo};
+use crate::process::Process;
+
+const LIMIT: usize = 4 * 1024 * 1024;
+const MAX_DEPTH: u32 = 32;
+
+/// Which kind of hierarchy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Version {
+    /// The `devices` hierarchy of cgroup v1.
+    #[serde(rename = "v1")]
+    V1,
+    /// The unified hierarchy.
+    #[serde(rename = "v2")]
+    V2,
+}
+
+/// The hierarchy of this host that decides over devices.
+#[derive(Debug)]
+pub struct Hierarchy {
+    /// Its kind.
+    pub version: Version,
+    /// Which of its directories is mounted, `/` for all of it.
+    below: String,
+    root: OwnedFd,
+}
+
+/// A cgroup with all its ancestors.
+#[derive(Debug)]
+pub struct Cgroup {
+    /// Kind of its hierarchy.
+    pub version: Version,
+    /// Its path in the hierarchy, as `/proc/PID/cgroup` names it.
+    pub path: String,
+    /// The mounted part of the hierarchy from its root to this cgroup.
+    pub levels: Vec<Level>,
+}
+
+/// One directory of a hierarchy.
+#[derive(Debug)]
+pub struct Level {
+    /// Its path below the mounted root.
+    pub path: String,
+    /// Its directory.
+    pub directory: OwnedFd,
+}
+
+impl Hierarchy {
+    /// Finds it: the `devices` hierarchy of cgroup v1 where that is mounted, else the unified one.
+    ///
+    /// # Errors
+    /// The call that failed, or that there is neither.
+    pub fn find(mounts: &MountInfo) -> Result<Self> {
+        let has_devices = |mount: &&Mount| {
+            mount.kind == "cgroup" && mount.super_options.split(',').any(|option| option == "devices")
+        };
+        let v1 = mounts.mounts.iter().rev().filter(has_devices).find_map(|m| Self::visible(Version::V1, m));
+        let unified = |mount: &&Mount| mount.kind == "cgroup2";
+        let v2 = || mounts.mounts.iter().rev().filter(unified).find_map(|m| Self::visible(Version::V2, m));
+        let neither = || Error::found("neither the `devices` cgroup hierarchy nor cgroup2 is mounted");
+        v1.or_else(v2).ok_or_else(neither)
+    }
+
+    /// The hierarchy of a mount, unless another mount hides it.
+    fn visible(version: Version, mount: &Mount) -> Option<Self> {
+        let root = file::open_directory(CWD, &mount.point).ok()?;
+        let stat = fstat(&root).ok()?;
+        let visible = (major(stat.st_dev), minor(stat.st_dev)) == mount.device;
+        visible.then(|| Self { version, below: mount.root.clone(), root })
+    }
+
+    /// The cgroup of a process.
+    ///
+    /// # Errors
+    /// The call that failed, or a cgroup that cannot be seen from here.
+    pub fn cgroup_of(&self, process: &Process) -> Result<Cgroup> {
+        let text = process.cgroups()?;
+        let path = path_in(&text, self.version)
+            .ok_or_else(|| Error::found(format!("process {} is in no device cgroup", process.pid)))?;
+        self.open(path)
+    }
+
+    fn open(&self, path: &str) -> Result<Cgroup> {
+        let names = self.names(path)?;
+        let root = self.root.try_clone().map_err(|error| Error::found(error.to_string()))?;
+        let mut levels = vec![Level { path: "/".to_owned(), directory: root }];
+        let mut at = String::new();
+        for name in names {
+            let Some(parent) = levels.last() else { break };
+            let directory = file::open_directory(parent.directory.as_fd(), name)
+                .map_err(|error| error.during(|| format!("cgroup `{path}`")))?;
+            at = format!("{at}/{name}");
+            levels.push(Level { path: at.clone(), directory });
+        }
+        Ok(Cgroup { version: self.version, path: path.to_owned(), levels })
+    }
+
+    fn names<'p>(&self, path: &'p str) -> Result<Vec<&'p str>> {
+        let below = self.below.trim_end_matches('/');
+        let rest = path.strip_prefix(below).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        let names: Option<Vec<&str>> =
+            rest.map(|rest| rest.split('/').filter(|name| !name.is_empty()).collect());
+        names
+            .filter(|names| !names.contains(&".."))
+            .ok_or_else(|| Error::found(format!("cgroup `{path}` is not below the mounted `{}`", self.below)))
+    }
+
+    /// Whether any process is in the cgroup at this path or below it. A cgroup that is not there has none.
+    ///
+    /// # Errors
+    /// The call that failed.
+    pub fn is_populated(&self, path: &str) -> Result<bool> {
+        let cgroup = match self.open(path) {
+            Ok(cgroup) => cgroup,
+            Err(error) if is_gone(&error) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let Some(leaf) = cgroup.levels.last() else { return Ok(false) };
+        let populated = match self.version {
+            Version::V1 => has_processes(leaf.directory.as_fd(), 0),
+            Version::V2 => file::read_text(leaf.directory.as_fd(), "cgroup.events", LIMIT)
+                .map(|events| events.lines().any(|line| line == "populated 1")),
+        };
+        match populated {
+            Err(error) if is_gone(&error) => Ok(false),
+            other => other,
+        }
+    }
+}
+
+impl Cgroup {
+    /// Checks that the cgroup is not the hierarchy's root and that every process in it shares the mount namespace
+    /// of this one, so that what is opened there is opened for this container alone.
+    ///
+    /// # Errors
+    /// The call that failed, or who else is there.
+    pub fn require_alone(&self, process: &Process) -> Result<()> {
+        match self.levels.split_last() {
+            Some((leaf, ancestors)) if !ancestors.is_empty() => require_alone(leaf, &self.path, process),
+            _ => Err(Error::found(format!("the container is in the root cgroup `{}`", self.path))),
+        }
+    }
+}
+
+impl Level {
+    /// Whether this ancestor holds nothing but the one cgroup below it.
+    ///
+    /// # Errors
+    /// The call that failed.
+    pub fn holds_one_child(&self) -> Result<bool> {
+        let processes = file::read_text(self.directory.as_fd(), "cgroup.procs", LIMIT)?;
+        Ok(processes.trim().is_empty() && children(self.directory.as_fd())?.len() == 1)
+    }
+}
+
+/// The path of the cgroup in `/proc/PID/cgroup`.
+fn path_in(text: &str, version: Version) -> Option<&str> {
+    text.lines().find_map(|line| {
+        let (number, rest) = line.split_once(':')?;
+        let (controllers, path) = rest.split_once(':')?;
+        let wanted = match version {
+            Version::V1 => controllers.split(',').any(|controller| controller == "devices"),
+            Version::V2 => number == "0" && controllers.is_empty(),
+        };
+        wanted.then_some(path)
+    })
+}
+
+fn require_alone(leaf: &Level, path: &str, process: &Process) -> Result<()> {
+    let processes = file::read_text(leaf.directory.as_fd(), "cgroup.procs", LIMIT)?;
+    let own = process.mount_namespace_id()?;
+    for pid in processes.split_ascii_whitespace() {
+        let foreign = || Error::found(format!("cgroup `{path}` also holds process {pid} of somebody else"));
+        let pid_number = pid.parse().map_err(|_| foreign())?;
+        let Some(other) = Process::open(pid_number)? else { continue };
+        match other.mount_namespace_id() {
+            Ok(namespace) if namespace == own => {}
+            Err(error) if is_gone(&error) => {}
+            _ => return Err(foreign()),
+        }
+    }
+    Ok(())
+}
+
+fn has_processes(directory: BorrowedFd<'_>, depth: u32) -> Result<bool> {
+    if depth > MAX_DEPTH || !file::read_text(directory, "cgroup.procs", LIMIT)?.trim().is_empty() {
+        return Ok(true);
+    }
+    for child in children(directory)? {
+        if has_processes(file::open_directory(directory, &child)?.as_fd(), depth.saturating_add(1))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn children(directory: BorrowedFd<'_>) -> Result<Vec<String>> {
+    let mut children = Vec::new();
+    for entry in Dir::read_from(directory).called(|| "getdents(cgroup)".to_owned())? {
+        let entry = entry.called(|| "getdents(cgroup)".to_owned())?;
+        let name = entry.file_name().to_string_lossy();
+        if entry.file_type() == FileType::Directory && name != "." && name != ".." {
+            children.push(name.into_owned());
+        }
+    }
+    Ok(children)
+}
+
+fn is_gone(error: &Error) -> bool {
+    matches!(error, Error::Failed { errno: Some(Errno::NOENT | Errno::NODEV | Errno::SRCH), .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYBRID: &str = "9:name=systemd:/a\n5:cpu,devices:/docker/x:y\n0::/system.slice/z\n";
+
+    #[test]
+    fn the_path_is_that_of_the_hierarchy_asked_for() {
+        assert_eq!(path_in(HYBRID, Version::V1), Some("/docker/x:y"));
+        assert_eq!(path_in(HYBRID, Version::V2), Some("/system.slice/z"));
+        assert_eq!(path_in("9:name=devices:/a\n", Version::V1), None);
+    }
+
+    fn hierarchy(below: &str) -> Hierarchy {
+        let root = file::open_directory(CWD, "/proc").unwrap();
+        Hierarchy { version: Version::V2, below: below.to_owned(), root }
+    }
+
+    #[test]
+    fn names_are_relative_to_the_mounted_part() {
+        assert_eq!(hierarchy("/").names("/a/b").unwrap(), ["a", "b"]);
+        assert_eq!(hierarchy("/a").names("/a/b").unwrap(), ["b"]);
+        assert!(hierarchy("/a").names("/ab").is_err());
+        assert!(hierarchy("/").names("/../b").is_err());
+        assert!(hierarchy("/").names("/").unwrap().is_empty());
+    }
+}

@@ -1,0 +1,142 @@
+//! Reading the host's files: by descriptor, bounded, and only from root's hands.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat};
+use rustix::io::Errno;
+
+use crate::error::{Called, Error, Result};
+
+const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW).union(OFlags::NOCTTY);
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW).union(OFlags::DIRECTORY);
+const CHUNK: usize = 64 * 1024;
+
+/// Whose hands a file may be in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Only root's: owned by root, written by nobody else.
+    Root,
+    /// Anybody's: its content is judged, not believed.
+    Nobody,
+}
+
+/// Opens a file for reading. The last component may not be a symbolic link; nothing blocks on a pipe.
+///
+/// # Errors
+/// The call that failed.
+pub fn open(directory: BorrowedFd<'_>, path: &str) -> Result<OwnedFd> {
+    openat(directory, path, READ | OFlags::NONBLOCK, Mode::empty()).called(|| format!("openat(`{path}`)"))
+}
+
+/// Opens a directory below another, without following a symbolic link.
+///
+/// # Errors
+/// The call that failed.
+pub fn open_directory(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
+    openat(directory, name, DIRECTORY, Mode::empty()).called(|| format!("openat(`{name}`)"))
+}
+
+/// Opens the directory at an absolute path of which every part is in root's hands.
+///
+/// A directory that anybody may write is accepted on the way when it is sticky, as `/tmp` is: others
+/// cannot rename what root has there.
+///
+/// # Errors
+/// The call that failed, or the part that somebody else could change.
+pub fn open_trusted_directory(path: &str) -> Result<OwnedFd> {
+    let Some(below) = path.strip_prefix('/') else {
+        return Err(Error::found(format!("`{path}` is not an absolute path")));
+    };
+    let mut directory = open_directory(CWD, "/")?;
+    for name in below.split('/').filter(|name| !name.is_empty()) {
+        require_root_sticky(&directory, path)?;
+        directory = open_directory(directory.as_fd(), name).map_err(|e| e.during(|| format!("`{path}`")))?;
+    }
+    require_root(&directory, path)?;
+    Ok(directory)
+}
+
+/// Checks that a file or directory is root's and that nobody else may write it.
+///
+/// # Errors
+/// Who owns it, or who may write it.
+pub fn require_root(file: impl AsFd, name: &str) -> Result<Stat> {
+    let stat = fstat(file).called(|| format!("fstat(`{name}`)"))?;
+    if stat.st_uid != 0 {
+        return Err(Error::found(format!("`{name}` belongs to uid {}, not to root", stat.st_uid)));
+    }
+    if stat.st_mode & 0o022 != 0 {
+        let mode = stat.st_mode & 0o7777;
+        return Err(Error::found(format!("`{name}` (mode {mode:o}) can be written by others than root")));
+    }
+    Ok(stat)
+}
+
+fn require_root_sticky(directory: &OwnedFd, path: &str) -> Result<()> {
+    let stat = fstat(directory).called(|| format!("fstat(`{path}`)"))?;
+    let sticky = stat.st_uid == 0 && stat.st_mode & 0o1000 != 0;
+    if sticky { Ok(()) } else { require_root(directory, path).map(drop) }
+}
+
+/// Reads a regular file whole, if it is no longer than `limit` bytes.
+///
+/// # Errors
+/// The call that failed; a file of another type or hands; a file over the limit.
+pub fn read_bounded(directory: BorrowedFd<'_>, path: &str, limit: usize, trust: Trust) -> Result<Vec<u8>> {
+    let file = open(directory, path)?;
+    let stat = match trust {
+        Trust::Root => require_root(&file, path)?,
+        Trust::Nobody => fstat(&file).called(|| format!("fstat(`{path}`)"))?,
+    };
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(Error::found(format!("`{path}` is not a regular file")));
+    }
+    let expected = usize::try_from(stat.st_size).unwrap_or(0);
+    read_all(&file, expected.min(limit), limit).map_err(|e| e.during(|| format!("`{path}`")))
+}
+
+/// Reads a descriptor to its end, if that comes within `limit` bytes.
+///
+/// # Errors
+/// The call that failed, or that there is more.
+pub fn read_all(file: impl AsFd, expected: usize, limit: usize) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let mut chunk = vec![0_u8; expected.saturating_add(1).clamp(512, CHUNK)];
+    loop {
+        let count = match rustix::io::read(&file, chunk.as_mut_slice()) {
+            Ok(count) => count,
+            Err(Errno::INTR) => continue,
+            Err(errno) => return Err(errno).called(|| "read()".to_owned()),
+        };
+        let Some(read) = chunk.get(..count).filter(|read| !read.is_empty()) else { return Ok(content) };
+        if content.len().saturating_add(count) > limit {
+            return Err(Error::found(format!("more than {limit} bytes")));
+        }
+        content.extend_from_slice(read);
+    }
+}
+
+/// Reads a small text file of a kernel file system whole.
+///
+/// # Errors
+/// The call that failed, or that it is no text.
+pub fn read_text(directory: BorrowedFd<'_>, path: &str, limit: usize) -> Result<String> {
+    let bytes = read_bounded(directory, path, limit, Trust::Nobody)?;
+    String::from_utf8(bytes).map_err(|_| Error::found(format!("`{path}` is not UTF-8")))
+}
+
+/// Writes everything to a descriptor.
+///
+/// # Errors
+/// The call that failed.
+pub fn write_all(file: impl AsFd, mut bytes: &[u8]) -> Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(&file, bytes) {
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno).called(|| "write()".to_owned()),
+        }
+    }
+    Ok(())
+}

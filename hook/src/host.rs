@@ -1,0 +1,121 @@
+//! Is a plan still true of this host? The kernel and the driver are asked, not NVML.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use gpupol_plan::choose::Given;
+use gpupol_plan::plan::{Device, Host, MigCheck};
+use gpupol_plan::refusal::{Reason, Refusal};
+use rustix::fs::CWD;
+
+use crate::error::{Error, Result};
+use crate::file;
+
+const LIMIT: usize = 64 * 1024;
+const DRIVER: &str = "/proc/driver/nvidia";
+
+/// Checks boot and driver version, which a plan as a whole rests on.
+///
+/// # Errors
+/// A refusal that says what is not as planned.
+pub fn verify(planned: &Host) -> Result<()> {
+    let boot = file::read_text(CWD, "/proc/sys/kernel/random/boot_id", LIMIT)?;
+    require("the boot id", planned.boot_id.as_deref(), Some(boot.trim_end()))?;
+    let version = file::read_text(CWD, "/proc/driver/nvidia/version", LIMIT).map_err(untrue)?;
+    require("the driver's version", planned.driver_version.as_deref(), driver_version(&version))
+}
+
+/// Checks that the devices are what and where the plan says.
+///
+/// # Errors
+/// A refusal that says what is not as planned.
+pub fn verify_devices(given: &[Given<'_>]) -> Result<()> {
+    let driver = file::open_directory(CWD, DRIVER).map_err(untrue)?;
+    given.iter().try_for_each(|given| verify_device(&driver, given.device))
+}
+
+fn verify_device(driver: &OwnedFd, device: &Device) -> Result<()> {
+    let address = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+    if !device.pci.bytes().all(address) || device.pci.contains("..") {
+        return Err(changed(&format!("`{}` is no PCI address", device.pci)));
+    }
+    let text = file::read_text(driver.as_fd(), &format!("gpus/{}/information", device.pci), LIMIT)
+        .map_err(untrue)?;
+    let of = |what: &str| format!("{what} of the GPU at {}", device.pci);
+    require(&of("the UUID"), Some(&device.gpu.uuid), field(&text, "GPU UUID"))?;
+    let minor = device.gpu.minor.to_string();
+    require(&of("the minor number"), Some(&minor), field(&text, "Device Minor"))?;
+    device.mig.as_ref().map_or(Ok(()), |mig| verify_mig(driver, device.gpu.minor, mig))
+}
+
+fn verify_mig(driver: &OwnedFd, minor: u32, mig: &MigCheck) -> Result<()> {
+    let path = format!("capabilities/gpu{minor}/mig/gi{}/ci{}", mig.gi, mig.ci);
+    file::open_directory(driver.as_fd(), &path).map(drop).map_err(untrue)
+}
+
+/// The driver's version: the first number with a dot in the first line, as
+/// `NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue …`.
+fn driver_version(text: &str) -> Option<&str> {
+    let version =
+        |word: &&str| word.contains('.') && word.split('.').all(|part| !part.is_empty() && is_number(part));
+    text.lines().next()?.split_ascii_whitespace().find(version)
+}
+
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    let value = |line: &'t str| line.strip_prefix(name)?.trim_start().strip_prefix(':');
+    text.lines().find_map(value).map(str::trim)
+}
+
+fn require(what: &str, planned: Option<&str>, found: Option<&str>) -> Result<()> {
+    match (planned, found) {
+        (None, _) => Err(changed(&format!("{what} was not known when it was compiled"))),
+        (_, None) => Err(changed(&format!("{what} cannot be found out"))),
+        (Some(planned), Some(found)) if planned != found => {
+            Err(changed(&format!("{what} is `{found}`, not `{planned}`")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn changed(how: &str) -> Error {
+    let message =
+        format!("the plan is not true of this host: {how}; run `gpupol compile --topology live` again");
+    Refusal::new(Reason::PlanSet, message).into()
+}
+
+fn untrue(error: Error) -> Error {
+    changed(&error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_dotted_number_is_the_version() {
+        let text = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.86.15  Release Build\n\
+                    GCC version:  gcc version 12.2.0 (Debian 12.2.0-14)\n";
+        assert_eq!(driver_version(text), Some("570.86.15"));
+        assert_eq!(driver_version("NVRM version: none\n12.2.0\n"), None);
+    }
+
+    #[test]
+    fn fields_of_information_are_found_by_their_whole_name() {
+        let text = "Model: \t\t NVIDIA H200\nGPU UUID: \t GPU-1\nDevice Minor: \t 3\n";
+        assert_eq!(field(text, "GPU UUID"), Some("GPU-1"));
+        assert_eq!(field(text, "Device Minor"), Some("3"));
+        assert_eq!(field(text, "Device"), None);
+    }
+
+    #[test]
+    fn an_unknown_or_other_fact_is_refused_as_plan_set() {
+        for (planned, found) in [(None, Some("a")), (Some("a"), None), (Some("a"), Some("b"))] {
+            let Err(Error::Refused(refusal)) = require("x", planned, found) else { panic!("accepted") };
+            assert_eq!(refusal.reason, Reason::PlanSet);
+        }
+        assert!(require("x", Some("a"), Some("a")).is_ok());
+    }
+}

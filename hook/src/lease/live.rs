@@ -1,0 +1,32 @@
+//! Does the container of a lease still live?
+
+use crate::cgroup::Hierarchy;
+use crate::error::Result;
+use crate::lease::record::Record;
+use crate::process::Process;
+
+/// What is needed to judge leases.
+#[derive(Debug)]
+pub struct Liveness {
+    /// The hierarchy in which cgroups are looked up.
+    pub hierarchy: Hierarchy,
+}
+
+impl Liveness {
+    /// A lease lives while its container's init exists or its cgroup holds a process. A cgroup of a hierarchy
+    /// that cannot be seen from here counts as populated.
+    ///
+    /// # Errors
+    /// The call that failed.
+    pub fn is_live(&self, record: &Record) -> Result<bool> {
+        let init = Process::open(record.pid)?;
+        if init.is_some_and(|init| init.start_time == record.start_time) {
+            return Ok(true);
+        }
+        match &record.cgroup {
+            None => Ok(false),
+            Some(cgroup) if cgroup.version != self.hierarchy.version => Ok(true),
+            Some(cgroup) => self.hierarchy.is_populated(&cgroup.path),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The executor of plans. What it does is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gpupol_hook::main(std::env::args_os().skip(1)).into()
+}

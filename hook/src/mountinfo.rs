@@ -1,0 +1,114 @@
+//! The mount table of a process, `/proc/PID/mountinfo`.
+
+use std::collections::BTreeSet;
+
+use rustix::fs::CWD;
+
+use crate::error::Result;
+use crate::file;
+
+const LIMIT: usize = 64 * 1024 * 1024;
+
+/// What is mounted where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MountInfo {
+    /// One for each line, in order; of those at one place the last is on top.
+    pub mounts: Vec<Mount>,
+}
+
+/// One mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// `MAJOR:MINOR` of the file system, as `st_dev` gives it.
+    pub device: (u32, u32),
+    /// Which directory of the file system is mounted.
+    pub root: String,
+    /// Where.
+    pub point: String,
+    /// Type of the file system.
+    pub kind: String,
+    /// Options of the file system, such as the controllers of a cgroup v1 hierarchy.
+    pub super_options: String,
+}
+
+impl MountInfo {
+    /// Reads the table of this process.
+    ///
+    /// # Errors
+    /// The call that failed.
+    pub fn read() -> Result<Self> {
+        Ok(Self::parse(&file::read_text(CWD, "/proc/self/mountinfo", LIMIT)?))
+    }
+
+    /// Reads a table from its text; lines that are no mounts are left out.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        Self { mounts: text.lines().filter_map(Mount::parse).collect() }
+    }
+
+    /// The file systems that are mounted.
+    #[must_use]
+    pub fn devices(&self) -> BTreeSet<(u32, u32)> {
+        self.mounts.iter().map(|mount| mount.device).collect()
+    }
+}
+
+impl Mount {
+    fn parse(line: &str) -> Option<Self> {
+        let (before, after) = line.split_once(" - ")?;
+        let mut before = before.split(' ').skip(2);
+        let (major, minor) = before.next()?.split_once(':')?;
+        let (root, point) = (before.next()?, before.next()?);
+        let mut after = after.split(' ');
+        let kind = after.next()?;
+        Some(Self {
+            device: (major.parse().ok()?, minor.parse().ok()?),
+            root: unescape(root)?,
+            point: unescape(point)?,
+            kind: kind.to_owned(),
+            super_options: after.nth(1).unwrap_or_default().to_owned(),
+        })
+    }
+}
+
+/// The kernel writes space, tab, line feed and backslash as a backslash and three octal digits.
+fn unescape(field: &str) -> Option<String> {
+    let mut parts = field.split('\\');
+    let mut text = parts.next()?.to_owned();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(3)?;
+        text.push(char::from(u8::from_str_radix(digits, 8).ok()?));
+        text.push_str(rest);
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "\
+36 31 0:33 / /sys/fs/cgroup/devices rw,relatime - cgroup cgroup rw,devices
+41 31 0:38 /docker/a /sys/fs/cgroup/unified rw,relatime shared:9 master:2 - cgroup2 cgroup2 rw
+50 27 254:0 /srv/a\\040b /mnt/x\\134y rw - ext4 /dev/vda rw,discard
+garbage
+";
+
+    #[test]
+    fn lines_become_mounts() {
+        let info = MountInfo::parse(TABLE);
+        assert_eq!(info.mounts.len(), 3);
+        assert_eq!(info.mounts[0].super_options, "rw,devices");
+        assert_eq!(info.mounts[1].kind, "cgroup2");
+        assert_eq!(info.mounts[1].root, "/docker/a");
+        assert_eq!(info.mounts[2].root, "/srv/a b");
+        assert_eq!(info.mounts[2].point, "/mnt/x\\y");
+        assert_eq!(info.devices(), BTreeSet::from([(0, 33), (0, 38), (254, 0)]));
+    }
+
+    #[test]
+    fn the_own_table_has_a_proc() {
+        let info = MountInfo::read().unwrap();
+        assert!(info.mounts.iter().any(|mount| mount.kind == "proc" && mount.point == "/proc"));
+    }
+}

@@ -1,0 +1,235 @@
+//! The container's root file system, by descriptor only.
+//!
+//! Its content belongs to whoever made the image. Every path is resolved beneath the root with symbolic links
+//! kept inside, and what is not where it should be is refused, never worked around.
+
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags, mkdirat, openat, openat2, statx,
+};
+use rustix::io::Errno;
+
+use crate::error::{Called, Error, Result};
+use crate::sys;
+
+const PATH: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+const PATH_DIRECTORY: OFlags = PATH.union(OFlags::DIRECTORY);
+const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o755);
+const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
+
+/// The root of a container, opened once.
+#[derive(Debug)]
+pub struct Rootfs {
+    root: OwnedFd,
+    mount: u64,
+    /// File systems that the host has mounted too.
+    host: BTreeSet<(u32, u32)>,
+    /// The host's ids of the container's root, if they are not the host's root.
+    owner: Option<(u32, u32)>,
+}
+
+/// What an open file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The mount on which it was reached.
+    pub mount: u64,
+    /// The file system.
+    pub device: (u32, u32),
+    /// Type of the file.
+    pub kind: FileType,
+    /// Which device it is, if it is one.
+    pub number: (u32, u32),
+}
+
+/// Something that was made in the container and may have to be removed.
+#[derive(Debug)]
+pub struct Made {
+    /// The directory it is in.
+    pub parent: OwnedFd,
+    /// Its name there.
+    pub name: String,
+    /// Whether it is a directory.
+    pub is_directory: bool,
+    /// Its path in the container, for messages and audit records.
+    pub path: String,
+}
+
+impl Rootfs {
+    /// Opens the root at its path on the host, from within the container's mount namespace.
+    ///
+    /// # Errors
+    /// The call that failed.
+    pub fn open(path: &str, host: BTreeSet<(u32, u32)>, owner: Option<(u32, u32)>) -> Result<Self> {
+        let root = openat(CWD, path, PATH_DIRECTORY, Mode::empty()).called(|| format!("openat(`{path}`)"))?;
+        let mount = place(root.as_fd()).called(|| format!("statx(`{path}`)"))?.mount;
+        Ok(Self { root, mount, host, owner })
+    }
+
+    /// The container's `/dev`, if it is a file system of its own that the host does not have.
+    ///
+    /// # Errors
+    /// The call that failed, or that it is the image's directory or the host's `/dev`.
+    pub fn own_dev(&self) -> Result<OwnedFd> {
+        let dev = self.resolve("/dev", PATH_DIRECTORY).called(|| call("openat2", "/dev"))?;
+        let place = place(dev.as_fd()).called(|| call("statx", "/dev"))?;
+        if place.mount == self.mount || self.host.contains(&place.device) {
+            return Err(Error::found("`/dev` of the container is not its own: mount a tmpfs there"));
+        }
+        Ok(dev)
+    }
+
+    /// The file or directory at a path, which is made if it is missing, and what had to be made for it.
+    ///
+    /// Things are made only in the image's own file system and in file systems that the host does not have: a
+    /// directory of the host that is mounted into the container stays as it is.
+    ///
+    /// # Errors
+    /// The call that failed, or what is in the way. `made` holds what was made until then.
+    pub fn target(&self, path: &str, is_directory: bool, made: &mut Vec<Made>) -> Result<OwnedFd> {
+        match self.resolve(path, PATH) {
+            Err(Errno::NOENT) => {}
+            other => return other.called(|| call("openat2", path)),
+        }
+        let (parent, name) = split(path)?;
+        let parent = self.directory(parent, made)?;
+        self.make(&parent, name, path, is_directory, made)?;
+        openat(&parent, name, PATH | OFlags::NOFOLLOW, Mode::empty()).called(|| call("openat", path))
+    }
+
+    /// Whether a path leads to something in the container.
+    #[must_use]
+    pub fn has(&self, path: &str) -> bool {
+        self.resolve(path, PATH).is_ok()
+    }
+
+    /// The host's ids of the container's root, if they are not the host's root.
+    #[must_use]
+    pub fn owner(&self) -> Option<(u32, u32)> {
+        self.owner
+    }
+
+    /// Runs `work` with the file system ids of the container's root: a file system mounted in a user namespace
+    /// refuses files of anybody whom that namespace does not know.
+    ///
+    /// # Errors
+    /// The call that failed, or what `work` says.
+    pub fn as_owner<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let Some((uid, gid)) = self.owner else { return work() };
+        let _ids = FsIds::set(uid, gid)?;
+        work()
+    }
+
+    fn resolve(&self, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        openat2(&self.root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
+    }
+
+    /// The deepest part of `path` that is there is opened, the rest is made beneath it.
+    fn directory(&self, path: &str, made: &mut Vec<Made>) -> Result<OwnedFd> {
+        let path = if path.is_empty() { "/" } else { path };
+        match self.resolve(path, PATH_DIRECTORY) {
+            Err(Errno::NOENT) => {}
+            other => return other.called(|| call("openat2", path)),
+        }
+        let (parent, name) = split(path)?;
+        let parent = self.directory(parent, made)?;
+        self.make(&parent, name, path, true, made)?;
+        openat(&parent, name, PATH_DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
+            .called(|| call("openat", path))
+    }
+
+    fn make(
+        &self,
+        parent: &OwnedFd,
+        name: &str,
+        path: &str,
+        is_directory: bool,
+        made: &mut Vec<Made>,
+    ) -> Result<()> {
+        let place = place(parent.as_fd()).called(|| call("statx", path))?;
+        if place.mount != self.mount && self.host.contains(&place.device) {
+            return Err(Error::found(format!("`{path}` is missing on a file system that is the host's too")));
+        }
+        let parent = parent.try_clone().map_err(|error| Error::found(error.to_string()))?;
+        self.as_owner(|| if is_directory { new_directory(&parent, name) } else { new_file(&parent, name) })
+            .map_err(|error| dangling(error, path))?;
+        made.push(Made { parent, name: name.to_owned(), is_directory, path: path.to_owned() });
+        Ok(())
+    }
+}
+
+/// Makes an empty file that was not there.
+///
+/// # Errors
+/// The call that failed.
+pub fn new_file(parent: &OwnedFd, name: &str) -> Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(parent, name, flags, FILE_MODE).map(drop).called(|| format!("openat(`{name}`, O_CREAT|O_EXCL)"))
+}
+
+/// Makes a directory that was not there.
+///
+/// # Errors
+/// The call that failed.
+pub fn new_directory(parent: &OwnedFd, name: &str) -> Result<()> {
+    mkdirat(parent, name, DIRECTORY_MODE).called(|| call("mkdirat", name))
+}
+
+/// What an open file is, and on which mount it was reached.
+///
+/// # Errors
+/// What the kernel answers; `ENOSYS` when it names no mounts.
+pub fn place(file: BorrowedFd<'_>) -> core::result::Result<Place, Errno> {
+    let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
+    let found = statx(file, "", AtFlags::EMPTY_PATH, wanted)?;
+    if found.stx_mask & StatxFlags::MNT_ID.bits() == 0 {
+        return Err(Errno::NOSYS);
+    }
+    Ok(Place {
+        mount: found.stx_mnt_id,
+        device: (found.stx_dev_major, found.stx_dev_minor),
+        kind: FileType::from_raw_mode(found.stx_mode.into()),
+        number: (found.stx_rdev_major, found.stx_rdev_minor),
+    })
+}
+
+/// The file system ids of another user, until dropped.
+struct FsIds;
+
+impl FsIds {
+    fn set(uid: u32, gid: u32) -> Result<Self> {
+        let ids = Self;
+        sys::set_fs_ids(uid, gid).called(|| format!("setfsuid({uid}), setfsgid({gid})"))?;
+        Ok(ids)
+    }
+}
+
+impl Drop for FsIds {
+    fn drop(&mut self) {
+        // Nothing is done after a failure to go back: every later call then fails for want of rights.
+        let _ = sys::set_fs_ids(0, 0);
+    }
+}
+
+fn split(path: &str) -> Result<(&str, &str)> {
+    let parts = path.trim_end_matches('/').rsplit_once('/');
+    parts
+        .filter(|(_, name)| !matches!(*name, "" | "." | ".."))
+        .ok_or_else(|| Error::found(format!("`{path}` is no path of a file in the container")))
+}
+
+/// A name that is there though it leads nowhere is a symbolic link; what it was meant for nobody can say.
+fn dangling(error: Error, path: &str) -> Error {
+    match error {
+        Error::Failed { errno: Some(Errno::EXIST), .. } => {
+            Error::found(format!("`{path}` is a symbolic link to nothing in the container"))
+        }
+        other => other,
+    }
+}
+
+fn call(name: &str, path: &str) -> String {
+    format!("{name}(`{path}`)")
+}

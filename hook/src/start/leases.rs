@@ -1,0 +1,83 @@
+//! Choosing devices and leasing them, in one step under the lock.
+
+use gpupol_plan::choose::{Choice, Given, choose};
+use gpupol_plan::lookup::Granted;
+use gpupol_plan::plan::Plan;
+use gpupol_plan::refusal::{Reason, Refusal};
+use gpupol_plan::request::{Devices, Request};
+
+use crate::audit::{EndedBy, Event, Record as AuditRecord};
+use crate::error::Result;
+use crate::host;
+use crate::lease::record::{CgroupName, LEASE_VERSION, Record};
+use crate::lease::store::Store;
+use crate::lease::{self, Holder, Survey, Taken};
+use crate::start::{Scene, Start};
+
+/// Chooses the devices, checks that they are what the plan says, and leases them.
+pub(super) fn take<'p>(
+    start: &Start<'_>,
+    scene: &Scene,
+    plan: &'p Plan,
+    granted: &Granted<'_>,
+) -> Result<(Choice<'p>, Taken)> {
+    let store = Store::lock(&start.entry.state_dir)?;
+    let survey = survey(start, scene, plan, &store)?;
+    let choice = choose(plan, &request(&granted.request, &survey), &survey.leases)
+        .map_err(|refusal| name_unreadable(refusal, &survey))?;
+    host::verify_devices(&choice.given)?;
+    let new = choice.given.iter().filter(|given| !survey.own.contains(&given.device.uuid));
+    let records: Vec<Record> = new.map(|given| record(start, scene, plan, given)).collect();
+    let taken = lease::take(&store, &records)?;
+    Ok((choice, taken))
+}
+
+fn survey(start: &Start<'_>, scene: &Scene, plan: &Plan, store: &Store) -> Result<Survey> {
+    let devices = plan.lines.iter().flat_map(|line| &line.devices).map(|device| device.uuid.as_str());
+    let holder =
+        Holder { engine: start.entry.engine.name(), container: &start.state.id, process: &scene.process };
+    lease::survey(store, devices, holder, &scene.liveness, |dead| {
+        let mut record = AuditRecord::new(Event::Stop, dead.engine.name(), &dead.container);
+        record.tenant = Some(&dead.tenant);
+        record.grant = Some(&dead.grant);
+        record.devices = vec![&dead.device];
+        record.ended_by = Some(EndedBy::Reclaimed);
+        scene.audit.append(&record)
+    })
+}
+
+/// A container that has leases from an earlier call keeps just these devices.
+fn request(asked: &Request, survey: &Survey) -> Request {
+    let mut request = asked.clone();
+    if !survey.own.is_empty() {
+        request.devices = Devices::Named(survey.own.iter().cloned().collect());
+    }
+    request
+}
+
+/// A lease that cannot be understood looks like a device in use; without its name nobody would find it.
+fn name_unreadable(refusal: Refusal, survey: &Survey) -> Refusal {
+    if refusal.reason != Reason::NoFreeDevice || survey.unreadable.is_empty() {
+        return refusal;
+    }
+    let files = survey.unreadable.join(", ");
+    let message = format!("{}; these leases cannot be read and count as held: {files}", refusal.message);
+    Refusal::new(refusal.reason, message)
+}
+
+fn record(start: &Start<'_>, scene: &Scene, plan: &Plan, given: &Given<'_>) -> Record {
+    let alone = scene.cgroup.require_alone(&scene.process).is_ok();
+    let name = || CgroupName { version: scene.cgroup.version, path: scene.cgroup.path.clone() };
+    Record {
+        lease_version: LEASE_VERSION,
+        engine: start.entry.engine,
+        container: start.state.id.clone(),
+        device: given.device.uuid.clone(),
+        tenant: plan.tenant.clone(),
+        grant: plan.grant.clone(),
+        sharing: given.line.sharing.clone(),
+        pid: scene.process.pid,
+        start_time: scene.process.start_time,
+        cgroup: alone.then(name),
+    }
+}

@@ -1,0 +1,31 @@
+//! A container is gone: poststop.
+
+use crate::arguments::Arguments;
+use crate::audit::{Audit, EndedBy, Event, Record};
+use crate::cgroup::Hierarchy;
+use crate::entry;
+use crate::error::Result;
+use crate::lease;
+use crate::lease::live::Liveness;
+use crate::lease::store::Store;
+use crate::mountinfo::MountInfo;
+use crate::state::State;
+
+/// Gives back the leases of the container of the state on standard input.
+///
+/// # Errors
+/// Why they stay. The next start of any container that asks for the devices removes them.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let state = State::read()?;
+    let entry = entry::load(&arguments.entries, &arguments.entry)?;
+    let Some(store) = Store::lock_existing(&entry.state_dir)? else { return Ok(()) };
+    let liveness = Liveness { hierarchy: Hierarchy::find(&MountInfo::read()?)? };
+    lease::release(&store, entry.engine.name(), &state.id, &liveness, |ended| {
+        let mut record = Record::new(Event::Stop, ended.engine.name(), &ended.container);
+        record.tenant = Some(&ended.tenant);
+        record.grant = Some(&ended.grant);
+        record.devices = vec![&ended.device];
+        record.ended_by = Some(EndedBy::Poststop);
+        Audit::open(&entry.audit)?.append(&record)
+    })
+}
