@@ -111,6 +111,8 @@ codes! {
     GrantEmptied = 4006, "grant-emptied", Warning;
     /// One device is given in ways that cannot stand together.
     SharingConflict = 4007, "sharing-conflict", Warning;
+    /// MPS beside anything else on one GPU, or over MIG devices.
+    MpsConflict = 4008, "mps-conflict", Error;
 
     /// Whoever may use the engine's socket is of any of its tenants.
     SocketTrust = 5001, "socket-trust", Note;
@@ -119,6 +121,9 @@ codes! {
 
     /// A `test` did not come out as it says.
     TestFailed = 8001, "test-failed", Error;
+
+    /// A `topology` of the policy that cannot be read, or names no file.
+    NoTopology = 9001, "no-topology", Error;
 }
 
 impl Code {
