@@ -31,19 +31,39 @@ static int checked(long result, const char *call) {
     return (int)result;
 }
 
-static int in_root(int root, const char *path, uint64_t flags, uint64_t mode) {
+static long in_root(int root, const char *path, uint64_t flags) {
     struct open_how how = {
-        .flags = flags | O_CLOEXEC,
-        .mode = mode,
+        .flags = flags | O_PATH | O_CLOEXEC,
         .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
     };
-    return checked(syscall(SYS_openat2, root, path, &how, sizeof how), path);
+    return syscall(SYS_openat2, root, path, &how, sizeof how);
+}
+
+/* Type and mount of an open file: what a hook must know before it mounts on it. */
+static void look(int file) {
+    struct statx is;
+    checked(syscall(SYS_statx, file, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID, &is), "statx");
+}
+
+/* The target of a mount, made if it is missing. */
+static int target(int root, const char *directory, const char *name) {
+    char path[8192];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    int file = (int)in_root(root, path, 0);
+    if (file < 0 && errno == ENOENT) {
+        int parent = checked(in_root(root, directory, O_DIRECTORY), directory);
+        look(parent);
+        close(checked(openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644), name));
+        file = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        close(parent);
+    }
+    look(checked(file, path));
+    return file;
 }
 
 static int detached(const char *source) {
     int file = checked(open(source, O_PATH | O_NOFOLLOW | O_CLOEXEC), source);
-    struct stat is;
-    checked(fstat(file, &is), "fstat");
+    look(file);
     int tree = checked(syscall(SYS_open_tree, file, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC),
                        "open_tree");
     struct mount_attr wanted = {
@@ -71,22 +91,24 @@ static void apply(char **argv, int numbers, char **number) {
     checked(setns(namespace, CLONE_NEWNS), "setns");
     int root = checked(open(argv[2], O_PATH | O_DIRECTORY | O_CLOEXEC), argv[2]);
     umask(0);
+    int dev = checked(in_root(root, "/dev", O_DIRECTORY), "/dev");
+    look(root);
+    look(dev);
     for (int i = 0; i < numbers; i++) {
         unsigned major = 0, minor = 0;
+        struct stat is;
         sscanf(number[i], "%u:%u", &major, &minor);
-        int dev = in_root(root, "dev", O_PATH | O_DIRECTORY, 0);
         snprintf(path, sizeof path, "node%u:%u", major, minor);
+        if (fstatat(dev, path, &is, AT_SYMLINK_NOFOLLOW) == 0)
+            continue;
         checked(mknodat(dev, path, S_IFCHR | 0666, makedev(major, minor)), "mknodat");
-        close(dev);
     }
     for (int i = 0; i < mounts; i++) {
-        int libraries = in_root(root, "usr/lib64", O_PATH | O_DIRECTORY, 0);
         snprintf(path, sizeof path, "lib%02d.so", i);
-        int target = in_root(libraries, path, O_CREAT | O_EXCL | O_WRONLY, 0644);
-        checked(syscall(SYS_move_mount, trees[i], "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
+        int file = target(root, "/usr/lib64", path);
+        checked(syscall(SYS_move_mount, trees[i], "", file, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
                 "move_mount");
-        close(target);
-        close(libraries);
+        close(file);
         close(trees[i]);
     }
     for (int i = 0; i < numbers; i++) {
