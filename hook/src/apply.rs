@@ -17,7 +17,7 @@ use crate::cgroup::Cgroup;
 use crate::error::{Called, Error, Result};
 use crate::mountinfo::MountInfo;
 use crate::process::{self, Process};
-use crate::rootfs::{Made, Rootfs};
+use crate::rootfs::{Made, Rootfs, Surroundings};
 
 mod device_node;
 pub mod device_rule;
@@ -64,8 +64,12 @@ enum Ready<'p> {
 /// # Errors
 /// Which edit, which call, and what could not be undone. Otherwise nothing of it is left.
 pub fn apply<'c>(container: &Container<'c>, edits: &[&Edit], mounts: &MountInfo) -> Result<Applied<'c>> {
-    let owner = container.process.foreign_root()?;
-    let ready = prepare(edits, owner.is_some())?;
+    let surroundings = Surroundings {
+        host: mounts.devices(),
+        shared: container.process.mounts()?.shared(),
+        owner: container.process.foreign_root()?,
+    };
+    let ready = prepare(edits, surroundings.owner.is_some())?;
     let rules: Vec<Rule> =
         edits.iter().filter_map(|edit| device_rule::of(edit).transpose()).collect::<Result<_>>()?;
     if !rules.is_empty() {
@@ -75,7 +79,7 @@ pub fn apply<'c>(container: &Container<'c>, edits: &[&Edit], mounts: &MountInfo)
     let descriptors =
         openat(CWD, "/proc/self/fd", flags, Mode::empty()).called(|| "openat(`/proc/self/fd`)".to_owned())?;
     enter(container.process)?;
-    let rootfs = Rootfs::open(&container.rootfs, mounts.devices(), owner)?;
+    let rootfs = Rootfs::open(&container.rootfs, surroundings)?;
     let mut applied = Applied { steps: Vec::new(), rules: None, descriptors };
     match applied.all(container, &rootfs, ready, &rules) {
         Ok(()) => Ok(applied),

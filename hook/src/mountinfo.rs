@@ -19,6 +19,10 @@ pub struct MountInfo {
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
+    /// What names the mount in this boot; `statx` gives it too.
+    pub id: u64,
+    /// Whether mounts made below it appear elsewhere as well.
+    pub shared: bool,
     /// `MAJOR:MINOR` of the file system, as `st_dev` gives it.
     pub device: (u32, u32),
     /// Which directory of the file system is mounted.
@@ -46,6 +50,12 @@ impl MountInfo {
         Self { mounts: text.lines().filter_map(Mount::parse).collect() }
     }
 
+    /// The mounts below which whatever is mounted appears elsewhere as well.
+    #[must_use]
+    pub fn shared(&self) -> BTreeSet<u64> {
+        self.mounts.iter().filter(|mount| mount.shared).map(|mount| mount.id).collect()
+    }
+
     /// The file systems that are mounted.
     #[must_use]
     pub fn devices(&self) -> BTreeSet<(u32, u32)> {
@@ -56,12 +66,17 @@ impl MountInfo {
 impl Mount {
     fn parse(line: &str) -> Option<Self> {
         let (before, after) = line.split_once(" - ")?;
-        let mut before = before.split(' ').skip(2);
+        let shared = before.split(' ').skip(6).any(|field| field.starts_with("shared:"));
+        let mut before = before.split(' ');
+        let id = before.next()?.parse().ok()?;
+        let mut before = before.skip(1);
         let (major, minor) = before.next()?.split_once(':')?;
         let (root, point) = (before.next()?, before.next()?);
         let mut after = after.split(' ');
         let kind = after.next()?;
         Some(Self {
+            id,
+            shared,
             device: (major.parse().ok()?, minor.parse().ok()?),
             root: unescape(root)?,
             point: unescape(point)?,
@@ -103,6 +118,7 @@ garbage
         assert_eq!(info.mounts[1].root, "/docker/a");
         assert_eq!(info.mounts[2].root, "/srv/a b");
         assert_eq!(info.mounts[2].point, "/mnt/x\\y");
+        assert_eq!(info.shared(), BTreeSet::from([41]));
         assert_eq!(info.devices(), BTreeSet::from([(0, 33), (0, 38), (254, 0)]));
     }
 

@@ -10,6 +10,7 @@ use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags, mkdirat, openat, openat2, statx,
 };
 use rustix::io::Errno;
+use rustix::mount::{MoveMountFlags, move_mount};
 
 use crate::error::{Called, Error, Result};
 use crate::sys;
@@ -26,8 +27,21 @@ pub struct Rootfs {
     mount: u64,
     /// File systems that the host has mounted too.
     host: BTreeSet<(u32, u32)>,
+    /// Mounts of the container below which whatever is mounted appears elsewhere as well.
+    shared: BTreeSet<u64>,
     /// The host's ids of the container's root, if they are not the host's root.
     owner: Option<(u32, u32)>,
+}
+
+/// What must be known of host and container before their namespaces are left and entered.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// File systems that the host has mounted.
+    pub host: BTreeSet<(u32, u32)>,
+    /// Mounts of the container below which whatever is mounted appears elsewhere as well.
+    pub shared: BTreeSet<u64>,
+    /// The host's ids of the container's root, if they are not the host's root.
+    pub owner: Option<(u32, u32)>,
 }
 
 /// What an open file is.
@@ -61,10 +75,11 @@ impl Rootfs {
     ///
     /// # Errors
     /// The call that failed.
-    pub fn open(path: &str, host: BTreeSet<(u32, u32)>, owner: Option<(u32, u32)>) -> Result<Self> {
+    pub fn open(path: &str, surroundings: Surroundings) -> Result<Self> {
         let root = openat(CWD, path, PATH_DIRECTORY, Mode::empty()).called(|| format!("openat(`{path}`)"))?;
         let mount = place(root.as_fd()).called(|| format!("statx(`{path}`)"))?.mount;
-        Ok(Self { root, mount, host, owner })
+        let Surroundings { host, shared, owner } = surroundings;
+        Ok(Self { root, mount, host, shared, owner })
     }
 
     /// The container's `/dev`, if it is a file system of its own that the host does not have.
@@ -98,16 +113,23 @@ impl Rootfs {
         openat(&parent, name, PATH | OFlags::NOFOLLOW, Mode::empty()).called(|| call("openat", path))
     }
 
+    /// Attaches a detached mount to a target in the container.
+    ///
+    /// # Errors
+    /// The call that failed, or that the mount would appear outside of the container.
+    pub fn attach(&self, tree: &OwnedFd, target: &OwnedFd) -> Result<()> {
+        let place = place(target.as_fd()).called(|| "statx()".to_owned())?;
+        if self.shared.contains(&place.mount) {
+            return Err(Error::found("it lies on a mount that is shared beyond the container"));
+        }
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        move_mount(tree, "", target, "", flags).called(|| "move_mount()".to_owned())
+    }
+
     /// Whether a path leads to something in the container.
     #[must_use]
     pub fn has(&self, path: &str) -> bool {
         self.resolve(path, PATH).is_ok()
-    }
-
-    /// The host's ids of the container's root, if they are not the host's root.
-    #[must_use]
-    pub fn owner(&self) -> Option<(u32, u32)> {
-        self.owner
     }
 
     /// Runs `work` with the file system ids of the container's root: a file system mounted in a user namespace

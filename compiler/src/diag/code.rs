@@ -89,6 +89,8 @@ codes! {
     Cycle = 2003, "cycle", Error;
     /// A definition that nothing uses.
     Unused = 2004, "unused", Warning;
+    /// Two label keys that one environment variable would carry.
+    LabelsCollide = 2005, "labels-collide", Error;
 
     /// One container could be of two tenants.
     TenantsOverlap = 3001, "tenants-overlap", Error;
@@ -96,6 +98,8 @@ codes! {
     GrantsOverlap = 3002, "grants-overlap", Error;
     /// Two statements of one rule contradict each other.
     Contradiction = 3003, "contradiction", Error;
+    /// A pattern that cannot be compared with others within bounds.
+    GlobTooComplex = 3004, "glob-too-complex", Error;
 
     /// A gpu-set without a device on a host.
     EmptyGpuSet = 4001, "empty-gpu-set", Warning;

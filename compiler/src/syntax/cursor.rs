@@ -159,7 +159,7 @@ impl<'n> Cursor<'n> {
         None
     }
 
-    /// All properties, whatever their keys, each a string; at least one.
+    /// All properties, whatever their keys, each a string that may be empty; at least one.
     pub fn pairs(
         &mut self,
         what: &str,
@@ -172,7 +172,7 @@ impl<'n> Cursor<'n> {
         }
         let mut pairs = Vec::new();
         for property in &self.node.properties {
-            if let Some(value) = self.as_string(&property.value, sink) {
+            if let Some(value) = self.as_text(&property.value, sink) {
                 pairs.push((property.key.clone(), value));
             }
         }
@@ -201,11 +201,19 @@ impl<'n> Cursor<'n> {
 
     /// `value` as a string that is not empty.
     pub fn as_string(&mut self, value: &Spanned<Value>, sink: &mut Sink) -> Option<Spanned<String>> {
+        let text = self.as_text(value, sink)?;
+        if text.value.is_empty() {
+            let message = "an empty string says nothing";
+            self.blame(sink, Finding::at(Code::BadValue, value.span, "empty", message));
+            return None;
+        }
+        Some(text)
+    }
+
+    /// `value` as a string.
+    fn as_text(&mut self, value: &Spanned<Value>, sink: &mut Sink) -> Option<Spanned<String>> {
         let finding = match &value.value {
-            Value::String(text) if !text.is_empty() => return Some(Spanned::new(text.clone(), value.span)),
-            Value::String(_) => {
-                Finding::at(Code::BadValue, value.span, "empty", "an empty string says nothing")
-            }
+            Value::String(text) => return Some(Spanned::new(text.clone(), value.span)),
             Value::Integer(number) => {
                 let message = format!("`{number}` is an integer where a string belongs");
                 Finding::at(Code::BadValue, value.span, "write it in quotes", message)

@@ -8,7 +8,7 @@ use rustix::fs::{
     statat,
 };
 use rustix::io::Errno;
-use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+use rustix::mount::{OpenTreeFlags, open_tree};
 
 use crate::apply::{Step, name};
 use crate::error::{Called, Error, Result};
@@ -74,7 +74,9 @@ impl<'p> Ready<'p> {
         steps.push(Step::Dev(made));
         let target = openat(&parent, file, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
             .called(|| format!("openat(`{file}`)"))?;
-        attach(node, &target, steps)
+        rootfs.attach(&node, &target)?;
+        steps.push(Step::Mounted(node));
+        Ok(())
     }
 
     fn is_there(&self, parent: &OwnedFd, file: &str) -> Result<bool> {
@@ -88,14 +90,6 @@ impl<'p> Ready<'p> {
         }
         Err(Error::found("something else is there already"))
     }
-}
-
-/// Attaches a cloned mount to its target.
-pub(super) fn attach(tree: OwnedFd, target: &OwnedFd, steps: &mut Vec<Step>) -> Result<()> {
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    move_mount(&tree, "", target, "", flags).called(|| "move_mount()".to_owned())?;
-    steps.push(Step::Mounted(tree));
-    Ok(())
 }
 
 /// A clone of the mount at an open file alone, with these attributes.

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use gpupol_plan::plan::{Edit, MountOption};
 use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
 
-use crate::apply::device_node::{attach, clone_mount};
+use crate::apply::device_node::clone_mount;
 use crate::apply::{Step, name};
 use crate::error::{Called, Error, Result};
 use crate::rootfs::{self, Made, Rootfs};
@@ -70,7 +70,9 @@ impl<'p> Ready<'p> {
                 "`{path}` in the container is of another type than its source"
             )));
         }
-        attach(self.tree, &target, steps)
+        rootfs.attach(&self.tree, &target)?;
+        steps.push(Step::Mounted(self.tree));
+        Ok(())
     }
 }
 

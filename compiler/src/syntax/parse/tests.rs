@@ -13,7 +13,7 @@ fn read_text(text: &str) -> (Document, Vec<Finding>) {
 fn faults(text: &str) -> Vec<(Code, String, Option<String>)> {
     let blamed = |finding: &Finding| {
         let span = finding.labels[0].span;
-        text[span.start..span.end].to_owned()
+        text.get(span.start..span.end).unwrap().to_owned()
     };
     read_text(text).1.iter().map(|finding| (finding.code, blamed(finding), finding.help.clone())).collect()
 }
@@ -27,7 +27,7 @@ fn every_place_is_exact() {
     let text = "\u{feff}// é\ngrant \"é\" rank=(u)0xFF {\n  to a #\"b\"c\"# \"\"\"\n    x\n    \"\"\" // end\n}; deny d";
     let (document, findings) = read_text(text);
     assert_eq!(findings, Vec::new());
-    let at = |span: Span| &text[span.start..span.end];
+    let at = |span: Span| text.get(span.start..span.end).unwrap();
     let grant = &document.nodes[0];
     assert_eq!(at(grant.name.span), "grant");
     assert_eq!(at(grant.arguments[0].value.span), "\"é\"");
