@@ -57,7 +57,7 @@ fn held(plan: &Plan) -> BTreeSet<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_plan_holds_what_a_deny_takes_away(sets in sets(), granted in 0..5usize, denied in 0..5usize) {

@@ -46,7 +46,13 @@ impl Given {
     /// Its plan set on a host.
     pub(crate) fn plan_set(&self, topology: &Topology) -> PlanSet {
         let (resolution, _) = self.on(topology);
-        emit(&self.policy, &self.sources, &resolution, topology, &Digests::of(&self.sources, b"host"))
+        emit(
+            &self.policy,
+            &self.sources,
+            &resolution,
+            topology,
+            &Digests::of(self.sources.iter().map(|(_, source)| source), b"host"),
+        )
     }
 }
 
