@@ -1,7 +1,7 @@
 //! Documents tell the truth: every KDL block compiles or fails as it says, every command is run.
 //!
 //! A block ```` ```kdl ```` must be a policy without errors, ```` ```kdl error=GP2002 ```` one with just these
-//! errors. What a ```` ```console ```` block shows after `$ ` is run at the root, and must print what it shows.
+//! errors, and one with `file=PATH` must be that file, letter for letter. What a ```` ```console ```` block shows after `$ ` is run at the root, and must print what it shows.
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot make, fails the test")]
 #![expect(clippy::disallowed_methods, reason = "a test reads its inputs and runs the command")]
@@ -51,6 +51,9 @@ fn kdl_blocks_compile_or_fail_as_they_say() {
     let blocks = blocks("kdl");
     assert!(!blocks.is_empty());
     for block in blocks {
+        if let Some(file) = block.info.split(' ').find_map(|word| word.strip_prefix("file=")) {
+            assert_eq!(block.text, std::fs::read_to_string(root().join(file)).unwrap(), "{}", block.place);
+        }
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("policy.kdl"), &block.text).unwrap();
         let output =
