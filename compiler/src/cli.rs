@@ -1,1 +1,57 @@
-//! Not yet written.
+//! The command line: the only place that reads files, knows the terminal, and prints.
+//!
+//! Data goes to standard output, findings and everything else for people to standard error. A reader who goes away
+//! (`| head`) is no error.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod args;
+mod chain;
+mod check;
+mod compile;
+mod discover;
+mod exit;
+mod failure;
+mod hosts;
+mod init;
+mod input;
+mod plan;
+mod print;
+mod render;
+mod search;
+mod store;
+
+use args::{Args, Command};
+use exit::Exit;
+use failure::Failure;
+
+/// Runs the program on the arguments of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    exit::say_panics_in_one_line();
+    std::panic::catch_unwind(run).unwrap_or(Exit::Internal).into()
+}
+
+fn run() -> Exit {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Nothing is left to be said to somebody who does not listen.
+            _ = error.print();
+            return if error.use_stderr() { Exit::Undecided } else { Exit::Clean };
+        }
+    };
+    let done = match &args.command {
+        Command::Check(args) => check::run(args),
+        Command::Plan(args) => plan::run(args),
+        Command::Compile(args) => compile::run(args),
+        Command::Discover(args) => discover::run(args),
+        Command::Init(args) => init::run(args),
+    };
+    done.unwrap_or_else(|failure| {
+        failure.say();
+        Exit::Undecided
+    })
+}

@@ -1,1 +1,198 @@
-//! Not yet written.
+//! The plan set of one host: what `gpupol-hook` reads.
+//!
+//! Nothing can go wrong here: whatever could, had a place in the policy and was found by an earlier stage.
+
+use std::collections::BTreeMap;
+
+use gpupol_plan::index::{self, INDEX_VERSION, Index};
+use gpupol_plan::plan::{self, GpuCheck, MigCheck, PLAN_VERSION, Plan, Rule};
+use serde::Serialize;
+
+use crate::policy::{self, Policy};
+use crate::resolve::{Device, Grant, Line, Order, Resolution};
+use crate::source::Sources;
+use crate::topology::Topology;
+
+mod device_nodes;
+mod digest;
+mod driver_files;
+mod identities;
+
+/// The files of a plan set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanSet {
+    /// The file `index`: JSON of an [`Index`].
+    pub index: Vec<u8>,
+    /// The file `plans`: each [`Plan`]'s JSON, one after another, where the index says.
+    pub plans: Vec<u8>,
+    /// How many plans.
+    pub count: usize,
+    /// SHA-256 of both files, 64 hexadecimal digits.
+    pub digest: String,
+}
+
+/// What the plans say of where they come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digests {
+    /// SHA-256 of the policy's files, `sha256:HEX`.
+    pub policy: String,
+    /// SHA-256 of the topology's document, `sha256:HEX`.
+    pub topology: String,
+}
+
+impl Digests {
+    /// The digests of a policy's files and of the bytes of a topology's document.
+    #[must_use]
+    pub fn of(sources: &Sources, topology: &[u8]) -> Self {
+        Self { policy: digest::sources(sources), topology: digest::bytes(topology) }
+    }
+}
+
+/// Writes the plan set of a resolution.
+#[must_use]
+pub fn emit(
+    policy: &Policy,
+    sources: &Sources,
+    resolution: &Resolution,
+    topology: &Topology,
+    digests: &Digests,
+) -> PlanSet {
+    let mut plans = Vec::new();
+    let mut places = BTreeMap::new();
+    let common = common(topology);
+    for grant in &resolution.grants {
+        let plan = plan(grant, sources, topology, digests, &common);
+        let bytes = json(&plan);
+        let place = Place { offset: length(&plans), length: length(&bytes) };
+        places.insert((grant.tenant, grant.rule.name.value.as_str()), place);
+        plans.extend(bytes);
+    }
+    let index = json(&index(policy, resolution, &places));
+    let digest = digest::files(&[("index", &index), ("plans", &plans)]);
+    PlanSet { index, plans, count: resolution.grants.len(), digest }
+}
+
+/// Where one plan lies in the file `plans`, in bytes.
+#[derive(Clone, Copy)]
+struct Place {
+    offset: u64,
+    length: u64,
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "plain structs with string keys: there is nothing in them that JSON lacks"
+)]
+fn json<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("plain data has a JSON form")
+}
+
+fn index(policy: &Policy, resolution: &Resolution, places: &BTreeMap<(&str, &str), Place>) -> Index {
+    let mut grants: Vec<&Grant> = resolution.grants.iter().collect();
+    grants.sort_by(|a, b| {
+        let rank = b.rule.rank.cmp(&a.rule.rank);
+        a.tenant.cmp(b.tenant).then(rank).then_with(|| a.rule.name.value.cmp(&b.rule.name.value))
+    });
+    let place = |grant: &Grant| places.get(&(grant.tenant, grant.rule.name.value.as_str())).copied();
+    Index {
+        index_version: INDEX_VERSION,
+        on_denied: identities::on_denied(policy.settings.on_denied),
+        request_indices: identities::request_indices(policy.settings.request_indices),
+        tenants: policy.tenants.values().map(identities::tenant).collect(),
+        grants: grants.into_iter().filter_map(|grant| Some(record(grant, place(grant)?))).collect(),
+    }
+}
+
+fn record(grant: &Grant, place: Place) -> index::Grant {
+    let rule = grant.rule;
+    index::Grant {
+        tenant: grant.tenant.to_owned(),
+        name: rule.name.value.clone(),
+        rank: rule.rank,
+        named: rule.named,
+        when: rule.when.iter().map(|clause| identities::clause(&clause.value)).collect(),
+        offset: place.offset,
+        length: place.length,
+    }
+}
+
+fn common(topology: &Topology) -> Vec<plan::Edit> {
+    let mut edits = device_nodes::shared(topology);
+    edits.extend(driver_files::binds(topology));
+    edits
+}
+
+fn plan(
+    grant: &Grant,
+    sources: &Sources,
+    topology: &Topology,
+    digests: &Digests,
+    common: &[plan::Edit],
+) -> Plan {
+    let capabilities = grant.rule.capabilities.clone();
+    let edits = common.iter().filter(|edit| edit.applies(&capabilities)).cloned().collect();
+    Plan {
+        plan_version: PLAN_VERSION,
+        tenant: grant.tenant.to_owned(),
+        grant: grant.rule.name.value.clone(),
+        rule: rule(grant.rule, sources),
+        policy_digest: digests.policy.clone(),
+        topology_digest: digests.topology.clone(),
+        host: plan::Host {
+            boot_id: topology.boot_id.known().cloned(),
+            driver_version: topology.driver.version.known().cloned(),
+        },
+        capabilities,
+        lines: grant.lines.iter().map(|line| self::line(line, grant.rule)).collect(),
+        edits,
+    }
+}
+
+fn rule(grant: &policy::Grant, sources: &Sources) -> Rule {
+    let span = grant.name.span;
+    let source = sources.get(span.source);
+    let line = source.map_or(0, |source| source.position(span.start).0);
+    Rule {
+        file: source.map(|source| source.name.clone()).unwrap_or_default(),
+        line: u32::try_from(line).unwrap_or(u32::MAX),
+        name: format!("grant {}", grant.name.value),
+    }
+}
+
+fn line(line: &Line, grant: &policy::Grant) -> plan::Line {
+    let order = match line.order {
+        Order::Ranked => plan::Order::Ranked,
+        Order::LeastLeased => plan::Order::LeastLeased,
+    };
+    let devices = line.devices.iter().map(|device| self::device(device, grant));
+    plan::Line {
+        gpu_set: line.rule.gpu_set.value.clone(),
+        at_most: line.rule.at_most,
+        default: line.rule.default,
+        sharing: identities::sharing(&line.rule.sharing.value),
+        order,
+        devices: devices.collect(),
+        slots: line.slots.clone(),
+    }
+}
+
+fn device(device: &Device, grant: &policy::Grant) -> plan::Device {
+    let gpu = device.gpu;
+    let index = match device.mig {
+        Some(mig) => format!("{}:{}", gpu.index, mig.index),
+        None => gpu.index.to_string(),
+    };
+    let edits = device_nodes::of(device).into_iter().filter(|edit| edit.applies(&grant.capabilities));
+    plan::Device {
+        uuid: device.uuid().to_owned(),
+        index,
+        pci: gpu.pci.clone(),
+        gpu: GpuCheck { uuid: gpu.uuid.clone(), minor: device.minor },
+        mig: device.mig.map(|mig| MigCheck { gi: mig.gi, ci: mig.ci }),
+        edits: edits.collect(),
+    }
+}

@@ -4,10 +4,12 @@
 //! *.kdl ─parse→ syntax::Document ─lower→ policy::Policy ─┐
 //!                                                         ├─resolve→ resolve::Resolution ─emit→ plan set
 //! NVML, /proc ─discover→ topology::Topology ──────────────┘                               (gpupol_plan)
+//!
+//! policy::Container ─describe→ workload::Workload ─start→ outcome::Outcome
 //! ```
 //!
 //! A module looks only to its left in
-//! `source < diag < syntax < policy < topology < workload < resolve < emit < cli`.
+//! `source < diag < syntax < policy < topology < workload < resolve < emit < outcome < cli`.
 //! Only `topology::discover` and `cli` touch the machine; everything else is a pure function of its arguments, so
 //! that the same input gives the same bytes everywhere.
 
@@ -26,5 +28,7 @@ pub mod workload;
 pub mod resolve;
 
 pub mod emit;
+
+pub mod outcome;
 
 pub mod cli;

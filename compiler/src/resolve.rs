@@ -1,1 +1,171 @@
-//! Not yet written.
+//! A policy on one host: which devices each tenant has by each grant, in which order, and in which combinations.
+//!
+//! A pure function of the policy and the topology. Denies are subtracted here, so that nothing after this stage has
+//! to know of them.
+
+use std::collections::BTreeMap;
+
+use crate::diag::Sink;
+use crate::policy::{self, Place, Policy};
+use crate::topology::{Gpu, MigDevice, Topology};
+
+mod check;
+mod deny;
+mod diags;
+mod place;
+mod select;
+
+/// Everything that the policy gives on one host.
+#[derive(Clone, Debug)]
+pub struct Resolution<'a> {
+    /// One for each tenant of each grant: by tenant, then by the grant's name.
+    pub grants: Vec<Grant<'a>>,
+}
+
+/// What one tenant has by one grant.
+#[derive(Clone, Debug)]
+pub struct Grant<'a> {
+    /// The tenant.
+    pub tenant: &'a str,
+    /// The grant as the policy says it.
+    pub rule: &'a policy::Grant,
+    /// One for each `gpus` line, in its order.
+    pub lines: Vec<Line<'a>>,
+}
+
+/// What one `gpus` line comes to.
+#[derive(Clone, Debug)]
+pub struct Line<'a> {
+    /// The line as the policy says it.
+    pub rule: &'a policy::Line,
+    /// In which order free devices are taken.
+    pub order: Order,
+    /// The devices, best first.
+    pub devices: Vec<Device<'a>>,
+    /// Positions in `devices` that satisfy the line's `place`; `None`: any devices do.
+    pub slots: Option<Vec<Vec<u32>>>,
+}
+
+/// In which order free devices are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// As ranked.
+    Ranked,
+    /// The least used first.
+    LeastLeased,
+}
+
+/// A device: a GPU, or a MIG device of one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Device<'a> {
+    /// The GPU, or the MIG device's parent.
+    pub gpu: &'a Gpu,
+    /// The GPU's minor number, known.
+    pub minor: u32,
+    /// Absent: the whole GPU.
+    pub mig: Option<&'a MigDevice>,
+}
+
+/// Where a device stands on its host: the GPU's NVML index, and the MIG index.
+type Key = (u32, Option<u32>);
+
+impl<'a> Device<'a> {
+    /// `GPU-…` or `MIG-…`.
+    #[must_use]
+    pub fn uuid(&self) -> &'a str {
+        self.mig.map_or(self.gpu.uuid.as_str(), |mig| mig.uuid.as_str())
+    }
+
+    fn key(&self) -> Key {
+        (self.gpu.index, self.mig.map(|mig| mig.index))
+    }
+}
+
+impl<'a> Grant<'a> {
+    /// Every device of every line.
+    pub fn devices(&self) -> impl Iterator<Item = Device<'a>> {
+        self.lines.iter().flat_map(|line| line.devices.iter().copied())
+    }
+}
+
+/// Resolves a policy without errors on one host. `name` is what the user calls the topology.
+pub fn resolve<'a>(
+    policy: &'a Policy,
+    topology: &'a Topology,
+    name: &str,
+    sink: &mut Sink,
+) -> Resolution<'a> {
+    let sets = select::all(policy, topology, name, sink);
+    let denied = deny::all(policy, &sets);
+    let host = Host { name, fabric: place::Fabric::of(topology), sets: &sets };
+    let mut grants: Vec<Grant> = Vec::new();
+    for rule in policy.grants.values() {
+        let offered: Vec<Offer> = rule.lines.iter().map(|line| host.offer(rule, line, sink)).collect();
+        for tenant in &rule.to {
+            let denied = denied.get(tenant.value.as_str());
+            let lines = offered.iter().map(|offer| host.line(rule, &tenant.value, offer, denied, sink));
+            grants.push(Grant { tenant: &tenant.value, rule, lines: lines.collect() });
+        }
+    }
+    grants.sort_by(|a, b| (a.tenant, &a.rule.name.value).cmp(&(b.tenant, &b.rule.name.value)));
+    check::sharing(&grants, name, sink);
+    Resolution { grants }
+}
+
+/// What a line has before denies.
+struct Offer<'a> {
+    line: &'a policy::Line,
+    devices: Vec<Device<'a>>,
+}
+
+struct Host<'a, 's> {
+    name: &'s str,
+    fabric: place::Fabric<'a>,
+    sets: &'s select::Sets<'a>,
+}
+
+impl<'a> Host<'a, '_> {
+    fn offer(&self, rule: &policy::Grant, line: &'a policy::Line, sink: &mut Sink) -> Offer<'a> {
+        let devices = self.sets.grantable(line, self.name, sink);
+        check::place_facts(line, &devices, self.name, sink);
+        let most =
+            self.slots(line, &devices, sink).map_or(0, |slots| place::most(&devices, slots.as_deref()));
+        check::amounts(rule, line, (devices.len(), most), self.name, sink);
+        Offer { line, devices }
+    }
+
+    fn line(
+        &self,
+        rule: &'a policy::Grant,
+        tenant: &str,
+        offer: &Offer<'a>,
+        denied: Option<&deny::Denied<'a>>,
+        sink: &mut Sink,
+    ) -> Line<'a> {
+        let line = offer.line;
+        let (kept, lost) = deny::subtract(&offer.devices, denied);
+        let devices = self.fabric.rank(kept, line.place);
+        let slots = self.slots(line, &devices, &mut Sink::default()).unwrap_or_default();
+        let most = place::most(&devices, slots.as_deref());
+        check::denied(&check::Loss { rule, line, tenant, most, by: &lost }, offer.devices.len(), sink);
+        let order = if line.place == Place::Spread { Order::LeastLeased } else { Order::Ranked };
+        Line { rule: line, order, devices, slots }
+    }
+
+    /// The slots of a line; an error, with its finding, when they are too many.
+    fn slots(
+        &self,
+        line: &policy::Line,
+        devices: &[Device<'a>],
+        sink: &mut Sink,
+    ) -> Option<Option<Vec<Vec<u32>>>> {
+        let slots = self.fabric.slots(line, devices);
+        if slots.is_err() {
+            sink.push(diags::too_many_slots(line, devices.len(), self.name));
+        }
+        slots.ok()
+    }
+}
+
+/// Devices by their place on the host.
+type Devices<'a> = BTreeMap<Key, Device<'a>>;

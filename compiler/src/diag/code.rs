@@ -89,6 +89,8 @@ codes! {
     Cycle = 2003, "cycle", Error;
     /// A definition that nothing uses.
     Unused = 2004, "unused", Warning;
+    /// Two label keys that one environment variable would carry.
+    LabelsCollide = 2005, "labels-collide", Error;
 
     /// One container could be of two tenants.
     TenantsOverlap = 3001, "tenants-overlap", Error;
@@ -96,6 +98,8 @@ codes! {
     GrantsOverlap = 3002, "grants-overlap", Error;
     /// Two statements of one rule contradict each other.
     Contradiction = 3003, "contradiction", Error;
+    /// A pattern that cannot be compared with others within bounds.
+    GlobTooComplex = 3004, "glob-too-complex", Error;
 
     /// A gpu-set without a device on a host.
     EmptyGpuSet = 4001, "empty-gpu-set", Warning;
@@ -111,6 +115,8 @@ codes! {
     GrantEmptied = 4006, "grant-emptied", Warning;
     /// One device is given in ways that cannot stand together.
     SharingConflict = 4007, "sharing-conflict", Warning;
+    /// MPS beside anything else on one GPU, or over MIG devices.
+    MpsConflict = 4008, "mps-conflict", Error;
 
     /// Whoever may use the engine's socket is of any of its tenants.
     SocketTrust = 5001, "socket-trust", Note;
@@ -119,6 +125,9 @@ codes! {
 
     /// A `test` did not come out as it says.
     TestFailed = 8001, "test-failed", Error;
+
+    /// A `topology` of the policy that cannot be read, or names no file.
+    NoTopology = 9001, "no-topology", Error;
 }
 
 impl Code {

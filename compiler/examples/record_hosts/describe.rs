@@ -1,0 +1,182 @@
+//! From what is said of a host in a few lines to its whole topology document.
+
+use std::collections::BTreeMap;
+
+use gpupol::topology::{
+    DeviceNode, Driver, Fact, Gpu, Level, Link, MigDevice, TOPOLOGY_VERSION, Topology, Vendor,
+};
+
+use crate::driver;
+
+/// A host as its sources describe it.
+pub(crate) struct Host {
+    /// Its name, and that of its file.
+    pub(crate) name: &'static str,
+    /// Number that makes its UUIDs its own.
+    pub(crate) number: u32,
+    /// The dynamic majors `nvidia-uvm` and `nvidia-caps`.
+    pub(crate) majors: [u32; 2],
+    /// The CPUs of each NUMA node.
+    pub(crate) cpus: &'static [&'static str],
+    /// Its GPUs in the order of their index.
+    pub(crate) gpus: Vec<Card>,
+    /// Groups of GPUs in which each pair has so many NVLink links.
+    pub(crate) nvlink: &'static [(&'static [u32], u32)],
+    /// How near two GPUs are in the PCI tree.
+    pub(crate) levels: Levels,
+}
+
+/// One GPU of a host.
+pub(crate) struct Card {
+    /// What it is.
+    pub(crate) model: &'static Model,
+    /// PCI address.
+    pub(crate) pci: &'static str,
+    /// Minor, if it is known or chosen.
+    pub(crate) minor: Option<u32>,
+    /// NUMA node, if it is known or chosen.
+    pub(crate) numa: Option<u32>,
+    /// Its MIG devices; with at least one its MIG mode is on.
+    pub(crate) mig: &'static [Mig],
+}
+
+/// A kind of GPU.
+pub(crate) struct Model {
+    /// The name NVML gives.
+    pub(crate) name: &'static str,
+    /// Architecture.
+    pub(crate) architecture: &'static str,
+    /// CUDA compute capability.
+    pub(crate) compute_capability: &'static str,
+    /// Total memory in MiB as NVML gives it.
+    pub(crate) mib: u64,
+    /// Whether it can be in MIG mode.
+    pub(crate) has_mig: bool,
+}
+
+/// A MIG device that fills its GPU instance.
+pub(crate) struct Mig {
+    /// Profile.
+    pub(crate) profile: &'static str,
+    /// GPU instance id.
+    pub(crate) gi: u32,
+    /// Memory in MiB.
+    pub(crate) mib: u64,
+}
+
+/// How near two GPUs are in the PCI tree.
+pub(crate) enum Levels {
+    /// GPUs of one NUMA node are that near, but for the pairs named; others are across the system.
+    ByNuma(&'static [([u32; 2], Level)]),
+    /// The source does not say.
+    NotSaid,
+}
+
+const NOT_SAID: &str = "the source does not say";
+
+/// The document of `host`.
+pub(crate) fn topology(host: &Host) -> Topology {
+    let [uvm, caps] = host.majors;
+    let gpus: Vec<Gpu> = (0..).zip(&host.gpus).map(|(index, card)| gpu(host, index, card)).collect();
+    Topology {
+        topology_version: TOPOLOGY_VERSION,
+        host: host.name.to_owned(),
+        boot_id: Fact::unknown("a recorded host has not booted"),
+        driver: Driver {
+            version: Fact::Known(driver::VERSION.to_owned()),
+            cuda: Fact::Known(driver::CUDA.to_owned()),
+        },
+        cgroup: Fact::Known(2),
+        majors: majors(uvm, caps),
+        nodes: vec![
+            node("/dev/nvidia-modeset", 195, 254, 0o666),
+            node("/dev/nvidia-uvm", uvm, 0, 0o666),
+            node("/dev/nvidia-uvm-tools", uvm, 1, 0o666),
+            node("/dev/nvidiactl", 195, 255, 0o666),
+        ],
+        links: links(host),
+        gpus,
+        driver_files: driver::files(),
+    }
+}
+
+fn majors(uvm: u32, caps: u32) -> BTreeMap<String, u32> {
+    let names = [
+        ("nvidia", 195),
+        ("nvidia-caps", caps),
+        ("nvidia-modeset", 195),
+        ("nvidia-uvm", uvm),
+        ("nvidiactl", 195),
+    ];
+    names.into_iter().map(|(name, major)| (name.to_owned(), major)).collect()
+}
+
+fn gpu(host: &Host, index: u32, card: &Card) -> Gpu {
+    let model = card.model;
+    let unsaid = || Fact::unknown(NOT_SAID);
+    let devices = (0..).zip(card.mig).map(|(place, mig)| mig_device(host, index, card, place, mig));
+    Gpu {
+        index,
+        uuid: format!("GPU-{:08x}-0000-4000-8000-{index:012x}", host.number),
+        minor: card.minor.map_or_else(|| Fact::unknown(NOT_SAID), Fact::Known),
+        pci: card.pci.to_owned(),
+        vendor: Vendor::Nvidia,
+        model: model.name.to_owned(),
+        architecture: Fact::Known(model.architecture.to_owned()),
+        compute_capability: Fact::Known(model.compute_capability.to_owned()),
+        memory: Fact::Known(model.mib << 20),
+        numa: card.numa.map_or_else(|| Fact::unknown(NOT_SAID), |numa| Fact::Known(vec![numa])),
+        cpus: cpus(host, card).map_or_else(unsaid, |cpus| Fact::Known(cpus.to_owned())),
+        mig: if model.has_mig { Fact::Known(!card.mig.is_empty()) } else { Fact::Absent },
+        mig_devices: devices.collect(),
+        nodes: card
+            .minor
+            .map(|minor| node(&format!("/dev/nvidia{minor}"), 195, minor, 0o666))
+            .into_iter()
+            .collect(),
+    }
+}
+
+fn cpus(host: &Host, card: &Card) -> Option<&'static str> {
+    host.cpus.get(usize::try_from(card.numa?).ok()?).copied()
+}
+
+/// The nvcap minors follow the closed form of the open kernel modules, by the GPU's minor.
+fn mig_device(host: &Host, gpu: u32, card: &Card, index: u32, mig: &Mig) -> MigDevice {
+    let [_, caps] = host.majors;
+    let gi_minor = 3 + 135 * card.minor.unwrap_or_default() + 9 * mig.gi;
+    let cap = |minor: u32| node(&format!("/dev/nvidia-caps/nvidia-cap{minor}"), caps, minor, 0o444);
+    MigDevice {
+        index,
+        uuid: format!("MIG-{:08x}-0000-5000-8000-{gpu:04x}{index:08x}", host.number),
+        profile: mig.profile.to_owned(),
+        gi: mig.gi,
+        ci: 0,
+        memory: Fact::Known(mig.mib << 20),
+        nodes: vec![cap(gi_minor), cap(gi_minor + 1)],
+    }
+}
+
+fn links(host: &Host) -> Vec<Link> {
+    let cards: Vec<(u32, &Card)> = (0..).zip(&host.gpus).collect();
+    let seconds = |first: u32| cards.iter().filter(move |(second, _)| *second > first);
+    let pairs = cards.iter().flat_map(|one| seconds(one.0).map(move |other| (*one, *other)));
+    pairs.map(|(one, other)| link(host, one, other)).collect()
+}
+
+fn link(host: &Host, (first, one): (u32, &Card), (second, other): (u32, &Card)) -> Link {
+    let group = host.nvlink.iter().find(|(gpus, _)| gpus.contains(&first) && gpus.contains(&second));
+    let level = match &host.levels {
+        Levels::NotSaid => Fact::unknown(NOT_SAID),
+        Levels::ByNuma(named) => {
+            let by_numa = if one.numa == other.numa { Level::Node } else { Level::System };
+            let said = named.iter().find(|(pair, _)| *pair == [first, second]);
+            Fact::Known(said.map_or(by_numa, |(_, level)| *level))
+        }
+    };
+    Link { gpus: [first, second], nvlinks: group.map_or(0, |(_, links)| *links), level }
+}
+
+fn node(path: &str, major: u32, minor: u32, mode: u32) -> DeviceNode {
+    DeviceNode { path: path.to_owned(), host_path: None, major, minor, mode }
+}

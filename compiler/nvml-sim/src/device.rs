@@ -1,0 +1,127 @@
+//! Calls about one GPU, and those that MIG devices answer too.
+
+use std::ffi::{c_char, c_int};
+
+use nvml_wrapper_sys::bindings::{nvmlDevice_t, nvmlMemory_t, nvmlMemory_v2_t, nvmlPciInfo_t, nvmlReturn_t};
+use serde_json::Value;
+
+use crate::document::{number, text};
+use crate::{answer, call, code};
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nvmlDeviceGetUUID(device: nvmlDevice_t, out: *mut c_char, room: u32) -> nvmlReturn_t {
+    call("nvmlDeviceGetUUID", |host| {
+        let uuid = text(host.device(device)?.own(), "uuid")?;
+        // SAFETY: the caller gives a buffer of `room` bytes.
+        unsafe { answer::text(out, room, uuid) }
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nvmlDeviceGetName(device: nvmlDevice_t, out: *mut c_char, room: u32) -> nvmlReturn_t {
+    call("nvmlDeviceGetName", |host| {
+        let device = host.device(device)?;
+        let model = text(device.gpu, "model")?;
+        let profile = device.mig.map(|mig| text(mig, "profile")).transpose()?;
+        let name = profile.map_or_else(|| model.to_owned(), |profile| format!("{model} MIG {profile}"));
+        // SAFETY: the caller gives a buffer of `room` bytes.
+        unsafe { answer::text(out, room, &name) }
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nvmlDeviceGetIndex(device: nvmlDevice_t, out: *mut u32) -> nvmlReturn_t {
+    call("nvmlDeviceGetIndex", |host| {
+        let index = number(host.device(device)?.own(), "index").ok_or(code::UNKNOWN)?;
+        // SAFETY: the caller gives a number to write.
+        unsafe { answer::value(out, index) }
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nvmlDeviceGetMinorNumber(device: nvmlDevice_t, out: *mut u32) -> nvmlReturn_t {
+    call("nvmlDeviceGetMinorNumber", |host| {
+        let minor = number(host.device(device)?.gpu, "minor").ok_or(code::NOT_SUPPORTED)?;
+        // SAFETY: the caller gives a number to write.
+        unsafe { answer::value(out, minor) }
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nvmlDeviceGetPciInfo_v3(device: nvmlDevice_t, out: *mut nvmlPciInfo_t) -> nvmlReturn_t {
+    call("nvmlDeviceGetPciInfo_v3", |host| {
+        let info = answer::pci(text(host.device(device)?.gpu, "pci")?)?;
+        // SAFETY: the caller gives a structure to write.
+        unsafe { answer::value(out, info) }
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nvmlDeviceGetArchitecture(device: nvmlDevice_t, out: *mut u32) -> nvmlReturn_t {
+    call("nvmlDeviceGetArchitecture", |host| {
+        let architecture = match text(host.gpu(device)?, "architecture")? {
+            "Turing" => 6,
+            "Ampere" => 7,
+            "Ada" => 8,
+            "Hopper" => 9,
+            "Blackwell" => 10,
+            // One that no header of today names.
+            _ => 13,
+        };
+        // SAFETY: the caller gives a number to write.
+        unsafe { answer::value(out, architecture) }
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nvmlDeviceGetCudaComputeCapability(
+    device: nvmlDevice_t,
+    major: *mut c_int,
+    minor: *mut c_int,
+) -> nvmlReturn_t {
+    call("nvmlDeviceGetCudaComputeCapability", |host| {
+        let capability =
+            text(host.gpu(device)?, "computeCapability")?.split_once('.').ok_or(code::UNKNOWN)?;
+        let part = |text: &str| text.parse::<c_int>().map_err(|_| code::UNKNOWN);
+        let parts = (part(capability.0)?, part(capability.1)?);
+        // SAFETY: the caller gives two numbers to write.
+        unsafe {
+            answer::value(major, parts.0)?;
+            answer::value(minor, parts.1)
+        }
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nvmlDeviceGetMemoryInfo(device: nvmlDevice_t, out: *mut nvmlMemory_t) -> nvmlReturn_t {
+    call("nvmlDeviceGetMemoryInfo", |host| {
+        let total = memory(host.device(device)?.own())?;
+        // SAFETY: the caller gives a structure to write.
+        unsafe { answer::value(out, nvmlMemory_t { total, free: total, used: 0 }) }
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nvmlDeviceGetMemoryInfo_v2(
+    device: nvmlDevice_t,
+    out: *mut nvmlMemory_v2_t,
+) -> nvmlReturn_t {
+    call("nvmlDeviceGetMemoryInfo_v2", |host| {
+        let total = memory(host.device(device)?.own())?;
+        if out.is_null() {
+            return Err(code::INVALID_ARGUMENT);
+        }
+        // SAFETY: the caller gives a structure whose version it has filled in, as NVML demands.
+        let version = unsafe { (*out).version };
+        if version != 0x0200_0028 {
+            return Err(code::ARGUMENT_VERSION_MISMATCH);
+        }
+        let info = nvmlMemory_v2_t { version, total, reserved: 0, free: total, used: 0 };
+        // SAFETY: the caller gives a structure to write.
+        unsafe { answer::value(out, info) }
+    })
+}
+
+fn memory(device: &Value) -> Result<u64, u32> {
+    device.get("memory").and_then(Value::as_u64).ok_or(code::NOT_SUPPORTED)
+}

@@ -1,0 +1,120 @@
+//! The arguments.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+
+/// Decides by policy which tenant's containers get which GPUs.
+#[derive(Debug, Parser)]
+#[command(name = "gpupol", version, max_term_width = 100, subcommand_required = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Check policies against topologies and run their tests.
+    Check(Check),
+    /// Print what one container gets on one host.
+    Plan(Plan),
+    /// Write the plan set of one host.
+    Compile(Compile),
+    /// Record this host's topology.
+    Discover(Discover),
+    /// Write a set of policies to begin with.
+    Init(Init),
+}
+
+/// The policy files.
+#[derive(Debug, clap::Args)]
+pub(super) struct Policies {
+    /// Policy files, or directories of `*.kdl` files; hidden ones are left out.
+    #[arg(value_name = "PATHS", default_value = "policies/")]
+    pub(super) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    pub(super) policies: Policies,
+    /// A topology to check against: a file, `builtin:NAME`, or `live` for this host.
+    #[arg(long, value_name = "TOPOLOGY")]
+    pub(super) topology: Vec<String>,
+    /// Treat as errors.
+    #[arg(long, value_name = "WHAT")]
+    pub(super) deny: Vec<Deny>,
+}
+
+/// What `--deny` can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Deny {
+    /// All warnings.
+    Warnings,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("container").required(true))]
+pub(super) struct Plan {
+    #[command(flatten)]
+    pub(super) policies: Policies,
+    /// The host: a topology file, `builtin:NAME`, or `live` for this host.
+    #[arg(long, value_name = "TOPOLOGY")]
+    pub(super) topology: Vec<String>,
+    /// The container, as a KDL file with one `container` node.
+    #[arg(long, value_name = "FILE.kdl", group = "container")]
+    pub(super) workload: Option<PathBuf>,
+    /// The container, as a real OCI config.json.
+    #[arg(long, value_name = "config.json", group = "container", requires = "entry")]
+    pub(super) config: Option<PathBuf>,
+    /// The entry file through which the container comes.
+    #[arg(long, value_name = "FILE", conflicts_with = "workload")]
+    pub(super) entry: Option<PathBuf>,
+    /// Who the container is instead of what its files say: namespace, uid, name, daemon or runtime.
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "workload")]
+    pub(super) identity: Vec<String>,
+    /// How to print it.
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(super) format: Format,
+}
+
+/// Forms of data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// A JSON document.
+    Json,
+    /// A table.
+    Human,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Compile {
+    #[command(flatten)]
+    pub(super) policies: Policies,
+    /// The host: a topology file, `builtin:NAME`, or `live` for this host.
+    #[arg(long, value_name = "TOPOLOGY")]
+    pub(super) topology: Vec<String>,
+    /// Directory of the plan sets; its symlink `current` is switched to the new one.
+    #[arg(short, long, value_name = "DIR")]
+    pub(super) output: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Discover {
+    /// Where the host's root file system is mounted.
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub(super) root: PathBuf,
+    /// The NVML library, if it is not where the loader finds it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) nvml_lib: Option<PathBuf>,
+    /// Where to write the topology instead of standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Init {
+    /// Directory to write to; files that are there are left as they are.
+    #[arg(value_name = "DIR", default_value = "policies")]
+    pub(super) directory: PathBuf,
+}

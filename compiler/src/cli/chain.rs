@@ -1,0 +1,79 @@
+//! The stages, one after another, as the commands need them.
+
+use super::hosts::Host;
+use super::input::{self, Input};
+use super::print;
+use super::render::{self, Style};
+use super::{Exit, Failure, args};
+use crate::diag::{Finding, Severity, Sink};
+use crate::emit::{Digests, PlanSet, emit};
+use crate::policy::{Policy, lower};
+use crate::resolve::resolve;
+use crate::source::{Source, SourceId, Sources};
+use crate::syntax::{self, Document};
+
+/// Policy files as understood.
+pub(super) struct Read {
+    /// The files.
+    pub(super) sources: Sources,
+    /// What they say; absent when errors leave no meaning.
+    pub(super) policy: Option<Policy>,
+    /// Findings so far.
+    pub(super) sink: Sink,
+}
+
+/// Reads, parses and lowers the policy.
+pub(super) fn read(policies: &args::Policies) -> Result<Read, Failure> {
+    let input = input::read(&policies.paths)?;
+    let mut sink = Sink::default();
+    let documents = parse(&input, &mut sink);
+    let policy = lower::lower(&documents, &mut sink);
+    Ok(Read { sources: input.sources, policy, sink })
+}
+
+/// Parses every file; a damaged one is a document in which anything may be defined.
+pub(super) fn parse(input: &Input, sink: &mut Sink) -> Vec<Document> {
+    let document = |(id, source): (SourceId, &Source)| match input.damaged.get(&source.name) {
+        None => syntax::parse(id, source, sink),
+        Some(finding) => {
+            sink.push(finding.clone());
+            Document { source: id, nodes: Vec::new(), broken: Vec::new(), unread: true }
+        }
+    };
+    input.sources.iter().map(document).collect()
+}
+
+/// The policy, if it has no errors; otherwise they are said.
+pub(super) fn sound(read: Read) -> Result<(Policy, Sources, Sink), Exit> {
+    match read.policy {
+        Some(policy) if !read.sink.has_errors() => Ok((policy, read.sources, read.sink)),
+        _ => {
+            say(read.sink.finish(), &read.sources);
+            Err(Exit::Findings)
+        }
+    }
+}
+
+/// The plan set of a sound policy on a host; nothing if that has errors there, which are in `sink` then.
+pub(super) fn plan_set(policy: &Policy, sources: &Sources, host: &Host, sink: &mut Sink) -> Option<PlanSet> {
+    let mut own = Sink::default();
+    let resolution = resolve(policy, &host.topology, &host.name, &mut own);
+    let sound = !own.has_errors();
+    for finding in own.finish() {
+        sink.push(finding);
+    }
+    let digests = Digests::of(sources, host.text.as_bytes());
+    sound.then(|| emit(policy, sources, &resolution, &host.topology, &digests))
+}
+
+/// Prints findings to standard error.
+pub(super) fn say(findings: Vec<Finding>, sources: &Sources) {
+    print::say(&render::findings(&findings, sources, Style::of_stderr()));
+}
+
+/// Keeps the errors: commands that print data say of the policy only what kept them from it.
+pub(super) fn errors(sink: Sink) -> Vec<Finding> {
+    let mut findings = sink.finish();
+    findings.retain(|finding| finding.severity() == Severity::Error);
+    findings
+}

@@ -1,0 +1,18 @@
+//! `gpupol compile`
+
+use super::{Exit, Failure, args, chain, hosts, print, store};
+
+pub(super) fn run(args: &args::Compile) -> Result<Exit, Failure> {
+    let (policy, sources, mut sink) = match chain::sound(chain::read(&args.policies)?) {
+        Ok(sound) => sound,
+        Err(exit) => return Ok(exit),
+    };
+    let host = hosts::only(&args.topology, &policy, &sources)?;
+    let plans = chain::plan_set(&policy, &sources, &host, &mut sink);
+    chain::say(sink.finish(), &sources);
+    let Some(plans) = plans else { return Ok(Exit::Findings) };
+    let stored = store::write(&args.output, &plans)?;
+    let what = format!("{} for {}", print::count(plans.count, "plan"), host.name);
+    print::data(&format!("{what}: {}\n", stored.words(&args.output)))?;
+    Ok(Exit::Clean)
+}

@@ -1,0 +1,17 @@
+//! `gpupol discover`
+#![expect(clippy::disallowed_methods, reason = "the command line writes the files")]
+
+use super::{Exit, Failure, args, input, print};
+use crate::topology::{discover, read};
+
+pub(super) fn run(args: &args::Discover) -> Result<Exit, Failure> {
+    let options = discover::Options { root: args.root.clone(), nvml_lib: args.nvml_lib.clone() };
+    let text = read::write(&discover::discover(&options)?);
+    match &args.output {
+        None => print::data(&text)?,
+        Some(path) => {
+            std::fs::write(path, text).map_err(|why| Failure::Unwritable { what: input::name(path), why })?;
+        }
+    }
+    Ok(Exit::Clean)
+}

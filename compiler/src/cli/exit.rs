@@ -1,0 +1,38 @@
+//! How the program ends.
+
+use std::panic::PanicHookInfo;
+use std::process::ExitCode;
+
+use super::print;
+use super::render::escape;
+
+/// The exit codes; scripts rely on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// No errors.
+    Clean = 0,
+    /// Errors, failed tests, or warnings that were denied.
+    Findings = 1,
+    /// It could not be decided: usage, unreadable input, limits.
+    Undecided = 2,
+    /// A defect of gpupol.
+    Internal = 3,
+    /// The container may not have what it asks for.
+    Denied = 4,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// A panic is a defect of gpupol: one line says where, so that it can be reported; a backtrace helps no user.
+pub(super) fn say_panics_in_one_line() {
+    std::panic::set_hook(Box::new(|info: &PanicHookInfo| {
+        let place = info.location().map(|place| format!("{}:{}", place.file(), place.line()));
+        let place = place.unwrap_or_else(|| "an unknown place".to_owned());
+        let why = info.payload_as_str().unwrap_or("no reason given");
+        print::say(&format!("gpupol: internal error at {place}: {}\n", escape(why)));
+    }));
+}

@@ -1,0 +1,157 @@
+//! The topologies of a run: those named on the command line, else the policy's, else the built-in one.
+
+use std::path::{Component, Path, PathBuf};
+
+use gpupol_plan::glob;
+
+use super::{Failure, input, search};
+use crate::diag::{Code, Finding};
+use crate::policy::Policy;
+use crate::source::{Sources, Spanned};
+use crate::topology::read::{self, MAX_BYTES};
+use crate::topology::{Topology, builtin, discover};
+
+/// What stands before the name of a built-in topology.
+const BUILTIN: &str = "builtin:";
+/// What is checked against when nobody says anything.
+const DEFAULT: &str = "builtin:campus";
+
+/// A topology and where it comes from.
+pub(super) struct Host {
+    /// What the user calls it: a path, `builtin:NAME` or `live`.
+    pub(super) name: String,
+    /// What it says.
+    pub(super) topology: Topology,
+    /// The bytes of its document.
+    pub(super) text: String,
+}
+
+/// All topologies of a check.
+pub(super) fn all(named: &[String], policy: &Policy, sources: &Sources) -> Result<Vec<Host>, Failure> {
+    if !named.is_empty() {
+        return named.iter().map(|word| by_word(word)).collect();
+    }
+    if policy.settings.topologies.is_empty() {
+        return Ok(vec![by_word(DEFAULT)?]);
+    }
+    let mut hosts: Vec<Host> = Vec::new();
+    for word in &policy.settings.topologies {
+        for host in by_policy(word, sources)? {
+            if !hosts.iter().any(|known| known.name == host.name) {
+                hosts.push(host);
+            }
+        }
+    }
+    Ok(hosts)
+}
+
+/// The only topology of a command that needs one host.
+pub(super) fn only(named: &[String], policy: &Policy, sources: &Sources) -> Result<Host, Failure> {
+    let mut hosts = all(named, policy, sources)?;
+    match (hosts.pop(), hosts.len()) {
+        (Some(host), 0) => Ok(host),
+        (last, _) => {
+            hosts.extend(last);
+            let names: Vec<String> = hosts.iter().map(|host| format!("`{}`", host.name)).collect();
+            Err(Failure::usage(
+                format!(
+                    "this is of one host, and there are {} topologies: {}",
+                    names.len(),
+                    names.join(", ")
+                ),
+                "name one by `--topology`",
+            ))
+        }
+    }
+}
+
+/// Whether a word of the policy (`on="hosts/a.json"`) means this host.
+pub(super) fn is_meant(word: &Spanned<String>, host: &Host, sources: &Sources) -> bool {
+    if word.value == host.name {
+        return true;
+    }
+    let meant = input::name(&plain(&directory(word, sources).join(&word.value)));
+    glob::matches(&meant, &input::name(&plain(Path::new(&host.name))))
+}
+
+fn by_word(word: &str) -> Result<Host, Failure> {
+    if word == "live" {
+        let options = discover::Options { root: PathBuf::from("/"), nvml_lib: None };
+        let topology = discover::discover(&options)?;
+        let text = read::write(&topology);
+        return Ok(Host { name: word.to_owned(), topology, text });
+    }
+    match word.strip_prefix(BUILTIN) {
+        Some(name) => embedded(name).ok_or_else(|| {
+            Failure::usage(format!("there is no topology `{word}`"), format!("write {}", known()))
+        }),
+        None => by_path(Path::new(word)),
+    }
+}
+
+fn by_policy(word: &Spanned<String>, sources: &Sources) -> Result<Vec<Host>, Failure> {
+    let located = |message: String, label: &str, help: String| {
+        let finding = Finding::at(Code::NoTopology, word.span, label, message).help(help);
+        Failure::Located(Box::new(finding), Box::new(sources.clone()))
+    };
+    if let Some(name) = word.value.strip_prefix(BUILTIN) {
+        let host = embedded(name).ok_or_else(|| {
+            let message = format!("there is no topology `{}`", word.value);
+            located(message, "not built in", format!("write {}", known()))
+        });
+        return Ok(vec![host?]);
+    }
+    let paths = search::paths(&directory(word, sources), &word.value);
+    if paths.is_empty() {
+        let message = format!("no topology matches `{}`", word.value);
+        let help = "record one with `gpupol discover -o FILE`, or write `builtin:campus`".to_owned();
+        return Err(located(message, "matches no file", help));
+    }
+    let read = |path: &PathBuf| {
+        by_path(&plain(path)).map_err(|failure| {
+            located(failure.to_string(), "named here", "name another file, or record it again".to_owned())
+        })
+    };
+    paths.iter().map(read).collect()
+}
+
+fn embedded(name: &str) -> Option<Host> {
+    let (name, text) = builtin::builtin(name)?;
+    let name = format!("{BUILTIN}{name}");
+    let topology = read::read(&name, text).ok()?;
+    Some(Host { name, topology, text: text.to_owned() })
+}
+
+fn known() -> String {
+    let names: Vec<String> = builtin::NAMES.iter().map(|name| format!("`{BUILTIN}{name}`")).collect();
+    names.join(" or ")
+}
+
+fn by_path(path: &Path) -> Result<Host, Failure> {
+    let name = input::name(path);
+    let bytes = input::read_file(path, MAX_BYTES)?;
+    let text = String::from_utf8(bytes).map_err(|_| {
+        Failure::usage(format!("topology `{name}` is not UTF-8"), "record it again with `gpupol discover`")
+    })?;
+    Ok(Host { topology: read::read(&name, &text)?, name, text })
+}
+
+/// The directory of the file in which a word stands.
+fn directory(word: &Spanned<String>, sources: &Sources) -> PathBuf {
+    let source = sources.get(word.span.source).map(|source| source.name.as_str());
+    Path::new(source.unwrap_or_default()).parent().unwrap_or(Path::new("")).to_owned()
+}
+
+/// A path without `.`, and without `..` where a directory stands before it.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        let above_named = matches!(plain.components().next_back(), Some(Component::Normal(_)));
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if above_named => _ = plain.pop(),
+            other => plain.push(other),
+        }
+    }
+    plain
+}

@@ -1,0 +1,144 @@
+//! Finding and reading policy files.
+#![expect(clippy::disallowed_methods, reason = "the command line reads the files")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use crate::diag::Finding;
+use crate::source::{Source, Sources};
+use crate::syntax::{self, MAX_FILE};
+
+/// More files than any policy has; a wrong directory was named.
+const MOST_FILES: usize = 10_000;
+/// Directories nested deeper than any policy's.
+const MOST_LEVELS: usize = 64;
+
+/// Policy files, read.
+pub(super) struct Input {
+    /// All files, a damaged one without text.
+    pub(super) sources: Sources,
+    /// The damaged ones, each with what is wrong.
+    pub(super) damaged: BTreeMap<String, Finding>,
+}
+
+/// Reads the policy files under some paths, each file once.
+pub(super) fn read(paths: &[PathBuf]) -> Result<Input, Failure> {
+    let mut search = Search::default();
+    for path in paths {
+        search.begin(path)?;
+    }
+    if search.files.is_empty() {
+        return Err(nothing(paths));
+    }
+    let mut damaged = BTreeMap::new();
+    let mut sources = Vec::with_capacity(search.files.len());
+    for path in &search.files {
+        let name = name(path);
+        let text = syntax::text(&name, read_file(path, MAX_FILE)?).unwrap_or_else(|finding| {
+            damaged.insert(name.clone(), finding);
+            String::new()
+        });
+        sources.push(Source::new(name, text));
+    }
+    Ok(Input { sources: Sources::new(sources), damaged })
+}
+
+/// The bytes of a regular file of at most `limit` bytes; of a longer one, one byte more than that.
+pub(super) fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
+    let unreadable = |why| Failure::Unreadable { what: name(path), why };
+    let file = File::open(path).map_err(unreadable)?;
+    let kind = file.metadata().map_err(unreadable)?.file_type();
+    if !kind.is_file() {
+        let why = if kind.is_dir() { "it is a directory" } else { "it is not a regular file" };
+        return Err(unreadable(io::Error::other(why)));
+    }
+    let mut bytes = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
+}
+
+/// A path as messages say it.
+pub(super) fn name(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    text.strip_prefix("./").unwrap_or(&text).to_owned()
+}
+
+fn nothing(paths: &[PathBuf]) -> Failure {
+    let names: Vec<String> = paths.iter().map(|path| format!("`{}`", name(path))).collect();
+    Failure::usage(
+        format!("there is no policy file (`*.kdl`) in {}", names.join(", ")),
+        "write some to begin with by `gpupol init`, or name the directory that has them",
+    )
+}
+
+/// A walk that meets each file and each directory once, whatever links lead there.
+#[derive(Default)]
+struct Search {
+    seen: BTreeSet<(u64, u64)>,
+    files: Vec<PathBuf>,
+}
+
+impl Search {
+    fn begin(&mut self, path: &Path) -> Result<(), Failure> {
+        let found = fs::metadata(path);
+        if found.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            let message = format!("`{}` is not there", name(path));
+            return Err(Failure::usage(
+                message,
+                "name the files or directories of the policy, or write one by `gpupol init`",
+            ));
+        }
+        let found = found.map_err(|why| Failure::Unreadable { what: name(path), why })?;
+        if found.is_dir() { self.directory(path, &found, 0) } else { self.file(path, &found) }
+    }
+
+    fn directory(&mut self, path: &Path, found: &fs::Metadata, level: usize) -> Result<(), Failure> {
+        if !self.seen.insert((found.dev(), found.ino())) {
+            return Ok(());
+        }
+        if level > MOST_LEVELS {
+            return Err(Failure::usage(
+                format!("`{}` is nested deeper than {MOST_LEVELS} directories", name(path)),
+                "name the directory of the policy itself",
+            ));
+        }
+        let unreadable = |why| Failure::Unreadable { what: name(path), why };
+        let mut names = Vec::new();
+        for entry in fs::read_dir(path).map_err(unreadable)? {
+            names.push(entry.map_err(unreadable)?.file_name());
+        }
+        names.sort();
+        for below in names.iter().filter(|below| !below.as_encoded_bytes().starts_with(b".")) {
+            self.entry(&path.join(below), level)?;
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, path: &Path, level: usize) -> Result<(), Failure> {
+        let is_policy = path.extension().is_some_and(|extension| extension == "kdl");
+        match fs::metadata(path) {
+            Ok(found) if found.is_dir() => self.directory(path, &found, level + 1),
+            Ok(found) if is_policy && found.is_file() => self.file(path, &found),
+            Err(why) if is_policy => Err(Failure::Unreadable { what: name(path), why }),
+            _ => Ok(()),
+        }
+    }
+
+    fn file(&mut self, path: &Path, found: &fs::Metadata) -> Result<(), Failure> {
+        if self.seen.insert((found.dev(), found.ino())) {
+            self.files.push(path.to_owned());
+        }
+        if self.files.len() > MOST_FILES {
+            return Err(Failure::usage(
+                format!("there are more than {MOST_FILES} policy files"),
+                "name the directory of the policy itself",
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! `gpupol plan`
+
+use gpupol_plan::choose::Leases;
+use gpupol_plan::config::Config;
+use gpupol_plan::entry::{Engine, Entry};
+
+use super::args::{self, Format};
+use super::{Exit, Failure, chain, hosts, input, print};
+use crate::diag::Sink;
+use crate::outcome::{Outcome, Reader};
+use crate::policy::{Policy, lower};
+use crate::workload::{self, Workload};
+
+mod human;
+mod json;
+
+/// As large a `config.json` as the hook reads.
+const MAX_CONFIG: usize = 64 << 20;
+/// Larger than any entry.
+const MAX_ENTRY: usize = 64 << 10;
+
+pub(super) fn run(args: &args::Plan) -> Result<Exit, Failure> {
+    let (policy, sources, _) = match chain::sound(chain::read(&args.policies)?) {
+        Ok(sound) => sound,
+        Err(exit) => return Ok(exit),
+    };
+    let host = hosts::only(&args.topology, &policy, &sources)?;
+    let container = match container(args, &policy)? {
+        Ok(container) => container,
+        Err(exit) => return Ok(exit),
+    };
+    let mut sink = Sink::default();
+    let Some(plans) = chain::plan_set(&policy, &sources, &host, &mut sink) else {
+        chain::say(chain::errors(sink), &sources);
+        return Ok(Exit::Findings);
+    };
+    let reader =
+        Reader::open(&plans).map_err(|refusal| Failure::usage(refusal.message, "report this defect"))?;
+    let outcome = reader.start(&container.entry, &container.config, &Leases::new());
+    print::data(&match args.format {
+        Format::Json => json::outcome(&outcome, &host.name, reader.on_denied()),
+        Format::Human => human::outcome(&outcome, &host.name, reader.on_denied()),
+    })?;
+    Ok(if matches!(outcome, Outcome::Denied { .. }) { Exit::Denied } else { Exit::Clean })
+}
+
+fn container(args: &args::Plan, policy: &Policy) -> Result<Result<Workload, Exit>, Failure> {
+    match (&args.workload, &args.config, &args.entry) {
+        (Some(path), ..) => {
+            // Read before it is looked for: only a regular file is one workload.
+            input::read_file(path, 0)?;
+            let input = input::read(std::slice::from_ref(path))?;
+            let mut sink = Sink::default();
+            let documents = chain::parse(&input, &mut sink);
+            let container = documents.first().and_then(|document| lower::container(document, &mut sink));
+            if let Some(container) = container.filter(|_| !sink.has_errors()) {
+                return Ok(Ok(workload::describe(&container, policy)));
+            }
+            chain::say(sink.finish(), &input.sources);
+            Ok(Err(Exit::Findings))
+        }
+        (None, Some(config), Some(entry)) => {
+            let read = |path, limit| input::read_file(path, limit);
+            let because =
+                |what| move |refusal: gpupol_plan::refusal::Refusal| unusable(what, &refusal.message);
+            let entry_file = Entry::parse(&read(entry, MAX_ENTRY)?).map_err(because(input::name(entry)))?;
+            let config_file =
+                Config::parse(&read(config, MAX_CONFIG)?).map_err(because(input::name(config)))?;
+            let mut container = Workload { entry: entry_file, config: config_file };
+            for pair in &args.identity {
+                identity(pair, &mut container)?;
+            }
+            Ok(Ok(container))
+        }
+        _ => Err(Failure::usage(
+            "a container is needed",
+            "name one by `--workload`, or by `--config` and `--entry`",
+        )),
+    }
+}
+
+fn unusable(what: String, why: &str) -> Failure {
+    Failure::usage(format!("`{what}` cannot be used: {why}"), "name a file of the right kind")
+}
+
+/// Says who the container is, in the place of what the engine wrote or root's entry says.
+fn identity(pair: &str, container: &mut Workload) -> Result<(), Failure> {
+    let Some((key, value)) = pair.split_once('=') else {
+        return Err(Failure::usage(format!("`{pair}` names no value"), "write `--identity KEY=VALUE`"));
+    };
+    let annotation = match (container.entry.engine, key) {
+        (Engine::Containerd, "namespace") => "io.kubernetes.cri.sandbox-namespace",
+        (Engine::Containerd, "uid") => "io.kubernetes.cri.sandbox-uid",
+        (Engine::Containerd, "name") => "io.kubernetes.cri.sandbox-name",
+        (Engine::Crio, "namespace") => "io.kubernetes.pod.namespace",
+        (Engine::Crio, "uid") => "io.kubernetes.pod.uid",
+        (Engine::Crio, "name") => "io.kubernetes.pod.name",
+        (Engine::Docker, "daemon") => {
+            container.entry.daemon = Some(value.to_owned());
+            return Ok(());
+        }
+        (Engine::Docker, "runtime") => {
+            container.entry.runtime = Some(value.to_owned());
+            return Ok(());
+        }
+        (engine, _) => return Err(no_such_key(engine, key)),
+    };
+    container.config.annotations.insert(annotation.to_owned(), value.to_owned());
+    Ok(())
+}
+
+fn no_such_key(engine: Engine, key: &str) -> Failure {
+    let known = match engine {
+        Engine::Containerd | Engine::Crio => "write `namespace=`, `uid=` or `name=`",
+        Engine::Docker => "write `daemon=` or `runtime=`",
+        Engine::Podman | Engine::Slurm => "leave `--identity` out",
+    };
+    Failure::usage(format!("identity `{key}` does not exist under {}", engine.name()), known)
+}

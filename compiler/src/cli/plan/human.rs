@@ -1,0 +1,83 @@
+//! A decision as text.
+
+use gpupol_plan::index::OnDenied;
+use gpupol_plan::plan::Edit;
+
+use crate::cli::render::escape;
+use crate::outcome::{Gift, Outcome};
+
+pub(super) fn outcome(outcome: &Outcome, host: &str, on_denied: OnDenied) -> String {
+    match outcome {
+        Outcome::NotAsked => format!("not asked: the container asks for no GPU and gets none on {host}\n"),
+        Outcome::Denied { tenant, refusal } => {
+            let whose = match tenant {
+                Some(tenant) => format!("tenant {tenant}"),
+                None => "no tenant".to_owned(),
+            };
+            let then = match on_denied {
+                OnDenied::Refuse => "it does not start",
+                OnDenied::RunWithoutGpu => "it starts without a GPU",
+            };
+            let (reason, message) = (refusal.reason.slug(), escape(&refusal.message));
+            format!("denied ({reason}): {message}\n  {whose} on {host}; {then}\n")
+        }
+        Outcome::Granted(gift) => granted(gift, host),
+    }
+}
+
+fn granted(gift: &Gift, host: &str) -> String {
+    let Gift { tenant, grant, rule, .. } = gift;
+    let place = format!("{}:{}", escape(&rule.file), rule.line);
+    let mut text = format!("granted: tenant {tenant} by grant {grant} ({place}) on {host}\n");
+    let capabilities: Vec<&str> = gift.capabilities.iter().map(|capability| capability.name()).collect();
+    text.push_str(&format!("capabilities: {}\n", capabilities.join(", ")));
+    let devices = gift.devices.iter().map(|device| {
+        let shared = match device.sharing.replicas() {
+            1 => device.sharing.name().to_owned(),
+            replicas => format!("{} 1/{replicas}", device.sharing.name()),
+        };
+        [device.index.clone(), device.uuid.clone(), device.gpu_set.clone(), shared, device.paths.join(" ")]
+    });
+    text.push_str(&table(["DEVICE", "UUID", "GPU-SET", "SHARING", "NODES"], devices.collect()));
+    let (nodes, files): (Vec<&Edit>, Vec<&Edit>) =
+        gift.edits.iter().partition(|edit| matches!(edit, Edit::DeviceNode { .. }));
+    text.push_str(&table(["DEVICE NODE", "RULE", "FROM"], nodes.into_iter().map(node).collect()));
+    text.push_str(&table(["FILE", "FROM"], files.into_iter().map(file).collect()));
+    text
+}
+
+fn node(edit: &Edit) -> [String; 3] {
+    match edit {
+        Edit::DeviceNode { host_path, container_path, major, minor, permissions, .. } => {
+            [container_path.clone(), format!("c {major}:{minor} {permissions}"), host_path.clone()]
+        }
+        Edit::Bind { .. } => Default::default(),
+    }
+}
+
+fn file(edit: &Edit) -> [String; 2] {
+    match edit {
+        Edit::Bind { host_path, container_path, .. } => [container_path.clone(), host_path.clone()],
+        Edit::DeviceNode { .. } => Default::default(),
+    }
+}
+
+/// Columns as wide as their widest cell; nothing without rows.
+fn table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut lines = vec![head.map(str::to_owned)];
+    lines.extend(rows.into_iter().map(|row| row.map(|cell| escape(&cell))));
+    let mut widths = [0; N];
+    for (width, cell) in lines.iter().flat_map(|line| (0..N).zip(line)) {
+        if let Some(widest) = widths.get_mut(width) {
+            *widest = cell.chars().count().max(*widest);
+        }
+    }
+    let line = |cells: &[String; N]| {
+        let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        format!("  {}\n", padded.collect::<Vec<_>>().join("  ").trim_end())
+    };
+    lines.iter().map(line).collect()
+}

@@ -1,0 +1,118 @@
+//! A decision as a JSON document.
+
+use std::collections::BTreeSet;
+
+use gpupol_plan::capability::Capability;
+use gpupol_plan::index::OnDenied;
+use gpupol_plan::plan::{Edit, Rule, Sharing};
+use serde::Serialize;
+
+use crate::outcome::{Device, Gift, Outcome};
+
+/// The version of this form; it grows by fields only.
+const FORMAT_VERSION: u32 = 1;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'o> {
+    format_version: u32,
+    topology: &'o str,
+    #[serde(flatten)]
+    body: Body<'o>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+enum Body<'o> {
+    NotAsked,
+    Denied {
+        tenant: Option<&'o str>,
+        reason: &'static str,
+        message: &'o str,
+        on_denied: OnDenied,
+    },
+    Granted {
+        tenant: &'o str,
+        grant: &'o str,
+        rule: &'o Rule,
+        devices: Vec<Given<'o>>,
+        capabilities: &'o BTreeSet<Capability>,
+        edits: &'o [Edit],
+        device_rules: Vec<DeviceRule<'o>>,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Given<'o> {
+    uuid: &'o str,
+    index: &'o str,
+    pci: &'o str,
+    /// The node of the device itself: a GPU's, a MIG device's parent's.
+    path: Option<&'o str>,
+    paths: &'o [String],
+    gpu_set: &'o str,
+    sharing: &'o Sharing,
+}
+
+/// In the words of the OCI runtime specification.
+#[derive(Serialize)]
+struct DeviceRule<'o> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    major: u32,
+    minor: u32,
+    access: &'o str,
+}
+
+/// The document, with a line feed at its end.
+pub(super) fn outcome(outcome: &Outcome, host: &str, on_denied: OnDenied) -> String {
+    let body = match outcome {
+        Outcome::NotAsked => Body::NotAsked,
+        Outcome::Denied { tenant, refusal } => Body::Denied {
+            tenant: tenant.as_deref(),
+            reason: refusal.reason.slug(),
+            message: &refusal.message,
+            on_denied,
+        },
+        Outcome::Granted(gift) => granted(gift),
+    };
+    let document = Document { format_version: FORMAT_VERSION, topology: host, body };
+    // Plain structs with string keys: there is nothing in them that JSON lacks.
+    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn granted(gift: &Gift) -> Body<'_> {
+    Body::Granted {
+        tenant: &gift.tenant,
+        grant: &gift.grant,
+        rule: &gift.rule,
+        devices: gift.devices.iter().map(given).collect(),
+        capabilities: &gift.capabilities,
+        edits: &gift.edits,
+        device_rules: gift.edits.iter().filter_map(rule).collect(),
+    }
+}
+
+fn given(device: &Device) -> Given<'_> {
+    Given {
+        uuid: &device.uuid,
+        index: &device.index,
+        pci: &device.pci,
+        path: device.paths.first().map(String::as_str),
+        paths: &device.paths,
+        gpu_set: &device.gpu_set,
+        sharing: &device.sharing,
+    }
+}
+
+fn rule(edit: &Edit) -> Option<DeviceRule<'_>> {
+    match edit {
+        Edit::DeviceNode { major, minor, permissions, .. } => {
+            Some(DeviceRule { kind: "c", major: *major, minor: *minor, access: permissions })
+        }
+        Edit::Bind { .. } => None,
+    }
+}

@@ -1,0 +1,141 @@
+//! Findings for people, drawn by miette.
+
+use std::fmt::Write;
+
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceSpan, ThemeCharacters, ThemeStyles};
+
+use crate::diag::{Finding, Label, Severity};
+use crate::source::{SourceId, Sources};
+
+mod escape;
+mod style;
+mod text;
+
+pub(super) use escape::escape;
+pub(super) use style::Style;
+use text::Texts;
+
+/// More findings than this are counted, not shown.
+const MOST_SHOWN: usize = 50;
+
+/// All findings, each followed by an empty line.
+pub(super) fn findings(findings: &[Finding], sources: &Sources, style: Style) -> String {
+    let texts = Texts::of(findings, sources);
+    let characters = ThemeCharacters::unicode();
+    let styles = if style.colours { ThemeStyles::ansi() } else { ThemeStyles::none() };
+    let handler = GraphicalReportHandler::new_themed(GraphicalTheme { characters, styles })
+        .with_width(style.width)
+        .with_links(false)
+        .with_context_lines(1)
+        .without_syntax_highlighting();
+    let mut text = String::new();
+    for finding in findings.iter().take(MOST_SHOWN) {
+        // Writing to a string cannot fail, and a source that cannot be read shows the finding without its text.
+        _ = handler.render_report(&mut text, &Report::of(finding, &texts));
+        text.push('\n');
+    }
+    if let Some(hidden) = findings.len().checked_sub(MOST_SHOWN).filter(|hidden| *hidden > 0) {
+        _ = writeln!(text, "{hidden} more of {} findings are not shown\n", findings.len());
+    }
+    text
+}
+
+/// A finding as miette wants it: the labels of its first file, and those of other files as notes below.
+#[derive(Debug)]
+struct Report<'f> {
+    code: Option<String>,
+    severity: Severity,
+    message: String,
+    help: Option<String>,
+    source: Option<&'f text::Text>,
+    labels: Vec<LabeledSpan>,
+    related: Vec<Report<'f>>,
+}
+
+impl<'f> Report<'f> {
+    fn of(finding: &'f Finding, texts: &'f Texts) -> Self {
+        let first = finding.labels.first().map(|label| label.span.source);
+        let (own, others): (Vec<&Label>, Vec<&Label>) =
+            finding.labels.iter().partition(|label| Some(label.span.source) == first);
+        let help =
+            [finding.witness.as_ref().map(|witness| format!("shown by {witness}")), finding.help.clone()];
+        let help: Vec<String> = help.into_iter().flatten().map(|line| escape(&line)).collect();
+        Self {
+            code: Some(format!("{} {}", finding.code.id(), finding.code.slug())),
+            severity: finding.severity(),
+            message: escape(&finding.message),
+            help: (!help.is_empty()).then(|| help.join("\n")),
+            source: first.and_then(|source| texts.get(source)),
+            labels: labels(&own, first, texts),
+            related: others.into_iter().map(|label| Self::elsewhere(label, texts)).collect(),
+        }
+    }
+
+    /// A label in another file. It has neither code nor help: it is a part of the finding, not one of its own.
+    fn elsewhere(label: &Label, texts: &'f Texts) -> Self {
+        let source = label.span.source;
+        Self {
+            code: None,
+            severity: Severity::Note,
+            message: escape(&label.text),
+            help: None,
+            source: texts.get(source),
+            labels: labels(&[label], Some(source), texts),
+            related: Vec::new(),
+        }
+    }
+}
+
+fn labels(labels: &[&Label], source: Option<SourceId>, texts: &Texts) -> Vec<LabeledSpan> {
+    let length = source.and_then(|source| texts.get(source)).map_or(0, text::Text::len);
+    let span = |(at, label): (usize, &&Label)| {
+        let start = label.span.start.min(length);
+        let span = SourceSpan::from((start, label.span.end.min(length).max(start) - start));
+        let text = Some(escape(&label.text));
+        if at == 0 {
+            LabeledSpan::new_primary_with_span(text, span)
+        } else {
+            LabeledSpan::new_with_span(text, span)
+        }
+    };
+    labels.iter().enumerate().map(span).collect()
+}
+
+impl std::fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Report<'_> {}
+
+impl miette::Diagnostic for Report<'_> {
+    fn code<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
+        self.code.as_ref().map(|code| Box::new(code) as Box<dyn std::fmt::Display>)
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+            Severity::Note => miette::Severity::Advice,
+        })
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
+        self.help.as_ref().map(|help| Box::new(help) as Box<dyn std::fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        self.source.map(|source| source as &dyn miette::SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        (!self.labels.is_empty()).then(|| Box::new(self.labels.iter().cloned()) as Box<_>)
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
+        let related = self.related.iter().map(|report| report as &dyn miette::Diagnostic);
+        (!self.related.is_empty()).then(|| Box::new(related) as Box<_>)
+    }
+}

@@ -1,0 +1,32 @@
+//! Digests by which plans can be told apart and traced back.
+
+use sha2::{Digest, Sha256};
+
+use crate::source::Sources;
+
+/// `sha256:HEX` of some bytes.
+pub(super) fn bytes(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex(&Sha256::digest(bytes)))
+}
+
+/// `sha256:HEX` over the name, length and text of each file, in the order of names.
+pub(super) fn sources(sources: &Sources) -> String {
+    let files: Vec<(&str, &[u8])> =
+        sources.iter().map(|(_, source)| (source.name.as_str(), source.text.as_bytes())).collect();
+    format!("sha256:{}", self::files(&files))
+}
+
+/// The hexadecimal digits over the name, length and bytes of each file. Lengths stand before what they measure, so
+/// that no two lists of files have the same bytes.
+pub(super) fn files(files: &[(&str, &[u8])]) -> String {
+    let mut hash = Sha256::new();
+    for part in files.iter().flat_map(|(name, bytes)| [name.as_bytes(), bytes]) {
+        hash.update(super::length(part).to_le_bytes());
+        hash.update(part);
+    }
+    hex(&hash.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,55 @@
+//! The policy's words in the words of the index.
+
+use gpupol_plan::{index, plan};
+
+use crate::policy;
+
+pub(super) fn on_denied(word: policy::OnDenied) -> index::OnDenied {
+    match word {
+        policy::OnDenied::Refuse => index::OnDenied::Refuse,
+        policy::OnDenied::RunWithoutGpu => index::OnDenied::RunWithoutGpu,
+    }
+}
+
+pub(super) fn request_indices(word: policy::RequestIndices) -> index::RequestIndices {
+    match word {
+        policy::RequestIndices::Auto => index::RequestIndices::Auto,
+        policy::RequestIndices::Host => index::RequestIndices::Host,
+        policy::RequestIndices::Count => index::RequestIndices::Count,
+    }
+}
+
+pub(super) fn tenant(tenant: &policy::Tenant) -> index::Tenant {
+    let mut identities: Vec<index::Identity> =
+        tenant.identities.iter().map(|written| identity(&written.value)).collect();
+    identities.sort();
+    identities.dedup();
+    index::Tenant { name: tenant.name.value.clone(), identities }
+}
+
+fn identity(identity: &policy::Identity) -> index::Identity {
+    let glob = |glob: &Option<policy::Glob>| glob.as_ref().map(|glob| glob.0.clone());
+    match identity {
+        policy::Identity::Kubernetes { namespace, uid, name } => {
+            index::Identity::Kubernetes { namespace: glob(namespace), uid: uid.clone(), name: glob(name) }
+        }
+        policy::Identity::Docker { daemon, runtime } => {
+            index::Identity::Docker { daemon: daemon.clone(), runtime: runtime.clone() }
+        }
+        policy::Identity::Podman => index::Identity::Podman {},
+    }
+}
+
+pub(super) fn clause(clause: &policy::Clause) -> index::Clause {
+    let policy::Clause::Label { key, values } = clause;
+    let values = values.iter().map(|glob| glob.0.clone());
+    index::Clause::Label { key: key.clone(), values: values.collect() }
+}
+
+pub(super) fn sharing(sharing: &policy::Sharing) -> plan::Sharing {
+    match sharing {
+        policy::Sharing::Exclusive => plan::Sharing::Exclusive {},
+        policy::Sharing::TimeSlicing { replicas, .. } => plan::Sharing::TimeSlicing { replicas: *replicas },
+        policy::Sharing::Mps { clients, .. } => plan::Sharing::Mps { clients: *clients },
+    }
+}

@@ -1,0 +1,140 @@
+//! What a container gets by a plan set, decided by the functions that the hook calls.
+
+use std::collections::BTreeSet;
+
+use gpupol_plan::capability::Capability;
+use gpupol_plan::choose::{Leases, choose};
+use gpupol_plan::config::Config;
+use gpupol_plan::entry::Entry;
+use gpupol_plan::index::{self, Index};
+use gpupol_plan::lookup::{Decision, Granted, decide};
+use gpupol_plan::plan::{Edit, Plan, Rule, Sharing};
+use gpupol_plan::refusal::{Reason, Refusal};
+
+use crate::emit::PlanSet;
+
+pub mod test;
+
+/// What comes of starting a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It asks for nothing and gets nothing.
+    NotAsked,
+    /// It asks and may not.
+    Denied {
+        /// Whose it is, if it is anybody's.
+        tenant: Option<String>,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// It gets these.
+    Granted(Box<Gift>),
+}
+
+/// What a container gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gift {
+    /// Whose it is.
+    pub tenant: String,
+    /// By which grant.
+    pub grant: String,
+    /// Where that stands.
+    pub rule: Rule,
+    /// The devices, in the order in which they are given.
+    pub devices: Vec<Device>,
+    /// Driver capabilities in force.
+    pub capabilities: BTreeSet<Capability>,
+    /// What is done, in order.
+    pub edits: Vec<Edit>,
+}
+
+/// One device that a container gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// `GPU-…` or `MIG-…`.
+    pub uuid: String,
+    /// NVML index, `0:1` for a MIG device.
+    pub index: String,
+    /// PCI address of the GPU.
+    pub pci: String,
+    /// The gpu-set by which it is given.
+    pub gpu_set: String,
+    /// How it is shared.
+    pub sharing: Sharing,
+    /// Its nodes in the container.
+    pub paths: Vec<String>,
+}
+
+/// A plan set, open for decisions.
+#[derive(Clone, Debug)]
+pub struct Reader<'s> {
+    index: Index,
+    plans: &'s [u8],
+}
+
+impl<'s> Reader<'s> {
+    /// Opens a plan set.
+    ///
+    /// # Errors
+    ///
+    /// If its index is not one: a defect of gpupol, as the set was written by it.
+    pub fn open(set: &'s PlanSet) -> Result<Self, Refusal> {
+        Ok(Self { index: Index::parse(&set.index)?, plans: &set.plans })
+    }
+
+    /// What a refused container comes to.
+    #[must_use]
+    pub fn on_denied(&self) -> index::OnDenied {
+        self.index.on_denied
+    }
+
+    /// What a container gets while other containers hold `leases`.
+    #[must_use]
+    pub fn start(&self, entry: &Entry, config: &Config, leases: &Leases) -> Outcome {
+        match decide(&self.index, entry, config) {
+            Decision::NotAsked => Outcome::NotAsked,
+            Decision::Refused { tenant, refusal } => {
+                Outcome::Denied { tenant: tenant.map(|tenant| tenant.name.clone()), refusal }
+            }
+            Decision::Granted(granted) => match self.give(&granted, leases) {
+                Ok(gift) => Outcome::Granted(Box::new(gift)),
+                Err(refusal) => Outcome::Denied { tenant: Some(granted.tenant.name.clone()), refusal },
+            },
+        }
+    }
+
+    fn give(&self, granted: &Granted, leases: &Leases) -> Result<Gift, Refusal> {
+        let plan = Plan::parse(self.slice(granted.grant)?)?;
+        let choice = choose(&plan, &granted.request, leases)?;
+        let devices = choice.given.iter().map(|given| Device {
+            uuid: given.device.uuid.clone(),
+            index: given.device.index.clone(),
+            pci: given.device.pci.clone(),
+            gpu_set: given.line.gpu_set.clone(),
+            sharing: given.line.sharing.clone(),
+            paths: nodes(&given.device.edits, &choice.capabilities),
+        });
+        Ok(Gift {
+            tenant: granted.tenant.name.clone(),
+            grant: granted.grant.name.clone(),
+            rule: plan.rule.clone(),
+            devices: devices.collect(),
+            edits: choice.edits(&plan).into_iter().cloned().collect(),
+            capabilities: choice.capabilities,
+        })
+    }
+
+    fn slice(&self, grant: &index::Grant) -> Result<&'s [u8], Refusal> {
+        let start = usize::try_from(grant.offset).ok();
+        let end =
+            start.zip(usize::try_from(grant.length).ok()).and_then(|(start, len)| start.checked_add(len));
+        let slice = start.zip(end).and_then(|(start, end)| self.plans.get(start..end));
+        slice.ok_or_else(|| Refusal::new(Reason::PlanSet, "a plan lies outside of its file"))
+    }
+}
+
+fn nodes(edits: &[Edit], capabilities: &BTreeSet<Capability>) -> Vec<String> {
+    let nodes =
+        edits.iter().filter(|edit| matches!(edit, Edit::DeviceNode { .. }) && edit.applies(capabilities));
+    nodes.map(|edit| edit.container_path().to_owned()).collect()
+}

@@ -1,0 +1,189 @@
+//! The findings of giving a policy its meaning.
+
+use crate::diag::{Code, Finding};
+use crate::source::{Span, Spanned};
+use crate::syntax::cursor::suggestion;
+
+/// A name that nothing defines.
+pub(super) fn unresolved<'k>(
+    kind: &str,
+    name: &Spanned<String>,
+    known: impl Iterator<Item = &'k str>,
+) -> Finding {
+    let message = format!("no {kind} is called `{}`", name.value);
+    let help = suggestion(&name.value, known).or_else(|| Some(format!("`{kind} {} {{ … }}`", name.value)));
+    Finding::at(Code::UnresolvedName, name.span, "not defined", message).maybe_help(help)
+}
+
+/// A name that is defined twice.
+pub(super) fn duplicate_name(kind: &str, name: &Spanned<String>, first: Span) -> Finding {
+    let message = format!("two of the kind {kind} are called `{}`", name.value);
+    Finding::at(Code::DuplicateName, name.span, "again here", message)
+        .and(first, "first here")
+        .help("give one of them another name, or make one of the two")
+}
+
+/// A definition that nothing uses.
+pub(super) fn unused(kind: &str, name: &str, span: Span, user: &str) -> Finding {
+    let message = format!("{kind} `{name}` is not used");
+    Finding::at(Code::Unused, span, format!("no {user} names it"), message).help("use it, or remove it")
+}
+
+/// The same thing twice in one list.
+pub(super) fn twice(what: &str, again: &Spanned<String>, first: Span) -> Finding {
+    let message = format!("{what} `{}` is given twice", again.value);
+    Finding::at(Code::Duplicate, again.span, "again here", message)
+        .and(first, "first here")
+        .help("remove one of the two")
+}
+
+/// A name with characters that annotations, paths and messages could not carry.
+pub(super) fn bad_name(kind: &str, name: &Spanned<String>) -> Finding {
+    let message = format!("`{}` cannot be the name of a {kind}", name.value.escape_debug());
+    Finding::at(Code::BadValue, name.span, "not a name", message)
+        .help("a name has up to 64 characters: letters, digits, `-`, `_` and `.`, a letter or digit first")
+}
+
+/// A value out of what may stand here.
+pub(super) fn bad_value(span: Span, label: &str, message: impl Into<String>) -> Finding {
+    Finding::at(Code::BadValue, span, label, message)
+}
+
+/// A quantity without a unit that we know.
+pub(super) fn bad_unit(span: Span, message: impl Into<String>, help: impl Into<String>) -> Finding {
+    Finding::at(Code::BadUnit, span, "no unit", message).help(help)
+}
+
+/// Two statements that cannot stand together.
+pub(super) fn contradiction(span: Span, label: &str, message: impl Into<String>) -> Finding {
+    Finding::at(Code::Contradiction, span, label, message)
+}
+
+/// gpu-sets that are made of each other: the names along the circle, each with the place that leads to the next.
+pub(super) fn cycle(path: &[(&str, Span)]) -> Option<Finding> {
+    let (first, span) = path.first()?;
+    let names: Vec<String> =
+        path.iter().map(|(name, _)| *name).chain([*first]).map(|name| format!("`{name}`")).collect();
+    let message = format!("gpu-set `{first}` is made of itself: {}", names.join(" except "));
+    let finding = Finding::at(Code::Cycle, *span, "takes out what it is part of", message);
+    let others = path.iter().skip(1);
+    let finding = others.fold(finding, |finding, (_, span)| finding.and(*span, "which depends on this"));
+    Some(finding.help("remove one of these `except`"))
+}
+
+/// Two label keys that one environment variable would carry.
+pub(super) fn labels_collide(key: &str, span: Span, other: &str, first: Span, variable: &str) -> Finding {
+    let message = format!("labels `{key}` and `{other}` are the same variable `{variable}`");
+    Finding::at(Code::LabelsCollide, span, "written the same way", message)
+        .and(first, "as this one")
+        .help("rename one of the two labels")
+}
+
+/// Docker's socket.
+pub(super) fn socket_trust(span: Span) -> Finding {
+    let message = "whoever may use a Docker socket may be any tenant of that daemon";
+    Finding::at(Code::SocketTrust, span, "known by daemon and runtime alone", message)
+        .help("give the socket only to people whom you trust with all of that daemon's GPUs")
+}
+
+/// MPS, which is read and not given yet.
+pub(super) fn not_enforced(span: Span) -> Finding {
+    let message = "`sharing mps` is read but not yet given: its containers are refused";
+    Finding::at(Code::SharingNotEnforced, span, "refused for now", message)
+        .help("use `sharing time-slicing replicas=…` until then")
+}
+
+/// MPS on MIG devices.
+pub(super) fn mps_over_mig(span: Span, set: &str, profile: Span) -> Finding {
+    let message =
+        format!("`sharing mps` on the MIG devices of `{set}` is not supported by this version of gpupol");
+    Finding::at(Code::NotSupported, span, "not on MIG devices", message)
+        .and(profile, "the MIG devices")
+        .help("use `sharing time-slicing replicas=…`, or a gpu-set of whole GPUs")
+}
+
+/// No `policy` node anywhere.
+pub(super) fn no_policy() -> Finding {
+    Finding::general(Code::PolicyNode, "no file has a `policy` node").help("`policy version=1`")
+}
+
+/// A second `policy` node.
+pub(super) fn second_policy(span: Span, first: Span) -> Finding {
+    Finding::at(Code::PolicyNode, span, "a second one", "more than one `policy` node")
+        .and(first, "the first one")
+        .help("make one of the two")
+}
+
+/// Two tenants that one container could be of.
+pub(super) fn tenants_overlap(first: (&str, Span), second: (&str, Span), witness: String) -> Finding {
+    let message = format!("one container could be of tenant `{}` and of tenant `{}`", first.0, second.0);
+    Finding::at(Code::TenantsOverlap, second.1, format!("tenant `{}`", second.0), message)
+        .and(first.1, format!("tenant `{}`", first.0))
+        .help("narrow one of the two identities")
+        .witness(witness)
+}
+
+/// Two grants that could both apply and differ.
+pub(super) fn grants_overlap(
+    first: (&str, Span),
+    second: (&str, Span),
+    differ: &str,
+    witness: String,
+) -> Finding {
+    let message = format!(
+        "grants `{}` and `{}` could apply to one container and differ in {differ}",
+        first.0, second.0
+    );
+    Finding::at(Code::GrantsOverlap, second.1, "this grant", message)
+        .and(first.1, "and this one")
+        .help("tell them apart by `when`, or give one of them `rank=1` or `named=#true`")
+        .witness(witness)
+}
+
+/// A pattern that cannot be compared within bounds.
+pub(super) fn glob_too_complex(span: Span) -> Finding {
+    Finding::at(
+        Code::GlobTooComplex,
+        span,
+        "too many `*` and `?`",
+        "this pattern is too complex to compare exactly",
+    )
+    .help("write it with fewer `*` and `?`")
+}
+
+/// A workload file with two containers.
+pub(super) fn second_container(span: Span, first: Span) -> Finding {
+    Finding::at(Code::Duplicate, span, "a second one", "a workload is one container")
+        .and(first, "the first one")
+        .help("write it into a file of its own")
+}
+
+/// A workload file without a container.
+pub(super) fn no_container() -> Finding {
+    Finding::general(Code::Missing, "the workload has no `container` node")
+        .help("`container tenant=… { request gpus=1 }`")
+}
+
+/// A policy of another version.
+pub(super) fn unknown_version(span: Span) -> Finding {
+    Finding::at(Code::PolicyNode, span, "not known", "this version of gpupol reads policies of version 1")
+        .help("`version=1`")
+}
+
+/// An expectation without a container that it could be of.
+pub(super) fn surplus_expectation(span: Span) -> Finding {
+    Finding::at(Code::UnexpectedArgument, span, "of no container", "more expectations than containers")
+        .help("remove it, or write its container")
+}
+
+/// A word too many in an `expect`.
+pub(super) fn surplus_word(word: &Spanned<String>) -> Finding {
+    let message = format!("`expect` takes no argument `{}`", word.value);
+    Finding::at(Code::UnexpectedArgument, word.span, "one too many", message)
+        .help("`expect denied`, `expect CONTAINER denied`, `expect grant=… gpus=…`")
+}
+
+/// A word that is no capability.
+pub(super) fn unknown_capability(word: &str, span: Span) -> Finding {
+    Finding::at(Code::UnknownWord, span, "not known", format!("`{word}` is no driver capability"))
+}

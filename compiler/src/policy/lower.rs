@@ -1,0 +1,117 @@
+//! From nodes as written to a policy as meant.
+//!
+//! All files are one policy and their order means nothing: names are collected first, then every definition is read on
+//! its own. A definition that could not be read still defines its name, so that one fault is one finding.
+
+use crate::diag::Sink;
+use crate::policy::{Container, Policy, diags, overlap};
+use crate::source::Spanned;
+use crate::syntax::cursor::{Cursor, unknown_node};
+use crate::syntax::{Document, Node};
+
+mod containers;
+mod denies;
+mod gpu_sets;
+mod grants;
+mod labels;
+mod names;
+mod quantities;
+mod settings;
+mod sharing;
+mod tenants;
+mod tests;
+
+use names::{Kind, Names};
+
+/// The top-level nodes that this version reads.
+const KNOWN: [&str; 6] = ["policy", "tenant", "gpu-set", "grant", "deny", "test"];
+/// Those that the language has besides.
+const LATER: [&str; 4] = ["trust", "assert", "allow-finding", "layout"];
+
+/// What reading a definition needs: the names of all others, and where findings go.
+struct Context<'s> {
+    names: Names,
+    sink: &'s mut Sink,
+}
+
+/// The policy that all `documents` are together; none if there are errors, which are all in `sink` then.
+pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
+    let mut documents: Vec<&Document> = documents.iter().collect();
+    documents.sort_by_key(|document| document.source);
+    let names = Names::collect(&documents, sink);
+    let nodes: Vec<&Node> = documents.iter().flat_map(|document| &document.nodes).collect();
+    unknown_nodes(&nodes, sink);
+    let policy_broken = documents
+        .iter()
+        .any(|document| document.unread || document.broken.iter().any(|broken| broken.keyword == "policy"));
+    let mut context = Context { names, sink };
+    let settings = settings::lower(&named(&nodes, "policy"), policy_broken, &mut context);
+    let tenants = tenants::lower(&named(&nodes, "tenant"), &mut context);
+    let gpu_sets = gpu_sets::lower(&named(&nodes, "gpu-set"), &mut context);
+    let grants = grants::lower(&named(&nodes, "grant"), &gpu_sets, &mut context);
+    let denies = denies::lower(&named(&nodes, "deny"), &mut context);
+    let tests = tests::lower(&named(&nodes, "test"), &mut context);
+    context.names.unused(context.sink);
+    overlap::tenants::report(&tenants, sink);
+    overlap::grants::report(&tenants, &grants, sink);
+    let settings = settings.filter(|_| !sink.has_errors())?;
+    Some(Policy { settings, tenants, gpu_sets, grants, denies, tests })
+}
+
+/// The container of a workload file: exactly one `container` node. Names of tenants are not resolved, for they stand in
+/// the policy; none if there are errors.
+pub fn container(document: &Document, sink: &mut Sink) -> Option<Container> {
+    for node in document.nodes.iter().filter(|node| node.name.value != "container") {
+        sink.push(unknown_node(&node.name, "in a workload", &[], ["container"].into_iter()));
+    }
+    let mut containers = document.nodes.iter().filter(|node| node.name.value == "container");
+    let first = containers.next();
+    if let (Some(first), Some(second)) = (first, containers.next()) {
+        sink.push(diags::second_container(second.name.span, first.name.span));
+    }
+    if first.is_none() && !sink.has_errors() {
+        sink.push(diags::no_container());
+    }
+    let container = containers::lower(first?, sink);
+    container.filter(|_| !sink.has_errors())
+}
+
+fn named<'n>(nodes: &[&'n Node], name: &str) -> Vec<&'n Node> {
+    nodes.iter().filter(|node| node.name.value == name).copied().collect()
+}
+
+fn unknown_nodes(nodes: &[&Node], sink: &mut Sink) {
+    for node in nodes {
+        if !KNOWN.contains(&node.name.value.as_str()) {
+            sink.push(unknown_node(&node.name, "in a policy", &LATER, KNOWN.into_iter()));
+        }
+    }
+}
+
+/// The name that a definition gives itself.
+fn definition(kind: Kind, cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<Spanned<String>> {
+    let example = format!("{} my-{}", kind.word(), kind.word());
+    let name = cursor.required("its name", &example, context.sink)?;
+    if !names::is_valid(kind, &name.value) {
+        cursor.blame(context.sink, diags::bad_name(kind.word(), &name));
+    }
+    Some(name)
+}
+
+/// Names of `kind` after each other; each defined, none twice. What fails is left out.
+fn references(
+    kind: Kind,
+    cursor: &mut Cursor<'_>,
+    example: &str,
+    context: &mut Context<'_>,
+) -> Vec<Spanned<String>> {
+    let mut references: Vec<Spanned<String>> = Vec::new();
+    for name in cursor.strings(&format!("the name of a {}", kind.word()), example, context.sink) {
+        match references.iter().find(|other| other.value == name.value) {
+            Some(first) => cursor.blame(context.sink, diags::twice(kind.word(), &name, first.span)),
+            None if context.names.resolve(kind, &name, context.sink) => references.push(name),
+            None => {}
+        }
+    }
+    references
+}

@@ -1,0 +1,187 @@
+//! `container`: a made-up container, of a test or of a workload file.
+
+use std::collections::BTreeMap;
+
+use crate::diag::Sink;
+use crate::policy::{Container, Devices, Request, Who, diags};
+use crate::source::{Span, Spanned};
+use crate::syntax::cursor::{Cursor, not_supported, one_of};
+use crate::syntax::{Node, Value};
+
+const ENGINES: [(&str, Engine); 3] =
+    [("kubernetes", Engine::Kubernetes), ("docker", Engine::Docker), ("podman", Engine::Podman)];
+const LATER_ENGINES: [&str; 2] = ["slurm", "cgroup"];
+const LATER: [&str; 1] = ["image"];
+
+#[derive(Clone, Copy)]
+enum Engine {
+    Kubernetes,
+    Docker,
+    Podman,
+}
+
+/// What one `container` node says; its tenant's name is not resolved.
+pub(super) fn lower(node: &Node, sink: &mut Sink) -> Option<Container> {
+    let mut cursor = Cursor::open(node, sink);
+    cursor.later(&LATER);
+    let name = name(&mut cursor, sink);
+    let who = who(&mut cursor, sink);
+    let labels = map(&mut cursor, "label", "label stage=train", sink);
+    let annotations = map(&mut cursor, "annotation", "annotation \"gpupol.io/gpus\"=\"1\"", sink);
+    let env = pairs(&mut cursor, "env", "env NVIDIA_VISIBLE_DEVICES=\"0\"", sink);
+    let request = cursor.child("request", sink).map(|child| request(child, sink));
+    let sound = cursor.finish(sink) && request.as_ref().is_none_or(Option::is_some);
+    let env = env.into_iter().map(|(key, value)| (key.value, value.value)).collect();
+    let container =
+        Container { span: node.span, name, who: who?, labels, annotations, env, request: request.flatten() };
+    sound.then_some(container)
+}
+
+fn name(cursor: &mut Cursor<'_>, sink: &mut Sink) -> Option<Spanned<String>> {
+    let name = cursor.string(sink)?;
+    if name.value == "denied" {
+        let finding =
+            diags::bad_value(name.span, "means something else", "a container cannot be called `denied`");
+        cursor.blame(sink, finding.help("give it another name"));
+    }
+    Some(name)
+}
+
+fn who(cursor: &mut Cursor<'_>, sink: &mut Sink) -> Option<Spanned<Who>> {
+    let tenant = cursor.string_property("tenant", sink);
+    let engine = cursor.string_property("engine", sink);
+    match (tenant, engine) {
+        (Some(tenant), None) => Some(Spanned::new(Who::Tenant(tenant.value), tenant.span)),
+        (None, Some(engine)) => {
+            let span = identity_span(cursor.node(), engine.span);
+            engine_who(cursor, &engine, sink).map(|who| Spanned::new(who, span))
+        }
+        (Some(tenant), Some(engine)) => {
+            let finding = diags::contradiction(
+                engine.span,
+                "and this",
+                "a container has either a tenant or an identity",
+            );
+            cursor.blame(sink, finding.and(tenant.span, "this").help("remove `tenant=`"));
+            None
+        }
+        (None, None) => {
+            let said = |key: &str| cursor.node().properties.iter().any(|property| property.key.value == key);
+            if !said("tenant") && !said("engine") {
+                cursor.missing("`tenant=` or `engine=`", "container tenant=my-tenant", sink);
+            }
+            None
+        }
+    }
+}
+
+/// From the first to the last property.
+fn identity_span(node: &Node, engine: Span) -> Span {
+    let spans = node.properties.iter().map(|property| (property.key.span.start, property.value.span.end));
+    let (start, end) =
+        spans.fold((engine.start, engine.end), |(start, end), (from, to)| (start.min(from), end.max(to)));
+    Span::new(engine.source, start..end)
+}
+
+fn engine_who(cursor: &mut Cursor<'_>, engine: &Spanned<String>, sink: &mut Sink) -> Option<Who> {
+    if LATER_ENGINES.contains(&engine.value.as_str()) {
+        cursor.blame(sink, not_supported(&engine.value, engine.span));
+        return None;
+    }
+    match one_of(engine, "engine", &ENGINES) {
+        Ok(Engine::Kubernetes) => Some(Who::Kubernetes {
+            namespace: plain(cursor, "namespace", sink),
+            uid: plain(cursor, "uid", sink),
+            name: plain(cursor, "name", sink),
+        }),
+        Ok(Engine::Docker) => Some(Who::Docker {
+            daemon: plain(cursor, "daemon", sink).unwrap_or_else(|| "default".to_owned()),
+            runtime: plain(cursor, "runtime", sink),
+        }),
+        Ok(Engine::Podman) => Some(Who::Podman),
+        Err(finding) => {
+            cursor.blame(sink, finding);
+            None
+        }
+    }
+}
+
+fn plain(cursor: &mut Cursor<'_>, key: &'static str, sink: &mut Sink) -> Option<String> {
+    cursor.string_property(key, sink).map(|text| text.value)
+}
+
+/// Pairs of all children of that name, in order.
+fn pairs(
+    outer: &mut Cursor<'_>,
+    name: &'static str,
+    example: &str,
+    sink: &mut Sink,
+) -> Vec<(Spanned<String>, Spanned<String>)> {
+    let mut pairs = Vec::new();
+    for child in outer.children(name) {
+        let mut cursor = Cursor::open(child, sink);
+        pairs.extend(cursor.pairs("a key and a value", example, sink));
+        cursor.finish(sink);
+    }
+    pairs
+}
+
+/// The same, each key once.
+fn map(
+    outer: &mut Cursor<'_>,
+    name: &'static str,
+    example: &str,
+    sink: &mut Sink,
+) -> BTreeMap<String, String> {
+    let mut first: BTreeMap<String, (Span, String)> = BTreeMap::new();
+    for (key, value) in pairs(outer, name, example, sink) {
+        match first.get(&key.value) {
+            Some((span, _)) => outer.blame(sink, diags::twice(name, &key, *span)),
+            None => {
+                first.insert(key.value, (key.span, value.value));
+            }
+        }
+    }
+    first.into_iter().map(|(key, (_, value))| (key, value)).collect()
+}
+
+fn request(node: &Node, sink: &mut Sink) -> Option<Spanned<Request>> {
+    let mut cursor = Cursor::open(node, sink);
+    let gpus = gpus(&mut cursor, sink);
+    let visible = cursor.string_property("visible-devices", sink);
+    let capabilities = plain(&mut cursor, "capabilities", sink);
+    let devices = match (gpus, visible) {
+        (Some((gpus, _)), None) => gpus,
+        (None, Some(visible)) => Some(Devices::Visible(visible.value)),
+        (Some((_, span)), Some(visible)) => {
+            let finding =
+                diags::contradiction(visible.span, "and this", "a request has `gpus=` or `visible-devices=`");
+            cursor.blame(sink, finding.and(span, "this").help("remove one of the two"));
+            None
+        }
+        (None, None) => {
+            if node.properties.iter().all(|property| property.key.value != "visible-devices") {
+                cursor.missing("`gpus=` or `visible-devices=`", "request gpus=1", sink);
+            }
+            None
+        }
+    };
+    let sound = cursor.finish(sink);
+    let request = Request { devices: devices?, capabilities };
+    sound.then_some(Spanned::new(request, node.span))
+}
+
+/// `gpus=`: a number or `all`; its place even if it is neither.
+fn gpus(cursor: &mut Cursor<'_>, sink: &mut Sink) -> Option<(Option<Devices>, Span)> {
+    let value = &cursor.property("gpus", sink)?.value;
+    let devices = match &value.value {
+        Value::Integer(number) => u32::try_from(*number).ok().map(Devices::Count),
+        Value::String(word) if word == "all" => Some(Devices::All),
+        _ => None,
+    };
+    if devices.is_none() {
+        let finding = diags::bad_value(value.span, "neither", "`gpus=` is a number or `all`");
+        cursor.blame(sink, finding.help("`gpus=1`; `visible-devices=` names devices"));
+    }
+    Some((devices, value.span))
+}

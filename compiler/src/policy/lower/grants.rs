@@ -1,0 +1,255 @@
+//! `grant`: who gets which devices, and how.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gpupol_plan::capability::Capability;
+
+use crate::policy::{Clause, Glob, GpuSet, Grant, Line, Place, Sharing, diags};
+use crate::source::{Span, Spanned};
+use crate::syntax::cursor::{Cursor, not_supported, one_of};
+use crate::syntax::{Node, Value};
+
+use super::names::Kind;
+use super::{Context, definition, labels, references, sharing};
+
+const LATER: [&str; 2] = ["require", "features"];
+const LATER_CLAUSES: [&str; 2] = ["image", "engine"];
+const PLACES: [(&str, Place); 4] = [
+    ("nvlink", Place::Nvlink),
+    ("same-numa", Place::SameNuma),
+    ("packed", Place::Packed),
+    ("spread", Place::Spread),
+];
+
+/// Every grant that could be read.
+pub(super) fn lower(
+    nodes: &[&Node],
+    sets: &BTreeMap<String, GpuSet>,
+    context: &mut Context<'_>,
+) -> BTreeMap<String, Grant> {
+    let mut grants = BTreeMap::new();
+    for node in nodes {
+        if let Some(grant) = grant(node, context) {
+            mps(&grant, sets, context);
+            grants.entry(grant.name.value.clone()).or_insert(grant);
+        }
+    }
+    labels::collisions(&grants, context.sink);
+    grants
+}
+
+fn grant(node: &Node, context: &mut Context<'_>) -> Option<Grant> {
+    let mut cursor = Cursor::open(node, context.sink);
+    cursor.later(&LATER);
+    let name = definition(Kind::Grant, &mut cursor, context);
+    let rank = rank(&mut cursor, context);
+    let named = cursor.bool_property("named", context.sink).unwrap_or(false);
+    let to = to(&mut cursor, context);
+    let when = cursor.child("when", context.sink).map(|child| when(child, context));
+    let shared = cursor.child("sharing", context.sink).map(|child| sharing::lower(child, context));
+    let inherited = shared.clone().flatten().unwrap_or(Spanned::new(Sharing::Exclusive, node.span));
+    let lines = lines(&mut cursor, &inherited, context);
+    let capabilities = capabilities(&mut cursor, context);
+    let sound = cursor.finish(context.sink) && shared.is_none_or(|shared| shared.is_some());
+    let (capabilities, capabilities_span) = capabilities?;
+    let when = when.map_or(Some(Vec::new()), |when| when);
+    let grant =
+        Grant { name: name?, to, when: when?, lines: lines?, capabilities, capabilities_span, rank, named };
+    sound.then_some(grant)
+}
+
+fn rank(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> i64 {
+    let Some(property) = cursor.property("rank", context.sink) else { return 0 };
+    let rank = match property.value.value {
+        Value::Integer(number) => i64::try_from(number).ok(),
+        _ => None,
+    };
+    if rank.is_none() {
+        let finding =
+            diags::bad_value(property.value.span, "not a rank", "a rank is an integer, higher wins");
+        cursor.blame(context.sink, finding.help("`rank=1`"));
+    }
+    rank.unwrap_or(0)
+}
+
+/// Tenants of a grant or a deny.
+pub(super) fn to(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Vec<Spanned<String>> {
+    let Some(child) = cursor.child("to", context.sink) else {
+        cursor.missing("a tenant", "to my-tenant", context.sink);
+        return Vec::new();
+    };
+    let mut inner = Cursor::open(child, context.sink);
+    let tenants = references(Kind::Tenant, &mut inner, "to my-tenant", context);
+    inner.finish(context.sink);
+    tenants
+}
+
+fn when(node: &Node, context: &mut Context<'_>) -> Option<Vec<Spanned<Clause>>> {
+    let mut cursor = Cursor::open(node, context.sink);
+    cursor.later(&LATER_CLAUSES);
+    let labels: Vec<&Node> = cursor.children("label").collect();
+    if node.children().is_empty() {
+        cursor.missing("a condition", "when { label stage=train }", context.sink);
+    }
+    let mut sound = cursor.finish(context.sink);
+    let mut clauses = Vec::new();
+    for label in labels {
+        let mut inner = Cursor::open(label, context.sink);
+        clauses.extend(label_clauses(&mut inner, context));
+        sound &= inner.finish(context.sink);
+    }
+    sound.then_some(clauses)
+}
+
+/// One clause for each key of the line; its values are alternatives.
+fn label_clauses(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Vec<Spanned<Clause>> {
+    let mut keys: Vec<(String, Span, Vec<Glob>)> = Vec::new();
+    for (key, value) in cursor.pairs("a key and a value", "label stage=train", context.sink) {
+        let span = Span::new(key.span.source, key.span.start..value.span.end);
+        let glob = Glob(value.value);
+        match keys.iter_mut().find(|(known, _, _)| *known == key.value) {
+            Some((_, _, values)) => values.push(glob),
+            None => keys.push((key.value, span, vec![glob])),
+        }
+    }
+    keys.into_iter().map(|(key, span, values)| Spanned::new(Clause::Label { key, values }, span)).collect()
+}
+
+/// The `gpus` lines of a grant; none if one of them could not be read.
+fn lines(
+    cursor: &mut Cursor<'_>,
+    inherited: &Spanned<Sharing>,
+    context: &mut Context<'_>,
+) -> Option<Vec<Line>> {
+    let nodes: Vec<&Node> = cursor.children("gpus").collect();
+    if nodes.is_empty() {
+        cursor.missing("a `gpus` line", "gpus my-gpu-set", context.sink);
+    }
+    let mut lines: Vec<Line> = Vec::new();
+    let mut complete = true;
+    for node in nodes {
+        let Some(line) = line(node, inherited, context) else {
+            complete = false;
+            continue;
+        };
+        if let Some(first) = lines.iter().find(|other| other.gpu_set.value == line.gpu_set.value) {
+            let finding = diags::twice("gpu-set", &line.gpu_set, first.gpu_set.span);
+            cursor.blame(context.sink, finding.help("make one line of the two"));
+        }
+        lines.push(line);
+    }
+    complete.then_some(lines)
+}
+
+fn line(node: &Node, inherited: &Spanned<Sharing>, context: &mut Context<'_>) -> Option<Line> {
+    let mut cursor = Cursor::open(node, context.sink);
+    let set = cursor.required("the name of a gpu-set", "gpus my-gpu-set", context.sink);
+    let at_most = amount(&mut cursor, "at-most", 1, context);
+    let default = amount(&mut cursor, "default", 0, context);
+    let place = place(&mut cursor, context);
+    let own = cursor.child("sharing", context.sink).map(|child| sharing::lower(child, context));
+    let most = at_most.as_ref().map_or(1, |amount| amount.value);
+    if let Some(default) =
+        default.as_ref().filter(|default| default.value > most && !refused(&cursor, "at-most", &at_most))
+    {
+        cursor.blame(context.sink, over_the_limit(default, at_most.as_ref()));
+    }
+    let sound = cursor.finish(context.sink);
+    let set = set.filter(|set| context.names.resolve(Kind::GpuSet, set, context.sink));
+    let sharing = match own {
+        None => Some(inherited.clone()),
+        Some(own) => own,
+    };
+    let default = default.map_or(1, |amount| amount.value);
+    let line = Line { gpu_set: set?, span: node.span, at_most: most, default, place, sharing: sharing? };
+    sound.then_some(line)
+}
+
+/// Whether a property is written but could not be read, so that nothing can be concluded from its absence.
+fn refused(cursor: &Cursor<'_>, key: &str, read: &Option<Spanned<u32>>) -> bool {
+    read.is_none() && cursor.node().properties.iter().any(|property| property.key.value == key)
+}
+
+fn over_the_limit(default: &Spanned<u32>, at_most: Option<&Spanned<u32>>) -> crate::diag::Finding {
+    let message = "a grant cannot give more by default than at most";
+    let finding = diags::contradiction(default.span, "more than that", message);
+    match at_most {
+        Some(most) => finding.and(most.span, "at most this").help(format!("`at-most={}`", default.value)),
+        None => finding.help(format!("`at-most={}`, which is 1 when absent", default.value)),
+    }
+}
+
+fn amount(
+    cursor: &mut Cursor<'_>,
+    key: &'static str,
+    least: u32,
+    context: &mut Context<'_>,
+) -> Option<Spanned<u32>> {
+    let all = cursor.node().properties.iter().find(|property| {
+        property.key.value == key && property.value.value == Value::String("all".to_owned())
+    });
+    if let Some(all) = all {
+        cursor.property(key, context.sink);
+        cursor.blame(context.sink, not_supported("all", all.value.span).help(format!("`{key}=8`, a number")));
+        return None;
+    }
+    cursor.number_property(key, least, context.sink)
+}
+
+fn place(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Place {
+    let Some(word) = cursor.string_property("place", context.sink) else { return Place::Any };
+    match one_of(&word, "place", &PLACES) {
+        Ok(place) => place,
+        Err(finding) => {
+            cursor.blame(context.sink, finding);
+            Place::Any
+        }
+    }
+}
+
+fn capabilities(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<(BTreeSet<Capability>, Span)> {
+    let example = "capabilities compute utility";
+    let Some(child) = cursor.child("capabilities", context.sink) else {
+        cursor.missing("its capabilities", example, context.sink);
+        return None;
+    };
+    let mut inner = Cursor::open(child, context.sink);
+    let mut capabilities: BTreeMap<Capability, Span> = BTreeMap::new();
+    let known = Capability::ALL.map(|capability| (capability.name(), capability));
+    for word in inner.strings("a capability", example, context.sink) {
+        match one_of(&word, "driver capability", &known) {
+            Ok(capability) => {
+                if let Some(first) = capabilities.insert(capability, word.span) {
+                    inner.blame(context.sink, diags::twice("capability", &word, first));
+                }
+            }
+            Err(finding) => inner.blame(context.sink, finding),
+        }
+    }
+    let sound = inner.finish(context.sink);
+    sound.then(|| (capabilities.into_keys().collect(), child.span))
+}
+
+/// What MPS cannot be combined with: other lines, several devices, MIG devices.
+fn mps(grant: &Grant, sets: &BTreeMap<String, GpuSet>, context: &mut Context<'_>) {
+    let lines = grant.lines.iter().filter(|line| matches!(line.sharing.value, Sharing::Mps { .. }));
+    for line in lines {
+        let sharing = line.sharing.span;
+        if let Some(other) = grant.lines.iter().find(|other| other.span != line.span) {
+            let finding =
+                diags::contradiction(sharing, "mps here", "a grant with `sharing mps` has one `gpus` line");
+            context
+                .sink
+                .push(finding.and(other.span, "another line").help("make a grant of its own of each line"));
+        }
+        if line.at_most > 1 {
+            let finding =
+                diags::contradiction(sharing, "mps here", "`sharing mps` gives one GPU to each container");
+            context.sink.push(finding.and(line.span, "more than one here").help("`at-most=1`"));
+        }
+        let set = sets.get(&line.gpu_set.value);
+        if let Some(profile) = set.and_then(|set| set.mig_profiles.first()) {
+            context.sink.push(diags::mps_over_mig(sharing, &line.gpu_set.value, profile.span));
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Keys of labels, and the variables that carry them where there are no annotations.
+
+use std::collections::BTreeMap;
+
+use crate::diag::Sink;
+use crate::policy::{Clause, Grant, diags};
+use crate::source::Span;
+
+/// Reports keys that differ and become one variable.
+pub(super) fn collisions(grants: &BTreeMap<String, Grant>, sink: &mut Sink) {
+    let mut keys: Vec<(Span, &str)> = grants
+        .values()
+        .flat_map(|grant| &grant.when)
+        .map(|clause| match &clause.value {
+            Clause::Label { key, .. } => (clause.span, key.as_str()),
+        })
+        .collect();
+    keys.sort_unstable();
+    let mut first: BTreeMap<String, Vec<(&str, Span)>> = BTreeMap::new();
+    for (span, key) in keys {
+        let variable = variable(key);
+        let known = first.entry(variable.clone()).or_default();
+        if known.iter().any(|(other, _)| *other == key) {
+            continue;
+        }
+        if let Some((other, place)) = known.first() {
+            sink.push(diags::labels_collide(key, span, other, *place, &variable));
+        }
+        known.push((key, span));
+    }
+}
+
+/// `GPUPOL_LABEL_…`: every character outside A–Z, a–z, 0–9 is `_`.
+fn variable(key: &str) -> String {
+    let plain = |character: char| if character.is_ascii_alphanumeric() { character } else { '_' };
+    format!("GPUPOL_LABEL_{}", key.chars().map(plain).collect::<String>())
+}

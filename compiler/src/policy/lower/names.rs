@@ -1,0 +1,140 @@
+//! The names that a policy defines, and who uses them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diag::Sink;
+use crate::policy::diags;
+use crate::source::{Span, Spanned};
+use crate::syntax::{Document, Node, Value};
+
+/// How long a name may be.
+const MAX_NAME: usize = 64;
+
+/// What has a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Tenant,
+    GpuSet,
+    Grant,
+    Deny,
+    Test,
+}
+
+/// All names of a policy.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    /// Where; nowhere if it is defined in a node that could not be read.
+    defined: BTreeMap<(Kind, String), Option<Span>>,
+    used: BTreeSet<(Kind, String)>,
+    /// Something could not be read that may define or use any name.
+    unread: bool,
+    /// Something could not be read that may use any name.
+    broken: bool,
+}
+
+impl Kind {
+    const ALL: [Self; 5] = [Self::Tenant, Self::GpuSet, Self::Grant, Self::Deny, Self::Test];
+
+    /// Its node.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenant",
+            Self::GpuSet => "gpu-set",
+            Self::Grant => "grant",
+            Self::Deny => "deny",
+            Self::Test => "test",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+}
+
+/// Whether a definition may be called so: names of tests are sentences, all others also stand in annotations and paths.
+pub(super) fn is_valid(kind: Kind, name: &str) -> bool {
+    if kind == Kind::Test {
+        return !name.chars().any(char::is_control);
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    name.len() <= MAX_NAME
+        && name.bytes().all(plain)
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+}
+
+impl Names {
+    /// Every name that the documents define; a second definition is reported.
+    pub(super) fn collect(documents: &[&Document], sink: &mut Sink) -> Self {
+        let mut names = Self::default();
+        for document in documents {
+            names.unread |= document.unread;
+            names.broken |= !document.broken.is_empty();
+            for broken in &document.broken {
+                names.guess(&broken.keyword, broken.name.as_deref());
+            }
+        }
+        for node in documents.iter().flat_map(|document| &document.nodes) {
+            names.define(node, sink);
+        }
+        names
+    }
+
+    /// Whether `name` is defined, and in a way that can be relied upon; reported if not.
+    pub(super) fn resolve(&mut self, kind: Kind, name: &Spanned<String>, sink: &mut Sink) -> bool {
+        let key = (kind, name.value.clone());
+        let defined = self.defined.contains_key(&key);
+        if defined {
+            self.used.insert(key);
+        } else if !self.unread {
+            sink.push(diags::unresolved(kind.word(), name, self.known(kind)));
+        }
+        defined
+    }
+
+    /// Reports tenants and gpu-sets that nothing names; not if something that could not be read may name them.
+    pub(super) fn unused(&self, sink: &mut Sink) {
+        if self.unread || self.broken {
+            return;
+        }
+        for ((kind, name), span) in &self.defined {
+            let user = match kind {
+                Kind::Tenant => "grant",
+                Kind::GpuSet => "grant, deny or gpu-set",
+                Kind::Grant | Kind::Deny | Kind::Test => continue,
+            };
+            let used = self.used.contains(&(*kind, name.clone()));
+            if let (Some(span), false) = (span, used) {
+                sink.push(diags::unused(kind.word(), name, *span, user));
+            }
+        }
+    }
+
+    fn known(&self, kind: Kind) -> impl Iterator<Item = &str> {
+        self.defined.keys().filter(move |(of, _)| *of == kind).map(|(_, name)| name.as_str())
+    }
+
+    fn define(&mut self, node: &Node, sink: &mut Sink) {
+        let Some(argument) = node.arguments.first() else { return };
+        let Value::String(name) = &argument.value.value else { return };
+        let span = argument.value.span;
+        let Some(kind) = Kind::from_word(&node.name.value) else {
+            return self.guess(&node.name.value, Some(name));
+        };
+        match self.defined.entry((kind, name.clone())).or_insert(Some(span)) {
+            Some(first) if *first != span => {
+                let name = Spanned::new(name.clone(), span);
+                sink.push(diags::duplicate_name(kind.word(), &name, *first));
+            }
+            _ => {}
+        }
+    }
+
+    /// A node that cannot be read, or whose keyword is mistyped: it may define its name as any kind.
+    fn guess(&mut self, keyword: &str, name: Option<&str>) {
+        let Some(name) = name else { return };
+        let kinds = Kind::from_word(keyword).map_or(Kind::ALL.to_vec(), |kind| vec![kind]);
+        for kind in kinds {
+            self.defined.entry((kind, name.to_owned())).or_insert(None);
+        }
+    }
+}

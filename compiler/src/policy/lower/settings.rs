@@ -1,0 +1,79 @@
+//! The `policy` node.
+
+use crate::policy::{OnDenied, RequestIndices, Settings, diags};
+use crate::source::Spanned;
+use crate::syntax::cursor::{Cursor, one_of};
+use crate::syntax::{Node, Value};
+
+use super::Context;
+
+const LATER: [&str; 2] = ["on-bypass", "audit"];
+const ON_DENIED: [(&str, OnDenied); 2] =
+    [("refuse", OnDenied::Refuse), ("run-without-gpu", OnDenied::RunWithoutGpu)];
+const REQUEST_INDICES: [(&str, RequestIndices); 3] =
+    [("auto", RequestIndices::Auto), ("host", RequestIndices::Host), ("count", RequestIndices::Count)];
+
+/// The settings of exactly one node; `broken`: there may be another one that could not be read.
+pub(super) fn lower(nodes: &[&Node], broken: bool, context: &mut Context<'_>) -> Option<Settings> {
+    let Some((first, others)) = nodes.split_first() else {
+        if !broken {
+            context.sink.push(diags::no_policy());
+        }
+        return None;
+    };
+    for other in others {
+        context.sink.push(diags::second_policy(other.name.span, first.name.span));
+    }
+    settings(first, context)
+}
+
+fn settings(node: &Node, context: &mut Context<'_>) -> Option<Settings> {
+    let mut cursor = Cursor::open(node, context.sink);
+    cursor.later(&LATER);
+    version(&mut cursor, context);
+    let topologies = cursor.children("topology").flat_map(|child| topology(child, context)).collect();
+    let on_denied = word(&mut cursor, "on-denied", &ON_DENIED, context);
+    let request_indices = word(&mut cursor, "request-indices", &REQUEST_INDICES, context);
+    let sound = cursor.finish(context.sink);
+    sound.then_some(Settings {
+        span: node.span,
+        topologies,
+        on_denied: on_denied.unwrap_or_default(),
+        request_indices: request_indices.unwrap_or_default(),
+    })
+}
+
+fn version(cursor: &mut Cursor<'_>, context: &mut Context<'_>) {
+    match cursor.property("version", context.sink).map(|property| &property.value) {
+        None => cursor.missing("its version", "policy version=1", context.sink),
+        Some(value) if value.value == Value::Integer(1) => {}
+        Some(value) => cursor.blame(context.sink, diags::unknown_version(value.span)),
+    }
+}
+
+fn topology(node: &Node, context: &mut Context<'_>) -> Vec<Spanned<String>> {
+    let mut cursor = Cursor::open(node, context.sink);
+    let names = cursor.strings("a file", "topology \"hosts/*.json\"", context.sink);
+    cursor.finish(context.sink);
+    names
+}
+
+/// The one word of a child.
+fn word<T: Copy>(
+    outer: &mut Cursor<'_>,
+    name: &'static str,
+    words: &[(&str, T)],
+    context: &mut Context<'_>,
+) -> Option<T> {
+    let mut cursor = Cursor::open(outer.child(name, context.sink)?, context.sink);
+    let example = words.first().map_or_else(String::new, |(word, _)| format!("{name} {word}"));
+    let written = cursor.required("its word", &example, context.sink);
+    cursor.finish(context.sink);
+    match one_of(&written?, name, words) {
+        Ok(meaning) => Some(meaning),
+        Err(finding) => {
+            context.sink.push(finding);
+            None
+        }
+    }
+}

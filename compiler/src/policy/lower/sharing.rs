@@ -1,0 +1,91 @@
+//! `sharing`: how a device is shared.
+
+use crate::policy::{Sharing, Timeslice, diags};
+use crate::source::Spanned;
+use crate::syntax::Node;
+use crate::syntax::cursor::{Cursor, one_of};
+
+use super::{Context, quantities};
+
+/// The forms of sharing, by their words.
+pub(super) const FORMS: [(&str, Form); 3] =
+    [("exclusive", Form::Exclusive), ("time-slicing", Form::TimeSlicing), ("mps", Form::Mps)];
+const TIMESLICES: [(&str, Timeslice); 4] = [
+    ("default", Timeslice::Default),
+    ("short", Timeslice::Short),
+    ("medium", Timeslice::Medium),
+    ("long", Timeslice::Long),
+];
+
+/// A form of sharing, without its numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Exclusive,
+    TimeSlicing,
+    Mps,
+}
+
+/// What one `sharing` node says.
+pub(super) fn lower(node: &Node, context: &mut Context<'_>) -> Option<Spanned<Sharing>> {
+    let mut cursor = Cursor::open(node, context.sink);
+    let word = cursor.required("its form", "sharing exclusive", context.sink)?;
+    let form = match one_of(&word, "form of sharing", &FORMS) {
+        Ok(form) => form,
+        Err(finding) => {
+            context.sink.push(finding);
+            return None;
+        }
+    };
+    let sharing = match form {
+        Form::Exclusive => Some(Sharing::Exclusive),
+        Form::TimeSlicing => time_slicing(&mut cursor, context),
+        Form::Mps => mps(&mut cursor, context),
+    };
+    let sound = cursor.finish(context.sink);
+    if form == Form::Mps {
+        context.sink.push(diags::not_enforced(node.span));
+    }
+    sharing.filter(|_| sound).map(|sharing| Spanned::new(sharing, node.span))
+}
+
+fn time_slicing(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<Sharing> {
+    let replicas = number(cursor, "replicas", "sharing time-slicing replicas=4", context);
+    let timeslice = cursor.string_property("timeslice", context.sink);
+    let timeslice = timeslice.and_then(|word| match one_of(&word, "timeslice", &TIMESLICES) {
+        Ok(timeslice) => Some(timeslice),
+        Err(finding) => {
+            cursor.blame(context.sink, finding);
+            None
+        }
+    });
+    Some(Sharing::TimeSlicing { replicas: replicas?, timeslice })
+}
+
+fn mps(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<Sharing> {
+    let clients = number(cursor, "clients", "sharing mps clients=4", context);
+    let threads =
+        cursor.property("threads", context.sink).map(|property| quantities::percent(&property.value));
+    let memory = cursor.property("memory", context.sink).map(|property| quantities::bytes(&property.value));
+    let threads = threads.transpose().unwrap_or_else(|finding| {
+        cursor.blame(context.sink, finding);
+        None
+    });
+    let memory = memory.transpose().unwrap_or_else(|finding| {
+        cursor.blame(context.sink, finding);
+        None
+    });
+    Some(Sharing::Mps { clients: clients?, threads, memory })
+}
+
+/// A number that must be there.
+fn number(
+    cursor: &mut Cursor<'_>,
+    key: &'static str,
+    example: &str,
+    context: &mut Context<'_>,
+) -> Option<u32> {
+    if cursor.node().properties.iter().all(|property| property.key.value != key) {
+        cursor.missing(&format!("`{key}=`"), example, context.sink);
+    }
+    cursor.number_property(key, 1, context.sink).map(|number| number.value)
+}

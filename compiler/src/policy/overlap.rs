@@ -1,0 +1,8 @@
+//! What could be two things at once: tenants that one container could be of, grants that could both apply to it.
+//!
+//! Decided exactly, by a search over the product of automata; what is too large for that is a finding, never a guess.
+//! Every overlap comes with a container that shows it.
+
+pub(super) mod grants;
+pub mod search;
+pub(super) mod tenants;

@@ -1,0 +1,181 @@
+//! A text that several patterns match.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use regex_automata::Anchored;
+use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::util::primitives::StateID;
+use regex_automata::util::start;
+
+use crate::policy::Glob;
+
+/// The largest automaton of one list of patterns, in bytes, finished and while it is made.
+const MAX_AUTOMATON: usize = 1 << 20;
+/// The most states of a product that are visited.
+const MAX_VISITED: usize = 1 << 16;
+
+/// The patterns cannot be compared within bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the patterns are too complex to compare")]
+pub struct TooComplex;
+
+/// A list of alternative patterns, ready to be compared.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    globs: Vec<Glob>,
+    automaton: Option<dense::DFA<Vec<u32>>>,
+}
+
+impl Pattern {
+    /// What any of `globs` matches.
+    ///
+    /// # Errors
+    ///
+    /// If that is too complex to compare with others.
+    pub fn new(globs: &[Glob]) -> Result<Self, TooComplex> {
+        let literal = globs.iter().all(is_literal);
+        let automaton = if literal { None } else { Some(automaton(globs)?) };
+        Ok(Self { globs: globs.to_vec(), automaton })
+    }
+
+    /// Whether it matches the whole of `text`.
+    fn matches(&self, text: &str) -> bool {
+        match &self.automaton {
+            None => self.globs.iter().any(|glob| glob.0 == text),
+            Some(automaton) => accepts(automaton, text),
+        }
+    }
+
+    /// The texts that it matches, if it is a list of them.
+    fn literals(&self) -> Option<impl Iterator<Item = &str>> {
+        self.automaton.is_none().then(|| self.globs.iter().map(|glob| glob.0.as_str()))
+    }
+}
+
+/// A shortest text that all of `patterns` match; an empty one only if there is no other, and none if `nonempty`.
+///
+/// # Errors
+///
+/// If the search would take too long.
+pub fn witness(patterns: &[&Pattern], nonempty: bool) -> Result<Option<String>, TooComplex> {
+    if let Some(literals) = patterns.iter().find_map(|pattern| pattern.literals()) {
+        let common = literals.filter(|text| patterns.iter().all(|pattern| pattern.matches(text)));
+        let shortest = common.filter(|text| !(nonempty && text.is_empty()));
+        return Ok(shortest.min_by_key(|text| (text.is_empty(), text.len(), *text)).map(str::to_owned));
+    }
+    let automata: Vec<_> = patterns.iter().filter_map(|pattern| pattern.automaton.as_ref()).collect();
+    if let Some(found) = shortest(&automata)? {
+        return Ok(Some(found));
+    }
+    let empty = !nonempty && patterns.iter().all(|pattern| pattern.matches(""));
+    Ok(empty.then(String::new))
+}
+
+fn is_literal(glob: &Glob) -> bool {
+    !glob.0.contains(['*', '?'])
+}
+
+fn automaton(globs: &[Glob]) -> Result<dense::DFA<Vec<u32>>, TooComplex> {
+    let alternatives: Vec<String> = globs.iter().map(expression).collect();
+    let config = dense::Config::new()
+        .start_kind(StartKind::Anchored)
+        .accelerate(false)
+        .dfa_size_limit(Some(MAX_AUTOMATON))
+        .determinize_size_limit(Some(MAX_AUTOMATON));
+    dense::Builder::new()
+        .configure(config)
+        .build(&format!(r"(?s-u:\A)(?:{})(?-u:\z)", alternatives.join("|")))
+        .map_err(|_| TooComplex)
+}
+
+/// A glob as a regular expression.
+fn expression(glob: &Glob) -> String {
+    let mut expression = String::new();
+    let mut rest = glob.0.chars().peekable();
+    while let Some(character) = rest.next() {
+        match character {
+            '*' if rest.next_if_eq(&'*').is_some() => expression.push_str("(?s:.)*"),
+            '*' => expression.push_str("[^/]*"),
+            '?' => expression.push_str("[^/]"),
+            plain => expression.push_str(&format!(r"\x{{{:x}}}", u32::from(plain))),
+        }
+    }
+    expression
+}
+
+type Dfa = dense::DFA<Vec<u32>>;
+
+fn begin(automaton: &Dfa) -> Option<StateID> {
+    automaton.start_state(&start::Config::new().anchored(Anchored::Yes)).ok()
+}
+
+/// Whether the text read so far is matched as a whole.
+fn ends(automaton: &Dfa, state: StateID) -> bool {
+    automaton.is_match_state(automaton.next_eoi_state(state))
+}
+
+fn accepts(automaton: &Dfa, text: &str) -> bool {
+    let last = begin(automaton)
+        .map(|first| text.bytes().fold(first, |state, byte| automaton.next_state(state, byte)));
+    last.is_some_and(|state| ends(automaton, state))
+}
+
+/// Where the search came from: the place of the state before, and the byte.
+type Step = (usize, u8);
+
+/// A shortest text that is not empty and that all accept, readable bytes before others.
+fn shortest(automata: &[&Dfa]) -> Result<Option<String>, TooComplex> {
+    let Some(first) = automata.iter().map(|automaton| begin(automaton)).collect::<Option<Vec<_>>>() else {
+        return Ok(None);
+    };
+    let bytes = preferred();
+    let mut visited: Vec<Option<Step>> = vec![None];
+    let mut known: BTreeSet<Vec<StateID>> = BTreeSet::new();
+    let mut queue: VecDeque<(usize, Vec<StateID>)> = VecDeque::from([(0, first)]);
+    while let Some((from, states)) = queue.pop_front() {
+        for byte in &bytes {
+            let next: Vec<StateID> = automata
+                .iter()
+                .zip(&states)
+                .map(|(automaton, state)| automaton.next_state(*state, *byte))
+                .collect();
+            let dead = automata.iter().zip(&next).any(|(automaton, state)| automaton.is_dead_state(*state));
+            if dead || !known.insert(next.clone()) {
+                continue;
+            }
+            visited.push(Some((from, *byte)));
+            let place = visited.len() - 1;
+            if automata.iter().zip(&next).all(|(automaton, state)| ends(automaton, *state)) {
+                return Ok(Some(text(&visited, place)));
+            }
+            if visited.len() > MAX_VISITED {
+                return Err(TooComplex);
+            }
+            queue.push_back((place, next));
+        }
+    }
+    Ok(None)
+}
+
+/// Every byte, those first that a reader likes to see in an example.
+fn preferred() -> Vec<u8> {
+    let readable = (b'a'..=b'z').chain(b'0'..=b'9').chain(*b"-_.:/");
+    let order: BTreeMap<u8, usize> = readable.zip(0..).collect();
+    let mut bytes: Vec<u8> = (0..=u8::MAX).collect();
+    bytes.sort_by_key(|byte| (order.get(byte).copied().unwrap_or(usize::MAX), *byte < b' ', *byte));
+    bytes
+}
+
+/// The bytes on the way to `place`; the automata accept only UTF-8.
+fn text(visited: &[Option<Step>], mut place: usize) -> String {
+    let mut bytes = Vec::new();
+    while let Some(Some((from, byte))) = visited.get(place) {
+        bytes.push(*byte);
+        place = *from;
+    }
+    bytes.reverse();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! Tenants that one container could be of.
+
+use std::collections::BTreeMap;
+
+use crate::diag::Sink;
+use crate::policy::{Glob, Identity, Tenant, diags};
+use crate::source::{Span, Spanned};
+
+use super::search::{Pattern, TooComplex, witness};
+
+/// One identity of one tenant, ready to be compared.
+struct Candidate<'t> {
+    tenant: &'t str,
+    identity: &'t Spanned<Identity>,
+    namespace: Pattern,
+    name: Pattern,
+}
+
+/// Reports every pair of tenants of which one engine could know one container as either.
+pub(in crate::policy) fn report(tenants: &BTreeMap<String, Tenant>, sink: &mut Sink) {
+    let candidates = candidates(tenants, sink);
+    let mut reported: Vec<(&str, &str)> = Vec::new();
+    for (at, left) in candidates.iter().enumerate() {
+        for right in candidates.iter().skip(at + 1).filter(|right| right.tenant != left.tenant) {
+            let (left, right) = in_order(left, right);
+            let pair = (left.tenant, right.tenant);
+            match both(left, right) {
+                Ok(Some(witness)) if !reported.contains(&pair) => {
+                    reported.push(pair);
+                    let first = (left.tenant, left.identity.span);
+                    let second = (right.tenant, right.identity.span);
+                    sink.push(diags::tenants_overlap(first, second, witness));
+                }
+                Ok(_) => {}
+                Err(TooComplex) => sink.push(diags::glob_too_complex(right.identity.span)),
+            }
+        }
+    }
+}
+
+/// The one that stands first in the files first.
+fn in_order<'c, 't>(
+    left: &'c Candidate<'t>,
+    right: &'c Candidate<'t>,
+) -> (&'c Candidate<'t>, &'c Candidate<'t>) {
+    let place = |candidate: &Candidate<'_>| -> Span { candidate.identity.span };
+    if place(left) <= place(right) { (left, right) } else { (right, left) }
+}
+
+fn candidates<'t>(tenants: &'t BTreeMap<String, Tenant>, sink: &mut Sink) -> Vec<Candidate<'t>> {
+    let mut candidates = Vec::new();
+    for (tenant, identity) in tenants
+        .iter()
+        .flat_map(|(name, tenant)| tenant.identities.iter().map(move |identity| (name, identity)))
+    {
+        let (namespace, name) = match &identity.value {
+            Identity::Kubernetes { namespace, name, .. } => (namespace.clone(), name.clone()),
+            Identity::Docker { .. } | Identity::Podman => (None, None),
+        };
+        let any = || Glob("**".to_owned());
+        let namespace = Pattern::new(&[namespace.unwrap_or_else(any)]);
+        let name = Pattern::new(&[name.unwrap_or_else(any)]);
+        match (namespace, name) {
+            (Ok(namespace), Ok(name)) => candidates.push(Candidate { tenant, identity, namespace, name }),
+            _ => sink.push(diags::glob_too_complex(identity.span)),
+        }
+    }
+    candidates
+}
+
+/// A container that is both, in words.
+fn both(left: &Candidate<'_>, right: &Candidate<'_>) -> Result<Option<String>, TooComplex> {
+    match (&left.identity.value, &right.identity.value) {
+        (Identity::Kubernetes { uid: first, .. }, Identity::Kubernetes { uid: second, .. }) => {
+            if matches!((first, second), (Some(first), Some(second)) if first != second) {
+                return Ok(None);
+            }
+            let uid = first.as_ref().or(second.as_ref());
+            kubernetes(left, right, uid)
+        }
+        (Identity::Docker { daemon, runtime }, right) if left.identity.value == *right => {
+            let runtime =
+                runtime.as_ref().map_or("the default runtime".to_owned(), |name| format!("runtime `{name}`"));
+            Ok(Some(format!("a Docker container of daemon `{daemon}` with {runtime}")))
+        }
+        (Identity::Podman, Identity::Podman) => Ok(Some("any Podman container".to_owned())),
+        _ => Ok(None),
+    }
+}
+
+fn kubernetes(
+    left: &Candidate<'_>,
+    right: &Candidate<'_>,
+    uid: Option<&String>,
+) -> Result<Option<String>, TooComplex> {
+    let Some(namespace) = witness(&[&left.namespace, &right.namespace], true)? else { return Ok(None) };
+    let Some(name) = witness(&[&left.name, &right.name], true)? else { return Ok(None) };
+    let named = [left, right]
+        .iter()
+        .any(|side| matches!(&side.identity.value, Identity::Kubernetes { name: Some(_), .. }));
+    let mut words = format!("a Kubernetes container with namespace `{namespace}`");
+    if named {
+        words.push_str(&format!(", pod name `{name}`"));
+    }
+    if let Some(uid) = uid {
+        words.push_str(&format!(", pod uid `{uid}`"));
+    }
+    Ok(Some(words))
+}

@@ -1,0 +1,120 @@
+//! What is probably not meant: more than there is, everything denied, one device given in ways that exclude
+//! each other.
+
+use std::collections::BTreeMap;
+
+use super::{Device, Grant, Key, diags};
+use crate::diag::Sink;
+use crate::policy::{self, Deny, Line, Place, Sharing};
+use crate::source::Span;
+use crate::topology::Fact;
+
+/// What denies leave one tenant of a line.
+pub(super) struct Loss<'a, 'l> {
+    pub(super) rule: &'a policy::Grant,
+    pub(super) line: &'a Line,
+    pub(super) tenant: &'l str,
+    /// The most devices that it can still have together.
+    pub(super) most: usize,
+    pub(super) by: &'l [&'a Deny],
+}
+
+/// Whether what a line's `place` is judged by is known.
+pub(super) fn place_facts(line: &Line, devices: &[Device], name: &str, sink: &mut Sink) {
+    if line.place != Place::SameNuma || line.at_most <= 1 {
+        return;
+    }
+    for device in devices {
+        if let Fact::Unknown(why) = &device.gpu.numa {
+            sink.push(diags::unknown_fact(&line.gpu_set, device.gpu, "NUMA node", why, name));
+        }
+    }
+}
+
+/// Whether a line allows more together than the host has; an empty line has its own finding.
+pub(super) fn amounts(
+    rule: &policy::Grant,
+    line: &Line,
+    (devices, most): (usize, usize),
+    name: &str,
+    sink: &mut Sink,
+) {
+    if most > 0 && exceeds(line, most) {
+        sink.push(diags::too_few_devices(rule, line, devices, most, name));
+    }
+}
+
+/// Whether denies left a tenant nothing of a line, or less than the line allows together.
+pub(super) fn denied(loss: &Loss, before: usize, sink: &mut Sink) {
+    if loss.by.is_empty() {
+        return;
+    }
+    if loss.most == 0 {
+        sink.push(diags::emptied(loss));
+    } else if exceeds(loss.line, loss.most) && !exceeds(loss.line, before) {
+        sink.push(diags::too_few_after_deny(loss));
+    }
+}
+
+fn exceeds(line: &Line, most: usize) -> bool {
+    usize::try_from(line.at_most).is_ok_and(|wanted| wanted > most)
+}
+
+/// One `gpus` line and the grant that it belongs to.
+pub(super) type Giver<'a> = (&'a policy::Grant, &'a Line);
+
+/// The lines that give some device, in the order of their places.
+type Givers<'a> = BTreeMap<Span, Giver<'a>>;
+
+/// Whether a device is given in ways that cannot stand together.
+pub(super) fn sharing(grants: &[Grant], name: &str, sink: &mut Sink) {
+    let mut devices: BTreeMap<Key, (Device, Givers)> = BTreeMap::new();
+    let mut gpus: BTreeMap<u32, Givers> = BTreeMap::new();
+    for grant in grants {
+        for line in &grant.lines {
+            for device in &line.devices {
+                let giver = (grant.rule, line.rule);
+                let (_, givers) = devices.entry(device.key()).or_insert_with(|| (*device, Givers::new()));
+                givers.insert(line.rule.span, giver);
+                gpus.entry(device.gpu.index).or_default().insert(line.rule.span, giver);
+                if is_mps(line.rule) && device.mig.is_some() {
+                    sink.push(diags::mps_over_mig(line.rule, name));
+                }
+            }
+        }
+    }
+    exclusive_and_sliced(&devices, name, sink);
+    for (gpu, givers) in &gpus {
+        mps_beside_others(*gpu, givers, name, sink);
+    }
+}
+
+fn exclusive_and_sliced(devices: &BTreeMap<Key, (Device, Givers)>, name: &str, sink: &mut Sink) {
+    let mut pairs: BTreeMap<[Span; 2], (Giver, Giver, Vec<Device>)> = BTreeMap::new();
+    for (device, givers) in devices.values() {
+        let exclusive = givers.values().find(|(_, line)| line.sharing.value == Sharing::Exclusive);
+        let sliced = |line: &Line| matches!(line.sharing.value, Sharing::TimeSlicing { .. });
+        for other in givers.values().filter(|(_, line)| sliced(line)) {
+            let Some(first) = exclusive else { continue };
+            let pair =
+                pairs.entry([first.1.span, other.1.span]).or_insert_with(|| (*first, *other, Vec::new()));
+            pair.2.push(*device);
+        }
+    }
+    for (first, second, devices) in pairs.values() {
+        sink.push(diags::exclusive_and_sliced(*first, *second, devices, name));
+    }
+}
+
+fn mps_beside_others(gpu: u32, givers: &Givers, name: &str, sink: &mut Sink) {
+    for (rule, line) in givers.values().filter(|(_, line)| is_mps(line)) {
+        let other = givers.values().find(|(_, other)| other.span != line.span);
+        if let Some(other) = other {
+            sink.push(diags::mps_beside((rule, line), *other, gpu, name));
+        }
+    }
+}
+
+fn is_mps(line: &Line) -> bool {
+    matches!(line.sharing.value, Sharing::Mps { .. })
+}

@@ -1,0 +1,42 @@
+//! What denies take away. A deny reaches whole GPUs: a GPU with all its MIG devices, and for a MIG device its parent,
+//! because who has a part of a GPU shares its memory, its power and its failures with the rest.
+
+use std::collections::BTreeMap;
+
+use super::Device;
+use super::select::Sets;
+use crate::policy::{Deny, Policy};
+
+/// The GPUs that one tenant may not have, by index, each with the deny that says so.
+pub(super) type Denied<'a> = BTreeMap<u32, &'a Deny>;
+
+/// For each tenant that a deny names.
+pub(super) fn all<'a>(policy: &'a Policy, sets: &Sets<'a>) -> BTreeMap<&'a str, Denied<'a>> {
+    let mut all: BTreeMap<&str, Denied> = BTreeMap::new();
+    for deny in policy.denies.values() {
+        let gpus: Vec<u32> = deny.gpu_sets.iter().flat_map(|set| sets.reached(&set.value)).collect();
+        for tenant in &deny.to {
+            let denied = all.entry(&tenant.value).or_default();
+            for gpu in &gpus {
+                denied.entry(*gpu).or_insert(deny);
+            }
+        }
+    }
+    all
+}
+
+/// The devices that are left, and the denies that took the others.
+pub(super) fn subtract<'a>(
+    devices: &[Device<'a>],
+    denied: Option<&Denied<'a>>,
+) -> (Vec<Device<'a>>, Vec<&'a Deny>) {
+    let mut kept = Vec::new();
+    let mut by: BTreeMap<&str, &Deny> = BTreeMap::new();
+    for device in devices {
+        match denied.and_then(|denied| denied.get(&device.gpu.index)) {
+            Some(deny) => _ = by.insert(&deny.name.value, deny),
+            None => kept.push(*device),
+        }
+    }
+    (kept, by.into_values().collect())
+}

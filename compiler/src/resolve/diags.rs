@@ -1,0 +1,187 @@
+//! The words of this stage's findings.
+
+use std::collections::BTreeMap;
+
+use super::Device;
+use super::check::{Giver, Loss};
+use super::place::MOST_SLOTS;
+use crate::diag::{Code, Finding};
+use crate::policy::{self, GpuSet, Line, Place, Selector};
+use crate::source::{Span, Spanned};
+use crate::topology::{Gpu, Topology};
+
+pub(super) fn empty_gpu_set(set: &GpuSet, topology: &Topology, name: &str) -> Finding {
+    let message = format!("gpu-set `{}` has no device on `{name}`", set.name.value);
+    let help = format!("`{name}` has {}", inventory(topology));
+    Finding::at(Code::EmptyGpuSet, set.name.span, "nothing there is chosen by this", message).help(help)
+}
+
+/// `4 x NVIDIA L4, 1 x NVIDIA A100 80GB PCIe with MIG devices 1g.10gb`
+fn inventory(topology: &Topology) -> String {
+    let mut models: BTreeMap<&str, (usize, Vec<&str>)> = BTreeMap::new();
+    for gpu in &topology.gpus {
+        let (count, profiles) = models.entry(&gpu.model).or_default();
+        *count += 1;
+        profiles.extend(gpu.mig_devices.iter().map(|mig| mig.profile.as_str()));
+    }
+    if models.is_empty() {
+        return "no GPU".to_owned();
+    }
+    let mut words = Vec::new();
+    for (model, (count, mut profiles)) in models {
+        profiles.sort_unstable();
+        profiles.dedup();
+        let mig = if profiles.is_empty() {
+            String::new()
+        } else {
+            format!(" with MIG devices {}", profiles.join(" "))
+        };
+        words.push(format!("{count} x `{model}`{mig}"));
+    }
+    words.join(", ")
+}
+
+pub(super) fn memory_near_miss(
+    set: &GpuSet,
+    selector: &Spanned<Selector>,
+    gpu: &Gpu,
+    has: u64,
+    name: &str,
+) -> Finding {
+    let set = &set.name.value;
+    let message = format!(
+        "`{}` on `{name}` has {} of memory and just misses the bound of gpu-set `{set}`",
+        gpu.model,
+        bytes(has)
+    );
+    let word = match &selector.value {
+        Selector::Memory { at_least: Some(bound), .. } if has < *bound => ("at-least", has / (1 << 30)),
+        _ => ("at-most", has.div_ceil(1 << 30)),
+    };
+    let help = format!("if it is meant, write `{}=\"{}GiB\"`", word.0, word.1);
+    Finding::at(Code::MemoryNearMiss, selector.span, "missed by less than 5 %", message).help(help)
+}
+
+/// `79.6 GiB`
+fn bytes(count: u64) -> String {
+    let tenths = u128::from(count) * 10 / (1 << 30);
+    format!("{}.{} GiB", tenths / 10, tenths % 10)
+}
+
+pub(super) fn unknown_to_selector(
+    set: &GpuSet,
+    span: Span,
+    gpu: &Gpu,
+    fact: &str,
+    why: &str,
+    name: &str,
+) -> Finding {
+    let index = gpu.index;
+    let message = format!(
+        "whether GPU {index} of `{name}` is in gpu-set `{}` cannot be told: its {fact} is unknown ({why})",
+        set.name.value
+    );
+    Finding::at(Code::UnknownFact, span, format!("needs the {fact}"), message).help(record_again(name))
+}
+
+pub(super) fn unknown_fact(set: &Spanned<String>, gpu: &Gpu, fact: &str, why: &str, name: &str) -> Finding {
+    let (index, granted) = (gpu.index, &set.value);
+    let message = format!("GPU {index} of `{name}` cannot be given: its {fact} is unknown ({why})");
+    Finding::at(Code::UnknownFact, set.span, format!("`{granted}` has this GPU"), message)
+        .help(record_again(name))
+}
+
+fn record_again(name: &str) -> String {
+    format!("record `{name}` again on the host with `gpupol discover`, or leave this GPU out with `except`")
+}
+
+pub(super) fn too_few_devices(
+    rule: &policy::Grant,
+    line: &Line,
+    devices: usize,
+    most: usize,
+    name: &str,
+) -> Finding {
+    let (grant, set, wanted) = (&rule.name.value, &line.gpu_set.value, line.at_most);
+    let have = match line.place {
+        Place::Nvlink if most < devices => format!("at most {most} there are joined by NVLink"),
+        Place::SameNuma if most < devices => format!("at most {most} there share a NUMA node"),
+        _ => format!("`{name}` has {devices}"),
+    };
+    let message = format!("grant `{grant}` allows {wanted} of gpu-set `{set}` together on `{name}`: {have}");
+    Finding::at(Code::TooFewDevices, line.span, format!("asks for up to {wanted}"), message)
+        .help(format!("write `at-most={most}`, or choose more GPUs"))
+}
+
+pub(super) fn too_few_after_deny(loss: &Loss) -> Finding {
+    let (grant, tenant, most) = (&loss.rule.name.value, loss.tenant, loss.most);
+    let message = format!(
+        "denies leave tenant `{tenant}` only {most} of the {} that grant `{grant}` allows",
+        loss.line.at_most
+    );
+    by_denies(Finding::at(Code::TooFewDevices, loss.line.span, "granted here", message), loss)
+        .help(format!("write `at-most={most}` in a grant for `{tenant}`"))
+}
+
+pub(super) fn emptied(loss: &Loss) -> Finding {
+    let (grant, tenant, set) = (&loss.rule.name.value, loss.tenant, &loss.line.gpu_set.value);
+    let message = format!("denies leave tenant `{tenant}` nothing of gpu-set `{set}` in grant `{grant}`");
+    by_denies(Finding::at(Code::GrantEmptied, loss.line.span, "granted here", message), loss)
+        .help(format!("take `{tenant}` out of the grant's `to` or out of the deny"))
+}
+
+fn by_denies(finding: Finding, loss: &Loss) -> Finding {
+    let label = |finding: Finding, deny: &&policy::Deny| finding.and(deny.name.span, "denied here");
+    loss.by.iter().fold(finding, label)
+}
+
+pub(super) fn too_many_slots(line: &Line, devices: usize, name: &str) -> Finding {
+    let message = format!(
+        "{devices} devices of `{name}` taken up to {} at a time give more than {MOST_SLOTS} choices",
+        line.at_most
+    );
+    Finding::at(Code::TooManySlots, line.span, "too many to write into a plan", message)
+        .help("lower `at-most`, choose fewer GPUs, or use `place=packed`, which needs no list")
+}
+
+pub(super) fn exclusive_and_sliced(first: Giver, second: Giver, devices: &[Device], name: &str) -> Finding {
+    let (one, other) = (&first.0.name.value, &second.0.name.value);
+    let message = format!(
+        "grants `{one}` and `{other}` give the same devices of `{name}` exclusively and time-sliced: first come"
+    );
+    let message = if first.0.name == second.0.name {
+        format!("grant `{one}` gives the same devices of `{name}` exclusively and time-sliced: first come")
+    } else {
+        message
+    };
+    let list: Vec<String> = devices.iter().map(index).collect();
+    Finding::at(Code::SharingConflict, first.1.span, "exclusive", message)
+        .and(second.1.span, "time-sliced")
+        .witness(format!("devices {}", list.join(", ")))
+        .help(format!("add `except {}` to the other gpu-set, or share both alike", first.1.gpu_set.value))
+}
+
+pub(super) fn mps_beside(mps: Giver, other: Giver, gpu: u32, name: &str) -> Finding {
+    let message = format!(
+        "GPU {gpu} of `{name}` is given through MPS by grant `{}` and otherwise by grant `{}`",
+        mps.0.name.value, other.0.name.value
+    );
+    Finding::at(Code::MpsConflict, mps.1.span, "through MPS", message)
+        .and(other.1.span, "the same GPU")
+        .help(format!("keep gpu-set `{}` for this grant alone", mps.1.gpu_set.value))
+}
+
+pub(super) fn mps_over_mig(line: &Line, name: &str) -> Finding {
+    let message =
+        format!("gpu-set `{}` has MIG devices on `{name}`, and MPS is for whole GPUs", line.gpu_set.value);
+    Finding::at(Code::MpsConflict, line.sharing.span, "not over MIG devices", message)
+        .help("write `sharing time-slicing replicas=4`, or choose whole GPUs")
+}
+
+/// The number by which `NVIDIA_VISIBLE_DEVICES` names it.
+fn index(device: &Device) -> String {
+    match device.mig {
+        Some(mig) => format!("{}:{}", device.gpu.index, mig.index),
+        None => device.gpu.index.to_string(),
+    }
+}

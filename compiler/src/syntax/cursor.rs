@@ -1,0 +1,334 @@
+//! Reading a node: take what is known, then prove that nothing is left.
+//!
+//! Every name that a reader asks for is also what it offers to whoever mistyped one.
+
+use std::collections::BTreeSet;
+
+use crate::diag::{Code, Finding, Sink};
+use crate::source::{Span, Spanned};
+
+use super::{Argument, Node, Property, Value};
+
+mod near;
+
+pub use near::{one_of, suggestion};
+
+/// Reads one node. Its end is [`Cursor::finish`], which reports whatever nobody took.
+#[derive(Debug)]
+pub struct Cursor<'n> {
+    node: &'n Node,
+    arguments: usize,
+    free_properties: bool,
+    properties: Vec<&'static str>,
+    children: Vec<&'static str>,
+    later: &'static [&'static str],
+    faulty: bool,
+}
+
+impl<'n> Cursor<'n> {
+    /// Begins to read; reports type annotations, which mean nothing here.
+    pub fn open(node: &'n Node, sink: &mut Sink) -> Self {
+        let mut cursor = Self {
+            node,
+            arguments: 0,
+            free_properties: false,
+            properties: Vec::new(),
+            children: Vec::new(),
+            later: &[],
+            faulty: false,
+        };
+        let arguments = node.arguments.iter().filter_map(|argument| argument.annotation.as_ref());
+        let properties = node.properties.iter().filter_map(|property| property.annotation.as_ref());
+        for annotation in node.annotation.iter().chain(arguments).chain(properties) {
+            let message = format!("a type annotation, `({})`, means nothing here", annotation.value);
+            cursor.blame(sink, Finding::at(Code::BadValue, annotation.span, "remove it", message));
+        }
+        cursor
+    }
+
+    /// The node.
+    #[must_use]
+    pub fn node(&self) -> &'n Node {
+        self.node
+    }
+
+    /// Words that belong to the language and not to this version of gpupol.
+    pub fn later(&mut self, words: &'static [&'static str]) {
+        self.later = words;
+    }
+
+    /// Reports something of this node.
+    pub fn blame(&mut self, sink: &mut Sink, finding: Finding) {
+        self.faulty = true;
+        sink.push(finding);
+    }
+
+    /// The next argument, if there is one.
+    pub fn argument(&mut self) -> Option<&'n Argument> {
+        let argument = self.node.arguments.get(self.arguments)?;
+        self.arguments += 1;
+        Some(argument)
+    }
+
+    /// The next argument, a string.
+    pub fn string(&mut self, sink: &mut Sink) -> Option<Spanned<String>> {
+        let argument = self.argument()?;
+        self.as_string(&argument.value, sink)
+    }
+
+    /// All further arguments, strings; at least one, else it is reported that `what` is missing.
+    pub fn strings(&mut self, what: &str, example: &str, sink: &mut Sink) -> Vec<Spanned<String>> {
+        let mut strings = Vec::new();
+        if self.node.arguments.len() <= self.arguments {
+            self.missing(what, example, sink);
+        }
+        while let Some(argument) = self.argument() {
+            strings.extend(self.as_string(&argument.value, sink));
+        }
+        strings
+    }
+
+    /// The next argument, a string that must be there.
+    pub fn required(&mut self, what: &str, example: &str, sink: &mut Sink) -> Option<Spanned<String>> {
+        if self.node.arguments.len() <= self.arguments {
+            self.missing(what, example, sink);
+        }
+        self.string(sink)
+    }
+
+    /// Reports that the node lacks something.
+    pub fn missing(&mut self, what: &str, example: &str, sink: &mut Sink) {
+        let name = &self.node.name;
+        let message = format!("`{}` without {what}", name.value);
+        self.blame(sink, Finding::at(Code::Missing, name.span, "here", message).help(format!("`{example}`")));
+    }
+
+    /// The property of that key; a second one is reported.
+    pub fn property(&mut self, key: &'static str, sink: &mut Sink) -> Option<&'n Property> {
+        self.properties.push(key);
+        let mut found = self.node.properties.iter().filter(|property| property.key.value == key);
+        let first = found.next()?;
+        for second in found {
+            let message = format!("`{key}` is given twice");
+            let finding = Finding::at(Code::Duplicate, second.key.span, "again here", message);
+            let finding = finding.and(first.key.span, "first here").help("remove one of the two");
+            self.blame(sink, finding);
+        }
+        Some(first)
+    }
+
+    /// The property of that key, a string.
+    pub fn string_property(&mut self, key: &'static str, sink: &mut Sink) -> Option<Spanned<String>> {
+        let property = self.property(key, sink)?;
+        self.as_string(&property.value, sink)
+    }
+
+    /// The property of that key, an integer from `least` up.
+    pub fn number_property(
+        &mut self,
+        key: &'static str,
+        least: u32,
+        sink: &mut Sink,
+    ) -> Option<Spanned<u32>> {
+        let property = self.property(key, sink)?;
+        let Value::Integer(number) = property.value.value else {
+            let message = format!("`{key}` is {}, not an integer", property.value.value.kind());
+            let finding =
+                Finding::at(Code::BadValue, property.value.span, "an integer belongs here", message);
+            self.blame(sink, finding.help(format!("`{key}={}`", least.max(1))));
+            return None;
+        };
+        let fitting = u32::try_from(number).ok().filter(|number| *number >= least);
+        if fitting.is_none() {
+            let message = format!("`{key}` must be at least {least} and at most {}", u32::MAX);
+            self.blame(sink, Finding::at(Code::BadValue, property.value.span, "out of range", message));
+        }
+        Some(Spanned::new(fitting?, property.value.span))
+    }
+
+    /// The property of that key, `#true` or `#false`.
+    pub fn bool_property(&mut self, key: &'static str, sink: &mut Sink) -> Option<bool> {
+        let property = self.property(key, sink)?;
+        if let Value::Bool(value) = property.value.value {
+            return Some(value);
+        }
+        let message = format!("`{key}` is {}, not `#true` or `#false`", property.value.value.kind());
+        let finding =
+            Finding::at(Code::BadValue, property.value.span, "`#true` or `#false` belongs here", message);
+        self.blame(sink, finding.help(format!("`{key}=#true`")));
+        None
+    }
+
+    /// All properties, whatever their keys, each a string that may be empty; at least one.
+    pub fn pairs(
+        &mut self,
+        what: &str,
+        example: &str,
+        sink: &mut Sink,
+    ) -> Vec<(Spanned<String>, Spanned<String>)> {
+        self.free_properties = true;
+        if self.node.properties.is_empty() {
+            self.missing(what, example, sink);
+        }
+        let mut pairs = Vec::new();
+        for property in &self.node.properties {
+            if let Some(value) = self.as_text(&property.value, sink) {
+                pairs.push((property.key.clone(), value));
+            }
+        }
+        pairs
+    }
+
+    /// The child of that name; a second one is reported.
+    pub fn child(&mut self, name: &'static str, sink: &mut Sink) -> Option<&'n Node> {
+        let mut found = self.children(name);
+        let first = found.next()?;
+        for second in found {
+            let message = format!("`{name}` stands twice in one `{}`", self.node.name.value);
+            let finding = Finding::at(Code::Duplicate, second.name.span, "again here", message);
+            let finding = finding.and(first.name.span, "first here").help("make one of the two");
+            self.blame(sink, finding);
+        }
+        Some(first)
+    }
+
+    /// All children of that name.
+    pub fn children(&mut self, name: &'static str) -> impl Iterator<Item = &'n Node> + use<'n> {
+        self.children.push(name);
+        let node: &'n Node = self.node;
+        node.children().iter().filter(move |child| child.name.value == name)
+    }
+
+    /// `value` as a string that is not empty.
+    pub fn as_string(&mut self, value: &Spanned<Value>, sink: &mut Sink) -> Option<Spanned<String>> {
+        let text = self.as_text(value, sink)?;
+        if text.value.is_empty() {
+            let message = "an empty string says nothing";
+            self.blame(sink, Finding::at(Code::BadValue, value.span, "empty", message));
+            return None;
+        }
+        Some(text)
+    }
+
+    /// `value` as a string.
+    fn as_text(&mut self, value: &Spanned<Value>, sink: &mut Sink) -> Option<Spanned<String>> {
+        let finding = match &value.value {
+            Value::String(text) => return Some(Spanned::new(text.clone(), value.span)),
+            Value::Integer(number) => {
+                let message = format!("`{number}` is an integer where a string belongs");
+                Finding::at(Code::BadValue, value.span, "write it in quotes", message)
+                    .help(format!("`\"{number}\"`"))
+            }
+            other => {
+                let message = format!("{} where a string belongs", other.kind());
+                Finding::at(Code::BadValue, value.span, "a string belongs here", message)
+            }
+        };
+        self.blame(sink, finding);
+        None
+    }
+
+    /// Reports what nobody took; whether the node was sound, as far as this cursor saw.
+    pub fn finish(mut self, sink: &mut Sink) -> bool {
+        self.surplus_arguments(sink);
+        self.surplus_properties(sink);
+        self.surplus_children(sink);
+        !self.faulty
+    }
+
+    fn surplus_arguments(&mut self, sink: &mut Sink) {
+        if let Some(surplus) = self.node.arguments.get(self.arguments) {
+            let value = &surplus.value;
+            let finding = match &value.value {
+                Value::String(word) if self.later.contains(&word.as_str()) => not_supported(word, value.span),
+                value_ => {
+                    let message = match value_ {
+                        Value::String(text) => {
+                            format!("`{}` takes no argument `{text}`", self.node.name.value)
+                        }
+                        _ => format!("`{}` takes no argument here", self.node.name.value),
+                    };
+                    let finding = Finding::at(Code::UnexpectedArgument, value.span, "one too many", message);
+                    finding.maybe_help(self.property_for(value_))
+                }
+            };
+            self.blame(sink, finding);
+        }
+    }
+
+    /// `key=…` for an argument that is spelled like a property.
+    fn property_for(&self, value: &Value) -> Option<String> {
+        let Value::String(text) = value else { return None };
+        let key = self.properties.iter().find(|key| *key == text)?;
+        Some(format!("`{key}=…`"))
+    }
+
+    fn surplus_properties(&mut self, sink: &mut Sink) {
+        if self.free_properties {
+            return;
+        }
+        let node = self.node;
+        for property in &node.properties {
+            let key = property.key.value.as_str();
+            if self.properties.contains(&key) {
+                continue;
+            }
+            let finding = if self.later.contains(&key) {
+                not_supported(key, property.key.span)
+            } else {
+                let message = format!("`{}` has no property `{key}`", node.name.value);
+                Finding::at(Code::UnknownProperty, property.key.span, "not known here", message)
+                    .maybe_help(suggestion(key, self.properties.iter().copied()))
+            };
+            self.blame(sink, finding);
+        }
+    }
+
+    fn surplus_children(&mut self, sink: &mut Sink) {
+        let node = self.node;
+        if self.children.is_empty() && !node.children().is_empty() {
+            let first = node.children().first().map_or(node.span, |child| child.name.span);
+            let finding =
+                match node.children().iter().find(|child| self.later.contains(&child.name.value.as_str())) {
+                    Some(later) => not_supported(&later.name.value, later.name.span),
+                    None => {
+                        let message = format!("`{}` takes no block", node.name.value);
+                        Finding::at(Code::UnexpectedChildren, first, "nothing may stand here", message)
+                            .help("remove the block")
+                    }
+                };
+            return self.blame(sink, finding);
+        }
+        let known: BTreeSet<&str> = self.children.iter().copied().collect();
+        for child in node.children() {
+            let name = child.name.value.as_str();
+            if !known.contains(name) {
+                let place = format!("in `{}`", node.name.value);
+                let finding = unknown_node(&child.name, &place, self.later, known.iter().copied());
+                self.blame(sink, finding);
+            }
+        }
+    }
+}
+
+/// A node that `place` does not have.
+pub fn unknown_node<'k>(
+    name: &Spanned<String>,
+    place: &str,
+    later: &[&str],
+    known: impl Iterator<Item = &'k str>,
+) -> Finding {
+    if later.contains(&name.value.as_str()) {
+        return not_supported(&name.value, name.span);
+    }
+    let message = format!("no node `{}` {place}", name.value);
+    Finding::at(Code::UnknownNode, name.span, "not known here", message)
+        .maybe_help(suggestion(&name.value, known))
+}
+
+/// Something that the language has and this version of gpupol has not.
+#[must_use]
+pub fn not_supported(word: &str, span: Span) -> Finding {
+    let message = format!("`{word}` is not supported by this version of gpupol");
+    Finding::at(Code::NotSupported, span, "not supported yet", message).help("remove it")
+}

@@ -1,0 +1,47 @@
+//! Names near a mistyped one.
+
+use crate::diag::{Code, Finding};
+use crate::source::Spanned;
+
+/// How many names are listed when none is near.
+const LISTED: usize = 5;
+
+/// "did you mean …", or a few of the names that there are; nothing if there are none.
+pub fn suggestion<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
+    let mut known: Vec<&str> = known.collect();
+    known.sort_unstable();
+    known.dedup();
+    let most = (wrong.chars().count() / 3).max(1);
+    let near = known
+        .iter()
+        .map(|name| (distance(wrong, name), *name))
+        .filter(|(distance, _)| *distance <= most)
+        .min();
+    if let Some((_, name)) = near {
+        return Some(format!("did you mean `{name}`?"));
+    }
+    let listed: Vec<String> = known.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
+    let more = if known.len() > LISTED { ", …" } else { "" };
+    (!listed.is_empty()).then(|| format!("known here: {}{more}", listed.join(", ")))
+}
+
+/// The word of `words` that is written; another is reported as an unknown `what`.
+///
+/// # Errors
+///
+/// The finding, with what may have been meant.
+pub fn one_of<T: Copy>(written: &Spanned<String>, what: &str, words: &[(&str, T)]) -> Result<T, Finding> {
+    if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == written.value) {
+        return Ok(*meaning);
+    }
+    let message = format!("`{}` is no {what}", written.value);
+    Err(Finding::at(Code::UnknownWord, written.span, "not known", message)
+        .maybe_help(suggestion(&written.value, words.iter().map(|(word, _)| *word))))
+}
+
+/// Case is no reason not to find a name.
+fn distance(wrong: &str, name: &str) -> usize {
+    let exact = strsim::damerau_levenshtein(wrong, name);
+    let folded = strsim::damerau_levenshtein(&wrong.to_lowercase(), &name.to_lowercase());
+    exact.min(folded.saturating_add(usize::from(folded == 0 && exact > 0)))
+}

@@ -1,0 +1,363 @@
+//! The guard: reads every byte of a file before `kdl` sees any.
+//!
+//! `kdl` 6.7 takes exponential time on nested `/-`, overflows the stack on flat junk such as `}}}}`, and gives no tree
+//! after an error. So one linear pass checks the shape of the text (blocks, strings, comments, what may follow what),
+//! bounds it, and cuts it at its top-level nodes. Only pieces of sound shape and bounded size go on, one by one: a bad
+//! node silences itself alone.
+
+use crate::diag::Finding;
+use crate::source::{SourceId, Span};
+
+use super::diags;
+use super::lex::{Flaw, Kind, Lexer, Token};
+use super::node::{NodeState, Step};
+
+/// The largest file, in bytes.
+pub const MAX_FILE: usize = 1 << 20;
+/// The largest top-level node, in bytes.
+const MAX_PIECE: usize = 1 << 16;
+/// The most top-level nodes of a file.
+const MAX_PIECES: usize = 1 << 14;
+/// How deep blocks may stand.
+const MAX_DEPTH: usize = 64;
+/// How deep blocks taken out by `/-` may stand: `kdl` doubles its time with each.
+const MAX_SLASHDASH: usize = 2;
+/// After so many faults a file is not read further.
+const MAX_FAULTS: usize = 32;
+/// How often reading begins anew after a block without its end.
+const MAX_RESUMES: usize = 8;
+
+/// A top-level node: its bytes, and whether its shape is sound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) sound: bool,
+}
+
+/// What the guard made of a file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cut {
+    pub(super) pieces: Vec<Piece>,
+    pub(super) findings: Vec<Finding>,
+    /// Whether something of the file was not read: names may be defined there.
+    pub(super) unread: bool,
+}
+
+/// Cuts `text` into its top-level nodes.
+pub(super) fn cut(source: SourceId, text: &str) -> Cut {
+    if text.len() > MAX_FILE {
+        let findings = vec![diags::file_too_large(Span::new(source, 0..0), text.len(), MAX_FILE)];
+        return Cut { pieces: Vec::new(), findings, unread: true };
+    }
+    let mut cut = Cut::default();
+    let mut from = Some(0);
+    for _ in 0..MAX_RESUMES {
+        let Some(start) = from else { return cut };
+        let mut guard = Guard::new(source, text, start, cut);
+        from = guard.run();
+        cut = guard.cut;
+    }
+    cut.unread |= from.is_some();
+    cut
+}
+
+/// A block that is open.
+#[derive(Clone, Copy)]
+struct Block {
+    open: usize,
+    /// Of the line that it is opened on.
+    indent: usize,
+    line: usize,
+    slashdashed: bool,
+    /// The node that it belongs to, to go on with after it.
+    node: NodeState,
+    /// The first thing in it that stands no further right than its line.
+    suspect: Option<usize>,
+    /// An inner block that was closed by a `}` too far left: perhaps ours.
+    culprit: Option<(usize, Option<usize>)>,
+}
+
+struct Guard<'t> {
+    source: SourceId,
+    text: &'t str,
+    lexer: Lexer<'t>,
+    cut: Cut,
+    stack: Vec<Block>,
+    /// How many blocks are open beyond the limit.
+    beyond: usize,
+    node: NodeState,
+    piece: Option<Piece>,
+    last_end: usize,
+    line_start: usize,
+    /// Of the current line, once its first token is read.
+    indent: Option<usize>,
+    /// The last block of this piece whose `}` stands at another indent: its `{` and its `}`.
+    odd: Option<(usize, usize)>,
+    after_stray: bool,
+    stopped: bool,
+    /// A string or comment without its end took the rest of the text: no `}` could be seen.
+    swallowed: bool,
+}
+
+impl<'t> Guard<'t> {
+    fn new(source: SourceId, text: &'t str, start: usize, cut: Cut) -> Self {
+        Self {
+            source,
+            text,
+            lexer: Lexer::new(text, start),
+            cut,
+            stack: Vec::new(),
+            beyond: 0,
+            node: NodeState::default(),
+            piece: None,
+            last_end: start,
+            line_start: text.get(..start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1),
+            indent: None,
+            odd: None,
+            after_stray: false,
+            stopped: false,
+            swallowed: false,
+        }
+    }
+
+    /// Reads to the end; where to begin anew if a block has no end and it is clear where it should have been.
+    fn run(&mut self) -> Option<usize> {
+        while let Some(token) = self.lexer.next() {
+            self.flaw();
+            self.place(token);
+            self.take(token);
+            if self.stopped {
+                self.cut.unread = true;
+                return None;
+            }
+        }
+        self.end()
+    }
+
+    fn span(&self, start: usize, end: usize) -> Span {
+        Span::new(self.source, start..end)
+    }
+
+    fn text(&self, token: Token) -> &'t str {
+        self.text.get(token.start..token.end).unwrap_or_default()
+    }
+
+    /// Takes a finding, and marks the piece that it is in.
+    fn report(&mut self, finding: Finding) {
+        if let Some(piece) = &mut self.piece {
+            piece.sound = false;
+        }
+        if self.cut.findings.len() >= MAX_FAULTS {
+            let at = finding.labels.first().map_or(self.span(0, 0), |label| label.span);
+            self.cut.findings.push(diags::too_many_faults(at, MAX_FAULTS));
+            self.stopped = true;
+            self.finish_piece();
+        } else {
+            self.cut.findings.push(finding);
+        }
+    }
+
+    fn flaw(&mut self) {
+        if let Some(at) = self.lexer.flaw() {
+            let text = self.text.get(at.start..at.end).unwrap_or_default();
+            let finding = diags::flaw(at.flaw, self.span(at.start, at.end), text);
+            self.swallowed |=
+                matches!(at.flaw, Flaw::OpenBlockString | Flaw::OpenComment | Flaw::DeepComment);
+            self.report(finding);
+            self.node.blame();
+        }
+    }
+
+    /// Keeps track of lines and indents.
+    fn place(&mut self, token: Token) {
+        match token.kind {
+            Kind::Newline => {
+                self.line_start = token.end;
+                self.indent = None;
+            }
+            Kind::Space => {}
+            _ if self.indent.is_none() => {
+                let indent = token.start.saturating_sub(self.line_start);
+                self.indent = Some(indent);
+                self.suspect(token, indent);
+            }
+            _ => {}
+        }
+    }
+
+    fn suspect(&mut self, token: Token, indent: usize) {
+        let line = self.line_start;
+        let between = self.node.is_between();
+        if let Some(block) = self.stack.last_mut()
+            && between
+            && token.kind != Kind::BraceClose
+            && line > block.line
+            && indent <= block.indent
+        {
+            block.suspect.get_or_insert(token.start);
+        }
+    }
+
+    fn take(&mut self, token: Token) {
+        match token.kind {
+            Kind::BraceOpen if self.beyond > 0 => self.beyond += 1,
+            Kind::BraceClose if self.beyond > 0 => self.beyond -= 1,
+            _ if self.beyond > 0 => {}
+            Kind::BraceOpen => self.open(token),
+            Kind::BraceClose => self.close(token),
+            _ => self.step(token),
+        }
+        if !matches!(token.kind, Kind::Space | Kind::Newline | Kind::Semicolon) {
+            self.last_end = token.end;
+        }
+    }
+
+    fn step(&mut self, token: Token) {
+        let begins = self.node.begins(token.kind);
+        if begins && self.stack.is_empty() {
+            self.finish_piece();
+            self.begin_piece(token.start);
+        }
+        let span = self.span(token.start, token.end);
+        match self.node.step(token, self.text(token), span, self.text) {
+            Step::On => {}
+            Step::Ended if self.stack.is_empty() => self.finish_piece(),
+            Step::Ended => {}
+            Step::Fault(finding) => self.report(*finding),
+        }
+    }
+
+    fn begin_piece(&mut self, start: usize) {
+        self.piece = Some(Piece { start, end: start, sound: true });
+        self.odd = None;
+        self.after_stray = false;
+        if self.cut.pieces.len() >= MAX_PIECES {
+            self.piece = None;
+            self.cut.findings.push(diags::too_many_nodes(self.span(start, start + 1), MAX_PIECES));
+            self.stopped = true;
+        }
+    }
+
+    fn finish_piece(&mut self) {
+        let Some(mut piece) = self.piece.take() else { return };
+        piece.end = self.last_end.max(piece.start);
+        let bytes = piece.end - piece.start;
+        if piece.sound && bytes > MAX_PIECE {
+            let end = self.text.get(piece.start..).and_then(|rest| rest.find('\n')).unwrap_or(bytes).min(80);
+            let span = self.span(piece.start, piece.start + end);
+            self.cut.findings.push(diags::node_too_large(span, bytes, MAX_PIECE));
+            piece.sound = false;
+        }
+        self.cut.pieces.push(piece);
+    }
+
+    fn open(&mut self, token: Token) {
+        let span = self.span(token.start, token.end);
+        if self.node.is_between() && self.stack.is_empty() {
+            self.finish_piece();
+            self.begin_piece(token.start);
+        }
+        if let Some(finding) = self.node.block(span) {
+            self.report(finding);
+        }
+        let slashdashed = self.node.take_slashdash();
+        if slashdashed && self.slashdashes() >= MAX_SLASHDASH {
+            self.report(diags::slashdash_too_deep(span, MAX_SLASHDASH));
+        }
+        if self.stack.len() >= MAX_DEPTH {
+            self.beyond = 1;
+            self.report(diags::too_deep(span, MAX_DEPTH));
+            return;
+        }
+        let indent = self.indent.unwrap_or(0);
+        self.stack.push(Block {
+            open: token.start,
+            indent,
+            line: self.line_start,
+            slashdashed,
+            node: self.node,
+            suspect: None,
+            culprit: None,
+        });
+        self.node = NodeState::default();
+    }
+
+    fn slashdashes(&self) -> usize {
+        self.stack.iter().filter(|block| block.slashdashed).count()
+    }
+
+    fn close(&mut self, token: Token) {
+        let span = self.span(token.start, token.end);
+        if let Some(finding) = self.node.cut_off(span) {
+            self.report(finding);
+        }
+        let Some(block) = self.stack.pop() else { return self.stray(token, span) };
+        let first = self.indent == Some(token.start.saturating_sub(self.line_start));
+        if first && self.indent != Some(block.indent) {
+            self.odd = Some((block.open, token.start));
+        }
+        if let (true, Some(parent)) = (first && self.indent < Some(block.indent), self.stack.last_mut()) {
+            parent.culprit.get_or_insert((block.open, block.suspect));
+        }
+        self.node = block.node;
+        self.node.after_block(block.slashdashed);
+    }
+
+    /// One finding for a whole run of them.
+    fn stray(&mut self, token: Token, span: Span) {
+        self.finish_piece();
+        self.node = NodeState::default();
+        if self.after_stray {
+            return;
+        }
+        self.after_stray = true;
+        let odd = self.odd.map(|(open, close)| (self.span(open, open + 1), self.span(close, close + 1)));
+        self.odd = None;
+        self.last_end = token.end;
+        self.report(diags::stray_close(span, odd));
+    }
+
+    /// The end of the text.
+    fn end(&mut self) -> Option<usize> {
+        let at = self.span(self.text.len(), self.text.len());
+        self.cut.unread |= self.swallowed;
+        let Some(outer) = self.stack.first().copied() else {
+            if let Some(finding) = self.node.cut_off(at) {
+                self.report(finding);
+            }
+            self.finish_piece();
+            return None;
+        };
+        let resume = outer.suspect.filter(|at| self.column(*at) <= outer.indent);
+        let inner = self.stack.last().copied().unwrap_or(outer);
+        let blamed = if resume.is_some() { outer } else { inner };
+        let (open, next) = blamed.culprit.unwrap_or((blamed.open, blamed.suspect));
+        self.finish_open(resume);
+        if !self.swallowed {
+            let next = next.or(resume).map(|at| self.span(at, self.line_end(at)));
+            self.cut.findings.push(diags::open_block(self.span(open, open + 1), next));
+        }
+        self.cut.unread |= resume.is_none();
+        resume
+    }
+
+    /// Ends the piece that a block without its end stands in; what was found beyond it will be found again.
+    fn finish_open(&mut self, resume: Option<usize>) {
+        let end = resume.unwrap_or(self.text.len());
+        self.cut.findings.retain(|finding| finding.labels.first().is_none_or(|label| label.span.start < end));
+        if let Some(mut piece) = self.piece.take() {
+            piece.end = end;
+            piece.sound = false;
+            self.cut.pieces.push(piece);
+        }
+    }
+
+    fn column(&self, at: usize) -> usize {
+        self.text.get(..at).and_then(|before| before.rfind('\n')).map_or(at, |newline| at - newline - 1)
+    }
+
+    fn line_end(&self, at: usize) -> usize {
+        self.text.get(at..).and_then(|rest| rest.find('\n')).map_or(self.text.len(), |length| at + length)
+    }
+}

@@ -1,0 +1,351 @@
+//! Where in a node the guard is, and what may come next.
+
+use crate::diag::Finding;
+use crate::source::Span;
+
+use super::diags;
+use super::lex::{Kind, Token};
+use super::word::{self, Word};
+
+/// The state inside one list of nodes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct NodeState {
+    place: Place,
+    /// A `/-` waits for what it takes out.
+    slashdash: bool,
+    /// The node as a whole is taken out by `/-`.
+    taken_out: bool,
+    /// Space came since the last word.
+    spaced: bool,
+    /// Its block came; another may only follow `/-`.
+    has_block: bool,
+    /// The word before was the node's name.
+    at_name: bool,
+}
+
+/// What was read last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    /// Nothing of a node.
+    #[default]
+    Between,
+    /// `(`, of a node's or a value's type.
+    Type { of: Of },
+    /// The type's word.
+    TypeWord { of: Of },
+    /// The whole type of a node: its name must follow.
+    Name,
+    /// Name or entry.
+    Entry,
+    /// A string or name that may be a property's key.
+    Key,
+    /// `=`: a value must follow.
+    Value,
+    /// A block.
+    Block,
+    /// A fault: skips to the end of the node.
+    Skip,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    Node,
+    Entry,
+    Value,
+}
+
+/// What a token did.
+pub(super) enum Step {
+    /// The node goes on.
+    On,
+    /// The node is complete.
+    Ended,
+    /// It is not KDL.
+    Fault(Box<Finding>),
+}
+
+impl NodeState {
+    /// Whether no node is being read.
+    pub(super) fn is_between(&self) -> bool {
+        self.place == Place::Between
+    }
+
+    /// Whether a token of this kind begins a node here.
+    pub(super) fn begins(&self, kind: Kind) -> bool {
+        self.is_between() && !self.slashdash && !matches!(kind, Kind::Space | Kind::Newline | Kind::Semicolon)
+    }
+
+    /// Nothing more is wanted of this node: it has been blamed.
+    pub(super) fn blame(&mut self) {
+        if !self.is_between() {
+            self.place = Place::Skip;
+        }
+    }
+
+    /// A token other than a brace.
+    pub(super) fn step(&mut self, token: Token, text: &str, span: Span, whole: &str) -> Step {
+        let step = match token.kind {
+            Kind::Space => return self.space(),
+            Kind::Newline | Kind::Semicolon => self.terminator(token.kind, span),
+            Kind::Slashdash => self.take_out(span),
+            Kind::ParenOpen => self.paren_open(span),
+            Kind::ParenClose => self.paren_close(span),
+            Kind::Equals => self.equals(span),
+            Kind::Word | Kind::String => self.word(token, text, span, whole),
+            Kind::Stray | Kind::BraceOpen | Kind::BraceClose => self.stray(token, text, span, whole),
+        };
+        self.spaced = false;
+        match step {
+            Step::Fault(_) if self.place == Place::Skip => Step::On,
+            Step::Fault(finding) => {
+                self.place = Place::Skip;
+                self.slashdash = false;
+                Step::Fault(finding)
+            }
+            other => other,
+        }
+    }
+
+    /// A `{` comes: what is wrong with that.
+    pub(super) fn block(&mut self, span: Span) -> Option<Finding> {
+        let finding = match self.place {
+            Place::Between => Some(
+                diags::syntax(span, "which node is this of", "a block without a node")
+                    .help("write the `{` on the line of its node"),
+            ),
+            Place::Entry | Place::Key | Place::Skip => None,
+            Place::Block if !self.has_block || self.slashdash => None,
+            Place::Block => Some(
+                diags::syntax(span, "a second block", "a node has at most one block")
+                    .help("put both into one block"),
+            ),
+            Place::Type { .. } | Place::TypeWord { .. } | Place::Name | Place::Value => {
+                Some(diags::syntax(span, "too early", "a value must come before this `{`"))
+            }
+        };
+        if finding.is_some() {
+            self.place = Place::Skip;
+        }
+        finding
+    }
+
+    /// Whether the block that comes is taken out, by its own `/-` or its node's.
+    pub(super) fn take_slashdash(&mut self) -> bool {
+        std::mem::take(&mut self.slashdash) || self.taken_out
+    }
+
+    /// The node's block is closed.
+    pub(super) fn after_block(&mut self, slashdashed: bool) {
+        if self.place != Place::Skip {
+            self.place = Place::Block;
+        }
+        self.has_block |= !slashdashed || self.taken_out;
+        self.spaced = false;
+    }
+
+    /// The end of the enclosing block, or of the text: what is wrong with ending here.
+    pub(super) fn cut_off(&mut self, span: Span) -> Option<Finding> {
+        match self.terminator(Kind::Newline, span) {
+            Step::Fault(finding) if self.place != Place::Skip => Some(*finding),
+            _ if self.slashdash => Some(nothing_taken_out(span)),
+            _ => None,
+        }
+    }
+
+    fn space(&mut self) -> Step {
+        self.spaced = true;
+        Step::On
+    }
+
+    fn terminator(&mut self, kind: Kind, span: Span) -> Step {
+        match self.place {
+            Place::Between if kind == Kind::Semicolon => {
+                fault(diags::syntax(span, "ends nothing", "a `;` without a node").help("remove it"))
+            }
+            Place::Between => Step::On,
+            Place::Type { .. } | Place::TypeWord { .. } => {
+                fault(diags::syntax(span, "here", "a type annotation without its `)`").help("write `)`"))
+            }
+            Place::Name => fault(diags::syntax(span, "here", "a type annotation without its node")),
+            Place::Value => fault(diags::syntax(span, "here", "a property without its value")),
+            Place::Entry | Place::Key | Place::Block if self.slashdash => {
+                // `/-` reaches over line breaks; only `;` ends the node under it.
+                if kind == Kind::Newline { Step::On } else { fault(nothing_taken_out(span)) }
+            }
+            Place::Entry | Place::Key | Place::Block | Place::Skip => {
+                *self = Self::default();
+                Step::Ended
+            }
+        }
+    }
+
+    fn take_out(&mut self, span: Span) -> Step {
+        if self.slashdash {
+            return fault(diags::syntax(span, "a second `/-`", "two `/-` for one thing").help("remove one"));
+        }
+        match self.place {
+            Place::Between => self.slashdash = true,
+            Place::Entry | Place::Key | Place::Block => {
+                self.slashdash = true;
+                self.place = if self.place == Place::Block { Place::Block } else { Place::Entry };
+            }
+            _ => {
+                return fault(diags::syntax(
+                    span,
+                    "not here",
+                    "`/-` stands before a node, a value or a block",
+                ));
+            }
+        }
+        Step::On
+    }
+
+    fn paren_open(&mut self, span: Span) -> Step {
+        let of = match self.place {
+            Place::Between => Of::Node,
+            Place::Value => Of::Value,
+            Place::Entry | Place::Key if self.spaced || self.slashdash => Of::Entry,
+            _ => return fault(diags::syntax(span, "not here", "a `(` that begins no type annotation")),
+        };
+        if of == Of::Node {
+            self.taken_out = std::mem::take(&mut self.slashdash);
+        }
+        self.place = Place::Type { of };
+        Step::On
+    }
+
+    fn paren_close(&mut self, span: Span) -> Step {
+        self.place = match self.place {
+            Place::TypeWord { of: Of::Node } => Place::Name,
+            Place::TypeWord { of: Of::Entry | Of::Value } => Place::Value,
+            _ => {
+                return fault(
+                    diags::syntax(span, "closes nothing", "a `)` without its `(`").help("remove it"),
+                );
+            }
+        };
+        Step::On
+    }
+
+    fn equals(&mut self, span: Span) -> Step {
+        match self.place {
+            Place::Key if self.at_name => fault(diags::old(
+                span,
+                "a node takes its value without `=`",
+                "write the value after the name and a space",
+            )),
+            Place::Key => {
+                self.place = Place::Value;
+                Step::On
+            }
+            _ => fault(diags::syntax(span, "not here", "an `=` that follows no name").help("remove it")),
+        }
+    }
+
+    fn word(&mut self, token: Token, text: &str, span: Span, whole: &str) -> Step {
+        let judged = if token.kind == Kind::String { Word::Name } else { word::judge(text) };
+        if let (true, Some(finding)) = (self.place != Place::Skip, bad_word(judged, text, span)) {
+            return fault(finding);
+        }
+        match self.place {
+            Place::Between | Place::Name => self.name(judged, text, span),
+            Place::Type { of } => {
+                self.place = Place::TypeWord { of };
+                Step::On
+            }
+            Place::Entry | Place::Key => self.entry(token, judged, span, whole),
+            Place::Value => {
+                self.slashdash = false;
+                self.place = Place::Entry;
+                Step::On
+            }
+            Place::Block => fault(
+                diags::syntax(span, "after the block", "nothing but the end may follow a node's block")
+                    .help("write it before the `{`, or on a line of its own"),
+            ),
+            Place::TypeWord { .. } => fault(diags::syntax(span, "not here", "a type annotation is one word")),
+            Place::Skip => Step::On,
+        }
+    }
+
+    fn name(&mut self, judged: Word, text: &str, span: Span) -> Step {
+        if judged != Word::Name {
+            return fault(diags::syntax(span, "no name", format!("a node cannot be called `{text}`")));
+        }
+        let taken_out = self.taken_out || std::mem::take(&mut self.slashdash);
+        *self = Self { place: Place::Key, at_name: true, taken_out, ..Self::default() };
+        Step::On
+    }
+
+    fn entry(&mut self, token: Token, judged: Word, span: Span, whole: &str) -> Step {
+        if !self.spaced && !self.slashdash {
+            let before = whole.get(..token.start).unwrap_or_default();
+            if token.kind == Kind::String && before.ends_with(" r") {
+                return fault(diags::old(span, "a raw string begins with `#`, without an `r`", "`#\"…\"#`"));
+            }
+            let finding =
+                diags::syntax(span, "write a space before it", "two values without a space between them");
+            return fault(finding.help("write a space"));
+        }
+        self.slashdash = false;
+        self.at_name = false;
+        self.place = if judged == Word::Name { Place::Key } else { Place::Entry };
+        Step::On
+    }
+
+    fn stray(&mut self, token: Token, text: &str, span: Span, whole: &str) -> Step {
+        if self.place == Place::Skip {
+            return Step::On;
+        }
+        fault(match text {
+            "[" => diags::old(span, "KDL has no lists in brackets", list_help(token, whole)),
+            "/" => diags::syntax(span, "not in a bare word", "a `/` outside of a string")
+                .help("put the whole text into quotes"),
+            "\\" => diags::syntax(span, "not here", "a `\\` that does not end its line")
+                .help("put the whole text into quotes"),
+            _ => diags::syntax(span, "not here", format!("a `{}` outside of a string", text.escape_debug())),
+        })
+    }
+}
+
+fn fault(finding: Finding) -> Step {
+    Step::Fault(Box::new(finding))
+}
+
+fn nothing_taken_out(span: Span) -> Finding {
+    diags::syntax(span, "here", "a `/-` that takes nothing out").help("remove the `/-`")
+}
+
+fn bad_word(judged: Word, text: &str, span: Span) -> Option<Finding> {
+    let bare = text.trim_matches(['\'', ',', ':']);
+    Some(match judged {
+        Word::Name | Word::Number | Word::Keyword => return None,
+        Word::OldKeyword => diags::old(span, format!("`{text}` is written `#{text}`"), format!("`#{text}`")),
+        Word::UnknownKeyword => diags::syntax(span, "no keyword", format!("`{text}` is no keyword of KDL"))
+            .help("keywords are `#true`, `#false`, `#null`, `#inf`, `#-inf` and `#nan`"),
+        Word::NotANumber => diags::syntax(span, "begins like a number", format!("`{text}` is not a number"))
+            .help(format!("`\"{text}\"`")),
+        Word::TooLarge => diags::syntax(span, "too large", "this number is too large"),
+        Word::Colon => diags::old(
+            span,
+            format!("`{text}` with a colon"),
+            format!("`{bare}=…` for a property, `{bare} …` for a node"),
+        ),
+        Word::Comma => diags::old(span, "values stand beside each other without commas", format!("`{bare}`")),
+        Word::Apostrophe => diags::old(span, "strings stand in double quotes", format!("`\"{bare}\"`")),
+    })
+}
+
+/// `a b` for `[a, b]`.
+fn list_help(token: Token, whole: &str) -> String {
+    let rest = whole.get(token.end..).unwrap_or_default();
+    let line = rest.split('\n').next().unwrap_or_default();
+    match line.split_once(']') {
+        Some((inner, _)) => {
+            let values: Vec<&str> =
+                inner.split([',', ' ', '\t']).filter(|value| !value.is_empty()).take(16).collect();
+            format!("`{}`", values.join(" "))
+        }
+        None => "write the values beside each other, with spaces".to_owned(),
+    }
+}

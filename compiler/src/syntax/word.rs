@@ -1,0 +1,131 @@
+//! What a bare word is, and which words are old or other languages' habits.
+
+/// A bare word, judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    /// A name, which is also a string value.
+    Name,
+    /// A number.
+    Number,
+    /// `#true` and its like.
+    Keyword,
+    /// `true`, written as KDL 1 did.
+    OldKeyword,
+    /// `#` and a word that KDL does not know.
+    UnknownKeyword,
+    /// Begins like a number and is none, such as `79GiB`.
+    NotANumber,
+    /// An integer of more than 127 bits.
+    TooLarge,
+    /// `key:`
+    Colon,
+    /// `a,`
+    Comma,
+    /// `'a'`
+    Apostrophe,
+}
+
+/// What `text` is.
+pub(super) fn judge(text: &str) -> Word {
+    match text {
+        "#true" | "#false" | "#null" | "#inf" | "#-inf" | "#nan" => Word::Keyword,
+        "true" | "false" | "null" | "inf" | "-inf" | "nan" => Word::OldKeyword,
+        _ if text.starts_with('#') => Word::UnknownKeyword,
+        _ if text.ends_with(',') => Word::Comma,
+        _ if text.ends_with(':') => Word::Colon,
+        _ if text.starts_with('\'') => Word::Apostrophe,
+        _ if begins_like_number(text) => number(text),
+        _ => Word::Name,
+    }
+}
+
+fn begins_like_number(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let digits = unsigned.strip_prefix('.').unwrap_or(unsigned);
+    digits.starts_with(|first: char| first.is_ascii_digit())
+}
+
+fn number(text: &str) -> Word {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    for (prefix, radix) in [("0x", 16), ("0o", 8), ("0b", 2)] {
+        if let Some(digits) = unsigned.strip_prefix(prefix) {
+            return integer(digits, radix);
+        }
+    }
+    if unsigned.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_') {
+        return integer(unsigned, 10);
+    }
+    if decimal(unsigned) { Word::Number } else { Word::NotANumber }
+}
+
+fn integer(digits: &str, radix: u32) -> Word {
+    let valid = !digits.starts_with('_') && digits.chars().all(|digit| digit == '_' || digit.is_digit(radix));
+    if digits.is_empty() || !valid {
+        return Word::NotANumber;
+    }
+    match i128::from_str_radix(&digits.replace('_', ""), radix) {
+        Ok(_) => Word::Number,
+        Err(_) => Word::TooLarge,
+    }
+}
+
+/// `digits[.digits][e[sign]digits]`
+fn decimal(text: &str) -> bool {
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+        None => (text, None),
+    };
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (mantissa, None),
+    };
+    let exponent = exponent.map(|exponent| exponent.strip_prefix(['-', '+']).unwrap_or(exponent));
+    digits(whole) && fraction.is_none_or(digits) && exponent.is_none_or(digits)
+}
+
+fn digits(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_digit())
+        && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_what_kdl_says() {
+        let cases = [
+            ("gpus", Word::Name),
+            ("-", Word::Name),
+            ("a:b", Word::Name),
+            ("#true", Word::Keyword),
+            ("true", Word::OldKeyword),
+            ("#yes", Word::UnknownKeyword),
+            ("12", Word::Number),
+            ("-1_000", Word::Number),
+            ("0xFF", Word::Number),
+            ("1.5e-3", Word::Number),
+            ("79GiB", Word::NotANumber),
+            (".5", Word::NotANumber),
+            ("1g.10gb", Word::NotANumber),
+            ("0x", Word::NotANumber),
+            ("999999999999999999999999999999999999999999", Word::TooLarge),
+            ("gpus:", Word::Colon),
+            ("1,", Word::Comma),
+            ("'a'", Word::Apostrophe),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(judge(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn kdl_agrees_on_what_is_a_value() {
+        for text in
+            ["gpus", "a:b", "#true", "12", "-1_000", "0xFF", "1.5e-3", "79GiB", ".5", "1g.10gb", "0x", "true"]
+        {
+            let accepted = matches!(judge(text), Word::Name | Word::Number | Word::Keyword);
+            assert_eq!(kdl::KdlDocument::parse_v2(&format!("node {text}")).is_ok(), accepted, "{text}");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The topology of the host this runs on, from NVML, `/proc`, `/sys` and `/dev`.
+//!
+//! Nothing is derived that can be read: minors come from NVML and must be those that the kernel module gives, majors
+//! come from `/proc/devices`, nvcap minors from the module's own table. A property that cannot be read is unknown, with
+//! the reason; only what would make a grant hand out the wrong GPU stops discovery.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "discovery reads the host; its result is a value like any other"
+)]
+
+use std::path::PathBuf;
+
+use nvml_wrapper::Nvml;
+use nvml_wrapper::error::NvmlError;
+use thiserror::Error;
+
+use super::read::{self, TopologyError};
+use super::{Driver, Fact, TOPOLOGY_VERSION, Topology};
+
+mod driver_file;
+mod elf;
+mod gpu;
+mod kernel;
+mod library;
+mod link;
+mod mig;
+mod module;
+mod node;
+mod raw;
+mod root;
+
+use root::Root;
+
+/// Where to look.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The directory that has the host's `/proc`, `/sys`, `/dev` and driver.
+    pub root: PathBuf,
+    /// NVML's library, if not the one that the loader finds.
+    pub nvml_lib: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { root: PathBuf::from("/"), nvml_lib: None }
+    }
+}
+
+/// Why there is no topology.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum DiscoverError {
+    /// NVML cannot be loaded, or says that the kernel module is not.
+    #[error("no NVIDIA driver on this host: {reason}")]
+    NoDriver {
+        /// What was tried and what came of it.
+        reason: String,
+    },
+    /// There is a driver, but it does not serve.
+    #[error("the NVIDIA driver of this host does not work: {reason}")]
+    BrokenDriver {
+        /// What NVML says.
+        reason: String,
+    },
+    /// A property without which a GPU or a MIG device cannot be named.
+    #[error("{of}: cannot read {what}: {reason}")]
+    Identity {
+        /// Of which device.
+        of: String,
+        /// Which.
+        what: &'static str,
+        /// What NVML says.
+        reason: String,
+    },
+    /// NVML and the kernel module say different things of one GPU.
+    #[error(
+        "GPU {gpu}: its {what} is `{nvml}` by NVML, but `{kernel}` by `{path}`: one of them is of another GPU, \
+         so nothing here may be granted"
+    )]
+    Disagree {
+        /// NVML index.
+        gpu: u32,
+        /// Which property.
+        what: &'static str,
+        /// By NVML.
+        nvml: String,
+        /// By the kernel module.
+        kernel: String,
+        /// Where the kernel module says so.
+        path: String,
+    },
+    /// A device node that is not the device of its name.
+    #[error("`{path}` is device {found}, but should be {wanted}: it is of another device")]
+    Node {
+        /// The node.
+        path: String,
+        /// Its numbers, such as `195:3`.
+        found: String,
+        /// What they should be.
+        wanted: String,
+    },
+    /// The nvcap minor of a MIG device's instance.
+    #[error("cannot learn the nvcap minor of `{instance}`: {reason}")]
+    Nvcap {
+        /// The instance, such as `gpu0/gi7/access`.
+        instance: String,
+        /// Why.
+        reason: String,
+    },
+    /// A file without which nothing can be said.
+    #[error("cannot read `{path}`: {reason}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// What was found contradicts itself.
+    #[error("what this host says of itself cannot be: {0}")]
+    Inconsistent(#[from] TopologyError),
+}
+
+/// What all parts of discovery look at.
+struct Sources<'s> {
+    nvml: &'s Nvml,
+    root: &'s Root,
+    majors: kernel::Majors,
+    module: module::Settings,
+}
+
+/// Discovers the host's topology.
+///
+/// GPUs that have fallen off the bus are left out: nothing can run on them.
+///
+/// # Errors
+/// When there is no working NVIDIA driver, when a GPU cannot be named, and when what different parts of the driver say
+/// of one GPU differs.
+pub fn discover(options: &Options) -> Result<Topology, DiscoverError> {
+    let root = Root::new(options.root.clone());
+    let nvml = library::load(&root, options.nvml_lib.as_deref())?;
+    let sources = Sources {
+        nvml: &nvml,
+        majors: kernel::majors(&root)?,
+        module: module::Settings::read(&root),
+        root: &root,
+    };
+    let topology = topology(&sources)?;
+    // The reader is the judge of every document, also of one made here.
+    Ok(read::read("of this host", &read::write(&topology))?)
+}
+
+fn topology(sources: &Sources<'_>) -> Result<Topology, DiscoverError> {
+    let version = match sources.nvml.sys_driver_version() {
+        Ok(version) => Fact::Known(version),
+        Err(error) => unknown("nvmlSystemGetDriverVersion", &error),
+    };
+    let found = gpu::all(sources)?;
+    let links = link::all(sources.nvml, &found);
+    Ok(Topology {
+        topology_version: TOPOLOGY_VERSION,
+        host: kernel::host_name(sources.root)?,
+        boot_id: kernel::boot_id(sources.root),
+        cgroup: kernel::cgroup(sources.root),
+        nodes: node::shared(sources)?,
+        links,
+        gpus: found.into_iter().map(|found| found.gpu).collect(),
+        driver_files: driver_file::all(sources.root, version.known().map(String::as_str)),
+        majors: sources.majors.by_name.clone(),
+        driver: Driver { version, cuda: cuda(sources.nvml) },
+    })
+}
+
+/// NVML writes CUDA 12.4 as 12040.
+fn cuda(nvml: &Nvml) -> Fact<String> {
+    match nvml.sys_cuda_driver_version() {
+        Ok(version) => Fact::Known(format!("{}.{}", version / 1000, version % 1000 / 10)),
+        Err(error) => unknown("nvmlSystemGetCudaDriverVersion_v2", &error),
+    }
+}
+
+/// An unknown property that `call` did not give.
+fn unknown<T>(call: &str, error: &NvmlError) -> Fact<T> {
+    Fact::Unknown(format!("{call}: {error}"))
+}
+
+/// The property that `call` gave, or why it did not.
+fn fact<T>(call: &str, result: Result<T, NvmlError>) -> Fact<T> {
+    result.map_or_else(|error| unknown(call, &error), Fact::Known)
+}

@@ -1,0 +1,87 @@
+//! What the kernel says of the host.
+
+use std::collections::BTreeMap;
+
+use super::DiscoverError;
+use super::root::Root;
+use crate::topology::Fact;
+
+/// The character majors of the NVIDIA driver.
+pub(super) struct Majors {
+    /// By their name in `/proc/devices`.
+    pub(super) by_name: BTreeMap<String, u32>,
+}
+
+impl Majors {
+    /// The major of GPU nodes, `nvidia-frontend` up to R535.
+    pub(super) fn gpu(&self) -> Option<u32> {
+        self.named("nvidia").or_else(|| self.named("nvidia-frontend"))
+    }
+
+    pub(super) fn named(&self, name: &str) -> Option<u32> {
+        self.by_name.get(name).copied()
+    }
+}
+
+/// The majors in `/proc/devices`: all but NVIDIA's GPU major are dynamic.
+pub(super) fn majors(root: &Root) -> Result<Majors, DiscoverError> {
+    let text = required(root, "/proc/devices")?;
+    let characters = text.lines().skip_while(|line| !line.starts_with("Character")).skip(1);
+    let lines = characters.take_while(|line| !line.trim().is_empty());
+    let pairs = lines.filter_map(|line| line.trim().split_once(' '));
+    let named = pairs.filter(|(_, name)| name.starts_with("nvidia"));
+    let by_name = named.filter_map(|(major, name)| Some((name.to_owned(), major.parse().ok()?)));
+    Ok(Majors { by_name: by_name.collect() })
+}
+
+/// The host's name.
+pub(super) fn host_name(root: &Root) -> Result<String, DiscoverError> {
+    Ok(required(root, "/proc/sys/kernel/hostname")?.trim().to_owned())
+}
+
+/// The id of this boot.
+pub(super) fn boot_id(root: &Root) -> Fact<String> {
+    line(root, "/proc/sys/kernel/random/boot_id").map_or_else(Fact::Unknown, Fact::Known)
+}
+
+/// The hierarchy that holds device rules: a `devices` controller is version 1, whatever else is mounted beside it.
+pub(super) fn cgroup(root: &Root) -> Fact<u8> {
+    if root.has("/sys/fs/cgroup/devices") {
+        Fact::Known(1)
+    } else if root.has("/sys/fs/cgroup/cgroup.controllers") {
+        Fact::Known(2)
+    } else {
+        Fact::unknown("no cgroup hierarchy at `/sys/fs/cgroup`")
+    }
+}
+
+/// The NUMA nodes near the PCI device at `pci`; the kernel writes -1 for none.
+pub(super) fn numa(root: &Root, pci: &str) -> Fact<Vec<u32>> {
+    let path = format!("/sys/bus/pci/devices/{pci}/numa_node");
+    match line(root, &path) {
+        Err(reason) => Fact::Unknown(reason),
+        Ok(text) if text == "-1" => Fact::Absent,
+        Ok(text) => text.parse().map_or_else(
+            |_| Fact::Unknown(format!("`{path}` holds `{}`", text.escape_debug())),
+            |node| Fact::Known(vec![node]),
+        ),
+    }
+}
+
+/// The CPUs near the PCI device at `pci`; empty when the kernel knows of none.
+pub(super) fn cpus(root: &Root, pci: &str) -> Fact<String> {
+    match line(root, &format!("/sys/bus/pci/devices/{pci}/local_cpulist")) {
+        Err(reason) => Fact::Unknown(reason),
+        Ok(text) if text.is_empty() => Fact::Absent,
+        Ok(text) => Fact::Known(text),
+    }
+}
+
+fn line(root: &Root, path: &str) -> Result<String, String> {
+    let text = root.text(path).map_err(|reason| format!("`{path}`: {reason}"))?;
+    Ok(text.trim().to_owned())
+}
+
+fn required(root: &Root, path: &str) -> Result<String, DiscoverError> {
+    root.text(path).map_err(|reason| DiscoverError::Read { path: path.to_owned(), reason })
+}

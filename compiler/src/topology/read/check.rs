@@ -1,0 +1,243 @@
+//! What a document of the right shape must also fulfil before anybody grants a device by it.
+
+use std::collections::BTreeMap;
+
+use super::name::{
+    has_control, is_file_name, is_gpu_uuid, is_mig_uuid, is_pci_address, is_plain_path, number_after,
+};
+use crate::topology::{DeviceNode, DriverFile, DriverFileKind, Fact, Gpu, Link, MigDevice, Topology, Vendor};
+
+/// The character major of NVIDIA's own GPU nodes, fixed by the kernel's device list.
+const NVIDIA_MAJOR: u32 = 195;
+
+/// The minors of that major which are GPUs; those above are control nodes.
+const NVIDIA_GPU_MINORS: std::ops::RangeInclusive<u32> = 0..=247;
+
+/// Something that cannot be.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    /// Where, such as `gpus[2].uuid`.
+    pub(super) place: String,
+    /// What.
+    pub(super) problem: String,
+}
+
+type Checked = Result<(), Wrong>;
+
+/// The first thing that is wrong with `topology`.
+pub(super) fn topology(topology: &Topology) -> Checked {
+    plain_text("host", &topology.host)?;
+    if let Some(version) = topology.cgroup.known() {
+        ensure(matches!(version, 1 | 2), "cgroup", || format!("there is no cgroup version {version}"))?;
+    }
+    shared_nodes(&topology.nodes)?;
+    each("gpus", &topology.gpus, gpu)?;
+    gpu_order(&topology.gpus)?;
+    unique_identities(&topology.gpus)?;
+    unique_nodes(topology)?;
+    links(topology)?;
+    each("driverFiles", &topology.driver_files, driver_file)?;
+    ascending("driverFiles", &topology.driver_files, "path", |file| file.path.clone())
+}
+
+fn gpu(place: &str, gpu: &Gpu) -> Checked {
+    ensure(is_gpu_uuid(&gpu.uuid), format!("{place}.uuid"), || {
+        format!("`{}` is no GPU UUID: write `GPU-` and a UUID", gpu.uuid)
+    })?;
+    ensure(is_pci_address(&gpu.pci), format!("{place}.pci"), || {
+        format!("`{}` is no PCI address: write it in lower case, such as `0000:07:00.0`", gpu.pci)
+    })?;
+    plain_text(&format!("{place}.model"), &gpu.model)?;
+    each(&format!("{place}.nodes"), &gpu.nodes, |place, node| {
+        device_node(place, node)?;
+        own_minor(place, gpu, node)
+    })?;
+    ensure(
+        gpu.mig == Fact::Known(true) || gpu.mig_devices.is_empty(),
+        format!("{place}.migDevices"),
+        || "has MIG devices, but `mig` is not `true`".to_owned(),
+    )?;
+    let devices = format!("{place}.migDevices");
+    each(&devices, &gpu.mig_devices, mig_device)?;
+    ascending(&devices, &gpu.mig_devices, "index", |device| device.index)?;
+    unique(&devices, &gpu.mig_devices, "gi and ci", |device| format!("{} and {}", device.gi, device.ci))
+}
+
+/// A GPU's NVIDIA nodes carry its own minor: anything else would be the node of another tenant's GPU.
+fn own_minor(place: &str, gpu: &Gpu, node: &DeviceNode) -> Checked {
+    let is_nvidia = node.major == NVIDIA_MAJOR || gpu_number(node).is_some();
+    if gpu.vendor != Vendor::Nvidia || !is_nvidia {
+        return Ok(());
+    }
+    let Some(minor) = gpu.minor.known() else {
+        return wrong(place, format!("`{}` is given, but the GPU's `minor` is not known", node.path));
+    };
+    ensure(node.minor == *minor && gpu_number(node) == Some(*minor), place, || {
+        format!("`{}` with minor {} is not the node of a GPU whose minor is {minor}", node.path, node.minor)
+    })
+}
+
+fn mig_device(place: &str, device: &MigDevice) -> Checked {
+    ensure(is_mig_uuid(&device.uuid), format!("{place}.uuid"), || {
+        format!("`{}` is no MIG UUID: write `MIG-` and a UUID", device.uuid)
+    })?;
+    plain_text(&format!("{place}.profile"), &device.profile)?;
+    each(&format!("{place}.nodes"), &device.nodes, |place, node| {
+        device_node(place, node)?;
+        let number = number_after("/dev/nvidia-caps/nvidia-cap", &node.path);
+        ensure(number == Some(node.minor), place, || {
+            format!("`{}` is not the nvcap node of minor {}", node.path, node.minor)
+        })
+    })
+}
+
+fn shared_nodes(nodes: &[DeviceNode]) -> Checked {
+    each("nodes", nodes, |place, node| {
+        device_node(place, node)?;
+        let of_one = gpu_number(node).is_some()
+            || (node.major == NVIDIA_MAJOR && NVIDIA_GPU_MINORS.contains(&node.minor));
+        ensure(!of_one, place, || {
+            format!("`{}` is the node of one GPU: write it there, not where all share it", node.path)
+        })
+    })
+}
+
+fn device_node(place: &str, node: &DeviceNode) -> Checked {
+    let in_dev = is_plain_path(&node.path) && node.path.starts_with("/dev/");
+    ensure(in_dev, format!("{place}.path"), || {
+        format!("`{}` is no path of a device node: write it absolute, below `/dev`", node.path)
+    })?;
+    let host_path = node.host_path.as_ref().unwrap_or(&node.path);
+    ensure(is_plain_path(host_path), format!("{place}.hostPath"), || not_plain(host_path))?;
+    ensure(node.mode <= 0o777, format!("{place}.mode"), || {
+        format!("{} is more than permission bits (511)", node.mode)
+    })
+}
+
+fn driver_file(place: &str, file: &DriverFile) -> Checked {
+    ensure(is_plain_path(&file.path), format!("{place}.path"), || not_plain(&file.path))?;
+    match (file.kind, &file.soname) {
+        (DriverFileKind::Library, Some(soname)) => {
+            ensure(is_file_name(soname), format!("{place}.soname"), || {
+                format!("`{soname}` is not the name of a file")
+            })
+        }
+        (DriverFileKind::Library, None) => wrong(place, "a library needs a `soname`".to_owned()),
+        (DriverFileKind::Binary, Some(_)) => wrong(place, "only a library has a `soname`".to_owned()),
+        (DriverFileKind::Binary, None) => Ok(()),
+    }
+}
+
+fn gpu_order(gpus: &[Gpu]) -> Checked {
+    unique("gpus", gpus, "index", |gpu| gpu.index)?;
+    ascending("gpus", gpus, "index", |gpu| gpu.index)
+}
+
+fn unique_identities(gpus: &[Gpu]) -> Checked {
+    unique("gpus", gpus, "pci", |gpu| gpu.pci.clone())?;
+    let mut minors = BTreeMap::new();
+    let mut uuids = BTreeMap::new();
+    for (position, gpu) in gpus.iter().enumerate() {
+        let place = format!("gpus[{position}]");
+        if let Some(minor) = gpu.minor.known() {
+            first(&mut minors, (gpu.vendor, *minor), format!("{place}.minor"), &minor.to_string())?;
+        }
+        first(&mut uuids, gpu.uuid.to_ascii_lowercase(), format!("{place}.uuid"), &gpu.uuid)?;
+        for (position, device) in gpu.mig_devices.iter().enumerate() {
+            let place = format!("{place}.migDevices[{position}].uuid");
+            first(&mut uuids, device.uuid.to_ascii_lowercase(), place, &device.uuid)?;
+        }
+    }
+    Ok(())
+}
+
+/// One node belongs to one owner: to all, to one GPU, or to the MIG devices of one GPU instance.
+fn unique_nodes(topology: &Topology) -> Checked {
+    let mut owners: BTreeMap<(u32, u32), String> = BTreeMap::new();
+    let mut own = |owner: String, nodes: &[DeviceNode]| {
+        for node in nodes {
+            let before = owners.entry((node.major, node.minor)).or_insert_with(|| owner.clone());
+            ensure(*before == owner, &owner, || {
+                format!("node {}:{} (`{}`) belongs to {before} already", node.major, node.minor, node.path)
+            })?;
+        }
+        Ok(())
+    };
+    own("nodes".to_owned(), &topology.nodes)?;
+    for (position, gpu) in topology.gpus.iter().enumerate() {
+        own(format!("gpus[{position}].nodes"), &gpu.nodes)?;
+        for device in &gpu.mig_devices {
+            own(format!("gpus[{position}].migDevices, GPU instance {}", device.gi), &device.nodes)?;
+        }
+    }
+    Ok(())
+}
+
+fn links(topology: &Topology) -> Checked {
+    each("links", &topology.links, |place, link: &Link| {
+        let [first, second] = link.gpus;
+        ensure(first < second, place, || format!("GPUs {first} and {second} are not ascending"))?;
+        for index in link.gpus {
+            let exists = topology.gpus.iter().any(|gpu| gpu.index == index);
+            ensure(exists, place, || format!("there is no GPU {index}"))?;
+        }
+        Ok(())
+    })?;
+    ascending("links", &topology.links, "gpus", |link| link.gpus)
+}
+
+/// The number of a GPU node by its path.
+fn gpu_number(node: &DeviceNode) -> Option<u32> {
+    number_after("/dev/nvidia", &node.path)
+}
+
+fn not_plain(path: &str) -> String {
+    format!("`{}` is no plain path: write it absolute, without `.` and `..`", path.escape_debug())
+}
+
+fn plain_text(place: &str, text: &str) -> Checked {
+    ensure(!text.is_empty() && !has_control(text), place, || {
+        format!("`{}` is empty or has control characters", text.escape_debug())
+    })
+}
+
+fn each<T>(list: &str, items: &[T], check: impl Fn(&str, &T) -> Checked) -> Checked {
+    let mut places = items.iter().enumerate();
+    places.try_for_each(|(position, item)| check(&format!("{list}[{position}]"), item))
+}
+
+fn ascending<T, K: Ord>(list: &str, items: &[T], field: &str, key: impl Fn(&T) -> K) -> Checked {
+    for (position, pair) in items.windows(2).enumerate() {
+        let [before, after] = pair else { continue };
+        let place = format!("{list}[{}].{field}", position.saturating_add(1));
+        ensure(key(before) < key(after), place, || "is not above the one before".to_owned())?;
+    }
+    Ok(())
+}
+
+fn unique<T, K: Ord + ToString>(list: &str, items: &[T], field: &str, key: impl Fn(&T) -> K) -> Checked {
+    let mut seen = BTreeMap::new();
+    for (position, item) in items.iter().enumerate() {
+        let shown = key(item).to_string();
+        first(&mut seen, key(item), format!("{list}[{position}].{field}"), &shown)?;
+    }
+    Ok(())
+}
+
+fn first<K: Ord>(seen: &mut BTreeMap<K, String>, key: K, place: String, shown: &str) -> Checked {
+    match seen.get(&key) {
+        Some(before) => wrong(place, format!("`{shown}` is that of {before} too")),
+        None => {
+            seen.insert(key, place);
+            Ok(())
+        }
+    }
+}
+
+fn ensure(holds: bool, place: impl Into<String>, problem: impl FnOnce() -> String) -> Checked {
+    if holds { Ok(()) } else { wrong(place, problem()) }
+}
+
+fn wrong(place: impl Into<String>, problem: String) -> Checked {
+    Err(Wrong { place: place.into(), problem })
+}

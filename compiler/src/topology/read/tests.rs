@@ -1,0 +1,196 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::topology::builtin;
+
+fn campus() -> Value {
+    serde_json::from_str(builtin::builtin("campus").unwrap().1).unwrap()
+}
+
+/// The message about `campus` after `edit`.
+fn message(edit: impl FnOnce(&mut Value)) -> String {
+    let mut document = campus();
+    edit(&mut document);
+    read("c.json", &document.to_string()).unwrap_err().to_string()
+}
+
+/// The message about `campus` with `value` at the JSON pointer `at`.
+fn with(at: &str, value: Value) -> String {
+    message(|document| *document.pointer_mut(at).unwrap() = value)
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let text = builtin::builtin("campus").unwrap().1;
+    assert_eq!(write(&read("campus", text).unwrap()), text);
+}
+
+#[test]
+fn other_versions_are_refused_before_anything_else() {
+    let newer = message(|document| {
+        document["topologyVersion"] = json!(2);
+        document["news"] = json!(true);
+    });
+    assert_eq!(newer, "topology `c.json`: version 2 is newer than this gpupol reads (1)");
+    let older = with("/topologyVersion", json!(0));
+    assert_eq!(older, "topology `c.json`: version 0 is older than this gpupol reads (1)");
+}
+
+#[test]
+fn shape_errors_have_a_line_and_a_column() {
+    let unknown = "{\"topologyVersion\": 1,\n  \"hots\": \"a\"}";
+    let message = read("a.json", unknown).unwrap_err().to_string();
+    assert!(message.starts_with("topology `a.json`, line 2, column 8: unknown field `hots`"), "{message}");
+    let cut = read("a.json", "{\"topologyVersion\": 1,").unwrap_err().to_string();
+    assert_eq!(cut, "topology `a.json`, line 1, column 22: EOF while parsing a value");
+    assert!(matches!(read("a.json", ""), Err(TopologyError::Shape { line: 1, .. })));
+}
+
+#[test]
+fn unknown_and_missing_fields_are_refused_everywhere() {
+    for place in
+        ["", "/driver", "/gpus/0", "/gpus/4/migDevices/0", "/gpus/0/nodes/0", "/links/0", "/driverFiles/0"]
+    {
+        let message = message(|document| document.pointer_mut(place).unwrap()["extra"] = json!(1));
+        assert!(message.contains("unknown field `extra`"), "{place}: {message}");
+    }
+    let missing = message(|document| {
+        document.pointer_mut("/gpus/0").unwrap().as_object_mut().unwrap().remove("minor");
+    });
+    assert!(missing.contains("missing field `minor`"), "{missing}");
+}
+
+#[test]
+fn an_oversized_document_is_refused() {
+    let message = read("a.json", &" ".repeat(MAX_BYTES + 1)).unwrap_err().to_string();
+    assert_eq!(message, "topology `a.json` has 8388609 bytes, more than the 8388608 that gpupol reads");
+}
+
+#[test]
+fn one_identity_belongs_to_one_device() {
+    let uuid = campus()["gpus"][0]["uuid"].as_str().unwrap().to_uppercase();
+    let same = with("/gpus/1/uuid", json!(uuid));
+    assert!(same.ends_with("is that of gpus[0].uuid too"), "{same}");
+    let mig = campus()["gpus"][4]["migDevices"][0]["uuid"].clone();
+    let same = with("/gpus/4/migDevices/1/uuid", mig);
+    assert!(same.ends_with("is that of gpus[4].migDevices[0].uuid too"), "{same}");
+    assert!(
+        with("/gpus/1/pci", json!("0000:1b:00.0")).ends_with("`0000:1b:00.0` is that of gpus[0].pci too")
+    );
+    assert!(with("/gpus/1/index", json!(0)).contains("gpus[1].index: `0` is that of gpus[0].index too"));
+    assert!(with("/gpus/0/index", json!(3)).contains("gpus[3].index: `3` is that of gpus[0].index too"));
+    let minor = message(|document| {
+        document["gpus"][1]["minor"] = json!(5);
+        document["gpus"][1]["nodes"] = json!([]);
+    });
+    assert!(minor.ends_with("gpus[1].minor: `5` is that of gpus[0].minor too"), "{minor}");
+    assert!(with("/gpus/4/migDevices/1/gi", json!(2)).contains("gi and ci: `2 and 0` is that of"));
+}
+
+#[test]
+fn gpus_are_in_the_order_of_their_index() {
+    let swapped = message(|document| document["gpus"].as_array_mut().unwrap().swap(0, 1));
+    assert_eq!(swapped, "topology `c.json`: gpus[1].index: is not above the one before");
+}
+
+#[test]
+fn malformed_names_are_refused() {
+    let uuid = with("/gpus/0/uuid", json!("GPU-1"));
+    assert_eq!(uuid, "topology `c.json`: gpus[0].uuid: `GPU-1` is no GPU UUID: write `GPU-` and a UUID");
+    assert!(
+        with("/gpus/0/pci", json!("0000:1B:00.0")).contains("gpus[0].pci: `0000:1B:00.0` is no PCI address")
+    );
+    assert!(with("/gpus/4/migDevices/0/uuid", json!("MIG-1")).contains("`MIG-1` is no MIG UUID"));
+    assert!(with("/gpus/0/model", json!("\u{1b}[2J")).contains("control characters"));
+    assert!(with("/cgroup", json!(3)).ends_with("cgroup: there is no cgroup version 3"));
+    let old = message(|document| {
+        document["gpus"][4]["migDevices"][0]["uuid"] =
+            json!("MIG-GPU-00000000-0000-4000-8000-000000000004/2/0");
+        document["gpus"][4]["migDevices"][1]["uuid"] =
+            json!("MIG-GPU-00000000-0000-4000-8000-000000000004/7");
+    });
+    assert!(old.contains("migDevices[1].uuid"), "the old form of MIG UUIDs is read: {old}");
+}
+
+#[test]
+fn a_gpu_has_only_its_own_nodes() {
+    let minor = with("/gpus/1/nodes/0/minor", json!(5));
+    let expected = "gpus[1].nodes[0]: `/dev/nvidia6` with minor 5 is not the node of a GPU whose minor is 6";
+    assert!(minor.ends_with(expected), "{minor}");
+    assert!(
+        with("/gpus/1/nodes/0/path", json!("/dev/nvidia5"))
+            .contains("is not the node of a GPU whose minor is 6")
+    );
+    let unknown = with("/gpus/1/minor", json!({"unknown": "lost"}));
+    assert!(unknown.ends_with("`/dev/nvidia6` is given, but the GPU's `minor` is not known"), "{unknown}");
+    let control = message(|document| document["gpus"][1]["nodes"][0] = document["nodes"][3].clone());
+    assert!(control.contains("`/dev/nvidiactl` with minor 255 is not the node of a GPU"), "{control}");
+    let shared = message(|document| document["nodes"][0] = document["gpus"][0]["nodes"][0].clone());
+    assert!(shared.contains("nodes[0]: `/dev/nvidia5` is the node of one GPU"), "{shared}");
+}
+
+#[test]
+fn nvcap_nodes_belong_to_one_gpu_instance() {
+    let foreign = message(|document| {
+        let node = document["gpus"][4]["migDevices"][0]["nodes"][0].clone();
+        document["gpus"][4]["migDevices"][1]["nodes"][0] = node;
+    });
+    assert!(
+        foreign.contains(
+            "(`/dev/nvidia-caps/nvidia-cap21`) belongs to gpus[4].migDevices, GPU instance 2 already"
+        )
+    );
+    let other = with("/gpus/4/migDevices/0/nodes/0/minor", json!(1));
+    assert!(other.ends_with("`/dev/nvidia-caps/nvidia-cap21` is not the nvcap node of minor 1"), "{other}");
+}
+
+#[test]
+fn mig_devices_need_mig_mode() {
+    let off = with("/gpus/4/mig", json!(false));
+    assert!(off.ends_with("gpus[4].migDevices: has MIG devices, but `mig` is not `true`"), "{off}");
+    assert!(with("/gpus/4/mig", json!({"unknown": "x"})).contains("gpus[4].migDevices"));
+}
+
+#[test]
+fn links_join_two_gpus_that_exist() {
+    assert!(with("/links/0/gpus", json!([1, 0])).ends_with("links[0]: GPUs 1 and 0 are not ascending"));
+    assert!(with("/links/0/gpus", json!([0, 0])).ends_with("links[0]: GPUs 0 and 0 are not ascending"));
+    assert!(with("/links/0/gpus", json!([0, 9])).ends_with("links[0]: there is no GPU 9"));
+    assert!(with("/links/1/gpus", json!([0, 1])).ends_with("links[1].gpus: is not above the one before"));
+}
+
+#[test]
+fn paths_are_plain() {
+    for wrong in ["nvidia0", "/dev/../etc/shadow", "/etc/shadow", "/dev//nvidia0"] {
+        let message = with("/nodes/0/path", json!(wrong));
+        assert!(
+            message.contains("nodes[0].path") && message.contains("is no path of a device node"),
+            "{message}"
+        );
+    }
+    let host_path = message(|document| document["nodes"][0]["hostPath"] = json!("/run/../dev/x"));
+    assert!(host_path.contains("nodes[0].hostPath: `/run/../dev/x` is no plain path"), "{host_path}");
+    assert!(with("/driverFiles/0/path", json!("usr/bin/x")).contains("driverFiles[0].path: `usr/bin/x`"));
+    assert!(
+        with("/driverFiles/0/path", json!("/zz"))
+            .contains("driverFiles[1].path: is not above the one before")
+    );
+    assert!(
+        with("/nodes/0/mode", json!(0o4755)).contains("nodes[0].mode: 2541 is more than permission bits")
+    );
+}
+
+#[test]
+fn libraries_alone_have_a_soname() {
+    let files = campus()["driverFiles"].as_array().unwrap().clone();
+    let position = |kind: &str| files.iter().position(|file| file["kind"] == kind).unwrap();
+    let (library, binary) = (position("library"), position("binary"));
+    let none = message(|document| {
+        document["driverFiles"][library].as_object_mut().unwrap().remove("soname");
+    });
+    assert!(none.ends_with("a library needs a `soname`"), "{none}");
+    let path = with(&format!("/driverFiles/{library}/soname"), json!("../libc.so.6"));
+    assert!(path.ends_with("`../libc.so.6` is not the name of a file"), "{path}");
+    let binary = message(|document| document["driverFiles"][binary]["soname"] = json!("a.so"));
+    assert!(binary.ends_with("only a library has a `soname`"), "{binary}");
+}

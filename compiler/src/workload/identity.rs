@@ -1,0 +1,71 @@
+//! Who a container is, in the keys that its engine writes last.
+
+use gpupol_plan::entry::Engine;
+use gpupol_plan::glob::{Token, tokens};
+
+use super::{Annotations, Workload, entry};
+use crate::policy::{Glob, Identity};
+
+/// Makes the workload one that this identity knows, with the shortest text that its globs match.
+pub(super) fn instantiate(identity: &Identity, workload: &mut Workload) {
+    match identity {
+        Identity::Kubernetes { namespace, uid, name } => {
+            let (namespace, name) = (namespace.as_ref().map(witness), name.as_ref().map(witness));
+            kubernetes([namespace.as_deref(), uid.as_deref(), name.as_deref()], workload);
+        }
+        Identity::Docker { daemon, runtime } => docker(daemon, runtime.as_deref(), workload),
+        Identity::Podman => workload.entry = entry(Engine::Podman),
+    }
+}
+
+/// A pod's container under containerd, as its CRI plugin writes it.
+pub(super) fn kubernetes([namespace, uid, name]: [Option<&str>; 3], workload: &mut Workload) {
+    workload.entry = entry(Engine::Containerd);
+    let annotations = &mut workload.config.annotations;
+    write(annotations, "io.kubernetes.cri.container-type", Some("container"));
+    write(annotations, "io.kubernetes.cri.sandbox-namespace", namespace);
+    write(annotations, "io.kubernetes.cri.sandbox-uid", uid);
+    write(annotations, "io.kubernetes.cri.sandbox-name", name);
+}
+
+/// A container of a Docker daemon through one of its runtimes.
+pub(super) fn docker(daemon: &str, runtime: Option<&str>, workload: &mut Workload) {
+    workload.entry = entry(Engine::Docker);
+    workload.entry.daemon = Some(daemon.to_owned());
+    workload.entry.runtime = runtime.map(str::to_owned);
+}
+
+/// The engine writes after the tenant, so its keys replace the container's own, and are gone where it has none.
+fn write(annotations: &mut Annotations, key: &str, value: Option<&str>) {
+    annotations.remove(key);
+    if let Some(value) = value {
+        annotations.insert(key.to_owned(), value.to_owned());
+    }
+}
+
+/// The shortest text that a glob matches, at least one character if it can be.
+fn witness(glob: &Glob) -> String {
+    let parts = tokens(&glob.0);
+    let character = |token: &Token| match token {
+        Token::Star | Token::DoubleStar => None,
+        Token::One => Some('x'),
+        Token::Literal(literal) => Some(*literal),
+    };
+    let shortest: String = parts.iter().filter_map(character).collect();
+    if shortest.is_empty() && !parts.is_empty() { "x".to_owned() } else { shortest }
+}
+
+#[cfg(test)]
+mod tests {
+    use gpupol_plan::glob;
+
+    use super::{Glob, witness};
+
+    #[test]
+    fn a_witness_matches_its_glob() {
+        for pattern in ["research-*", "*", "**", "a?c", "?", "*-x-*", "plain", ""] {
+            let text = witness(&Glob(pattern.to_owned()));
+            assert!(glob::matches(pattern, &text), "{pattern} does not match {text}");
+        }
+    }
+}

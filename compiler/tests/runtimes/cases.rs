@@ -1,0 +1,9 @@
+//! What must be so under every runtime and in every view.
+
+pub(crate) mod denials;
+pub(crate) mod devices;
+pub(crate) mod expect;
+pub(crate) mod failures;
+pub(crate) mod leases;
+pub(crate) mod plan_sets;
+pub(crate) mod rootfs;

@@ -1,0 +1,118 @@
+//! Plan sets that are not what they should be: who asks is refused, everybody else starts.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::expect::{refused, runs_without_gpu};
+use crate::container::{Container, Entry};
+use crate::site::Site;
+
+/// There is none.
+pub(crate) fn missing(site: &Site) {
+    fs::remove_file(site.installed.plans().join("current")).unwrap();
+    refuses_only_who_asks(site);
+}
+
+/// The index ends too early.
+pub(crate) fn truncated_index(site: &Site) {
+    truncate(site, "index");
+    refuses_only_who_asks(site);
+}
+
+/// The plans end too early.
+pub(crate) fn truncated_plans(site: &Site) {
+    truncate(site, "plans");
+    refuses_only_who_asks(site);
+}
+
+/// The index is of a version to come.
+pub(crate) fn newer_index(site: &Site) {
+    change_index(site, |index| index["indexVersion"] = json!(2));
+    refuses_only_who_asks(site);
+}
+
+/// The plan is of a version to come.
+pub(crate) fn newer_plan(site: &Site) {
+    let path = site.installed.in_force("plans");
+    let plans = fs::read_to_string(&path).unwrap();
+    assert!(plans.contains("\"planVersion\":1"), "{plans}");
+    fs::write(&path, plans.replace("\"planVersion\":1", "\"planVersion\":2")).unwrap();
+    refuses_only_who_asks(site);
+}
+
+/// Somebody else's file.
+pub(crate) fn wrong_owner(site: &Site) {
+    for name in ["index", "plans", ""] {
+        let path = site.installed.in_force(name);
+        chown(&path, Some(1000), None).unwrap();
+        refuses_only_who_asks(site);
+        chown(&path, Some(0), None).unwrap();
+    }
+}
+
+/// A file that others than root may change.
+pub(crate) fn writable_by_group(site: &Site) {
+    for (name, loose, strict) in [("index", 0o664, 0o644), ("plans", 0o646, 0o644), ("", 0o775, 0o755)] {
+        let path = site.installed.in_force(name);
+        fs::set_permissions(&path, Permissions::from_mode(loose)).unwrap();
+        refuses_only_who_asks(site);
+        fs::set_permissions(&path, Permissions::from_mode(strict)).unwrap();
+    }
+}
+
+/// Plans that lie nowhere, or everywhere.
+pub(crate) fn hostile_offsets(site: &Site) {
+    for (offset, length) in [(u64::MAX, u64::MAX), (0, 1 << 40), (1 << 62, 100), (0, 0)] {
+        change_index(site, |index| {
+            for grant in index["grants"].as_array_mut().unwrap() {
+                grant["offset"] = json!(offset);
+                grant["length"] = json!(length);
+            }
+        });
+        refuses_only_who_asks(site);
+    }
+}
+
+/// An index that leads to somebody else's plan.
+pub(crate) fn plan_of_another_tenant(site: &Site) {
+    change_index(site, |index| {
+        let grants = index["grants"].as_array_mut().unwrap();
+        let other = grants.iter().find(|grant| grant["tenant"] == "students").unwrap().clone();
+        for grant in grants {
+            grant["offset"] = other["offset"].clone();
+            grant["length"] = other["length"].clone();
+        }
+    });
+    refuses_only_who_asks(site);
+}
+
+/// An index that would keep its reader waiting.
+pub(crate) fn index_is_a_fifo(site: &Site) {
+    let path = site.installed.in_force("index");
+    fs::remove_file(&path).unwrap();
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    refuses_only_who_asks(site);
+}
+
+fn refuses_only_who_asks(site: &Site) {
+    refused(site, &Container::training("1"), "plan-set");
+    runs_without_gpu(site, &Container::in_namespace("research-vision"));
+    runs_without_gpu(site, &Container::through(Entry::Podman));
+    assert_eq!(site.installed.leases(), Vec::<String>::new());
+}
+
+fn truncate(site: &Site, name: &str) {
+    let path = site.installed.in_force(name);
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, bytes.split_at(bytes.len() / 2).0).unwrap();
+}
+
+fn change_index(site: &Site, change: impl FnOnce(&mut Value)) {
+    let path = site.installed.in_force("index");
+    let mut index: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    change(&mut index);
+    fs::write(&path, index.to_string()).unwrap();
+}

@@ -1,0 +1,42 @@
+//! What a test may leave behind when it fails: processes and cgroups, which are found by the container's id.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// Waits until something is so; `false`: it did not become so within ten seconds.
+pub(crate) fn wait_until(mut so: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !so() {
+        if Instant::now() > end {
+            return false;
+        }
+        sleep(Duration::from_millis(10));
+    }
+    true
+}
+
+/// Whether a process is there and not yet a zombie.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
+}
+
+/// Removes the empty cgroups called `name` in every hierarchy of this host.
+pub(crate) fn remove_cgroups(name: &str) {
+    let Ok(hierarchies) = fs::read_dir("/sys/fs/cgroup") else { return };
+    let roots = hierarchies.flatten().map(|entry| entry.path()).chain([PathBuf::from("/sys/fs/cgroup")]);
+    for root in roots {
+        remove_tree(&root.join(name));
+    }
+}
+
+/// Cgroups go one by one from the leaves: the files in them cannot be removed.
+fn remove_tree(cgroup: &Path) {
+    let Ok(entries) = fs::read_dir(cgroup) else { return };
+    for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        remove_tree(&entry.path());
+    }
+    let _ = fs::remove_dir(cgroup);
+}

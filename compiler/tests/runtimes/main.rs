@@ -1,0 +1,63 @@
+//! Real runs: policies are compiled by the real `gpupol`, and containers are started by runc and crun with the real
+//! `gpupol-hook`, in a cgroup v1 view and a cgroup v2 view of this host.
+//!
+//! No GPU is needed. A character device without a driver answers `ENXIO` when the device rules let the open
+//! through and `EPERM` when they do not: that is how a container sees which numbers it was granted. What the driver
+//! would show below `/proc/driver/nvidia` is made for each test in a mount namespace of its own.
+//!
+//! It needs root, runc, crun, a static busybox, a C compiler, and the hook as an ordinary musl build; whatever is
+//! missing fails the tests with a sentence that says what to do.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test program: it does I/O, runs the runtimes, and a broken setting is a failed test"
+)]
+
+mod bundle;
+mod cases;
+mod container;
+mod host;
+mod leftovers;
+mod needs;
+mod oracle;
+mod planset;
+mod runtime;
+mod site;
+mod view;
+
+/// One test for each case under each runtime and each view.
+macro_rules! everywhere {
+    ($($module:ident: $($case:ident),+;)+) => {
+        everywhere!(@one runc_v1, Runc, V1, $($module: $($case),+;)+);
+        everywhere!(@one runc_v2, Runc, V2, $($module: $($case),+;)+);
+        everywhere!(@one crun_v1, Crun, V1, $($module: $($case),+;)+);
+        everywhere!(@one crun_v2, Crun, V2, $($module: $($case),+;)+);
+    };
+    (@one $name:ident, $runtime:ident, $cgroup:ident, $($module:ident: $($case:ident),+;)+) => {
+        mod $name {
+            $(mod $module {
+                $(#[test]
+                fn $case() {
+                    use crate::{cases, runtime::Kind, site::Site, view::Cgroup};
+                    let site = Site::new(Kind::$runtime, Cgroup::$cgroup);
+                    cases::$module::$case(&site);
+                    site.finish();
+                })+
+            })+
+        }
+    };
+}
+
+everywhere! {
+    devices: exactly_the_granted_nodes, two_devices, mig_device, docker_gpus, podman_annotation, same_as_plan,
+        hook_called_twice;
+    denials: nothing_asked, no_tenant, denied_devices, more_than_granted, runs_without_gpu_when_so_said;
+    leases: exclusive, killed_without_poststop, time_slicing, poststop_releases, replaced_plan_set;
+    rootfs: libraries, debian_libraries, read_only_root, user_namespace, image_library_stays,
+        hostile_library_directory, dev_is_a_symlink, dev_is_the_hosts;
+    failures: undone, stale_boot, stale_driver, other_minor, state_without_pid, big_config;
+    plan_sets: missing, truncated_index, truncated_plans, newer_index, newer_plan, wrong_owner, writable_by_group,
+        hostile_offsets, plan_of_another_tenant, index_is_a_fifo;
+}

@@ -1,0 +1,69 @@
+//! runc and crun as an engine calls them.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::needs;
+use crate::view::{Cgroup, View};
+
+/// Which runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// runc.
+    Runc,
+    /// crun.
+    Crun,
+}
+
+/// A runtime with a state directory of its own, in a view.
+pub(crate) struct Runtime {
+    kind: Kind,
+    cgroup: Cgroup,
+    program: PathBuf,
+    state: PathBuf,
+}
+
+impl Runtime {
+    /// That runtime of this host.
+    pub(crate) fn new(kind: Kind, cgroup: Cgroup, state: PathBuf) -> Self {
+        let program = match kind {
+            Kind::Runc => needs::program("runc", "runc"),
+            Kind::Crun => needs::program("crun", "crun"),
+        };
+        Self { kind, cgroup, program, state }
+    }
+
+    /// The annotation by which crun shows what a hook wrote to stderr; runc shows it by itself.
+    pub(crate) fn stderr_annotation(&self, file: &Path) -> Option<(String, String)> {
+        let shows = self.kind == Kind::Runc;
+        (!shows).then(|| ("run.oci.hooks.stderr".to_owned(), file.display().to_string()))
+    }
+
+    /// Starts a container and waits for its end, or for that of `create` when it is to stay.
+    pub(crate) fn run(&self, view: &View, bundle: &Path, id: &str, stays: bool, output: [&Path; 2]) -> bool {
+        let [stdout, stderr] = output.map(|path| File::create(path).expect("the directory is ours"));
+        let mut command = self.command(view);
+        command.arg("run").arg("--bundle").arg(bundle);
+        if stays {
+            command.arg("--detach").arg("--pid-file").arg(bundle.join("pid"));
+        }
+        command.arg(id).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+        command.status().expect("nsenter runs").success()
+    }
+
+    /// Ends a container if it is there, its poststop hooks included.
+    pub(crate) fn delete(&self, view: &View, id: &str) -> bool {
+        let status = self.command(view).args(["delete", "--force", id]).stderr(Stdio::null()).status();
+        status.expect("nsenter runs").success()
+    }
+
+    fn command(&self, view: &View) -> Command {
+        let mut command = view.command(&self.program);
+        command.arg("--root").arg(&self.state);
+        if self.kind == Kind::Crun && self.cgroup == Cgroup::V2 {
+            command.env("LD_PRELOAD", needs::memlock_shim());
+        }
+        command
+    }
+}

@@ -1,0 +1,206 @@
+//! One test's world: a view, the made host, an installed gpupol, a runtime, and the containers it starts.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::bundle::{Bundle, look, look_and_stay};
+use crate::container::{Container, Entry};
+use crate::host::Host;
+use crate::leftovers::{is_alive, remove_cgroups, wait_until};
+use crate::needs;
+use crate::oracle::Seen;
+use crate::planset::Installed;
+use crate::runtime::{Kind, Runtime};
+use crate::view::{Cgroup, View, scratch};
+
+/// The world of one test.
+pub(crate) struct Site {
+    /// Everything of this test lies here.
+    pub(crate) dir: PathBuf,
+    /// Where the runtime and the hook run.
+    pub(crate) view: View,
+    /// The made host.
+    pub(crate) host: Host,
+    /// gpupol on it.
+    pub(crate) installed: Installed,
+    runtime: Runtime,
+    ids: RefCell<Vec<String>>,
+    before: (String, BTreeMap<PathBuf, (u32, u64)>),
+    finished: Cell<bool>,
+}
+
+/// How a container's start ended.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// Whether the runtime says that all went well.
+    pub(crate) started: bool,
+    /// What it saw, if it came to its end.
+    pub(crate) seen: Option<Seen>,
+    /// What runtime and hook said.
+    pub(crate) said: String,
+}
+
+/// A container that stays.
+pub(crate) struct Held {
+    /// What it saw at its start.
+    pub(crate) seen: Seen,
+    id: String,
+    pid: u32,
+}
+
+impl Site {
+    /// A world with a freshly compiled plan set.
+    pub(crate) fn new(kind: Kind, cgroup: Cgroup) -> Self {
+        needs::root();
+        let dir = scratch("runs");
+        let (empty, state) = (dir.join("empty"), dir.join("runtime"));
+        for path in [&empty, &state] {
+            fs::create_dir(path).expect("the directory is new");
+        }
+        let view = View::hold(cgroup, &empty);
+        let host = Host::make(dir.join("host"), &view);
+        let installed = Installed::new(dir.join("gpupol"), &host.topology());
+        symlink(needs::hook(), dir.join("nvidia-container-runtime-hook")).expect("the directory is new");
+        let before = (view.mounts(), nodes_of_dev(&view));
+        let runtime = Runtime::new(kind, cgroup, state);
+        let (ids, finished) = (RefCell::default(), Cell::new(false));
+        Self { dir, view, host, installed, runtime, ids, before, finished }
+    }
+
+    /// A new bundle.
+    pub(crate) fn bundle(&self) -> Bundle {
+        let number = self.dir.read_dir().expect("the directory is ours").count();
+        Bundle::make(self.dir.join(format!("bundle{number}")), &self.host.numbers())
+    }
+
+    /// Starts a container that looks around and ends.
+    pub(crate) fn run(&self, container: &Container) -> Outcome {
+        self.run_in(&self.bundle(), container)
+    }
+
+    /// The same in a bundle that the test has prepared.
+    pub(crate) fn run_in(&self, bundle: &Bundle, container: &Container) -> Outcome {
+        let id = self.write(bundle, container, &look());
+        self.start(bundle, &id, false)
+    }
+
+    /// Starts a container that looks around and stays.
+    pub(crate) fn hold(&self, container: &Container) -> Result<Held, Outcome> {
+        let bundle = self.bundle();
+        let id = self.write(&bundle, container, &look_and_stay());
+        let outcome = self.start(&bundle, &id, true);
+        if !outcome.started {
+            return Err(outcome);
+        }
+        let read = || Seen::read(&fs::read_to_string(bundle.dir.join("stdout")).unwrap_or_default());
+        assert!(wait_until(|| read().is_some()), "container {id} started and said too little: {outcome:?}");
+        let pid = fs::read_to_string(bundle.dir.join("pid")).expect("the runtime wrote the pid file");
+        let pid = pid.trim().parse().expect("a pid file holds a number");
+        Ok(Held { seen: read().expect("just read"), id, pid })
+    }
+
+    /// Writes the `config.json` of a container and gives it an id.
+    pub(crate) fn write(&self, bundle: &Bundle, container: &Container, command: &str) -> String {
+        let mut ids = self.ids.borrow_mut();
+        let dir = self.dir.file_name().unwrap_or_default().to_string_lossy();
+        let id = format!("{dir}-{}", ids.len());
+        let docker_hook = self.dir.join("nvidia-container-runtime-hook");
+        let entries = self.installed.entries();
+        let hooks = container.hooks(text(&needs::hook()), text(&docker_hook), text(&entries));
+        let mut container = container.clone();
+        container.annotations.extend(self.runtime.stderr_annotation(&bundle.dir.join("hook")));
+        bundle.write_config(&container, command, &format!("/{id}"), hooks);
+        ids.push(id.clone());
+        id
+    }
+
+    /// Calls the hook as a runtime would, in the view.
+    pub(crate) fn call_hook(&self, verb: &str, entry: Entry, state: &Value) -> Output {
+        let mut child = self
+            .view
+            .command(&needs::hook())
+            .args([verb, "--entry", entry.name(), "--entries"])
+            .arg(self.installed.entries())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("nsenter runs");
+        let mut input = child.stdin.take().expect("stdin is piped");
+        input.write_all(state.to_string().as_bytes()).expect("the hook reads its state to the end");
+        drop(input);
+        child.wait_with_output().expect("the hook ends")
+    }
+
+    /// Ends a held container as its engine would.
+    pub(crate) fn delete(&self, held: Held) {
+        assert!(self.runtime.delete(&self.view, &held.id), "`delete --force {}` failed", held.id);
+    }
+
+    /// Kills a held container's processes, and tells nobody.
+    pub(crate) fn kill(&self, held: &Held) {
+        let pid = held.pid;
+        let status = Command::new("sh").args(["-c", &format!("kill -9 {pid}")]).status();
+        assert!(status.expect("sh runs").success(), "kill -9 {pid} failed");
+        assert!(wait_until(|| !is_alive(pid)), "process {pid} did not end");
+    }
+
+    /// Fails if the view's mounts or its `/dev` are not what they were.
+    pub(crate) fn finish(&self) {
+        self.clean();
+        let (mounts, nodes) = &self.before;
+        assert_eq!(&self.view.mounts(), mounts, "the mount table is not what it was");
+        assert_eq!(&nodes_of_dev(&self.view), nodes, "the view's /dev is not what it was");
+    }
+
+    fn start(&self, bundle: &Bundle, id: &str, stays: bool) -> Outcome {
+        let [stdout, stderr, hook] = ["stdout", "stderr", "hook"].map(|name| bundle.dir.join(name));
+        let started = self.runtime.run(&self.view, &bundle.dir, id, stays, [&stdout, &stderr]);
+        let read = |path| fs::read_to_string(path).unwrap_or_default();
+        let said = read(stderr) + &read(hook);
+        Outcome { started, seen: Seen::read(&read(stdout)), said }
+    }
+
+    fn clean(&self) {
+        if self.finished.replace(true) {
+            return;
+        }
+        for id in self.ids.borrow().iter() {
+            self.runtime.delete(&self.view, id);
+            remove_cgroups(id);
+        }
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.clean();
+        // The view's own `/proc` is mounted below only in the view: here it is an empty directory.
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// A path of ours as text.
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().expect("our paths are UTF-8")
+}
+
+/// What crun 1.8.1 itself puts wherever a rootfs's `/dev` leads to, before it calls any hook.
+const LINKS_OF_CRUN: [&str; 6] = ["core", "fd", "ptmx", "stderr", "stdin", "stdout"];
+
+/// Everything directly in the view's `/dev`, with mode and device number.
+fn nodes_of_dev(view: &View) -> BTreeMap<PathBuf, (u32, u64)> {
+    let entries = fs::read_dir(view.path("/dev")).expect("the view has a /dev");
+    let entries = entries.map(|entry| entry.expect("/dev can be read"));
+    let ours = entries.filter(|entry| !LINKS_OF_CRUN.iter().any(|name| entry.file_name() == *name));
+    let node =
+        |path: PathBuf| fs::symlink_metadata(&path).ok().map(|data| (path, (data.mode(), data.rdev())));
+    ours.filter_map(|entry| node(entry.path())).collect()
+}

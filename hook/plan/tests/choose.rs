@@ -1,0 +1,158 @@
+//! Which devices a request gets, and why it gets none.
+
+#![expect(clippy::unwrap_used, reason = "what a test cannot make, fails the test")]
+
+use std::collections::BTreeMap;
+
+use gpupol_plan::capability::Capability;
+use gpupol_plan::choose::{Leases, admits, choose};
+use gpupol_plan::plan::{Plan, Sharing};
+use gpupol_plan::request::{Capabilities, Devices, Request};
+use serde_json::{Value, json};
+
+fn device(index: u32) -> Value {
+    let uuid = format!("GPU-{index}");
+    let node = json!({"kind": "device-node", "hostPath": format!("/dev/nvidia{index}"), "major": 195, "minor": index,
+        "containerPath": format!("/dev/nvidia{index}"), "fileMode": 438, "permissions": "rw"});
+    json!({"uuid": uuid, "index": index.to_string(), "pci": format!("0000:{index:02x}:00.0"),
+        "gpu": {"uuid": uuid, "minor": index}, "edits": [node]})
+}
+
+fn line(name: &str, devices: &[u32], more: Value) -> Value {
+    let devices: Vec<Value> = devices.iter().map(|index| device(*index)).collect();
+    let mut line = json!({"gpuSet": name, "atMost": 2, "default": 1, "sharing": {"mode": "exclusive"},
+        "order": "ranked", "devices": devices, "slots": null});
+    line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    line
+}
+
+fn plan(lines: Vec<Value>) -> Plan {
+    let plan = json!({"planVersion": 1, "tenant": "t", "grant": "g", "policyDigest": "", "topologyDigest": "",
+        "rule": {"file": "a.kdl", "line": 1, "name": "grant g"}, "host": {"bootId": null, "driverVersion": null},
+        "capabilities": ["compute", "utility"], "lines": lines, "edits": []});
+    Plan::parse(plan.to_string().as_bytes()).unwrap()
+}
+
+fn ask(devices: Devices) -> Request {
+    Request { devices, capabilities: Capabilities::All, grant: None }
+}
+
+fn names(names: &[&str]) -> Devices {
+    Devices::Named(names.iter().map(|name| (*name).to_owned()).collect())
+}
+
+fn exclusive(uuids: &[&str]) -> Leases {
+    uuids.iter().map(|uuid| ((*uuid).to_owned(), vec![Sharing::Exclusive {}])).collect()
+}
+
+fn given(plan: &Plan, devices: Devices, leases: &Leases) -> Result<Vec<String>, &'static str> {
+    let choice = choose(plan, &ask(devices), leases).map_err(|refusal| refusal.reason.slug())?;
+    Ok(choice.given.iter().map(|given| given.device.uuid.clone()).collect())
+}
+
+fn list(uuids: &[&str]) -> Result<Vec<String>, &'static str> {
+    Ok(uuids.iter().map(|uuid| (*uuid).to_owned()).collect())
+}
+
+#[test]
+fn the_first_free_devices_are_taken_and_nothing_is_clamped() {
+    let plan = plan(vec![line("a", &[0, 1, 2], json!({}))]);
+    let none = Leases::new();
+    assert_eq!(given(&plan, Devices::Default, &none), list(&["GPU-0"]));
+    assert_eq!(given(&plan, Devices::Default, &exclusive(&["GPU-0"])), list(&["GPU-1"]));
+    assert_eq!(given(&plan, Devices::Count(2), &exclusive(&["GPU-1"])), list(&["GPU-0", "GPU-2"]));
+    assert_eq!(given(&plan, Devices::Count(3), &none), Err("too-many"));
+    assert_eq!(given(&plan, Devices::Count(2), &exclusive(&["GPU-0", "GPU-2"])), Err("no-free-device"));
+}
+
+#[test]
+fn named_devices_are_exactly_those() {
+    let plan = plan(vec![line("a", &[0, 1, 2], json!({}))]);
+    let none = Leases::new();
+    assert_eq!(given(&plan, names(&["2"]), &none), list(&["GPU-2"]));
+    assert_eq!(given(&plan, names(&["gpu-2", "2"]), &none), list(&["GPU-2"]));
+    assert_eq!(given(&plan, names(&["00000000:02:00.0"]), &none), list(&["GPU-2"]));
+    assert_eq!(given(&plan, names(&["01:00"]), &none), list(&["GPU-1"]));
+    assert_eq!(given(&plan, names(&["7"]), &none), Err("device-not-granted"));
+    assert_eq!(given(&plan, names(&["0", "1", "2"]), &none), Err("too-many"));
+    assert_eq!(given(&plan, names(&["1"]), &exclusive(&["GPU-1"])), Err("no-free-device"));
+}
+
+#[test]
+fn dockers_count_takes_the_devices_it_spells_or_as_many_others() {
+    let plan = plan(vec![line("a", &[1, 2, 3], json!({}))]);
+    let none = Leases::new();
+    assert_eq!(given(&plan, Devices::Indices(vec![0]), &none), list(&["GPU-1"]));
+    assert_eq!(given(&plan, Devices::Indices(vec![0, 1]), &none), list(&["GPU-1", "GPU-2"]));
+    let plan = self::plan(vec![line("a", &[2, 1, 0], json!({}))]);
+    assert_eq!(given(&plan, Devices::Indices(vec![0]), &none), list(&["GPU-0"]));
+    assert_eq!(given(&plan, Devices::Indices(vec![0]), &exclusive(&["GPU-0"])), list(&["GPU-2"]));
+}
+
+#[test]
+fn lines_are_given_together() {
+    let lines = vec![
+        line("small", &[0, 1], json!({"sharing": {"mode": "time-slicing", "replicas": 2}})),
+        line("training", &[2, 3], json!({"default": 0, "atMost": 1})),
+    ];
+    let plan = plan(lines);
+    let none = Leases::new();
+    assert_eq!(given(&plan, Devices::Default, &none), list(&["GPU-0"]));
+    assert_eq!(given(&plan, Devices::Count(3), &none), Err("too-many"));
+    let by_line =
+        |small, training| Devices::Lines([("small".into(), small), ("training".into(), training)].into());
+    assert_eq!(given(&plan, by_line(1, 1), &none), list(&["GPU-0", "GPU-2"]));
+    assert_eq!(given(&plan, by_line(1, 2), &none), Err("too-many"));
+    assert_eq!(given(&plan, by_line(0, 0), &none), Err("bad-request"));
+    let unknown = Devices::Lines(BTreeMap::from([("large".into(), 1)]));
+    assert_eq!(given(&plan, unknown, &none), Err("device-not-granted"));
+    assert_eq!(given(&plan, names(&["3", "1"]), &none), list(&["GPU-1", "GPU-3"]));
+}
+
+#[test]
+fn only_named_devices_of_a_grant_that_counts_none() {
+    let plan = plan(vec![line("a", &[0], json!({"default": 0}))]);
+    assert_eq!(given(&plan, Devices::Default, &Leases::new()), Err("nothing-countable"));
+    assert_eq!(given(&plan, Devices::Count(1), &Leases::new()), Err("nothing-countable"));
+    assert_eq!(given(&plan, names(&["0"]), &Leases::new()), list(&["GPU-0"]));
+}
+
+#[test]
+fn slots_bind_whoever_chooses() {
+    let plan = plan(vec![line("a", &[0, 1, 2, 3], json!({"slots": [[0], [1], [2], [3], [0, 1], [2, 3]]}))]);
+    assert_eq!(given(&plan, Devices::Count(2), &Leases::new()), list(&["GPU-0", "GPU-1"]));
+    assert_eq!(given(&plan, Devices::Count(2), &exclusive(&["GPU-1"])), list(&["GPU-2", "GPU-3"]));
+    assert_eq!(given(&plan, Devices::Count(2), &exclusive(&["GPU-1", "GPU-3"])), Err("no-free-device"));
+    assert_eq!(given(&plan, names(&["1", "2"]), &Leases::new()), Err("placement"));
+    assert_eq!(given(&plan, names(&["3", "2"]), &Leases::new()), list(&["GPU-2", "GPU-3"]));
+}
+
+#[test]
+fn time_slicing_fills_up_and_never_beyond_the_smallest() {
+    let sliced = |replicas| Sharing::TimeSlicing { replicas };
+    assert!(admits(&sliced(2), &[]) && admits(&sliced(2), &[sliced(2)]));
+    assert!(!admits(&sliced(2), &[sliced(2), sliced(2)]));
+    assert!(!admits(&sliced(8), &[sliced(2), sliced(8)]) && !admits(&sliced(1), &[sliced(8)]));
+    assert!(!admits(&sliced(8), &[Sharing::Exclusive {}]) && !admits(&Sharing::Exclusive {}, &[sliced(8)]));
+    assert!(!admits(&Sharing::Mps { clients: 4 }, &[sliced(4)]));
+    let shared = json!({"sharing": {"mode": "time-slicing", "replicas": 2}, "order": "least-leased"});
+    let plan = plan(vec![line("a", &[0, 1], shared)]);
+    let leases: Leases = [("GPU-0".to_owned(), vec![sliced(2)])].into();
+    assert_eq!(given(&plan, Devices::Default, &leases), list(&["GPU-1"]));
+}
+
+#[test]
+fn capabilities_are_cut_to_the_ceiling_and_never_to_nothing() {
+    let plan = plan(vec![line("a", &[0], json!({}))]);
+    let ask = |words: &[Capability]| {
+        let capabilities = Capabilities::Named(words.iter().copied().collect());
+        let request = Request { devices: Devices::Default, capabilities, grant: None };
+        let chosen = choose(&plan, &request, &Leases::new());
+        chosen.map(|choice| choice.capabilities.len()).map_err(|refusal| refusal.message)
+    };
+    assert_eq!(ask(&[Capability::Compute, Capability::Video]), Ok(1));
+    assert_eq!(
+        ask(&[Capability::Video]).unwrap_err(),
+        "none of the capabilities video is among those of grant `g`: compute, utility"
+    );
+}

@@ -1,0 +1,135 @@
+//! From identity and labels to a grant: nobody gets what is another tenant's.
+
+#![expect(clippy::unwrap_used, reason = "what a test cannot make, fails the test")]
+
+use gpupol_plan::config::Config;
+use gpupol_plan::entry::Entry;
+use gpupol_plan::index::Index;
+use gpupol_plan::lookup::{Decision, decide};
+use serde_json::{Value, json};
+
+fn index() -> Index {
+    let grant = |tenant: &str, name: &str, rank: i64, named: bool, when: Value| json!({"tenant": tenant, "name": name, "rank": rank, "named": named, "when": when, "offset": 0, "length": 1});
+    let stage = |value: &str| json!([{"test": "label", "key": "stage", "values": [value]}]);
+    let index = json!({
+        "indexVersion": 1, "onDenied": "refuse", "requestIndices": "auto",
+        "tenants": [
+            {"name": "prod", "identities": [{"engine": "kubernetes", "namespace": "prod-*"},
+                {"engine": "docker", "daemon": "prod"}]},
+            {"name": "research", "identities": [{"engine": "kubernetes", "namespace": "research-*"},
+                {"engine": "kubernetes", "uid": "u-1"},
+                {"engine": "docker", "daemon": "default", "runtime": "gpupol-research"}]},
+            {"name": "root", "identities": [{"engine": "podman"}]}],
+        "grants": [grant("prod", "inference", 0, false, json!([])),
+            grant("research", "urgent", 5, false, stage("urgent*")), grant("research", "big", 0, true, json!([])),
+            grant("research", "train", 0, false, stage("train"))]});
+    Index::parse(index.to_string().as_bytes()).unwrap()
+}
+
+fn entry(engine: &str, daemon: Value, runtime: Value) -> Entry {
+    let entry = json!({"entryVersion": 1, "engine": engine, "daemon": daemon, "runtime": runtime, "form": "hook",
+        "allocate": true, "plans": "/p", "stateDir": "/s", "audit": "/a"});
+    Entry::parse(entry.to_string().as_bytes()).unwrap()
+}
+
+/// `TENANT/GRANT`, the slug of a refusal, or `not asked`.
+fn outcome(entry: &Entry, annotations: Value) -> String {
+    let config = json!({"annotations": annotations});
+    match decide(&index(), entry, &Config::parse(config.to_string().as_bytes()).unwrap()) {
+        Decision::NotAsked => "not asked".to_owned(),
+        Decision::Refused { refusal, .. } => refusal.reason.slug().to_owned(),
+        Decision::Granted(granted) => format!("{}/{}", granted.tenant.name, granted.grant.name),
+    }
+}
+
+fn pod(namespace: &str, more: Value) -> Value {
+    let mut annotations = json!({"io.kubernetes.cri.sandbox-namespace": namespace, "gpupol.io/gpus": "1"});
+    annotations.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    annotations
+}
+
+#[test]
+fn a_pod_is_of_the_tenant_of_its_namespace() {
+    let containerd = entry("containerd", Value::Null, Value::Null);
+    assert_eq!(outcome(&containerd, pod("prod-1", json!({}))), "prod/inference");
+    assert_eq!(outcome(&containerd, pod("research-1", json!({"stage": "train"}))), "research/train");
+    assert_eq!(outcome(&containerd, pod("research", json!({"stage": "train"}))), "no-tenant");
+    assert_eq!(outcome(&containerd, json!({"gpupol.io/gpus": "1"})), "no-tenant");
+    let by_uid = json!({"io.kubernetes.cri.sandbox-uid": "u-1", "stage": "train"});
+    assert_eq!(outcome(&containerd, pod("elsewhere", by_uid)), "research/train");
+}
+
+#[test]
+fn another_engines_keys_prove_nothing() {
+    let forged = pod("prod-1", json!({"io.kubernetes.pod.namespace": "prod-1", "stage": "train"}));
+    let docker = entry("docker", Value::Null, json!("gpupol-research"));
+    assert_eq!(outcome(&docker, forged.clone()), "research/train");
+    assert_eq!(outcome(&entry("docker", Value::Null, json!("other")), forged.clone()), "no-tenant");
+    assert_eq!(
+        outcome(&entry("docker", json!("prod"), json!("gpupol-research")), forged.clone()),
+        "no-tenant"
+    );
+    assert_eq!(outcome(&entry("slurm", Value::Null, Value::Null), forged.clone()), "no-tenant");
+    let planted = json!({"io.kubernetes.cri.sandbox-namespace": "prod-1", "gpupol.io/gpus": "1"});
+    assert_eq!(outcome(&entry("crio", Value::Null, Value::Null), planted), "no-tenant");
+}
+
+#[test]
+fn an_absent_daemon_is_the_default_one_and_an_absent_runtime_its_default_runtime() {
+    let asks = || json!({"gpupol.io/gpus": "1", "stage": "train"});
+    assert_eq!(
+        outcome(&entry("docker", json!("default"), json!("gpupol-research")), asks()),
+        "research/train"
+    );
+    assert_eq!(outcome(&entry("docker", json!("prod"), Value::Null), asks()), "prod/inference");
+    assert_eq!(outcome(&entry("docker", Value::Null, Value::Null), asks()), "no-tenant");
+    assert_eq!(outcome(&entry("podman", Value::Null, Value::Null), asks()), "no-grant");
+}
+
+#[test]
+fn labels_choose_among_what_the_tenant_has() {
+    let containerd = entry("containerd", Value::Null, Value::Null);
+    let ask = |more: Value| outcome(&containerd, pod("research-1", more));
+    assert_eq!(ask(json!({})), "no-grant");
+    assert_eq!(ask(json!({"stage": "urgent-7"})), "research/urgent");
+    assert_eq!(ask(json!({"stage": "dev"})), "no-grant");
+    assert_eq!(ask(json!({"stage": "dev", "gpupol.io/grant": "big"})), "research/big");
+    assert_eq!(ask(json!({"stage": "dev", "gpupol.io/grant": "train"})), "grant-not-applicable");
+    assert_eq!(ask(json!({"stage": "train", "gpupol.io/grant": "inference"})), "grant-not-applicable");
+    assert_eq!(outcome(&containerd, json!({"io.kubernetes.cri.sandbox-namespace": "prod-1"})), "not asked");
+}
+
+#[test]
+fn under_docker_a_variable_stands_for_an_annotation() {
+    let docker = entry("docker", Value::Null, json!("gpupol-research"));
+    let env = json!({"process": {"env": ["GPUPOL_GPUS=1", "GPUPOL_LABEL_stage=train"]}});
+    let config = Config::parse(env.to_string().as_bytes()).unwrap();
+    assert!(
+        matches!(decide(&index(), &docker, &config), Decision::Granted(granted) if granted.grant.name == "train")
+    );
+    let podman = entry("podman", Value::Null, Value::Null);
+    assert_eq!(decide(&index(), &podman, &config), Decision::NotAsked);
+}
+
+#[test]
+fn a_refusal_says_who_it_took_the_container_for() {
+    let docker = entry("docker", json!("lab"), Value::Null);
+    let config = Config::parse(br#"{"annotations": {"gpupol.io/gpus": "1"}}"#).unwrap();
+    let index = index();
+    let Decision::Refused { refusal, tenant: None } = decide(&index, &docker, &config) else {
+        panic!("not refused")
+    };
+    assert_eq!(
+        refusal.message,
+        "a container of no tenant asks for GPUs: no identity matches docker daemon=lab"
+    );
+}
+
+#[test]
+fn a_newer_index_is_called_newer_whatever_is_in_it() {
+    let refusal = Index::parse(br#"{"indexVersion": 2, "tables": [1, 2]}"#).unwrap_err();
+    assert_eq!(refusal.message, "index is of version 2, and this program reads version 1");
+    let refusal = Index::parse(br#"{"indexVersion": 1, "tables": []}"#).unwrap_err();
+    assert_eq!(refusal.reason.slug(), "plan-set");
+    assert!(Index::parse(b"").is_err() && Index::parse(b"{}").is_err() && Index::parse(b"[1]").is_err());
+}
