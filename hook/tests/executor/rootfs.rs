@@ -9,8 +9,8 @@ use gpupol_hook::rootfs::{Made, Rootfs, Surroundings};
 use crate::scene::{self, Folder};
 
 fn open(path: &str) -> Rootfs {
-    let host = MountInfo::read().unwrap().devices();
-    Rootfs::open(path, Surroundings { host, shared: BTreeSet::new(), owner: None }).unwrap()
+    let private = BTreeSet::new();
+    Rootfs::open(path, Surroundings { private, shared: BTreeSet::new(), owner: None }).unwrap()
 }
 
 fn target(rootfs: &Rootfs, path: &str, is_directory: bool) -> Result<Vec<Made>, String> {
@@ -82,14 +82,17 @@ exec "$@"
 #[test]
 fn mounts_of_the_host_are_left_alone() {
     if let Some(words) = scene::role() {
-        let host = MountInfo::read().unwrap().devices();
+        let host = MountInfo::read().unwrap();
         let mount = |point: &str| {
             let status = std::process::Command::new("mount").args(["-t", "tmpfs", "t", point]).status();
             assert!(status.unwrap().success());
         };
         let root = format!("{}/root", words[0]);
         mount(&format!("{root}/own"));
-        let surroundings = || Surroundings { host: host.clone(), shared: BTreeSet::new(), owner: None };
+        let surroundings = || {
+            let private = MountInfo::read().unwrap().private_beside(&host);
+            Surroundings { private, shared: BTreeSet::new(), owner: None }
+        };
         let rootfs = Rootfs::open(&root, surroundings()).unwrap();
         assert!(rootfs.own_dev().unwrap_err().to_string().contains("is not its own"));
         let error = target(&rootfs, "/volume/a/b", false).unwrap_err();
@@ -108,8 +111,11 @@ fn mounts_of_the_host_are_left_alone() {
 #[test]
 fn files_are_made_as_the_containers_root() {
     if let Some(words) = scene::role() {
-        let surroundings =
-            Surroundings { host: BTreeSet::new(), shared: BTreeSet::new(), owner: Some((100_000, 100_001)) };
+        let surroundings = Surroundings {
+            private: BTreeSet::new(),
+            shared: BTreeSet::new(),
+            owner: Some((100_000, 100_001)),
+        };
         let rootfs = Rootfs::open(&words[0], surroundings).unwrap();
         target(&rootfs, "/a/b", false).unwrap();
         assert!(rustix::process::geteuid().is_root());
