@@ -195,8 +195,12 @@ fn plan_prints_what_the_container_gets() {
     snapshot("plan-human", &human.out);
     let json = run(&place, &[&args[..], &["--format", "json"]].concat());
     let document: serde_json::Value = serde_json::from_str(&json.out).unwrap();
-    let indices: Vec<&str> =
-        document["devices"].as_array().unwrap().iter().map(|device| device["index"].as_str().unwrap()).collect();
+    let indices: Vec<&str> = document["devices"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|device| device["index"].as_str().unwrap())
+        .collect();
     assert_eq!(indices, ["7", "8"]);
     assert_eq!(document["outcome"], "granted");
     snapshot("plan-json", &json.out);
@@ -272,7 +276,9 @@ fn compile_switches_whole_plan_sets_and_keeps_two() {
     let before = bytes(&first);
     assert_eq!(compile(&place, 2), first);
     assert_eq!(bytes(&first), before);
-    let mode = |path: &str| fs::metadata(place.join("plans/current").join(path)).unwrap().permissions().mode() & 0o7777;
+    let mode = |path: &str| {
+        fs::metadata(place.join("plans/current").join(path)).unwrap().permissions().mode() & 0o7777
+    };
     assert_eq!([mode("."), mode("index"), mode("plans")], [0o755, 0o644, 0o644]);
     let sets: Vec<PathBuf> = (3..6).map(|replicas| compile(&place, replicas)).collect();
     let mut expected = [&sets[..], &[PathBuf::from("current")]].concat();

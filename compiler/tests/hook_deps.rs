@@ -5,7 +5,17 @@ use std::process::Command;
 #[test]
 fn dependencies_of_the_hook() {
     let cargo = Command::new(env!("CARGO"))
-        .args(["tree", "--offline", "--locked", "--package", "gpupol-hook", "--edges", "normal", "--prefix", "none"])
+        .args([
+            "tree",
+            "--offline",
+            "--locked",
+            "--package",
+            "gpupol-hook",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+        ])
         .args(["--format", "{p}", "--no-dedupe", "--target", "x86_64-unknown-linux-musl"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()

@@ -18,7 +18,8 @@ struct Set {
 }
 
 fn sets() -> impl Strategy<Value = Vec<Set>> {
-    let set = (prop::collection::btree_set(0..6u32, 1..5), any::<bool>()).prop_map(|(gpus, mig)| Set { gpus, mig });
+    let set =
+        (prop::collection::btree_set(0..6u32, 1..5), any::<bool>()).prop_map(|(gpus, mig)| Set { gpus, mig });
     prop::collection::vec(set, 2..5)
 }
 

@@ -22,8 +22,7 @@ pub fn files(files: &[(&str, &str)]) -> Given {
     let all = files.iter().copied().chain([("a-policy.kdl", "policy version=1")]);
     let sources = Sources::new(all.map(|(name, text)| Source::new(name, text)).collect());
     let mut sink = Sink::default();
-    let documents: Vec<_> =
-        sources.iter().map(|(id, source)| syntax::parse(id, source, &mut sink)).collect();
+    let documents: Vec<_> = sources.iter().map(|(id, source)| syntax::parse(id, source, &mut sink)).collect();
     let policy = lower::lower(&documents, &mut sink);
     let mut findings = sink.finish();
     findings.retain(|finding| finding.severity() == Severity::Error);
@@ -58,7 +57,8 @@ pub fn codes(findings: &[Finding]) -> Vec<Code> {
 
 /// What a tenant has by a grant: for each line the devices as `NVIDIA_VISIBLE_DEVICES` numbers them.
 pub fn devices(resolution: &Resolution, tenant: &str, grant: &str) -> Vec<String> {
-    let found = resolution.grants.iter().find(|found| found.tenant == tenant && found.rule.name.value == grant);
+    let found =
+        resolution.grants.iter().find(|found| found.tenant == tenant && found.rule.name.value == grant);
     let index = |device: &gpupol::resolve::Device| match device.mig {
         Some(mig) => format!("{}:{}", device.gpu.index, mig.index),
         None => device.gpu.index.to_string(),
