@@ -1,5 +1,6 @@
 //! Which devices a policy gives on a host, in which order and in which combinations.
 
+#[cfg(test)]
 mod given;
 
 use given::{GIB, codes, devices, gpu, host, policy, sliced};
