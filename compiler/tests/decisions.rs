@@ -7,11 +7,12 @@ use given::{gpu, host, policy, sliced};
 use gpupol::diag::Sink;
 use gpupol::outcome::{Reader, test};
 
-/// Runs the tests of a policy on four GPUs, of which the last is in MIG mode; the messages of those that fail.
+/// Runs the tests of a policy on five GPUs, of which the last two are in MIG mode; the messages of those that fail.
 fn failures(kdl: &str) -> Vec<String> {
     let given = policy(kdl);
-    let gpus = vec![gpu(0, "A"), gpu(1, "A"), gpu(2, "B"), sliced(gpu(3, "C"), &["1g.10gb", "1g.10gb"])];
-    let plans = given.plan_set(&host(gpus, &[&[0, 1, 3]]));
+    let mig = [sliced(gpu(3, "C"), &["1g.10gb", "1g.10gb"]), sliced(gpu(4, "C"), &["2g.20gb"])];
+    let gpus = [gpu(0, "A"), gpu(1, "A"), gpu(2, "B")].into_iter().chain(mig).collect();
+    let plans = given.plan_set(&host(gpus, &[&[0, 1], &[3, 4]]));
     let reader = Reader::open(&plans).unwrap();
     let mut sink = Sink::default();
     assert!(!given.policy.tests.is_empty());
@@ -125,7 +126,8 @@ fn leases_are_kept_within_a_test_and_not_between_tests() {
 fn mig_devices_are_never_joined_by_nvlink() {
     passes(
         r#"
-        grant g { to p; gpus slices at-most=2 place=nvlink; capabilities compute }
+        gpu-set any-slice { mig-profile "1g.10gb" "2g.20gb" }
+        grant g { to p; gpus any-slice at-most=2 place=nvlink; capabilities compute }
         test t { container tenant=p { request gpus=2 }; expect denied reason=no-free-device }
         "#,
     );
