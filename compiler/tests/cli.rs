@@ -104,6 +104,15 @@ fn a_typo_is_located_with_the_right_word() {
 }
 
 #[test]
+fn a_cause_in_another_file_is_shown_too() {
+    let place = sound("two-files");
+    fs::write(place.join("policies/more.kdl"), "tenant lab { identity docker runtime=lab }\n").unwrap();
+    let ran = run(&place, &["check"]);
+    assert_eq!(ran.code, 1);
+    snapshot("two-files", &ran.err);
+}
+
+#[test]
 fn a_failed_test_says_what_came_instead() {
     let place = sound("failed-test");
     let text = SOUND.replace("expect grant=notebooks gpus=1", "expect grant=notebooks gpus=2");

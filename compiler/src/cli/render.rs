@@ -71,7 +71,8 @@ impl<'f> Report<'f> {
 
     /// A label in another file. It has neither code nor help: it is a part of the finding, not one of its own.
     fn elsewhere(label: &Label, texts: &'f Texts) -> Self {
-        Self::drawn(&label.text, &[label], texts)
+        let file = texts.get(label.span.source).map_or("another file", text::Text::name);
+        Self::drawn(&format!("this is about `{file}` too"), &[label], texts)
     }
 
     /// A message with the labels of one file; with a place in words if the text there is too long to be drawn.

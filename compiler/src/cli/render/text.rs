@@ -38,6 +38,11 @@ impl Texts {
 const MOST_BYTES: usize = 4096;
 
 impl Text {
+    /// The file's name, safe to show.
+    pub(super) fn name(&self) -> &str {
+        &self.0.name
+    }
+
     /// The part of a span that is in the text, and of a long one the beginning.
     pub(super) fn range(&self, span: Span) -> Range<usize> {
         let text = &self.0.text;
