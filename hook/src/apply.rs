@@ -17,7 +17,7 @@ use crate::cgroup::Cgroup;
 use crate::error::{Called, Error, Result};
 use crate::mountinfo::MountInfo;
 use crate::process::{self, Process};
-use crate::rootfs::{Made, Rootfs};
+use crate::rootfs::{Made, Rootfs, Surroundings};
 
 mod device_node;
 pub mod device_rule;
@@ -46,7 +46,10 @@ pub struct Applied<'c> {
 /// One thing that was done in the container.
 #[derive(Debug)]
 enum Step {
-    Made(Made),
+    /// A node or directory in the container's `/dev`, which ends with the container.
+    Dev(Made),
+    /// An empty target of a mount, which stays in the image.
+    Target(Made),
     Mounted(OwnedFd),
 }
 
@@ -61,8 +64,13 @@ enum Ready<'p> {
 /// # Errors
 /// Which edit, which call, and what could not be undone. Otherwise nothing of it is left.
 pub fn apply<'c>(container: &Container<'c>, edits: &[&Edit], mounts: &MountInfo) -> Result<Applied<'c>> {
-    let owner = container.process.foreign_root()?;
-    let ready = prepare(edits, owner.is_some())?;
+    let container_mounts = container.process.mounts()?;
+    let surroundings = Surroundings {
+        private: container_mounts.private_beside(mounts),
+        shared: container_mounts.shared(),
+        owner: container.process.foreign_root()?,
+    };
+    let ready = prepare(edits, surroundings.owner.is_some())?;
     let rules: Vec<Rule> =
         edits.iter().filter_map(|edit| device_rule::of(edit).transpose()).collect::<Result<_>>()?;
     if !rules.is_empty() {
@@ -72,7 +80,7 @@ pub fn apply<'c>(container: &Container<'c>, edits: &[&Edit], mounts: &MountInfo)
     let descriptors =
         openat(CWD, "/proc/self/fd", flags, Mode::empty()).called(|| "openat(`/proc/self/fd`)".to_owned())?;
     enter(container.process)?;
-    let rootfs = Rootfs::open(&container.rootfs, mounts.devices(), owner)?;
+    let rootfs = Rootfs::open(&container.rootfs, surroundings)?;
     let mut applied = Applied { steps: Vec::new(), rules: None, descriptors };
     match applied.all(container, &rootfs, ready, &rules) {
         Ok(()) => Ok(applied),
@@ -81,11 +89,11 @@ pub fn apply<'c>(container: &Container<'c>, edits: &[&Edit], mounts: &MountInfo)
 }
 
 impl<'c> Applied<'c> {
-    /// The paths that were made in the container as targets of mounts, for the audit.
+    /// The paths that were made in the image as targets of mounts, for the audit.
     pub fn created(&self) -> impl Iterator<Item = &str> {
         self.steps.iter().filter_map(|step| match step {
-            Step::Made(made) => Some(made.path.as_str()),
-            Step::Mounted(_) => None,
+            Step::Target(made) => Some(made.path.as_str()),
+            Step::Dev(_) | Step::Mounted(_) => None,
         })
     }
 
@@ -125,7 +133,7 @@ impl<'c> Applied<'c> {
 
     fn undo_step(&self, step: &Step) -> Result<()> {
         match step {
-            Step::Made(made) => {
+            Step::Dev(made) | Step::Target(made) => {
                 let flags = if made.is_directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
                 unlinkat(&made.parent, made.name.as_str(), flags)
                     .called(|| format!("unlinkat(`{}`)", made.path))

@@ -38,7 +38,7 @@ impl Arguments {
             let place = match argument.as_str() {
                 "--entry" => &mut entry,
                 "--entries" => &mut entries,
-                _ => return Err(format!("unexpected argument `{}`; {USAGE}", argument.escape_debug())),
+                _ => return Err(format!("unexpected argument `{argument}`; {USAGE}")),
             };
             let value = arguments.next().ok_or_else(|| format!("`{argument}` needs a value; {USAGE}"))?;
             if place.replace(value).is_some() {
@@ -54,7 +54,7 @@ fn stage(verb: &str) -> Result<Stage, String> {
     match verb {
         "prestart" | "createRuntime" => Ok(Stage::Start),
         "poststop" => Ok(Stage::Stop),
-        _ => Err(format!("`{}` is not supported; {USAGE}", verb.escape_debug())),
+        _ => Err(format!("`{verb}` is not supported; {USAGE}")),
     }
 }
 

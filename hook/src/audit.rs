@@ -1,4 +1,6 @@
-//! The audit: one line of JSON for each start with devices, each refusal and each end.
+//! The audit: one line of JSON for each start with devices, each refusal, each failure and each end.
+//!
+//! Some runtimes swallow what a hook says on standard error, so the reason is here as well.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -28,6 +30,8 @@ pub enum Event {
     Start,
     /// A container did not get what it asked for.
     Refusal,
+    /// A container that may have devices could not be given them, and did not start.
+    Failure,
     /// A lease ended.
     Stop,
 }
@@ -80,7 +84,7 @@ pub struct Record<'r> {
     /// Slug of a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
-    /// A refusal in words.
+    /// A refusal or failure in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<&'r str>,
     /// Whether the container starts all the same, without a GPU.

@@ -17,10 +17,10 @@ const LIMIT: usize = 64 * 1024 * 1024;
 /// # Errors
 /// The call that failed, or where it cannot be understood.
 pub fn config(state: &State) -> Result<Config> {
-    let step = || format!("`config.json` of container `{}`", state.id.escape_debug());
+    let step = || format!("`config.json` of container `{}`", state.id);
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = openat(CWD, state.bundle.as_str(), flags, Mode::empty())
-        .called(|| format!("openat(`{}`)", state.bundle.escape_debug()))?;
+        .called(|| format!("openat(`{}`)", state.bundle))?;
     let bytes = file::read_bounded(directory.as_fd(), "config.json", LIMIT, Trust::Nobody)
         .map_err(|error| error.during(step))?;
     Config::parse(&bytes).map_err(|refusal| Error::found(refusal.message).during(step))

@@ -152,10 +152,7 @@ fn refuse_same_name(record: &Record, holder: Holder<'_>) -> Result<()> {
     }
     Err(Error::found(format!(
         "another container `{}` of {} lives as process {} and holds {}",
-        record.container.escape_debug(),
-        holder.engine,
-        record.pid,
-        record.device
+        record.container, holder.engine, record.pid, record.device
     )))
 }
 

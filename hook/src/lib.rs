@@ -75,6 +75,19 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
 
 /// Engines show one line of standard error at best. Nobody is left to hear that it could not be written.
 fn fail(message: &str, exit: Exit) -> Exit {
-    let _ = std::io::stderr().write_all(format!("gpupol: {message}\n").as_bytes());
+    let _ = std::io::stderr().write_all(format!("gpupol: {}\n", one_line(message)).as_bytes());
     exit
+}
+
+/// Names that tenants choose may hold line breaks and worse.
+fn one_line(message: &str) -> String {
+    let mut line = String::with_capacity(message.len());
+    for character in message.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
 }

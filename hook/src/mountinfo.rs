@@ -19,7 +19,11 @@ pub struct MountInfo {
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    /// `MAJOR:MINOR` of the file system, as `st_dev` gives it.
+    /// What names the mount in this boot; `statx` gives it too.
+    pub id: u64,
+    /// Whether mounts made below it appear elsewhere as well.
+    pub shared: bool,
+    /// `MAJOR:MINOR` of the file system.
     pub device: (u32, u32),
     /// Which directory of the file system is mounted.
     pub root: String,
@@ -46,22 +50,36 @@ impl MountInfo {
         Self { mounts: text.lines().filter_map(Mount::parse).collect() }
     }
 
-    /// The file systems that are mounted.
+    /// The mounts below which whatever is mounted appears elsewhere as well.
     #[must_use]
-    pub fn devices(&self) -> BTreeSet<(u32, u32)> {
-        self.mounts.iter().map(|mount| mount.device).collect()
+    pub fn shared(&self) -> BTreeSet<u64> {
+        self.mounts.iter().filter(|mount| mount.shared).map(|mount| mount.id).collect()
+    }
+
+    /// The mounts of file systems that another table does not have. They are compared as the kernel names them
+    /// here: `st_dev` says something else on file systems with subvolumes.
+    #[must_use]
+    pub fn private_beside(&self, other: &Self) -> BTreeSet<u64> {
+        let devices: BTreeSet<(u32, u32)> = other.mounts.iter().map(|mount| mount.device).collect();
+        let private = self.mounts.iter().filter(|mount| !devices.contains(&mount.device));
+        private.map(|mount| mount.id).collect()
     }
 }
 
 impl Mount {
     fn parse(line: &str) -> Option<Self> {
         let (before, after) = line.split_once(" - ")?;
-        let mut before = before.split(' ').skip(2);
+        let shared = before.split(' ').skip(6).any(|field| field.starts_with("shared:"));
+        let mut before = before.split(' ');
+        let id = before.next()?.parse().ok()?;
+        let mut before = before.skip(1);
         let (major, minor) = before.next()?.split_once(':')?;
         let (root, point) = (before.next()?, before.next()?);
         let mut after = after.split(' ');
         let kind = after.next()?;
         Some(Self {
+            id,
+            shared,
             device: (major.parse().ok()?, minor.parse().ok()?),
             root: unescape(root)?,
             point: unescape(point)?,
@@ -103,7 +121,11 @@ garbage
         assert_eq!(info.mounts[1].root, "/docker/a");
         assert_eq!(info.mounts[2].root, "/srv/a b");
         assert_eq!(info.mounts[2].point, "/mnt/x\\y");
-        assert_eq!(info.devices(), BTreeSet::from([(0, 33), (0, 38), (254, 0)]));
+        assert_eq!(info.shared(), BTreeSet::from([41]));
+        assert_eq!(info.private_beside(&MountInfo::default()), BTreeSet::from([36, 41, 50]));
+        let host =
+            MountInfo::parse("1 0 254:0 / / rw - ext4 /dev/vda rw\n2 1 0:38 / /x rw - cgroup2 cgroup2 rw\n");
+        assert_eq!(info.private_beside(&host), BTreeSet::from([36]));
     }
 
     #[test]

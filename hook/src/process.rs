@@ -9,8 +9,9 @@ use rustix::io::Errno;
 
 use crate::error::{Called, Error, Result};
 use crate::file;
+use crate::mountinfo::MountInfo;
 
-const LIMIT: usize = 1024 * 1024;
+const LIMIT: usize = 64 * 1024 * 1024;
 
 /// A process that is alive: neither gone nor a zombie when it was opened.
 #[derive(Debug)]
@@ -51,6 +52,14 @@ impl Process {
     /// The call that failed.
     pub fn cgroups(&self) -> Result<String> {
         self.read("cgroup")
+    }
+
+    /// The mounts that it sees.
+    ///
+    /// # Errors
+    /// The call that failed.
+    pub fn mounts(&self) -> Result<MountInfo> {
+        Ok(MountInfo::parse(&self.read("mountinfo")?))
     }
 
     /// A descriptor of its mount namespace.

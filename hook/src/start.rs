@@ -102,12 +102,29 @@ impl Start<'_> {
         let plan = plans.plan(granted.grant).map_err(Error::into_plan_set_refusal)?;
         host::verify(&plan.host)?;
         let scene = Scene::of(self)?;
-        let (choice, taken) = leases::take(self, &scene, &plan, granted)?;
-        let given = self.apply(&scene, &plan, &choice);
+        self.lease_and_apply(&scene, &plan, granted).inspect_err(|error| self.report(&scene, granted, error))
+    }
+
+    fn lease_and_apply(&self, scene: &Scene, plan: &Plan, granted: &Granted<'_>) -> Result<()> {
+        let (choice, taken) = leases::take(self, scene, plan, granted)?;
+        let given = self.apply(scene, plan, &choice);
         if given.is_err() {
             taken.give_back();
         }
         given
+    }
+
+    /// Writes a failure into the audit, if that can be written; a refusal has a record of its own.
+    fn report(&self, scene: &Scene, granted: &Granted<'_>, error: &Error) {
+        if matches!(error, Error::Refused(_)) {
+            return;
+        }
+        let message = error.to_string();
+        let mut record = self.record(Event::Failure);
+        record.tenant = Some(&granted.tenant.name);
+        record.grant = Some(&granted.grant.name);
+        record.message = Some(&message);
+        let _ = scene.audit.append(&record);
     }
 
     fn apply(&self, scene: &Scene, plan: &Plan, choice: &Choice<'_>) -> Result<()> {

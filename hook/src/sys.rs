@@ -1,4 +1,6 @@
 //! The system calls that rustix has no safe function for. The only file with unsafe code.
+//!
+//! `bpf(2)` is here for one kind of program: those that decide over devices of a cgroup.
 #![expect(
     unsafe_code,
     reason = "bpf, mount_setattr and setfsuid are reached through the C library that std links"
@@ -8,13 +10,6 @@ use core::ffi::{c_int, c_long, c_uint, c_void};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::Errno;
-
-mod bpf;
-
-pub use bpf::{
-    BPF_F_ALLOW_MULTI, BPF_F_REPLACE, Insn, ProgramInfo, program_attach, program_by_id, program_info,
-    program_load, program_query,
-};
 
 unsafe extern "C" {
     fn syscall(number: c_long, ...) -> c_long;
@@ -37,6 +32,27 @@ pub const MOUNT_NODEV: u64 = 0x4;
 pub const MOUNT_NOEXEC: u64 = 0x8;
 
 const MS_PRIVATE: u64 = 1 << 18;
+
+/// `BPF_F_ALLOW_MULTI`: programs of one cgroup stand side by side.
+pub const BPF_F_ALLOW_MULTI: u32 = 2;
+/// `BPF_F_REPLACE`: one of them is swapped for another in one step.
+pub const BPF_F_REPLACE: u32 = 4;
+
+#[cfg(target_arch = "x86_64")]
+const SYS_BPF: c_long = 321;
+/// The number in the table that all newer architectures share.
+#[cfg(not(target_arch = "x86_64"))]
+const SYS_BPF: c_long = 280;
+
+const PROG_LOAD: c_long = 5;
+const PROG_ATTACH: c_long = 8;
+const PROG_GET_FD_BY_ID: c_long = 13;
+const OBJ_GET_INFO_BY_FD: c_long = 15;
+const PROG_QUERY: c_long = 16;
+
+const TYPE_CGROUP_DEVICE: u32 = 15;
+const ATTACH_CGROUP_DEVICE: u32 = 6;
+const MAX_PROGRAMS: usize = 64;
 
 #[repr(C)]
 struct MountAttr {
@@ -78,6 +94,177 @@ pub fn set_fs_ids(uid: u32, gid: u32) -> Result<(), Errno> {
         (setfsgid(u32::MAX), setfsuid(u32::MAX))
     };
     if now_uid.cast_unsigned() == uid && now_gid.cast_unsigned() == gid { Ok(()) } else { Err(Errno::PERM) }
+}
+
+/// One instruction, as the kernel lays it out.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Insn {
+    /// Operation.
+    pub code: u8,
+    /// Destination register in the low half, source register in the high half.
+    pub registers: u8,
+    /// Offset of a jump or a memory access.
+    pub offset: i16,
+    /// Immediate value.
+    pub immediate: i32,
+}
+
+/// What the kernel says of a loaded program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramInfo {
+    /// Name, without its padding.
+    pub name: Vec<u8>,
+    /// How many maps it uses.
+    pub maps: u32,
+    /// Its instructions after verification; empty when the kernel does not show them.
+    pub instructions: Vec<Insn>,
+}
+
+/// `union bpf_attr`, larger than any kernel's: the kernel writes back into fields that a shorter size would
+/// not cover.
+#[repr(C, align(8))]
+struct Attr([u8; 256]);
+
+impl Attr {
+    fn new() -> Self {
+        Self([0; 256])
+    }
+
+    fn put(mut self, offset: usize, value: &[u8]) -> Self {
+        if let Some(field) = self.0.get_mut(offset..offset.saturating_add(value.len())) {
+            field.copy_from_slice(value);
+        }
+        self
+    }
+
+    fn u32(self, offset: usize, value: u32) -> Self {
+        self.put(offset, &value.to_ne_bytes())
+    }
+
+    fn fd(self, offset: usize, fd: BorrowedFd<'_>) -> Self {
+        self.put(offset, &fd.as_raw_fd().to_ne_bytes())
+    }
+
+    fn pointer<T>(self, offset: usize, pointer: *const T) -> Self {
+        // The kernel reaches this memory by its address alone, which the compiler must know.
+        self.put(offset, &(pointer.expose_provenance() as u64).to_ne_bytes())
+    }
+
+    fn get_u32(&self, offset: usize) -> u32 {
+        let bytes = self.0.get(offset..).and_then(<[u8]>::first_chunk::<4>);
+        bytes.map_or(0, |bytes| u32::from_ne_bytes(*bytes))
+    }
+
+    /// # Safety
+    /// Every pointer in the attributes must be valid for what `command` reads and writes there.
+    unsafe fn call(&mut self, command: c_long) -> c_long {
+        // SAFETY: the union lives through the call and its true size is given; the rest is the caller's promise.
+        unsafe { syscall(SYS_BPF, command, (&raw mut self.0).cast::<c_void>(), size_of::<Self>()) }
+    }
+}
+
+/// The ids of the device programs attached to this cgroup itself, and the flags they were attached with.
+///
+/// # Errors
+/// What the kernel answers; `ENOSPC` when there are more than 64.
+pub fn program_query(cgroup: BorrowedFd<'_>) -> Result<(Vec<u32>, u32), Errno> {
+    let mut ids = vec![0_u32; MAX_PROGRAMS];
+    let mut attr = Attr::new()
+        .fd(0, cgroup)
+        .u32(4, ATTACH_CGROUP_DEVICE)
+        .pointer(16, ids.as_mut_ptr())
+        .u32(24, MAX_PROGRAMS as u32);
+    // SAFETY: `ids` has room for as many ids as the attributes say.
+    check(unsafe { attr.call(PROG_QUERY) })?;
+    ids.truncate(attr.get_u32(24) as usize);
+    Ok((ids, attr.get_u32(12)))
+}
+
+/// A descriptor of the program with this id.
+///
+/// # Errors
+/// What the kernel answers.
+pub fn program_by_id(id: u32) -> Result<OwnedFd, Errno> {
+    // SAFETY: the attributes hold no pointer.
+    owned(unsafe { Attr::new().u32(0, id).call(PROG_GET_FD_BY_ID) })
+}
+
+/// `struct bpf_prog_info` up to the name, which is all that is needed of it.
+#[repr(C)]
+#[derive(Default)]
+struct Info {
+    kind: u32,
+    id: u32,
+    tag: [u8; 8],
+    jited_len: u32,
+    xlated_len: u32,
+    jited: u64,
+    xlated: u64,
+    load_time: u64,
+    created_by: u32,
+    maps: u32,
+    map_ids: u64,
+    name: [u8; 16],
+}
+
+/// Name and instructions of a loaded program.
+///
+/// # Errors
+/// What the kernel answers.
+pub fn program_info(program: BorrowedFd<'_>) -> Result<ProgramInfo, Errno> {
+    let length = info(program, &mut []).map(|info| info.xlated_len)? as usize;
+    let mut instructions = vec![Insn::default(); length / size_of::<Insn>()];
+    let info = info(program, &mut instructions)?;
+    if info.xlated == 0 {
+        instructions.clear();
+    }
+    let name = info.name.iter().copied().take_while(|byte| *byte != 0).collect();
+    Ok(ProgramInfo { name, maps: info.maps, instructions })
+}
+
+fn info(program: BorrowedFd<'_>, instructions: &mut [Insn]) -> Result<Info, Errno> {
+    let xlated_len = u32::try_from(size_of_val(instructions)).map_err(|_| Errno::TOOBIG)?;
+    let mut info = Info { xlated_len, ..Info::default() };
+    if !instructions.is_empty() {
+        info.xlated = instructions.as_mut_ptr().expose_provenance() as u64;
+    }
+    let mut attr = Attr::new().fd(0, program).u32(4, size_of::<Info>() as u32).pointer(8, &raw mut info);
+    // SAFETY: `info` and `instructions` are as long as the attributes and `info` itself say.
+    check(unsafe { attr.call(OBJ_GET_INFO_BY_FD) })?;
+    Ok(info)
+}
+
+/// Loads a device program.
+///
+/// # Errors
+/// What the kernel answers; `EINVAL` or `EACCES` when it does not accept the instructions.
+pub fn program_load(name: &[u8], instructions: &[Insn]) -> Result<OwnedFd, Errno> {
+    let count = u32::try_from(instructions.len()).map_err(|_| Errno::TOOBIG)?;
+    let mut attr = Attr::new()
+        .u32(0, TYPE_CGROUP_DEVICE)
+        .u32(4, count)
+        .pointer(8, instructions.as_ptr())
+        .pointer(16, c"Dual MIT/GPL".as_ptr())
+        .put(48, name.get(..15).unwrap_or(name));
+    // SAFETY: `instructions` holds `count` instructions and the licence ends in NUL; the kernel only reads.
+    owned(unsafe { attr.call(PROG_LOAD) })
+}
+
+/// Attaches a device program to a cgroup, in the place of `replaced` where the flags have [`BPF_F_REPLACE`].
+///
+/// # Errors
+/// What the kernel answers.
+pub fn program_attach(
+    cgroup: BorrowedFd<'_>,
+    program: BorrowedFd<'_>,
+    flags: u32,
+    replaced: BorrowedFd<'_>,
+) -> Result<(), Errno> {
+    let attr = Attr::new().fd(0, cgroup).fd(4, program).u32(8, ATTACH_CGROUP_DEVICE).u32(12, flags);
+    let mut attr = if flags & BPF_F_REPLACE == 0 { attr } else { attr.fd(16, replaced) };
+    // SAFETY: the attributes hold no pointer.
+    check(unsafe { attr.call(PROG_ATTACH) }).map(drop)
 }
 
 fn check(result: c_long) -> Result<c_long, Errno> {

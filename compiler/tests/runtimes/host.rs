@@ -174,7 +174,8 @@ impl Host {
         let instance = view.path("/proc/driver/nvidia/capabilities/gpu0/mig/gi7/ci0");
         fs::create_dir_all(&instance).expect("/proc/driver is made");
         let [gi, ci] = MIG_MINORS;
-        let access = |minor: u32| format!("DeviceFileMinor: {minor}\nDeviceFileMode: 292\nDeviceFileModify: 1\n");
+        let access =
+            |minor: u32| format!("DeviceFileMinor: {minor}\nDeviceFileMode: 292\nDeviceFileModify: 1\n");
         fs::write(instance.join("access"), access(ci)).expect("/proc/driver is made");
         fs::write(instance.with_file_name("access"), access(gi)).expect("/proc/driver is made");
     }

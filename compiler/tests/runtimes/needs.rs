@@ -9,7 +9,9 @@ const BUILD_HOOK: &str = "cargo build -p gpupol-hook --profile hook --target x86
 
 /// The directory that cargo builds into.
 fn target() -> &'static Path {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("cargo's directory for tests lies in the target directory")
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .parent()
+        .expect("cargo's directory for tests lies in the target directory")
 }
 
 /// The hook as it is shipped.

@@ -62,7 +62,9 @@ impl Installed {
     /// The audit records, one JSON document each.
     pub(crate) fn audit(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.dir.join("audit.jsonl")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).expect("a line of the audit file is JSON")).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("a line of the audit file is JSON"))
+            .collect()
     }
 
     /// The files of the leases, as `DEVICE/CONTAINER`.
@@ -70,7 +72,8 @@ impl Installed {
         let mut found = Vec::new();
         for device in entries_of(&self.dir.join("state/leases")) {
             for lease in entries_of(&device) {
-                let tail: PathBuf = lease.iter().rev().take(2).collect::<Vec<_>>().into_iter().rev().collect();
+                let tail: PathBuf =
+                    lease.iter().rev().take(2).collect::<Vec<_>>().into_iter().rev().collect();
                 found.push(tail.display().to_string());
             }
         }
@@ -148,6 +151,7 @@ fn words(output: &Output) -> String {
 
 fn entries_of(dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
-    let shown = |path: &PathBuf| !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    let shown =
+        |path: &PathBuf| !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
     entries.flatten().map(|entry| entry.path()).filter(shown).collect()
 }

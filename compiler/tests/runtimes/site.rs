@@ -60,13 +60,15 @@ impl Site {
     pub(crate) fn new(kind: Kind, cgroup: Cgroup) -> Self {
         needs::root();
         let dir = scratch("runs");
-        let (full_proc, state) = (dir.join("proc"), dir.join("runtime"));
-        [&full_proc, &state].map(|path| fs::create_dir(path).expect("the directory is new"));
-        let view = View::hold(cgroup, &full_proc);
+        let (empty, state) = (dir.join("empty"), dir.join("runtime"));
+        for path in [&empty, &state] {
+            fs::create_dir(path).expect("the directory is new");
+        }
+        let view = View::hold(cgroup, &empty);
         let host = Host::make(dir.join("host"), &view);
         let installed = Installed::new(dir.join("gpupol"), &host.topology());
         symlink(needs::hook(), dir.join("nvidia-container-runtime-hook")).expect("the directory is new");
-        let before = (view.mounts(), nodes_of_dev());
+        let before = (view.mounts(), nodes_of_dev(&view));
         let runtime = Runtime::new(kind, cgroup, state);
         let (ids, finished) = (RefCell::default(), Cell::new(false));
         Self { dir, view, host, installed, runtime, ids, before, finished }
@@ -150,12 +152,12 @@ impl Site {
         assert!(wait_until(|| !is_alive(pid)), "process {pid} did not end");
     }
 
-    /// Fails if the view's mounts or the host's `/dev` are not what they were.
+    /// Fails if the view's mounts or its `/dev` are not what they were.
     pub(crate) fn finish(&self) {
         self.clean();
         let (mounts, nodes) = &self.before;
         assert_eq!(&self.view.mounts(), mounts, "the mount table is not what it was");
-        assert_eq!(&nodes_of_dev(), nodes, "the host's /dev is not what it was");
+        assert_eq!(&nodes_of_dev(&self.view), nodes, "the view's /dev is not what it was");
     }
 
     fn start(&self, bundle: &Bundle, id: &str, stays: bool) -> Outcome {
@@ -190,9 +192,15 @@ pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("our paths are UTF-8")
 }
 
-/// Everything directly in the host's `/dev`, with mode and device number.
-fn nodes_of_dev() -> BTreeMap<PathBuf, (u32, u64)> {
-    let entries = fs::read_dir("/dev").expect("the host has a /dev");
-    let path = entries.map(|entry| entry.expect("/dev can be read").path());
-    path.filter_map(|path| fs::symlink_metadata(&path).ok().map(|data| (path, (data.mode(), data.rdev())))).collect()
+/// What crun 1.8.1 itself puts wherever a rootfs's `/dev` leads to, before it calls any hook.
+const LINKS_OF_CRUN: [&str; 6] = ["core", "fd", "ptmx", "stderr", "stdin", "stdout"];
+
+/// Everything directly in the view's `/dev`, with mode and device number.
+fn nodes_of_dev(view: &View) -> BTreeMap<PathBuf, (u32, u64)> {
+    let entries = fs::read_dir(view.path("/dev")).expect("the view has a /dev");
+    let entries = entries.map(|entry| entry.expect("/dev can be read"));
+    let ours = entries.filter(|entry| !LINKS_OF_CRUN.iter().any(|name| entry.file_name() == *name));
+    let node =
+        |path: PathBuf| fs::symlink_metadata(&path).ok().map(|data| (path, (data.mode(), data.rdev())));
+    ours.filter_map(|entry| node(entry.path())).collect()
 }

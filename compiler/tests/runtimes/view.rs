@@ -1,4 +1,5 @@
-//! A view: a mount namespace of its own in which `/sys/fs/cgroup` is purely v1 or purely v2 and `/proc/driver` is made.
+//! A view: a mount namespace of its own in which `/sys/fs/cgroup` is purely v1 or purely v2, and `/dev` and
+//! `/proc/driver` are made.
 //!
 //! A process holds the namespace until the test ends; it ends by itself when this program does.
 
@@ -28,21 +29,34 @@ mountpoint -q /sys/fs/cgroup/devices || { echo 'this host does not mount the cgr
 ";
 const ONLY_V2: &str = "umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup
 ";
+/// A `/dev` of the view's own: crun 1.8.1 writes its standard links into whatever a rootfs's `/dev` leads to, and no
+/// test may change the real one.
+const OWN_DEV: &str = "
+mount -t tmpfs -o mode=755 gpupol-test \"$1\"
+cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty \"$1\"
+mkdir \"$1/pts\" \"$1/shm\" \"$1/mqueue\" && mount --bind /dev/pts \"$1/pts\" && ln -s pts/ptmx \"$1/ptmx\"
+mount --move \"$1\" /dev
+";
 /// A second `/proc` that nothing covers: the kernel lets a user namespace mount its own only if there is one.
-const MADE_PROC: &str = "mount -t tmpfs -o mode=755 gpupol-test /proc/driver && mount -t proc proc \"$1\" && echo held && exec cat";
+const MADE_PROC: &str = "
+mount -t tmpfs -o mode=755 gpupol-test /proc/driver
+mount -t proc proc \"$1\"
+echo held
+exec cat
+";
 
 impl View {
-    /// Opens one; `full_proc` is an empty directory.
-    pub(crate) fn hold(cgroup: Cgroup, full_proc: &Path) -> Self {
+    /// Opens one; `empty` is a directory to mount on.
+    pub(crate) fn hold(cgroup: Cgroup, empty: &Path) -> Self {
         let setup = match cgroup {
             Cgroup::V1 => ONLY_V1,
             Cgroup::V2 => ONLY_V2,
         };
         let mut holder = Command::new("unshare")
             .args(["--mount", "--propagation", "private", "sh", "-c"])
-            .arg(format!("exec 2>&1; set -e; {setup}{MADE_PROC}"))
+            .arg(format!("exec 2>&1; set -e; {setup}{OWN_DEV}{MADE_PROC}"))
             .arg("view")
-            .arg(full_proc)
+            .arg(empty)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

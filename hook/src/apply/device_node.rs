@@ -8,7 +8,7 @@ use rustix::fs::{
     statat,
 };
 use rustix::io::Errno;
-use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+use rustix::mount::{OpenTreeFlags, open_tree};
 
 use crate::apply::{Step, name};
 use crate::error::{Called, Error, Result};
@@ -67,14 +67,16 @@ impl<'p> Ready<'p> {
                 makedev(self.number.0, self.number.1),
             )
             .called(|| format!("mknodat(`{file}`, c {}:{})", self.number.0, self.number.1))?;
-            steps.push(Step::Made(made));
+            steps.push(Step::Dev(made));
             return Ok(());
         };
         rootfs.as_owner(|| rootfs::new_file(&parent, file))?;
-        steps.push(Step::Made(made));
+        steps.push(Step::Dev(made));
         let target = openat(&parent, file, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
             .called(|| format!("openat(`{file}`)"))?;
-        attach(node, &target, steps)
+        rootfs.attach(&node, &target, FileType::RegularFile)?;
+        steps.push(Step::Mounted(node));
+        Ok(())
     }
 
     fn is_there(&self, parent: &OwnedFd, file: &str) -> Result<bool> {
@@ -88,14 +90,6 @@ impl<'p> Ready<'p> {
         }
         Err(Error::found("something else is there already"))
     }
-}
-
-/// Attaches a cloned mount to its target.
-pub(super) fn attach(tree: OwnedFd, target: &OwnedFd, steps: &mut Vec<Step>) -> Result<()> {
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    move_mount(&tree, "", target, "", flags).called(|| "move_mount()".to_owned())?;
-    steps.push(Step::Mounted(tree));
-    Ok(())
 }
 
 /// A clone of the mount at an open file alone, with these attributes.
@@ -137,7 +131,7 @@ fn open_below(rootfs: &Rootfs, dev: &OwnedFd, path: &str, steps: &mut Vec<Step>)
     let parent = open_below(rootfs, dev, parent, steps)?;
     rootfs.as_owner(|| rootfs::new_directory(&parent, name))?;
     let made = Made { parent, name: name.to_owned(), is_directory: true, path: format!("/dev/{path}") };
-    steps.push(Step::Made(made));
+    steps.push(Step::Dev(made));
     open().called(|| format!("openat2(`{path}`)"))
 }
 

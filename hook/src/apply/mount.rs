@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use gpupol_plan::plan::{Edit, MountOption};
 use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
 
-use crate::apply::device_node::{attach, clone_mount};
+use crate::apply::device_node::clone_mount;
 use crate::apply::{Step, name};
 use crate::error::{Called, Error, Result};
 use crate::rootfs::{self, Made, Rootfs};
@@ -60,17 +60,11 @@ impl<'p> Ready<'p> {
         }
         let mut made: Vec<Made> = Vec::new();
         let target = rootfs.target(&path, self.is_directory, &mut made);
-        steps.extend(made.into_iter().map(Step::Made));
-        let target = target?;
-        let kind = rootfs::place(target.as_fd()).called(|| format!("statx(`{path}`)"))?.kind;
-        let fits =
-            if self.is_directory { kind == FileType::Directory } else { kind == FileType::RegularFile };
-        if !fits {
-            return Err(Error::found(format!(
-                "`{path}` in the container is of another type than its source"
-            )));
-        }
-        attach(self.tree, &target, steps)
+        steps.extend(made.into_iter().map(Step::Target));
+        let kind = if self.is_directory { FileType::Directory } else { FileType::RegularFile };
+        rootfs.attach(&self.tree, &target?, kind)?;
+        steps.push(Step::Mounted(self.tree));
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, Dir, FlockOperation, Mode, OFlags, flock, mkdirat, openat, renameat};
 use rustix::io::Errno;
@@ -136,14 +136,13 @@ fn open_or_make(parent: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
 }
 
 fn wait_for(lock: &OwnedFd) -> Result<()> {
-    let mut left = PATIENCE;
+    let begun = Instant::now();
     let mut pause = Duration::from_micros(200);
     loop {
         match flock(lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(()),
-            Err(Errno::WOULDBLOCK | Errno::INTR) if !left.is_zero() => {
+            Err(Errno::WOULDBLOCK | Errno::INTR) if begun.elapsed() < PATIENCE => {
                 sleep(pause);
-                left = left.saturating_sub(pause);
                 pause = pause.saturating_mul(2).min(Duration::from_millis(10));
             }
             Err(errno) => return Err(errno).called(|| "flock(`.lock`, 5 s)".to_owned()),

@@ -30,3 +30,21 @@ pub(super) fn library(file: File) -> Option<Library> {
     let soname = names.get(entry.val32(endian)?).ok()?;
     Some(Library::Named(String::from_utf8(soname.to_vec()).ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_soname_of_a_real_library_is_read() {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let path = maps.split_whitespace().find(|word| word.ends_with("/libc.so.6")).unwrap();
+        assert_eq!(library(File::open(path).unwrap()), Some(Library::Named("libc.so.6".to_owned())));
+    }
+
+    #[test]
+    fn other_files_are_no_libraries() {
+        assert_eq!(library(File::open("/proc/self/status").unwrap()), None);
+        assert_eq!(library(File::open("/dev/null").unwrap()), None);
+    }
+}

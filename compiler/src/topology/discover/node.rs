@@ -42,13 +42,36 @@ pub(super) fn at(
     mode: Option<u32>,
 ) -> Result<DeviceNode, DiscoverError> {
     let there = sources.root.character(&path);
-    let numbers_agree = there.as_ref().is_none_or(|there| (there.major, there.minor) == (major, minor));
-    if let Some(Character { major: found_major, minor: found_minor, .. }) = there
-        && !numbers_agree
-    {
-        let (found, wanted) = (format!("{found_major}:{found_minor}"), format!("{major}:{minor}"));
-        return Err(DiscoverError::Node { path, found, wanted });
-    }
+    is_itself(&path, there.as_ref(), [major, minor])?;
     let mode = there.map(|there| there.mode).or(mode).unwrap_or(sources.module.node_mode);
     Ok(DeviceNode { path, host_path: None, major, minor, mode })
+}
+
+/// A node with other numbers opens another device, whatever its name is.
+fn is_itself(path: &str, there: Option<&Character>, wanted: [u32; 2]) -> Result<(), DiscoverError> {
+    match there.map(|there| [there.major, there.minor]) {
+        Some(found) if found != wanted => {
+            let shown = |[major, minor]: [u32; 2]| format!("{major}:{minor}");
+            Err(DiscoverError::Node { path: path.to_owned(), found: shown(found), wanted: shown(wanted) })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_with_other_numbers_is_refused() {
+        let there = Character { major: 195, minor: 3, mode: 0o666 };
+        assert_eq!(is_itself("/dev/nvidia3", Some(&there), [195, 3]), Ok(()));
+        assert_eq!(
+            is_itself("/dev/nvidia3", None, [195, 3]),
+            Ok(()),
+            "the driver makes it when it is needed"
+        );
+        let message = is_itself("/dev/nvidia2", Some(&there), [195, 2]).unwrap_err().to_string();
+        assert_eq!(message, "`/dev/nvidia2` is device 195:3, but should be 195:2: it is of another device");
+    }
 }

@@ -54,7 +54,9 @@ pub(crate) fn other_minor(site: &Site) {
 
 /// A state without a pid: no GPU for who asks, no trouble for who does not.
 pub(crate) fn state_without_pid(site: &Site) {
-    for (container, succeeds) in [(Container::training("1"), false), (Container::in_namespace("default"), true)] {
+    for (container, succeeds) in
+        [(Container::training("1"), false), (Container::in_namespace("default"), true)]
+    {
         let bundle = site.bundle();
         let id = site.write(&bundle, &container, &look());
         let state = json!({ "ociVersion": "1.0.2", "id": id, "status": "creating", "bundle": bundle.dir });

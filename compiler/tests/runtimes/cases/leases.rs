@@ -39,7 +39,8 @@ pub(crate) fn time_slicing(site: &Site) {
     let held: Vec<Held> = (0..4).map(|_| holds(site, &Container::of_student("1"))).collect();
     let mut containers: BTreeMap<u32, u32> = BTreeMap::new();
     for container in &held {
-        let minors: Vec<u32> = GPUS.iter().map(|gpu| gpu.minor).filter(|minor| has(container, *minor)).collect();
+        let minors: Vec<u32> =
+            GPUS.iter().map(|gpu| gpu.minor).filter(|minor| has(container, *minor)).collect();
         assert_eq!(minors.len(), 1, "not one GPU: {:?}", container.seen);
         minors.iter().for_each(|minor| *containers.entry(*minor).or_default() += 1);
     }

@@ -1,0 +1,169 @@
+//! Discovery of hosts that are not there: the real `nvml-wrapper` loads a simulated NVML library, and `/proc`, `/sys`
+//! and the driver's files lie in a directory.
+//!
+//! A test tree cannot have device nodes without privileges; that a node on the host has the numbers of its name is
+//! tested beside the code. Why a property is unknown differs between a record and its simulation, and is not compared.
+#![expect(clippy::disallowed_methods, reason = "the tests write the files that discovery reads")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what fails here fails a test")]
+
+#[path = "../../examples/record_hosts/describe.rs"]
+mod describe;
+#[path = "../../examples/record_hosts/driver.rs"]
+mod driver;
+mod elf;
+#[path = "../../examples/record_hosts/hosts.rs"]
+mod hosts;
+mod misbehaviour;
+mod simulation;
+mod tree;
+
+use gpupol::topology::discover::{self, Options};
+use gpupol::topology::{Fact, Topology, read};
+use serde_json::Value;
+
+use simulation::Simulation;
+
+/// A recorded host.
+fn recorded(name: &str) -> Topology {
+    let host = hosts::all().into_iter().find(|host| host.name == name).unwrap();
+    describe::topology(&host)
+}
+
+/// The document without the reasons why properties are unknown.
+fn without_reasons(topology: &Topology) -> String {
+    fn blank(value: &mut Value) {
+        match value {
+            Value::Object(fields) if fields.contains_key("unknown") => fields["unknown"] = Value::Null,
+            Value::Object(fields) => fields.values_mut().for_each(blank),
+            Value::Array(items) => items.iter_mut().for_each(blank),
+            _ => {}
+        }
+    }
+    let mut value = serde_json::from_str(&read::write(topology)).unwrap();
+    blank(&mut value);
+    serde_json::to_string_pretty(&value).unwrap()
+}
+
+#[test]
+fn every_recorded_host_is_discovered_as_it_is_recorded() {
+    for host in hosts::all() {
+        let record = describe::topology(&host);
+        let found = Simulation::of(&format!("same-{}", host.name), &record).discover().unwrap();
+        let (found, record) = (without_reasons(&found), without_reasons(&record));
+        assert!(found == record, "{}:\n{}", host.name, first_difference(&found, &record));
+    }
+}
+
+/// Few enough lines to read.
+fn first_difference(found: &str, record: &str) -> String {
+    let mut pairs = found.lines().zip(record.lines()).enumerate();
+    let Some((line, (found, record))) = pairs.find(|(_, (found, record))| found != record) else {
+        return "one is longer than the other".to_owned();
+    };
+    format!("line {}: found {found}, recorded {record}", line + 1)
+}
+
+#[test]
+fn what_cannot_be_learnt_says_why() {
+    let found = Simulation::of("reasons", &recorded("azure-nc96-a100-v4")).discover().unwrap();
+    let gpu = &found.gpus[0];
+    assert_eq!(
+        gpu.minor,
+        Fact::unknown(
+            "nvmlDeviceGetMinorNumber: the requested operation is not available on the target device"
+        )
+    );
+    assert!(gpu.nodes.is_empty(), "without a minor there is no node, least of all by the index");
+    assert_eq!(found.boot_id, Fact::unknown("`/proc/sys/kernel/random/boot_id`: no such file"));
+}
+
+#[test]
+fn boot_id_and_a_device_without_numa_node_are_read() {
+    let simulation = Simulation::of("numa", &recorded("l4-8x-pcie"));
+    simulation.write("proc/sys/kernel/random/boot_id", "00000000-0000-4000-8000-00000000b007\n");
+    simulation.write("sys/bus/pci/devices/0000:31:00.0/numa_node", "-1\n");
+    let found = simulation.discover().unwrap();
+    assert_eq!(found.boot_id, Fact::Known("00000000-0000-4000-8000-00000000b007".to_owned()));
+    assert_eq!(found.gpus[0].numa, Fact::Absent);
+    assert_eq!(found.gpus[1].numa, Fact::Known(vec![0]));
+}
+
+#[test]
+fn the_majors_of_older_drivers_have_one_name() {
+    let simulation = Simulation::of("frontend", &recorded("l4-8x-pcie"));
+    simulation.write(
+        "proc/devices",
+        "Character devices:\n195 nvidia-frontend\n234 nvidia-uvm\n\nBlock devices:\n195 nvidia\n",
+    );
+    let found = simulation.discover().unwrap();
+    let paths: Vec<&str> = found.nodes.iter().map(|node| node.path.as_str()).collect();
+    assert_eq!(paths, ["/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidiactl"]);
+    assert_eq!(found.gpus, recorded("l4-8x-pcie").gpus);
+}
+
+#[test]
+fn node_modes_are_those_that_the_kernel_module_asks_for() {
+    let simulation = Simulation::of("modes", &recorded("a100-mig"));
+    simulation.write("proc/driver/nvidia/params", "ModifyDeviceFiles: 1\nDeviceFileMode: 432\n");
+    let access = "proc/driver/nvidia/capabilities/gpu1/mig/gi1/access";
+    simulation.write(access, "DeviceFileMinor: 147\nDeviceFileMode: 256\nDeviceFileModify: 1\n");
+    let found = simulation.discover().unwrap();
+    assert_eq!(found.gpus[0].nodes[0].mode, 0o660);
+    assert_eq!(found.gpus[0].mig_devices[0].nodes[0].mode, 0o400);
+    assert_eq!(found.gpus[0].mig_devices[0].nodes[1].mode, 0o444);
+}
+
+#[test]
+fn a_driver_before_r510_tells_memory_by_its_older_call() {
+    let record = recorded("a100-8x-minor-mismatch");
+    let simulation = Simulation::of("memory", &record);
+    simulation.without_symbol("nvmlDeviceGetMemoryInfo_v2");
+    assert_eq!(simulation.discover().unwrap().gpus[0].memory, record.gpus[0].memory);
+}
+
+#[test]
+fn nvml_is_looked_for_below_the_root() {
+    let record = recorded("l4-8x-pcie");
+    let simulation = Simulation::of("below", &record);
+    let libraries = simulation.root().join("usr/lib64");
+    std::fs::rename(simulation.root().join("../nvml"), &libraries).unwrap();
+    let options = Options { root: simulation.root(), nvml_lib: None };
+    assert_eq!(discover::discover(&options).unwrap().gpus, record.gpus);
+}
+
+#[test]
+fn a_legacy_cgroup_hierarchy_is_told_apart() {
+    let simulation = Simulation::of("cgroup", &recorded("l4-8x-pcie"));
+    simulation.write("sys/fs/cgroup/devices/devices.list", "a *:* rwm\n");
+    assert_eq!(simulation.discover().unwrap().cgroup, Fact::Known(1));
+}
+
+#[test]
+fn only_files_of_the_running_driver_are_listed() {
+    let record = recorded("l4-8x-pcie");
+    let simulation = Simulation::of("files", &record);
+    let libraries = "usr/lib/x86_64-linux-gnu";
+    simulation
+        .write_bytes(&format!("{libraries}/libcuda.so.535.54.03"), &elf::library(2, Some("libcuda.so.1")));
+    simulation.write_bytes("usr/lib/libcuda.so.550.163.01", &elf::library(1, Some("libcuda.so.1")));
+    simulation.write_bytes(&format!("{libraries}/libnvidia-nscq.so.550.163.01"), b"not a library");
+    simulation.write_bytes("usr/bin/nvidia-imex", b"not executable");
+    assert_eq!(simulation.discover().unwrap().driver_files, record.driver_files);
+}
+
+#[test]
+fn links_to_driver_files_are_followed_below_the_root() {
+    let simulation = Simulation::of("links", &recorded("l4-8x-pcie"));
+    let directory = simulation.root().join("usr/lib/x86_64-linux-gnu");
+    std::fs::create_dir_all(directory.join("nvidia/current")).unwrap();
+    std::fs::rename(
+        directory.join("libcuda.so.550.163.01"),
+        directory.join("nvidia/current/libcuda.so.550.163.01"),
+    )
+    .unwrap();
+    let target = "/usr/lib/x86_64-linux-gnu/nvidia/current/libcuda.so.550.163.01";
+    std::os::unix::fs::symlink(target, directory.join("libcuda.so.550.163.01")).unwrap();
+    let files = simulation.discover().unwrap().driver_files;
+    let cuda: Vec<_> = files.iter().filter(|file| file.soname.as_deref() == Some("libcuda.so.1")).collect();
+    assert_eq!(cuda.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), [target]);
+}

@@ -1,0 +1,114 @@
+//! A simulated host: a copy of the library with its document beside it, and a tree of files.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, OnceLock};
+
+use gpupol::topology::discover::{self, DiscoverError, Options};
+use gpupol::topology::{Topology, read};
+use serde_json::Value;
+
+use crate::tree;
+
+/// One simulated host in a directory of its own.
+pub(crate) struct Simulation {
+    directory: PathBuf,
+    faults: Mutex<BTreeMap<String, u32>>,
+}
+
+impl Simulation {
+    /// The host that `topology` describes; `name` is that of one test.
+    pub(crate) fn of(name: &str, topology: &Topology) -> Self {
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("discover").join(name);
+        let _ = std::fs::remove_dir_all(&directory);
+        std::fs::create_dir_all(directory.join("nvml")).unwrap();
+        std::fs::copy(library(), directory.join("nvml/libnvidia-ml.so.1")).unwrap();
+        std::fs::write(directory.join("nvml/topology.json"), read::write(topology)).unwrap();
+        tree::write(&directory.join("root"), topology);
+        Self { directory, faults: Mutex::default() }
+    }
+
+    /// What discovery finds there.
+    pub(crate) fn discover(&self) -> Result<Topology, DiscoverError> {
+        discover::discover(&Options { root: self.root(), nvml_lib: Some(self.library()) })
+    }
+
+    /// The directory that stands for `/`.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.directory.join("root")
+    }
+
+    /// Replaces a file.
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        tree::file(&self.root(), path, text);
+    }
+
+    /// Replaces a file.
+    pub(crate) fn write_bytes(&self, path: &str, bytes: &[u8]) {
+        tree::file(&self.root(), path, bytes);
+    }
+
+    /// Replaces what the kernel module says of one GPU.
+    pub(crate) fn information(&self, pci: &str, lines: &str) {
+        tree::information(&self.root(), pci, lines);
+    }
+
+    /// Lets one NVML call fail. A library reads this once, so it must be said before discovery.
+    pub(crate) fn fail(&self, call: &str, code: u32) {
+        let mut faults = self.faults.lock().unwrap();
+        faults.insert(call.to_owned(), code);
+        let text = serde_json::to_string(&*faults).unwrap();
+        std::fs::write(self.directory.join("nvml/faults.json"), text).unwrap();
+    }
+
+    /// Takes one symbol out of this copy of the library, by spelling it differently wherever it is named.
+    pub(crate) fn without_symbol(&self, symbol: &str) {
+        let mut bytes = std::fs::read(self.library()).unwrap();
+        let name = format!("\0{symbol}\0");
+        let places: Vec<usize> = bytes
+            .windows(name.len())
+            .enumerate()
+            .filter_map(|(place, window)| (window == name.as_bytes()).then_some(place))
+            .collect();
+        assert!(!places.is_empty(), "the library has no {symbol}");
+        for place in places {
+            bytes[place + 1] = b'_';
+        }
+        std::fs::write(self.library(), bytes).unwrap();
+    }
+
+    fn library(&self) -> PathBuf {
+        self.directory.join("nvml/libnvidia-ml.so.1")
+    }
+}
+
+/// What a failed test saw stays.
+impl Drop for Simulation {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.directory);
+        }
+    }
+}
+
+/// The simulated library, built once for all tests by the cargo that runs them, without the network: all it depends on
+/// gpupol depends on too.
+fn library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        let output = Command::new(env!("CARGO"))
+            .args(["build", "--offline", "--package", "nvml-sim", "--message-format", "json", "--target-dir"])
+            .arg(target)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stderr(Stdio::inherit())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "nvml-sim does not build");
+        let messages = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
+        let mut artifacts =
+            messages.map(Result::unwrap).filter(|message| message["target"]["name"] == "nvml_sim");
+        artifacts.find_map(|artifact| artifact["filenames"][0].as_str().map(PathBuf::from)).unwrap()
+    })
+}

@@ -1,0 +1,82 @@
+//! The files of a host, as its kernel and its driver's installer would have them.
+
+use std::path::Path;
+
+use gpupol::topology::{DriverFileKind, Fact, Gpu, Topology};
+
+use crate::elf;
+
+/// Writes what `topology` implies below `root`. Unknown properties have no file.
+pub(crate) fn write(root: &Path, topology: &Topology) {
+    file(root, "proc/sys/kernel/hostname", format!("{}\n", topology.host));
+    file(root, "proc/devices", devices(topology));
+    file(root, "proc/driver/nvidia-caps/mig-minors", mig_minors());
+    file(root, "sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory pids\n");
+    for gpu in &topology.gpus {
+        write_gpu(root, gpu);
+    }
+    for found in &topology.driver_files {
+        let path = found.path.trim_start_matches('/');
+        match found.kind {
+            DriverFileKind::Library => file(root, path, elf::library(2, found.soname.as_deref())),
+            DriverFileKind::Binary => program(root, path),
+        }
+    }
+}
+
+/// Writes one file and the directories above it.
+pub(crate) fn file(root: &Path, path: &str, content: impl AsRef<[u8]>) {
+    let path = root.join(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, content).unwrap();
+}
+
+/// Writes what the kernel module says of the GPU at `pci`.
+pub(crate) fn information(root: &Path, pci: &str, lines: &str) {
+    let head = "Model: \t\t Simulated\nIRQ:   \t\t 42\n";
+    file(root, &format!("proc/driver/nvidia/gpus/{pci}/information"), format!("{head}{lines}"));
+}
+
+fn write_gpu(root: &Path, gpu: &Gpu) {
+    let minor = gpu.minor.known().map(|minor| format!("Device Minor: \t {minor}\n")).unwrap_or_default();
+    information(root, &gpu.pci, &format!("GPU UUID: \t {}\n{minor}", gpu.uuid));
+    let sysfs = format!("sys/bus/pci/devices/{}", gpu.pci);
+    if let Fact::Known(numa) = &gpu.numa {
+        file(root, &format!("{sysfs}/numa_node"), format!("{}\n", numa[0]));
+    }
+    if let Fact::Known(cpus) = &gpu.cpus {
+        file(root, &format!("{sysfs}/local_cpulist"), format!("{cpus}\n"));
+    }
+}
+
+fn devices(topology: &Topology) -> String {
+    let nvidia = topology.majors.iter().map(|(name, major)| format!("{major:3} {name}\n"));
+    format!(
+        "Character devices:\n  1 mem\n  5 /dev/tty\n{}\nBlock devices:\n  7 loop\n",
+        nvidia.collect::<String>()
+    )
+}
+
+/// The kernel module's whole table, for every GPU that it can count.
+fn mig_minors() -> String {
+    let mut table = "config 1\nmonitor 2\n".to_owned();
+    let mut minor = 3;
+    for gpu in 0..32 {
+        for gi in 0..15 {
+            table.push_str(&format!("gpu{gpu}/gi{gi}/access {minor}\n"));
+            minor += 1;
+            for ci in 0..8 {
+                table.push_str(&format!("gpu{gpu}/gi{gi}/ci{ci}/access {minor}\n"));
+                minor += 1;
+            }
+        }
+    }
+    assert_eq!(minor, 4323, "the last is gpu31/gi14/ci7 with 4322");
+    table
+}
+
+fn program(root: &Path, path: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    file(root, path, "#!/bin/false\n");
+    std::fs::set_permissions(root.join(path), std::fs::Permissions::from_mode(0o755)).unwrap();
+}

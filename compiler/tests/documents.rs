@@ -1,0 +1,106 @@
+//! Documents tell the truth: every KDL block compiles or fails as it says, every command is run.
+//!
+//! A block ```` ```kdl ```` must be a policy without errors, ```` ```kdl error=GP2002 ```` one with just these
+//! errors, and one with `file=PATH` must be that file, letter for letter. What a ```` ```console ```` block shows after `$ ` is run at the root, and must print what it shows.
+
+#![expect(clippy::unwrap_used, reason = "what a test cannot make, fails the test")]
+#![expect(clippy::disallowed_methods, reason = "a test reads its inputs and runs the command")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn documents() -> Vec<PathBuf> {
+    let listed = Command::new("git").args(["ls-files", "*.md"]).current_dir(root()).output().unwrap();
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    let files: Vec<PathBuf> = String::from_utf8(listed.stdout).unwrap().lines().map(PathBuf::from).collect();
+    assert!(files.contains(&PathBuf::from("README.md")), "{files:?}");
+    files
+}
+
+/// A fenced block of a document.
+struct Block {
+    place: String,
+    info: String,
+    text: String,
+}
+
+fn blocks(language: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for file in documents() {
+        let document = std::fs::read_to_string(root().join(&file)).unwrap();
+        let mut lines = document.lines().enumerate();
+        while let Some((number, line)) = lines.next() {
+            let Some(info) = line.strip_prefix("```") else { continue };
+            let text: Vec<&str> =
+                lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
+            if info.split(' ').next() == Some(language) {
+                let place = format!("{}:{}", file.display(), number + 1);
+                blocks.push(Block { place, info: info.to_owned(), text: text.join("\n") + "\n" });
+            }
+        }
+    }
+    blocks
+}
+
+#[test]
+fn kdl_blocks_compile_or_fail_as_they_say() {
+    let blocks = blocks("kdl");
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        if let Some(file) = block.info.split(' ').find_map(|word| word.strip_prefix("file=")) {
+            assert_eq!(block.text, std::fs::read_to_string(root().join(file)).unwrap(), "{}", block.place);
+        }
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("policy.kdl"), &block.text).unwrap();
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_gpupol")).arg("check").arg(directory.path()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        let expected: Vec<&str> =
+            block.info.split(' ').filter_map(|word| word.strip_prefix("error=")).collect();
+        let code = if expected.is_empty() { 0 } else { 1 };
+        assert_eq!(output.status.code(), Some(code), "{}: {said}", block.place);
+        for code in expected {
+            assert!(said.contains(code), "{}: no {code} in {said}", block.place);
+        }
+    }
+}
+
+#[test]
+fn console_blocks_print_what_they_show() {
+    let blocks = blocks("console");
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        for session in block.text.split("\n$ ").map(|session| session.trim_start_matches("$ ")) {
+            let (command, shown) = session.split_once('\n').unwrap_or((session, ""));
+            let (shell, path) = ("PATH=\"$GPUPOL_BIN:$PATH\"; ", Path::new(env!("CARGO_BIN_EXE_gpupol")));
+            let output = Command::new("bash")
+                .args(["-c", &format!("{shell}{{ {command}\n}} 2>&1")])
+                .env("GPUPOL_BIN", path.parent().unwrap())
+                .current_dir(root())
+                .output()
+                .unwrap();
+            let printed = String::from_utf8(output.stdout).unwrap();
+            assert_eq!(printed.trim_end(), shown.trim_end(), "{}: $ {command}", block.place);
+        }
+    }
+}
+
+/// The two commands of the README: one is run here, the other is what runs this test.
+#[test]
+fn the_commands_of_the_readme_are_run() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let commands: Vec<&str> = readme
+        .split("```sh\n")
+        .skip(1)
+        .flat_map(|block| block.split("```").next().unwrap().lines())
+        .collect();
+    assert_eq!(commands, ["bash examples/tour.sh", "bash .ci/test"]);
+    let run = std::fs::read_to_string(root().join(".ci/run")).unwrap();
+    assert!(run.contains(".ci/test"), "{run}");
+    let test = std::fs::read_to_string(root().join(".ci/test")).unwrap();
+    assert!(test.contains("bash examples/tour.sh"), "{test}");
+}

@@ -1,0 +1,141 @@
+//! Every example: what `check` says, the whole plan set, and what each workload gets.
+
+#![expect(clippy::unwrap_used, reason = "what a test cannot make, fails the test")]
+#![expect(clippy::disallowed_methods, reason = "a test reads its inputs and runs the command")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// `gpupol ARGS…`, run at the root of the repository.
+fn gpupol(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gpupol")).args(args).current_dir(root()).output().unwrap()
+}
+
+/// Sorted names in a directory below the root, without those that are no example.
+fn names(directory: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(root().join(directory)).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn cases() -> Vec<String> {
+    names("examples")
+        .into_iter()
+        .filter(|name| root().join("examples").join(name).join("policy.kdl").is_file())
+        .collect()
+}
+
+/// The topologies that a policy names, as `--topology` takes them.
+fn topologies(case: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(root().join("examples").join(case).join("policy.kdl")).unwrap();
+    let (_, rest) = text.split_once("topology ").unwrap();
+    let quoted = rest.lines().next().unwrap().split('"').skip(1).step_by(2);
+    quoted
+        .map(|name| name.strip_prefix("../").map_or(name.to_owned(), |file| format!("examples/{file}")))
+        .collect()
+}
+
+fn settings(area: &str) -> insta::Settings {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(root().join("snapshots").join(area));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings
+}
+
+/// The example of a policy file, or the directory of a policy.
+fn name(policy: &str) -> &str {
+    let directory = policy.strip_suffix("/policy.kdl").unwrap_or(policy);
+    directory.rsplit('/').next().unwrap()
+}
+
+fn host(topology: &str) -> &str {
+    let name = topology.rsplit(['/', ':']).next().unwrap();
+    name.strip_suffix(".json").unwrap_or(name)
+}
+
+#[test]
+fn there_are_examples() {
+    assert!(cases().len() >= 4, "{:?}", cases());
+}
+
+#[test]
+fn checks() {
+    for case in cases() {
+        let output = gpupol(&["check", &format!("examples/{case}/policy.kdl")]);
+        assert_eq!(output.status.code(), Some(0), "{case}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.stdout.is_empty());
+        let said = String::from_utf8(output.stderr).unwrap();
+        settings("check").bind(|| insta::assert_snapshot!(case, said));
+    }
+}
+
+#[test]
+fn workloads() {
+    for case in cases() {
+        for workload in names(&format!("examples/{case}/workloads")) {
+            for topology in topologies(&case) {
+                let file = format!("examples/{case}/workloads/{workload}");
+                let policy = format!("examples/{case}/policy.kdl");
+                let args =
+                    ["plan", &policy, "--topology", &topology, "--workload", &file, "--format", "json"];
+                let output = gpupol(&args);
+                assert!(
+                    matches!(output.status.code(), Some(0 | 4)),
+                    "{}",
+                    String::from_utf8_lossy(&output.stderr)
+                );
+                let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+                let name = format!("{case}.{}.{}", workload.strip_suffix(".kdl").unwrap(), host(&topology));
+                settings("workloads").bind(|| insta::assert_json_snapshot!(name, plan));
+            }
+        }
+    }
+}
+
+#[test]
+fn plan_sets() {
+    let shipped = [("policies".to_owned(), vec!["builtin:campus".to_owned()])];
+    let examples = cases().into_iter().map(|case| (format!("examples/{case}/policy.kdl"), topologies(&case)));
+    for (policy, topologies) in shipped.into_iter().chain(examples) {
+        for topology in topologies {
+            let directory = tempfile::tempdir().unwrap();
+            let to = directory.path().to_str().unwrap();
+            let output = gpupol(&["compile", &policy, "--topology", &topology, "-o", to]);
+            assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+            let current = directory.path().join("current");
+            let index: Value =
+                serde_json::from_slice(&std::fs::read(current.join("index")).unwrap()).unwrap();
+            let plans = std::fs::read(current.join("plans")).unwrap();
+            let case = format!("{}.{}", name(&policy), host(&topology));
+            settings("plans").bind(|| {
+                insta::assert_json_snapshot!(format!("{case}.index"), index);
+                for (name, plan) in each_plan(&index, &plans) {
+                    insta::assert_json_snapshot!(format!("{case}.{name}"), plan);
+                }
+            });
+        }
+    }
+}
+
+/// Each plan of a plan set, cut out where the index says, with `TENANT.GRANT`.
+fn each_plan(index: &Value, plans: &[u8]) -> Vec<(String, Value)> {
+    let number =
+        |grant: &Value, key: &str| usize::try_from(grant.get(key).unwrap().as_u64().unwrap()).unwrap();
+    let text = |grant: &Value, key: &str| grant.get(key).unwrap().as_str().unwrap().to_owned();
+    let grants = index.get("grants").unwrap().as_array().unwrap();
+    let plan = |grant: &Value| {
+        let start = number(grant, "offset");
+        let bytes = plans.get(start..start + number(grant, "length")).unwrap();
+        (format!("{}.{}", text(grant, "tenant"), text(grant, "name")), serde_json::from_slice(bytes).unwrap())
+    };
+    grants.iter().map(plan).collect()
+}

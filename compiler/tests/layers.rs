@@ -1,0 +1,117 @@
+//! The modules of the compiler look only to their left, and each outside crate is used where it belongs.
+#![expect(
+    clippy::unwrap_used,
+    clippy::string_slice,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking, and look at files"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The order in which the crate's own documentation names them.
+const LAYERS: [&str; 10] =
+    ["source", "diag", "syntax", "policy", "topology", "workload", "resolve", "emit", "outcome", "cli"];
+
+/// Plain words of the contract that every stage may use.
+const PLAIN: [&str; 3] = ["gpupol_plan::capability", "gpupol_plan::refusal", "gpupol_plan::glob"];
+
+#[test]
+fn modules_look_only_to_their_left() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        let Some(own) = layer(&path) else { continue };
+        let rank = LAYERS.iter().position(|name| *name == own).unwrap();
+        for (line, code) in code(&text) {
+            for later in &LAYERS[rank + 1..] {
+                if mentions(code, &format!("crate::{later}")) {
+                    wrong.push(format!("{}:{line}: {own} looks at {later}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn outside_crates_stay_in_their_places() {
+    let homes: BTreeMap<&str, &[&str]> = BTreeMap::from([
+        ("kdl", &["syntax"] as &[_]),
+        ("nvml_wrapper", &["topology/discover"]),
+        ("nvml_wrapper_sys", &["topology/discover"]),
+        ("gpupol_plan", &["workload", "emit", "outcome", "cli"]),
+        ("miette", &["syntax", "cli"]),
+        ("clap", &["cli"]),
+    ]);
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        for (line, code) in code(&text) {
+            for (name, places) in &homes {
+                let plain = PLAIN.iter().any(|word| code.contains(word));
+                let at_home = places.iter().any(|place| is_below(&path, place));
+                if mentions(code, &format!("{name}::")) && !plain && !at_home {
+                    wrong.push(format!("{}:{line}: {name} is used outside of {places:?}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_module_has_a_layer() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src");
+    for entry in fs::read_dir(root).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let module = name.trim_end_matches(".rs");
+        assert!(LAYERS.contains(&module) || ["lib", "main"].contains(&module), "{module} is in no layer");
+    }
+}
+
+/// Whether a file is `src/PLACE.rs` or below `src/PLACE/`.
+fn is_below(path: &Path, place: &str) -> bool {
+    path.starts_with(place) || path == Path::new(&format!("{place}.rs"))
+}
+
+fn layer(path: &Path) -> Option<&str> {
+    let first = path.components().next()?.as_os_str().to_str()?;
+    let name = first.trim_end_matches(".rs");
+    LAYERS.into_iter().find(|layer| *layer == name)
+}
+
+/// Lines of code before the tests, with their numbers, without comments.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = (1..).zip(text.lines()).take_while(|(_, line)| !line.starts_with("#[cfg(test)]"));
+    lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
+
+/// Whether a line names `word` as a whole path.
+fn mentions(code: &str, word: &str) -> bool {
+    code.match_indices(word).any(|(at, _)| {
+        let before = code[..at].chars().next_back();
+        let after = code[at + word.len()..].chars().next();
+        let is_name = |character: Option<char>| character.is_some_and(|c| c.is_alphanumeric() || c == '_');
+        !is_name(before) && (word.ends_with(':') || !is_name(after))
+    })
+}
+
+/// Every source file of the library, by its path below `src`.
+fn sources() -> Vec<(PathBuf, String)> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut open = vec![root.clone()];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let below = path.strip_prefix(&root).unwrap().to_owned();
+                found.push((below, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(found.len() > LAYERS.len());
+    found
+}

@@ -1,0 +1,130 @@
+//! What must hold for every policy and every host.
+
+#[cfg(test)]
+mod given;
+
+use std::collections::BTreeSet;
+
+use given::{files, gpu, host, policy, sliced};
+use gpupol::topology::{Gpu, Topology};
+use gpupol_plan::index::Index;
+use gpupol_plan::plan::{Edit, Plan};
+use proptest::prelude::*;
+
+/// A gpu-set by UUIDs, with or without MIG devices.
+#[derive(Clone, Debug)]
+struct Set {
+    gpus: BTreeSet<u32>,
+    mig: bool,
+}
+
+fn sets() -> impl Strategy<Value = Vec<Set>> {
+    let set =
+        (prop::collection::btree_set(0..6u32, 1..5), any::<bool>()).prop_map(|(gpus, mig)| Set { gpus, mig });
+    prop::collection::vec(set, 2..5)
+}
+
+fn text(name: usize, set: &Set) -> String {
+    let uuids = set.gpus.iter().map(|index| format!("\"{}\"", gpu(*index, "A").uuid));
+    let mig = if set.mig { "; mig-profile \"1g.10gb\"" } else { "" };
+    format!("gpu-set s{name} {{ uuid {}{mig} }}\n", uuids.collect::<Vec<_>>().join(" "))
+}
+
+/// GPUs with odd indices are in MIG mode; index 3 has none of the profile.
+fn mixed() -> Topology {
+    let make = |index: u32| match index {
+        3 => sliced(gpu(index, "A"), &["3g.40gb"]),
+        1 | 5 => sliced(gpu(index, "A"), &["1g.10gb", "3g.40gb", "1g.10gb"]),
+        _ => gpu(index, "A"),
+    };
+    host((0..6).map(make).collect(), &[&[0, 2, 4]])
+}
+
+/// Everything by which a container could tell that a plan holds a part of this GPU.
+fn traces(gpu: &Gpu) -> BTreeSet<String> {
+    let own = gpu.nodes.iter().map(|node| node.path.clone());
+    let caps = gpu.mig_devices.iter().flat_map(|mig| mig.nodes.iter().map(|node| node.path.clone()));
+    let migs = gpu.mig_devices.iter().map(|mig| mig.uuid.clone());
+    own.chain(caps).chain(migs).chain([gpu.uuid.clone()]).collect()
+}
+
+fn held(plan: &Plan) -> BTreeSet<String> {
+    let of_device = |device: &gpupol_plan::plan::Device| {
+        let paths = device.edits.iter().map(Edit::container_path).map(str::to_owned);
+        paths.chain([device.uuid.clone(), device.gpu.uuid.clone()]).collect::<Vec<_>>()
+    };
+    plan.lines.iter().flat_map(|line| &line.devices).flat_map(of_device).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_plan_holds_what_a_deny_takes_away(sets in sets(), granted in 0..5usize, denied in 0..5usize) {
+        let (granted, denied) = (granted % sets.len(), denied % sets.len());
+        let mut kdl: String = sets.iter().enumerate().map(|(name, set)| text(name, set)).collect();
+        kdl.push_str(&format!(
+            "tenant t {{ identity podman }}\ntenant u {{ identity docker }}\n\
+             grant g {{ to t u; gpus s{granted} at-most=2; capabilities compute }}\n\
+             deny d {{ to t; gpus s{denied} }}\n"
+        ));
+        let topology = mixed();
+        let plans = policy(&kdl).plan_set(&topology);
+        let index = Index::parse(&plans.index).unwrap();
+        for grant in index.grants.iter().filter(|grant| grant.tenant == "t") {
+            let (start, length) = (grant.offset as usize, grant.length as usize);
+            let held = held(&Plan::parse(&plans.plans[start..start + length]).unwrap());
+            for gpu in &topology.gpus {
+                let set = &sets[denied];
+                let has_profile = gpu.mig_devices.iter().any(|mig| mig.profile == "1g.10gb");
+                if set.gpus.contains(&gpu.index) && (!set.mig || has_profile) {
+                    prop_assert!(traces(gpu).is_disjoint(&held), "GPU {} of {:?}", gpu.index, set);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_of_files_and_nodes_changes_nothing(order in Just((0..6usize).collect::<Vec<_>>()).prop_shuffle()) {
+        let nodes = [
+            "tenant t { identity podman }\n",
+            "tenant u { identity docker; identity kubernetes namespace=\"u-*\" }\n",
+            "gpu-set all { model A }\n",
+            "gpu-set slices { mig-profile \"1g.10gb\" }\n",
+            "grant g { to u t; gpus all at-most=3 place=nvlink; capabilities utility compute }\n",
+            "grant h { to u; when { label a=b }; gpus slices; gpus all; capabilities compute }\n",
+        ];
+        // Ranks, so that the two grants may both apply.
+        let nodes = nodes.map(|node| node.replace("grant h {", "grant h rank=1 {"));
+        let topology = mixed();
+        let one: String = order.iter().map(|at| nodes[*at].as_str()).collect();
+        let (first, second) = order.split_at(3);
+        let text = |part: &[usize]| part.iter().map(|at| nodes[*at].as_str()).collect::<String>();
+        let plans = |texts: &[(&str, &str)]| {
+            let plans = files(texts).plan_set(&topology);
+            let index = Index::parse(&plans.index).unwrap();
+            let slice = |grant: &gpupol_plan::index::Grant| {
+                let start = grant.offset as usize;
+                let mut plan = Plan::parse(&plans.plans[start..start + grant.length as usize]).unwrap();
+                // Where a rule stands, and the bytes of the files, are all that may differ.
+                plan.policy_digest = String::new();
+                plan.rule.file = String::new();
+                plan.rule.line = 0;
+                plan
+            };
+            let plans: Vec<Plan> = index.grants.iter().map(slice).collect();
+            let grants: Vec<_> = index.grants.iter().map(|grant| (grant.tenant.clone(), grant.name.clone())).collect();
+            (index.tenants, grants, plans)
+        };
+        let whole = plans(&[("p.kdl", &one)]);
+        prop_assert_eq!(&whole, &plans(&[("x.kdl", &text(first)), ("b.kdl", &text(second))]));
+        prop_assert_eq!(&whole, &plans(&[("p.kdl", &nodes.concat())]));
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let kdl = "tenant t { identity podman }\ngpu-set s { model A }\n\
+               grant g { to t; gpus s at-most=2 place=nvlink; capabilities compute }";
+    assert_eq!(policy(kdl).plan_set(&mixed()), policy(kdl).plan_set(&mixed()));
+}

@@ -1,0 +1,92 @@
+//! Prints what the hook and `gpupol check` cost on this machine.
+//!
+//! Everything that is compared is measured in turns in one run: figures of this kind drift more from day to day
+//! than they differ.
+
+mod figures;
+mod made;
+mod site;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{env, fs};
+
+use figures::{Measured, Row};
+use made::Container;
+use site::Site;
+
+/// How often `gpupol check` runs.
+const CHECKS: usize = 30;
+
+fn main() {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [hook, probe, apply, gpupol, rounds] = arguments.as_slice() else {
+        eprintln!("start it by hook/bench/run");
+        std::process::exit(2);
+    };
+    let rounds = rounds.parse().expect("ROUNDS is a number");
+    println!("{:<44} {:>8} {:>8} {:>8}", "milliseconds", "min", "median", "cpu");
+    // First, while no larger program has run: the kernel tells only the largest child's memory.
+    check(gpupol);
+    measure_hook([hook, probe, apply].map(Path::new), rounds);
+}
+
+fn check(gpupol: &str) {
+    let mut row = Row::new("gpupol check policies/");
+    for _ in 0..CHECKS {
+        row.add(figures::spawn(Command::new(gpupol).args(["check", "policies/"]).stderr(Stdio::null())));
+    }
+    row.print();
+    println!("{:<44} {:>8.1}", "  its largest resident memory, MB", figures::largest_child());
+}
+
+fn measure_hook([hook, probe, apply]: [&Path; 3], rounds: usize) {
+    let site = Site::make();
+    let mut rows = [
+        "a static program that does nothing",
+        "hook, nothing asked",
+        "hook, 10 nodes and 40 mounts",
+        "  its apply part alone",
+        "  the same calls in C",
+    ]
+    .map(Row::new);
+    for round in 0..rounds {
+        let [nothing, idle, whole, part, calls] = &mut rows;
+        nothing.add(figures::spawn(&mut Command::new(probe)));
+        idle.add(hook_call(hook, &site, &Container::start(&site.dir, round, false)));
+        whole.add(hook_call(hook, &site, &Container::start(&site.dir, round, true)));
+        part.add(timed_inside(apply, &site, &Container::start(&site.dir, round, true)));
+        calls.add(timed_inside(probe, &site, &Container::start(&site.dir, round, true)));
+    }
+    rows.iter().for_each(Row::print);
+    let [.., part, calls] = &rows;
+    println!(
+        "apply / C: {:.2} (min), {:.2} (median)",
+        part.min() / calls.min(),
+        part.median() / calls.median()
+    );
+}
+
+/// The hook from spawn to exit; the lease is given back outside of the measured time.
+fn hook_call(hook: &Path, site: &Site, container: &Container) -> Measured {
+    let call = |verb: &str| {
+        let mut command = Command::new(hook);
+        let state = fs::File::open(&container.state).expect("the state is written");
+        command.args([verb, "--entry", "podman", "--entries"]).arg(site.dir.join("entries")).stdin(state);
+        command
+    };
+    let measured = figures::spawn(&mut call("createRuntime"));
+    assert!(call("poststop").status().expect("the hook runs").success(), "poststop failed");
+    measured
+}
+
+/// A program that prints how many nanoseconds its own work took.
+fn timed_inside(program: &Path, site: &Site, container: &Container) -> Measured {
+    let paths: [PathBuf; 3] =
+        [container.rootfs.clone(), container.cgroup.join("devices.allow"), site.dir.join("libraries")];
+    let numbers = site::NUMBERS.map(|(major, minor)| format!("{major}:{minor}"));
+    let mut command = Command::new(program);
+    command.arg(container.pid.to_string()).args(paths).arg(site::MOUNTS.to_string()).args(numbers);
+    let (output, measured) = figures::spawn_output(&mut command);
+    Measured { wall: output.trim().parse::<f64>().expect("nanoseconds") / 1e6, ..measured }
+}

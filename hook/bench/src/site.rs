@@ -1,0 +1,173 @@
+//! An installed gpupol: an entry, a plan set with one plan, the driver's files, and two bundles.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use gpupol_plan::capability::Capability;
+use gpupol_plan::index::{Grant, INDEX_VERSION, Identity, Index, OnDenied, RequestIndices, Tenant};
+use gpupol_plan::plan::{
+    Device, Edit, GpuCheck, Host, Line, MountOption, Order, PLAN_VERSION, Plan, Rule, Sharing,
+};
+use serde_json::{Value, json};
+
+/// How many files are bound.
+pub const MOUNTS: usize = 40;
+/// The numbers of the nodes: seven GPUs' and three shared ones.
+pub const NUMBERS: [(u32, u32); 10] =
+    [(195, 255), (241, 0), (241, 1), (195, 0), (195, 1), (195, 2), (195, 3), (195, 4), (195, 5), (195, 6)];
+
+const DRIVER: &str = "550.163.01";
+const UUID: &str = "GPU-00000000-0000-4000-8000-000000000000";
+const PCI: &str = "0000:07:00.0";
+
+/// The directory of all of it, removed when dropped.
+pub struct Site {
+    /// Where it lies.
+    pub dir: PathBuf,
+}
+
+impl Site {
+    /// Writes it, and what the driver would show below `/proc/driver`, which must be ours.
+    pub fn make() -> Self {
+        let dir = PathBuf::from(format!("/run/gpupol-bench-{}", std::process::id()));
+        for name in ["entries", "libraries", "plans/set", "asks/rootfs", "asks-nothing/rootfs"] {
+            fs::create_dir_all(dir.join(name)).expect("we are root");
+        }
+        for number in 0..MOUNTS {
+            fs::write(dir.join(format!("libraries/lib{number:02}.so")), "library\n")
+                .expect("the directory is ours");
+        }
+        write_proc();
+        write_plan_set(&dir);
+        write(&dir.join("entries/podman.json"), &entry(&dir));
+        write(&dir.join("asks/config.json"), &config(json!({ "gpupol.io/gpus": "1" })));
+        write(&dir.join("asks-nothing/config.json"), &config(json!({})));
+        Self { dir }
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// The plan that everything here is about.
+pub fn plan(libraries: &Path) -> Plan {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("the kernel has a boot id");
+    let gpu = GpuCheck { uuid: UUID.to_owned(), minor: 0 };
+    let (shared, own) = NUMBERS.split_at(3);
+    let device = Device {
+        uuid: UUID.to_owned(),
+        index: "0".to_owned(),
+        pci: PCI.to_owned(),
+        gpu,
+        mig: None,
+        edits: own.iter().map(node).collect(),
+    };
+    let line = Line {
+        gpu_set: "all".to_owned(),
+        at_most: 1,
+        default: 1,
+        sharing: Sharing::Exclusive {},
+        order: Order::Ranked,
+        devices: vec![device],
+        slots: None,
+    };
+    Plan {
+        plan_version: PLAN_VERSION,
+        tenant: "bench".to_owned(),
+        grant: "bench".to_owned(),
+        rule: Rule { file: "bench.kdl".to_owned(), line: 1, name: "grant bench".to_owned() },
+        policy_digest: format!("sha256:{}", "0".repeat(64)),
+        topology_digest: format!("sha256:{}", "0".repeat(64)),
+        host: Host { boot_id: Some(boot.trim_end().to_owned()), driver_version: Some(DRIVER.to_owned()) },
+        capabilities: BTreeSet::from([Capability::Compute, Capability::Utility]),
+        lines: vec![line],
+        edits: shared.iter().map(node).chain((0..MOUNTS).map(|number| bind(libraries, number))).collect(),
+    }
+}
+
+fn node((major, minor): &(u32, u32)) -> Edit {
+    let path = format!("/dev/node{major}:{minor}");
+    Edit::DeviceNode {
+        capabilities: BTreeSet::new(),
+        host_path: path.clone(),
+        container_path: path,
+        major: *major,
+        minor: *minor,
+        file_mode: 0o666,
+        permissions: "rw".to_owned(),
+    }
+}
+
+fn bind(libraries: &Path, number: usize) -> Edit {
+    let name = format!("lib{number:02}.so");
+    Edit::Bind {
+        capabilities: BTreeSet::from([Capability::Compute]),
+        host_path: libraries.join(&name).display().to_string(),
+        container_path: format!("{{libdir}}/{name}"),
+        options: BTreeSet::from([MountOption::Ro, MountOption::Nosuid, MountOption::Nodev]),
+    }
+}
+
+fn write_plan_set(dir: &Path) {
+    let plan = serde_json::to_vec(&plan(&dir.join("libraries"))).expect("a plan is JSON");
+    let index = Index {
+        index_version: INDEX_VERSION,
+        on_denied: OnDenied::Refuse,
+        request_indices: RequestIndices::Auto,
+        tenants: vec![Tenant { name: "bench".to_owned(), identities: vec![Identity::Podman {}] }],
+        grants: vec![Grant {
+            tenant: "bench".to_owned(),
+            name: "bench".to_owned(),
+            rank: 0,
+            named: false,
+            when: Vec::new(),
+            offset: 0,
+            length: plan.len() as u64,
+        }],
+    };
+    let set = dir.join("plans/set");
+    fs::write(set.join("plans"), plan).expect("the directory is ours");
+    fs::write(set.join("index"), serde_json::to_vec(&index).expect("an index is JSON")).expect("ours");
+    std::os::unix::fs::symlink("set", dir.join("plans/current")).expect("the directory is ours");
+}
+
+fn write_proc() {
+    let gpu = format!("/proc/driver/nvidia/gpus/{PCI}");
+    fs::create_dir_all(&gpu).expect("/proc/driver is ours: start by hook/bench/run");
+    let version =
+        format!("NVRM version: NVIDIA UNIX x86_64 Kernel Module  {DRIVER}  Tue Apr  8 12:41:17 UTC 2025\n");
+    fs::write("/proc/driver/nvidia/version", version).expect("/proc/driver is ours");
+    let information = format!("GPU UUID: \t {UUID}\nDevice Minor: \t 0\n");
+    fs::write(format!("{gpu}/information"), information).expect("/proc/driver is ours");
+}
+
+fn entry(dir: &Path) -> Value {
+    json!({
+        "entryVersion": 1, "engine": "podman", "form": "hook", "allocate": true,
+        "plans": dir.join("plans"), "stateDir": dir.join("state"), "audit": dir.join("audit.jsonl"),
+    })
+}
+
+/// As long as a real engine's: 300 variables and annotations.
+fn config(annotations: Value) -> Value {
+    let env: Vec<String> =
+        (0..200).map(|number| format!("VARIABLE_{number}=some value of usual length")).collect();
+    let mut all: BTreeMap<String, Value> =
+        (0..100).map(|number| (format!("example.org/{number}"), json!("a value of usual length"))).collect();
+    all.extend(
+        annotations.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())),
+    );
+    json!({
+        "ociVersion": "1.0.2", "root": { "path": "rootfs" }, "process": { "args": ["true"], "env": env },
+        "annotations": all,
+        "linux": { "namespaces": [{ "type": "mount" }, { "type": "pid" }] },
+    })
+}
+
+fn write(path: &Path, document: &Value) {
+    fs::write(path, document.to_string()).expect("the directory is ours");
+}
