@@ -119,6 +119,18 @@ fn a_failed_test_says_what_came_instead() {
 }
 
 #[test]
+fn many_findings_on_long_lines_stay_readable() {
+    let place = place("long");
+    let text = format!("policy version=1\n{}\u{1b}[2J\u{202e}\n", "tenent a;".repeat(2_000));
+    fs::write(place.join("p.kdl"), text).unwrap();
+    let ran = run(&place, &["check", "p.kdl"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.len() < 20_000, "{} bytes", ran.err.len());
+    assert!(!ran.err.contains(['\u{1b}', '\u{202e}']));
+    assert!(ran.err.contains("p.kdl:2:"), "{}", ran.err);
+}
+
+#[test]
 fn warnings_can_be_denied() {
     let place = sound("deny-warnings");
     fs::write(place.join("policies/lab.kdl"), SOUND.replace("NVIDIA L4", "NVIDIA L5")).unwrap();

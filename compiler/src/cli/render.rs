@@ -5,7 +5,7 @@ use std::fmt::Write;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceSpan, ThemeCharacters, ThemeStyles};
 
 use crate::diag::{Finding, Label, Severity};
-use crate::source::{SourceId, Sources};
+use crate::source::Sources;
 
 mod escape;
 mod style;
@@ -63,42 +63,45 @@ impl<'f> Report<'f> {
         Self {
             code: Some(format!("{} {}", finding.code.id(), finding.code.slug())),
             severity: finding.severity(),
-            message: escape(&finding.message),
             help: (!help.is_empty()).then(|| help.join("\n")),
-            source: first.and_then(|source| texts.get(source)),
-            labels: labels(&own, first, texts),
             related: others.into_iter().map(|label| Self::elsewhere(label, texts)).collect(),
+            ..Self::drawn(&finding.message, &own, texts)
         }
     }
 
     /// A label in another file. It has neither code nor help: it is a part of the finding, not one of its own.
     fn elsewhere(label: &Label, texts: &'f Texts) -> Self {
-        let source = label.span.source;
-        Self {
-            code: None,
-            severity: Severity::Note,
-            message: escape(&label.text),
-            help: None,
-            source: texts.get(source),
-            labels: labels(&[label], Some(source), texts),
-            related: Vec::new(),
+        Self::drawn(&label.text, &[label], texts)
+    }
+
+    /// A message with the labels of one file; with a place in words if the text there is too long to be drawn.
+    fn drawn(message: &str, labels: &[&Label], texts: &'f Texts) -> Self {
+        let text = labels.first().and_then(|label| texts.get(label.span.source));
+        let (code, severity, help, related) = (None, Severity::Note, None, Vec::new());
+        let message = escape(message);
+        match text {
+            Some(text) if labels.iter().all(|label| text.can_show(label.span)) => {
+                let labels = labels.iter().enumerate().map(|(at, label)| drawn_label(label, at == 0, text));
+                Self { code, severity, message, help, source: Some(text), labels: labels.collect(), related }
+            }
+            _ => {
+                let places =
+                    labels.iter().filter_map(|label| Some(texts.get(label.span.source)?.place(label)));
+                let message = std::iter::once(message).chain(places).collect::<Vec<_>>().join(", ");
+                Self { code, severity, message, help, source: None, labels: Vec::new(), related }
+            }
         }
     }
 }
 
-fn labels(labels: &[&Label], source: Option<SourceId>, texts: &Texts) -> Vec<LabeledSpan> {
-    let length = source.and_then(|source| texts.get(source)).map_or(0, text::Text::len);
-    let span = |(at, label): (usize, &&Label)| {
-        let start = label.span.start.min(length);
-        let span = SourceSpan::from((start, label.span.end.min(length).max(start) - start));
-        let text = Some(escape(&label.text));
-        if at == 0 {
-            LabeledSpan::new_primary_with_span(text, span)
-        } else {
-            LabeledSpan::new_with_span(text, span)
-        }
-    };
-    labels.iter().enumerate().map(span).collect()
+fn drawn_label(label: &Label, primary: bool, text: &text::Text) -> LabeledSpan {
+    let (words, range) = (Some(escape(&label.text)), text.range(label.span));
+    let span = SourceSpan::from((range.start, range.len()));
+    if primary {
+        LabeledSpan::new_primary_with_span(words, span)
+    } else {
+        LabeledSpan::new_with_span(words, span)
+    }
 }
 
 impl std::fmt::Display for Report<'_> {

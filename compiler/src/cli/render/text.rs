@@ -2,12 +2,13 @@
 //! lines known, many findings in a large file cost what they show.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
 
 use super::escape::cover;
-use crate::diag::Finding;
-use crate::source::{Source, SourceId, Sources};
+use crate::diag::{Finding, Label};
+use crate::source::{Source, SourceId, Sources, Span};
 
 /// The texts that some findings point into.
 pub(super) struct Texts(BTreeMap<SourceId, Text>);
@@ -33,9 +34,31 @@ impl Texts {
     }
 }
 
+/// More text than this around one label would hide what it says.
+const MOST_BYTES: usize = 4096;
+
 impl Text {
-    pub(super) fn len(&self) -> usize {
-        self.0.text.len()
+    /// The part of a span that is in the text, and of a long one the beginning.
+    pub(super) fn range(&self, span: Span) -> Range<usize> {
+        let text = &self.0.text;
+        let start = text.floor_char_boundary(span.start);
+        let end = text.floor_char_boundary(span.end.min(start + MOST_BYTES / 2));
+        start..end.max(start)
+    }
+
+    /// Whether the lines of a label, and those beside them, are short enough to be drawn.
+    pub(super) fn can_show(&self, span: Span) -> bool {
+        let range = self.range(span);
+        let (first, _) = self.0.position(range.start);
+        let (last, _) = self.0.position(range.end);
+        let shown = self.0.line_start(last + 1) - self.0.line_start(first.saturating_sub(2));
+        shown <= MOST_BYTES
+    }
+
+    /// Where a label is and what it says, in words.
+    pub(super) fn place(&self, label: &Label) -> String {
+        let (line, column) = self.0.position(self.range(label.span).start);
+        format!("{} at {}:{line}:{column}", super::escape(&label.text), self.0.name)
     }
 }
 

@@ -1,0 +1,158 @@
+//! What containers get: a policy's own tests, run on made hosts.
+
+#[cfg(test)]
+mod given;
+
+use given::{gpu, host, policy, sliced};
+use gpupol::diag::Sink;
+use gpupol::outcome::{Reader, test};
+
+/// Runs the tests of a policy on five GPUs, of which the last two are in MIG mode; the messages of those that fail.
+fn failures(kdl: &str) -> Vec<String> {
+    let given = policy(kdl);
+    let mig = [sliced(gpu(3, "C"), &["1g.10gb", "1g.10gb"]), sliced(gpu(4, "C"), &["2g.20gb"])];
+    let gpus = [gpu(0, "A"), gpu(1, "A"), gpu(2, "B")].into_iter().chain(mig).collect();
+    let plans = given.plan_set(&host(gpus, &[&[0, 1], &[3, 4]]));
+    let reader = Reader::open(&plans).unwrap();
+    let mut sink = Sink::default();
+    assert!(!given.policy.tests.is_empty());
+    for case in &given.policy.tests {
+        test::run(case, &given.policy, &reader, "host", &mut sink);
+    }
+    sink.finish().into_iter().map(|finding| finding.message).collect()
+}
+
+const SETS: &str = r#"
+    tenant k { identity kubernetes namespace="k-?*" name="job-*" }
+    tenant d { identity docker runtime=gpu }
+    tenant p { identity podman }
+    gpu-set a { model A }
+    gpu-set b { model B }
+    gpu-set slices { mig-profile "1g.10gb" }
+"#;
+
+fn passes(kdl: &str) {
+    assert_eq!(failures(&format!("{SETS}{kdl}")), [""; 0]);
+}
+
+#[test]
+fn the_higher_rank_wins_and_a_named_grant_waits_to_be_named() {
+    passes(
+        r#"
+        grant low { to p; gpus a; capabilities compute }
+        grant high rank=5 { to p; when { label size=big }; gpus b; capabilities compute }
+        grant special named=#true rank=9 { to p; gpus slices; capabilities compute }
+        test t {
+            container one tenant=p { request gpus=1 }
+            container two tenant=p { label size=big; request gpus=1 }
+            container three tenant=p { annotation "gpupol.io/grant"=special }
+            expect one grant=low devices="0"
+            expect two grant=high devices="2"
+            expect three grant=special devices="3:0"
+        }
+        "#,
+    );
+}
+
+#[test]
+fn every_engine_asks_in_its_own_way() {
+    passes(
+        r#"
+        grant g { to k d p; gpus a at-most=2; sharing time-slicing replicas=9; capabilities compute utility }
+        test counts {
+            container tenant=k { request gpus=2 }
+            container tenant=d { request gpus=2 }
+            container tenant=p { request gpus=2 }
+            container engine=docker runtime=gpu { request gpus=all capabilities="compute" }
+            container engine=kubernetes namespace=k-1 name=job-7 { request gpus=all }
+            container engine=podman { request visible-devices="1" }
+            expect gpus=2
+            expect gpus=2
+            expect gpus=2
+            expect gpus=1 capabilities="compute"
+            expect gpus=1 capabilities="compute,utility"
+            expect devices="1"
+        }
+        test strangers {
+            container engine=docker { request gpus=1 }
+            container engine=docker daemon=other runtime=gpu { request gpus=1 }
+            container engine=kubernetes namespace=k- name=job-7 { request gpus=1 }
+            container engine=kubernetes namespace=k-1 { request gpus=1 }
+            expect denied reason=no-tenant
+            expect denied reason=no-tenant
+            expect denied reason=no-tenant
+            expect denied reason=no-tenant
+        }
+        "#,
+    );
+}
+
+#[test]
+fn a_container_cannot_write_its_own_identity() {
+    passes(
+        r#"
+        grant g { to k; gpus a; capabilities compute }
+        test forged {
+            container engine=podman {
+                annotation "io.kubernetes.cri.sandbox-namespace"=k-1
+                annotation "io.kubernetes.cri.sandbox-name"=job-1
+                request gpus=1
+            }
+            container engine=kubernetes namespace=other {
+                annotation "io.kubernetes.cri.sandbox-namespace"=k-1
+                annotation "io.kubernetes.cri.sandbox-name"=job-1
+                request gpus=1
+            }
+            expect denied reason=no-grant
+            expect denied reason=no-tenant
+        }
+        "#,
+    );
+}
+
+#[test]
+fn leases_are_kept_within_a_test_and_not_between_tests() {
+    passes(
+        r#"
+        grant g { to p; gpus b; capabilities compute }
+        test one { container tenant=p { request gpus=1 }; container tenant=p { request gpus=1 }
+                   expect devices="2"; expect denied reason=no-free-device }
+        test two { container tenant=p { request gpus=1 }; expect devices="2" }
+        "#,
+    );
+}
+
+#[test]
+fn mig_devices_are_never_joined_by_nvlink() {
+    passes(
+        r#"
+        gpu-set any-slice { mig-profile "1g.10gb" "2g.20gb" }
+        grant g { to p; gpus any-slice at-most=2 place=nvlink; capabilities compute }
+        test t { container tenant=p { request gpus=2 }; expect denied reason=no-free-device }
+        "#,
+    );
+}
+
+#[test]
+fn a_wrong_expectation_says_what_came_and_why() {
+    let found = failures(&format!(
+        r#"{SETS}
+        grant g {{ to p; gpus a; capabilities compute }}
+        test t {{
+            container one tenant=p {{ request gpus=2 }}
+            container two tenant=p
+            container three tenant=p {{ request gpus=1 }}
+            expect one gpus=2
+            expect two grant=g
+            expect three denied
+        }}
+        "#
+    ));
+    let expected = [
+        "expected gpus=2, and it is denied (too-many): asks for 2 devices, and grant `g` gives at most 1",
+        "expected grant=g, and it asks for nothing",
+        "expected denied, and it gets grant=g gpus=1 sharing=exclusive devices=0 capabilities=compute",
+    ];
+    let expected = expected.map(|rest| format!("test `t` failed on `host`: {rest}"));
+    assert_eq!(found, expected);
+}
