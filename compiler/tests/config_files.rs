@@ -2,6 +2,8 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test program: it reads files and runs gpupol"
 )]
 
@@ -15,7 +17,11 @@ use serde_json::{Value, json};
 #[test]
 fn docker_gpus_2() {
     let (code, plan) = plan("docker.json", &entry("docker", Some("gpupol-research")), &[]);
-    assert_eq!((code, &plan["tenant"], &plan["grant"]), (0, &json!("research"), &json!("training")), "{plan:#}");
+    assert_eq!(
+        (code, &plan["tenant"], &plan["grant"]),
+        (0, &json!("research"), &json!("training")),
+        "{plan:#}"
+    );
     assert_eq!(indices(&plan), ["0", "1"], "{plan:#}");
 }
 
@@ -23,7 +29,11 @@ fn docker_gpus_2() {
 #[test]
 fn docker_by_another_runtime() {
     let (code, plan) = plan("docker.json", &entry("docker", None), &[]);
-    assert_eq!((code, &plan["outcome"], &plan["reason"]), (4, &json!("denied"), &json!("no-tenant")), "{plan:#}");
+    assert_eq!(
+        (code, &plan["outcome"], &plan["reason"]),
+        (4, &json!("denied"), &json!("no-tenant")),
+        "{plan:#}"
+    );
 }
 
 /// Without `--gpus` nothing is asked, through whatever entry.
@@ -67,7 +77,12 @@ fn plan(config: &str, entry: &Path, identity: &[&str]) -> (i32, Value) {
 /// Exit code and document of `gpupol plan`.
 fn plan_file(config: &Path, entry: &Path, identity: &[&str]) -> (i32, Value) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
-    command.arg("plan").arg(recorded("policies.kdl")).args(["--topology", "builtin:campus", "--format", "json"]);
+    command.arg("plan").arg(recorded("policies.kdl")).args([
+        "--topology",
+        "builtin:campus",
+        "--format",
+        "json",
+    ]);
     command.arg("--config").arg(config).arg("--entry").arg(entry);
     for pair in identity {
         command.args(["--identity", pair]);
