@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::policy::{self, Policy};
 use crate::resolve::{Device, Grant, Line, Order, Resolution};
-use crate::source::Sources;
+use crate::source::{Source, Sources};
 use crate::topology::Topology;
 
 mod device_nodes;
@@ -43,8 +43,8 @@ pub struct Digests {
 impl Digests {
     /// The digests of a policy's files and of the bytes of a topology's document.
     #[must_use]
-    pub fn of(sources: &Sources, topology: &[u8]) -> Self {
-        Self { policy: digest::sources(sources), topology: digest::bytes(topology) }
+    pub fn of<'s>(policy: impl Iterator<Item = &'s Source>, topology: &[u8]) -> Self {
+        Self { policy: digest::sources(policy), topology: digest::bytes(topology) }
     }
 }
 

@@ -1,4 +1,9 @@
 //! The program as a whole: what it prints, where, and how it ends.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking, and look at files"
+)]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -157,6 +162,31 @@ fn what_cannot_be_read_ends_with_2() {
 }
 
 #[test]
+fn workloads_may_lie_beside_the_policy_and_are_no_part_of_it() {
+    let place = sound("workloads");
+    let digest = |place: &Path| {
+        let ran = run(place, &["compile", "--topology", "builtin:campus", "-o", "plans"]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        fs::read_link(place.join("plans/current")).unwrap()
+    };
+    let before = digest(&place);
+    fs::write(place.join("policies/two.kdl"), WORKLOAD).unwrap();
+    assert_eq!(digest(&place), before);
+    assert!(run(&place, &["check"]).err.starts_with("checked 1 file and 1 workload, 1 grant"));
+    fs::write(place.join("policies/two.kdl"), WORKLOAD.replace("request", "requst")).unwrap();
+    assert_eq!(run(&place, &["check"]).code, 1);
+}
+
+#[test]
+fn a_workload_of_a_tenant_that_is_not_there_is_an_error() {
+    let place = sound("stranger");
+    fs::write(place.join("workload.kdl"), WORKLOAD.replace("lab", "lib")).unwrap();
+    let ran = run(&place, &["plan", "--topology", "builtin:campus", "--workload", "workload.kdl"]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    assert!(ran.err.contains("no tenant is called `lib`"), "{}", ran.err);
+}
+
+#[test]
 fn a_loop_of_links_is_walked_once() {
     let place = sound("loop");
     symlink("..", place.join("policies/again")).unwrap();
@@ -164,7 +194,7 @@ fn a_loop_of_links_is_walked_once() {
     fs::write(place.join("policies/.hidden.kdl"), "nonsense {").unwrap();
     fs::write(place.join("policies/notes.txt"), "nonsense {").unwrap();
     let ran = run(&place, &["check", "policies", "./policies/lab.kdl"]);
-    assert!(ran.err.contains("checked 2 files"), "{}", ran.err);
+    assert!(ran.err.contains("checked 1 file and 1 workload,"), "{}", ran.err);
 }
 
 #[test]
@@ -195,8 +225,12 @@ fn plan_prints_what_the_container_gets() {
     snapshot("plan-human", &human.out);
     let json = run(&place, &[&args[..], &["--format", "json"]].concat());
     let document: serde_json::Value = serde_json::from_str(&json.out).unwrap();
-    let indices: Vec<&str> =
-        document["devices"].as_array().unwrap().iter().map(|device| device["index"].as_str().unwrap()).collect();
+    let indices: Vec<&str> = document["devices"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|device| device["index"].as_str().unwrap())
+        .collect();
     assert_eq!(indices, ["7", "8"]);
     assert_eq!(document["outcome"], "granted");
     snapshot("plan-json", &json.out);
@@ -272,7 +306,9 @@ fn compile_switches_whole_plan_sets_and_keeps_two() {
     let before = bytes(&first);
     assert_eq!(compile(&place, 2), first);
     assert_eq!(bytes(&first), before);
-    let mode = |path: &str| fs::metadata(place.join("plans/current").join(path)).unwrap().permissions().mode() & 0o7777;
+    let mode = |path: &str| {
+        fs::metadata(place.join("plans/current").join(path)).unwrap().permissions().mode() & 0o7777
+    };
     assert_eq!([mode("."), mode("index"), mode("plans")], [0o755, 0o644, 0o644]);
     let sets: Vec<PathBuf> = (3..6).map(|replicas| compile(&place, replicas)).collect();
     let mut expected = [&sets[..], &[PathBuf::from("current")]].concat();

@@ -1,7 +1,7 @@
 //! Documents tell the truth: every KDL block compiles or fails as it says, every command is run.
 //!
 //! A block ```` ```kdl ```` must be a policy without errors, ```` ```kdl error=GP2002 ```` one with just these
-//! errors. What a ```` ```console ```` block shows after `$ ` is run at the root, and must print what it shows.
+//! errors, and one with `file=PATH` must be that file, letter for letter. What a ```` ```console ```` block shows after `$ ` is run at the root, and must print what it shows.
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot make, fails the test")]
 #![expect(clippy::disallowed_methods, reason = "a test reads its inputs and runs the command")]
@@ -35,7 +35,8 @@ fn blocks(language: &str) -> Vec<Block> {
         let mut lines = document.lines().enumerate();
         while let Some((number, line)) = lines.next() {
             let Some(info) = line.strip_prefix("```") else { continue };
-            let text: Vec<&str> = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
+            let text: Vec<&str> =
+                lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
             if info.split(' ').next() == Some(language) {
                 let place = format!("{}:{}", file.display(), number + 1);
                 blocks.push(Block { place, info: info.to_owned(), text: text.join("\n") + "\n" });
@@ -50,11 +51,16 @@ fn kdl_blocks_compile_or_fail_as_they_say() {
     let blocks = blocks("kdl");
     assert!(!blocks.is_empty());
     for block in blocks {
+        if let Some(file) = block.info.split(' ').find_map(|word| word.strip_prefix("file=")) {
+            assert_eq!(block.text, std::fs::read_to_string(root().join(file)).unwrap(), "{}", block.place);
+        }
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("policy.kdl"), &block.text).unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_gpupol")).arg("check").arg(directory.path()).output().unwrap();
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_gpupol")).arg("check").arg(directory.path()).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
-        let expected: Vec<&str> = block.info.split(' ').filter_map(|word| word.strip_prefix("error=")).collect();
+        let expected: Vec<&str> =
+            block.info.split(' ').filter_map(|word| word.strip_prefix("error=")).collect();
         let code = if expected.is_empty() { 0 } else { 1 };
         assert_eq!(output.status.code(), Some(code), "{}: {said}", block.place);
         for code in expected {

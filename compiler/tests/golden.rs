@@ -27,7 +27,10 @@ fn names(directory: &str) -> Vec<String> {
 }
 
 fn cases() -> Vec<String> {
-    names("examples").into_iter().filter(|name| root().join("examples").join(name).join("policy.kdl").is_file()).collect()
+    names("examples")
+        .into_iter()
+        .filter(|name| root().join("examples").join(name).join("policy.kdl").is_file())
+        .collect()
 }
 
 /// The topologies that a policy names, as `--topology` takes them.
@@ -35,7 +38,9 @@ fn topologies(case: &str) -> Vec<String> {
     let text = std::fs::read_to_string(root().join("examples").join(case).join("policy.kdl")).unwrap();
     let line = text.lines().find(|line| line.trim_start().starts_with("topology ")).unwrap();
     let quoted = line.split('"').skip(1).step_by(2);
-    quoted.map(|name| name.strip_prefix("../").map_or(name.to_owned(), |file| format!("examples/{file}"))).collect()
+    quoted
+        .map(|name| name.strip_prefix("../").map_or(name.to_owned(), |file| format!("examples/{file}")))
+        .collect()
 }
 
 fn settings(area: &str) -> insta::Settings {
@@ -44,6 +49,12 @@ fn settings(area: &str) -> insta::Settings {
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings
+}
+
+/// The example of a policy file, or the directory of a policy.
+fn name(policy: &str) -> &str {
+    let directory = policy.strip_suffix("/policy.kdl").unwrap_or(policy);
+    directory.rsplit('/').next().unwrap()
 }
 
 fn host(topology: &str) -> &str {
@@ -59,7 +70,7 @@ fn there_are_examples() {
 #[test]
 fn checks() {
     for case in cases() {
-        let output = gpupol(&["check", &format!("examples/{case}")]);
+        let output = gpupol(&["check", &format!("examples/{case}/policy.kdl")]);
         assert_eq!(output.status.code(), Some(0), "{case}: {}", String::from_utf8_lossy(&output.stderr));
         assert!(output.stdout.is_empty());
         let said = String::from_utf8(output.stderr).unwrap();
@@ -73,10 +84,15 @@ fn workloads() {
         for workload in names(&format!("examples/{case}/workloads")) {
             for topology in topologies(&case) {
                 let file = format!("examples/{case}/workloads/{workload}");
-                let policy = format!("examples/{case}");
-                let args = ["plan", &policy, "--topology", &topology, "--workload", &file, "--format", "json"];
+                let policy = format!("examples/{case}/policy.kdl");
+                let args =
+                    ["plan", &policy, "--topology", &topology, "--workload", &file, "--format", "json"];
                 let output = gpupol(&args);
-                assert!(matches!(output.status.code(), Some(0 | 4)), "{}", String::from_utf8_lossy(&output.stderr));
+                assert!(
+                    matches!(output.status.code(), Some(0 | 4)),
+                    "{}",
+                    String::from_utf8_lossy(&output.stderr)
+                );
                 let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
                 let name = format!("{case}.{}.{}", workload.strip_suffix(".kdl").unwrap(), host(&topology));
                 settings("workloads").bind(|| insta::assert_json_snapshot!(name, plan));
@@ -88,7 +104,7 @@ fn workloads() {
 #[test]
 fn plan_sets() {
     let shipped = [("policies".to_owned(), vec!["builtin:campus".to_owned()])];
-    let examples = cases().into_iter().map(|case| (format!("examples/{case}"), topologies(&case)));
+    let examples = cases().into_iter().map(|case| (format!("examples/{case}/policy.kdl"), topologies(&case)));
     for (policy, topologies) in shipped.into_iter().chain(examples) {
         for topology in topologies {
             let directory = tempfile::tempdir().unwrap();
@@ -96,9 +112,10 @@ fn plan_sets() {
             let output = gpupol(&["compile", &policy, "--topology", &topology, "-o", to]);
             assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
             let current = directory.path().join("current");
-            let index: Value = serde_json::from_slice(&std::fs::read(current.join("index")).unwrap()).unwrap();
+            let index: Value =
+                serde_json::from_slice(&std::fs::read(current.join("index")).unwrap()).unwrap();
             let plans = std::fs::read(current.join("plans")).unwrap();
-            let case = format!("{}.{}", policy.rsplit('/').next().unwrap(), host(&topology));
+            let case = format!("{}.{}", name(&policy), host(&topology));
             settings("plans").bind(|| {
                 insta::assert_json_snapshot!(format!("{case}.index"), index);
                 for (name, plan) in each_plan(&index, &plans) {
@@ -111,7 +128,8 @@ fn plan_sets() {
 
 /// Each plan of a plan set, cut out where the index says, with `TENANT.GRANT`.
 fn each_plan(index: &Value, plans: &[u8]) -> Vec<(String, Value)> {
-    let number = |grant: &Value, key: &str| usize::try_from(grant.get(key).unwrap().as_u64().unwrap()).unwrap();
+    let number =
+        |grant: &Value, key: &str| usize::try_from(grant.get(key).unwrap().as_u64().unwrap()).unwrap();
     let text = |grant: &Value, key: &str| grant.get(key).unwrap().as_str().unwrap().to_owned();
     let grants = index.get("grants").unwrap().as_array().unwrap();
     let plan = |grant: &Value| {

@@ -1,11 +1,22 @@
 //! The hook runs as root on every container start: its dependencies are few, and a new one is a decision.
+#![expect(clippy::disallowed_methods, reason = "asks cargo")]
 
 use std::process::Command;
 
 #[test]
 fn dependencies_of_the_hook() {
     let cargo = Command::new(env!("CARGO"))
-        .args(["tree", "--offline", "--locked", "--package", "gpupol-hook", "--edges", "normal", "--prefix", "none"])
+        .args([
+            "tree",
+            "--offline",
+            "--locked",
+            "--package",
+            "gpupol-hook",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+        ])
         .args(["--format", "{p}", "--no-dedupe", "--target", "x86_64-unknown-linux-musl"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()

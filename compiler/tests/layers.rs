@@ -1,13 +1,18 @@
 //! The modules of the compiler look only to their left, and each outside crate is used where it belongs.
+#![expect(
+    clippy::unwrap_used,
+    clippy::string_slice,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking, and look at files"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The order in which the crate's own documentation names them.
-const LAYERS: [&str; 10] = [
-    "source", "diag", "syntax", "policy", "topology", "workload", "resolve", "emit", "outcome", "cli",
-];
+const LAYERS: [&str; 10] =
+    ["source", "diag", "syntax", "policy", "topology", "workload", "resolve", "emit", "outcome", "cli"];
 
 /// Plain words of the contract that every stage may use.
 const PLAIN: [&str; 3] = ["gpupol_plan::capability", "gpupol_plan::refusal", "gpupol_plan::glob"];

@@ -1,5 +1,6 @@
 //! What must hold for every policy and every host.
 
+#[cfg(test)]
 mod given;
 
 use std::collections::BTreeSet;
@@ -18,7 +19,8 @@ struct Set {
 }
 
 fn sets() -> impl Strategy<Value = Vec<Set>> {
-    let set = (prop::collection::btree_set(0..6u32, 1..5), any::<bool>()).prop_map(|(gpus, mig)| Set { gpus, mig });
+    let set =
+        (prop::collection::btree_set(0..6u32, 1..5), any::<bool>()).prop_map(|(gpus, mig)| Set { gpus, mig });
     prop::collection::vec(set, 2..5)
 }
 
@@ -55,7 +57,7 @@ fn held(plan: &Plan) -> BTreeSet<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_plan_holds_what_a_deny_takes_away(sets in sets(), granted in 0..5usize, denied in 0..5usize) {

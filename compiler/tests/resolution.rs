@@ -1,5 +1,6 @@
 //! Which devices a policy gives on a host, in which order and in which combinations.
 
+#[cfg(test)]
 mod given;
 
 use given::{GIB, codes, devices, gpu, host, policy, sliced};
@@ -171,10 +172,9 @@ fn same_numa_gives_the_devices_of_one_node() {
 fn preferences_change_the_order_alone() {
     let gpus = vec![gpu(0, "A"), gpu(1, "A"), on_node(gpu(2, "A"), 1), on_node(gpu(3, "A"), 1)];
     let host = host(gpus, &[&[0, 3], &[1, 2]]);
-    for (place, expected, order) in [
-        ("packed", "0 3 2 1", Order::Ranked),
-        ("spread", "0 2 1 3", Order::LeastLeased),
-    ] {
+    for (place, expected, order) in
+        [("packed", "0 3 2 1", Order::Ranked), ("spread", "0 2 1 3", Order::LeastLeased)]
+    {
         let given = granting("gpu-set s { model A }", &format!("gpus s at-most=4 place={place}"));
         let (resolution, _) = given.on(&host);
         assert_eq!(devices(&resolution, "t", "g"), [expected]);

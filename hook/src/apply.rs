@@ -64,9 +64,10 @@ enum Ready<'p> {
 /// # Errors
 /// Which edit, which call, and what could not be undone. Otherwise nothing of it is left.
 pub fn apply<'c>(container: &Container<'c>, edits: &[&Edit], mounts: &MountInfo) -> Result<Applied<'c>> {
+    let container_mounts = container.process.mounts()?;
     let surroundings = Surroundings {
-        host: mounts.devices(),
-        shared: container.process.mounts()?.shared(),
+        private: container_mounts.private_beside(mounts),
+        shared: container_mounts.shared(),
         owner: container.process.foreign_root()?,
     };
     let ready = prepare(edits, surroundings.owner.is_some())?;

@@ -51,7 +51,8 @@ pub fn open_trusted_directory(path: &str) -> Result<OwnedFd> {
     let mut directory = open_directory(CWD, "/")?;
     for name in below.split('/').filter(|name| !name.is_empty()) {
         require_root_sticky(&directory, path)?;
-        directory = open_directory(directory.as_fd(), name).map_err(|e| e.during(|| format!("`{path}`")))?;
+        directory =
+            openat(&directory, name, DIRECTORY, Mode::empty()).called(|| format!("openat(`{path}`)"))?;
     }
     require_root(&directory, path)?;
     Ok(directory)

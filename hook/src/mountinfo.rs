@@ -23,7 +23,7 @@ pub struct Mount {
     pub id: u64,
     /// Whether mounts made below it appear elsewhere as well.
     pub shared: bool,
-    /// `MAJOR:MINOR` of the file system, as `st_dev` gives it.
+    /// `MAJOR:MINOR` of the file system.
     pub device: (u32, u32),
     /// Which directory of the file system is mounted.
     pub root: String,
@@ -56,10 +56,13 @@ impl MountInfo {
         self.mounts.iter().filter(|mount| mount.shared).map(|mount| mount.id).collect()
     }
 
-    /// The file systems that are mounted.
+    /// The mounts of file systems that another table does not have. They are compared as the kernel names them
+    /// here: `st_dev` says something else on file systems with subvolumes.
     #[must_use]
-    pub fn devices(&self) -> BTreeSet<(u32, u32)> {
-        self.mounts.iter().map(|mount| mount.device).collect()
+    pub fn private_beside(&self, other: &Self) -> BTreeSet<u64> {
+        let devices: BTreeSet<(u32, u32)> = other.mounts.iter().map(|mount| mount.device).collect();
+        let private = self.mounts.iter().filter(|mount| !devices.contains(&mount.device));
+        private.map(|mount| mount.id).collect()
     }
 }
 
@@ -119,7 +122,10 @@ garbage
         assert_eq!(info.mounts[2].root, "/srv/a b");
         assert_eq!(info.mounts[2].point, "/mnt/x\\y");
         assert_eq!(info.shared(), BTreeSet::from([41]));
-        assert_eq!(info.devices(), BTreeSet::from([(0, 33), (0, 38), (254, 0)]));
+        assert_eq!(info.private_beside(&MountInfo::default()), BTreeSet::from([36, 41, 50]));
+        let host =
+            MountInfo::parse("1 0 254:0 / / rw - ext4 /dev/vda rw\n2 1 0:38 / /x rw - cgroup2 cgroup2 rw\n");
+        assert_eq!(info.private_beside(&host), BTreeSet::from([36]));
     }
 
     #[test]

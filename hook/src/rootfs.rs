@@ -25,19 +25,14 @@ const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 pub struct Rootfs {
     root: OwnedFd,
     mount: u64,
-    /// File systems that the host has mounted too.
-    host: BTreeSet<(u32, u32)>,
-    /// Mounts of the container below which whatever is mounted appears elsewhere as well.
-    shared: BTreeSet<u64>,
-    /// The host's ids of the container's root, if they are not the host's root.
-    owner: Option<(u32, u32)>,
+    surroundings: Surroundings,
 }
 
 /// What must be known of host and container before their namespaces are left and entered.
 #[derive(Debug)]
 pub struct Surroundings {
-    /// File systems that the host has mounted.
-    pub host: BTreeSet<(u32, u32)>,
+    /// Mounts of the container on file systems that the host has not mounted.
+    pub private: BTreeSet<u64>,
     /// Mounts of the container below which whatever is mounted appears elsewhere as well.
     pub shared: BTreeSet<u64>,
     /// The host's ids of the container's root, if they are not the host's root.
@@ -49,8 +44,6 @@ pub struct Surroundings {
 pub struct Place {
     /// The mount on which it was reached.
     pub mount: u64,
-    /// The file system.
-    pub device: (u32, u32),
     /// Type of the file.
     pub kind: FileType,
     /// Which device it is, if it is one.
@@ -78,8 +71,7 @@ impl Rootfs {
     pub fn open(path: &str, surroundings: Surroundings) -> Result<Self> {
         let root = openat(CWD, path, PATH_DIRECTORY, Mode::empty()).called(|| format!("openat(`{path}`)"))?;
         let mount = place(root.as_fd()).called(|| format!("statx(`{path}`)"))?.mount;
-        let Surroundings { host, shared, owner } = surroundings;
-        Ok(Self { root, mount, host, shared, owner })
+        Ok(Self { root, mount, surroundings })
     }
 
     /// The container's `/dev`, if it is a file system of its own that the host does not have.
@@ -89,7 +81,7 @@ impl Rootfs {
     pub fn own_dev(&self) -> Result<OwnedFd> {
         let dev = self.resolve("/dev", PATH_DIRECTORY).called(|| call("openat2", "/dev"))?;
         let place = place(dev.as_fd()).called(|| call("statx", "/dev"))?;
-        if place.mount == self.mount || self.host.contains(&place.device) {
+        if place.mount == self.mount || !self.surroundings.private.contains(&place.mount) {
             return Err(Error::found("`/dev` of the container is not its own: mount a tmpfs there"));
         }
         Ok(dev)
@@ -113,13 +105,16 @@ impl Rootfs {
         openat(&parent, name, PATH | OFlags::NOFOLLOW, Mode::empty()).called(|| call("openat", path))
     }
 
-    /// Attaches a detached mount to a target in the container.
+    /// Attaches a detached mount to a target in the container, which is of this type.
     ///
     /// # Errors
-    /// The call that failed, or that the mount would appear outside of the container.
-    pub fn attach(&self, tree: &OwnedFd, target: &OwnedFd) -> Result<()> {
+    /// The call that failed, a target of another type, or that the mount would appear outside of the container.
+    pub fn attach(&self, tree: &OwnedFd, target: &OwnedFd, kind: FileType) -> Result<()> {
         let place = place(target.as_fd()).called(|| "statx()".to_owned())?;
-        if self.shared.contains(&place.mount) {
+        if place.kind != kind {
+            return Err(Error::found("what is there in the container is of another type"));
+        }
+        if self.surroundings.shared.contains(&place.mount) {
             return Err(Error::found("it lies on a mount that is shared beyond the container"));
         }
         let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
@@ -138,7 +133,7 @@ impl Rootfs {
     /// # Errors
     /// The call that failed, or what `work` says.
     pub fn as_owner<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        let Some((uid, gid)) = self.owner else { return work() };
+        let Some((uid, gid)) = self.surroundings.owner else { return work() };
         let _ids = FsIds::set(uid, gid)?;
         work()
     }
@@ -171,7 +166,7 @@ impl Rootfs {
         made: &mut Vec<Made>,
     ) -> Result<()> {
         let place = place(parent.as_fd()).called(|| call("statx", path))?;
-        if place.mount != self.mount && self.host.contains(&place.device) {
+        if place.mount != self.mount && !self.surroundings.private.contains(&place.mount) {
             return Err(Error::found(format!("`{path}` is missing on a file system that is the host's too")));
         }
         let parent = parent.try_clone().map_err(|error| Error::found(error.to_string()))?;
@@ -211,7 +206,6 @@ pub fn place(file: BorrowedFd<'_>) -> core::result::Result<Place, Errno> {
     }
     Ok(Place {
         mount: found.stx_mnt_id,
-        device: (found.stx_dev_major, found.stx_dev_minor),
         kind: FileType::from_raw_mode(found.stx_mode.into()),
         number: (found.stx_rdev_major, found.stx_rdev_minor),
     })

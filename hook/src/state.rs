@@ -6,7 +6,8 @@ use serde::Deserialize;
 use crate::error::{Error, Result};
 use crate::file;
 
-const LIMIT: usize = 1024 * 1024;
+/// Runtimes repeat all annotations here, so it can be as long as a `config.json`.
+const LIMIT: usize = 64 * 1024 * 1024;
 
 /// What a hook is told of its container. Fields that are not needed are ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -1,5 +1,7 @@
 //! The stages, one after another, as the commands need them.
 
+use std::collections::BTreeSet;
+
 use super::hosts::Host;
 use super::input::{self, Input};
 use super::print;
@@ -15,11 +17,27 @@ use crate::syntax::{self, Document};
 /// Policy files as understood.
 pub(super) struct Read {
     /// The files.
-    pub(super) sources: Sources,
+    pub(super) files: Files,
     /// What they say; absent when errors leave no meaning.
     pub(super) policy: Option<Policy>,
     /// Findings so far.
     pub(super) sink: Sink,
+}
+
+/// The files of a run.
+pub(super) struct Files {
+    /// All of them.
+    pub(super) sources: Sources,
+    /// Those that are one `container` each: what `plan --workload` takes, beside the policy and no part of it.
+    pub(super) workloads: BTreeSet<SourceId>,
+}
+
+impl Files {
+    /// Those that are the policy.
+    pub(super) fn policy(&self) -> impl Iterator<Item = &Source> {
+        let files = self.sources.iter().filter(|(id, _)| !self.workloads.contains(id));
+        files.map(|(_, source)| source)
+    }
 }
 
 /// Reads, parses and lowers the policy.
@@ -27,8 +45,19 @@ pub(super) fn read(policies: &args::Policies) -> Result<Read, Failure> {
     let input = input::read(&policies.paths)?;
     let mut sink = Sink::default();
     let documents = parse(&input, &mut sink);
+    let (workloads, documents): (Vec<Document>, Vec<Document>) = documents.into_iter().partition(is_workload);
+    for workload in &workloads {
+        // Of one that lies beside the policy only the faults are of interest.
+        _ = lower::container(workload, &mut sink);
+    }
     let policy = lower::lower(&documents, &mut sink);
-    Ok(Read { sources: input.sources, policy, sink })
+    let workloads = workloads.iter().map(|document| document.source).collect();
+    Ok(Read { files: Files { sources: input.sources, workloads }, policy, sink })
+}
+
+fn is_workload(document: &Document) -> bool {
+    let whole = document.broken.is_empty() && !document.unread;
+    whole && matches!(document.nodes.as_slice(), [only] if only.name.value == "container")
 }
 
 /// Parses every file; a damaged one is a document in which anything may be defined.
@@ -44,26 +73,26 @@ pub(super) fn parse(input: &Input, sink: &mut Sink) -> Vec<Document> {
 }
 
 /// The policy, if it has no errors; otherwise they are said.
-pub(super) fn sound(read: Read) -> Result<(Policy, Sources, Sink), Exit> {
+pub(super) fn sound(read: Read) -> Result<(Policy, Files, Sink), Exit> {
     match read.policy {
-        Some(policy) if !read.sink.has_errors() => Ok((policy, read.sources, read.sink)),
+        Some(policy) if !read.sink.has_errors() => Ok((policy, read.files, read.sink)),
         _ => {
-            say(read.sink.finish(), &read.sources);
+            say(read.sink.finish(), &read.files.sources);
             Err(Exit::Findings)
         }
     }
 }
 
 /// The plan set of a sound policy on a host; nothing if that has errors there, which are in `sink` then.
-pub(super) fn plan_set(policy: &Policy, sources: &Sources, host: &Host, sink: &mut Sink) -> Option<PlanSet> {
+pub(super) fn plan_set(policy: &Policy, files: &Files, host: &Host, sink: &mut Sink) -> Option<PlanSet> {
     let mut own = Sink::default();
     let resolution = resolve(policy, &host.topology, &host.name, &mut own);
     let sound = !own.has_errors();
     for finding in own.finish() {
         sink.push(finding);
     }
-    let digests = Digests::of(sources, host.text.as_bytes());
-    sound.then(|| emit(policy, sources, &resolution, &host.topology, &digests))
+    let digests = Digests::of(files.policy(), host.text.as_bytes());
+    sound.then(|| emit(policy, &files.sources, &resolution, &host.topology, &digests))
 }
 
 /// Prints findings to standard error.

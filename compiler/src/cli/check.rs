@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::args::{self, Deny};
+use super::chain::{self, Files};
 use super::hosts::{self, Host};
-use super::{Exit, Failure, chain, print};
+use super::{Exit, Failure, print};
 use crate::diag::{Code, Finding, Severity, Sink};
 use crate::outcome::{Reader, test};
 use crate::policy::{Policy, Test};
@@ -13,25 +14,34 @@ use crate::source::{Sources, Span};
 pub(super) fn run(args: &args::Check) -> Result<Exit, Failure> {
     let read = chain::read(&args.policies)?;
     let mut sink = read.sink;
-    let mut scope = format!("checked {}", print::count(read.sources.len(), "file"));
+    let mut scope = format!("checked {}", files(&read.files));
     if let Some(policy) = &read.policy {
         // Findings about the text come before a topology that is not there: both are to be mended.
-        let hosts = match hosts::all(&args.topology, policy, &read.sources) {
+        let hosts = match hosts::all(&args.topology, policy, &read.files.sources) {
             Ok(hosts) => hosts,
             Err(failure) => {
-                chain::say(sink.finish(), &read.sources);
+                chain::say(sink.finish(), &read.files.sources);
                 return Err(failure);
             }
         };
-        let tests = on_hosts(policy, &read.sources, &hosts, &mut sink);
+        let tests = on_hosts(policy, &read.files, &hosts, &mut sink);
         scope = format!("{scope}, {}", words(policy, &tests, &hosts));
     }
     let findings = sink.finish();
     let tally = Tally::of(&findings);
-    chain::say(findings, &read.sources);
+    chain::say(findings, &read.files.sources);
     print::say(&format!("{scope}: {}\n", tally.words()));
     let denied = args.deny.contains(&Deny::Warnings) && tally.warnings > 0;
     Ok(if tally.errors > 0 || denied { Exit::Findings } else { Exit::Clean })
+}
+
+/// `2 files`, `2 files and 3 workloads`
+fn files(files: &Files) -> String {
+    let policy = print::count(files.policy().count(), "file");
+    match files.workloads.len() {
+        0 => policy,
+        workloads => format!("{policy} and {}", print::count(workloads, "workload")),
+    }
 }
 
 /// How many tests ran at least once, and how many are for other topologies.
@@ -40,14 +50,14 @@ struct Tests {
     elsewhere: usize,
 }
 
-fn on_hosts(policy: &Policy, sources: &Sources, hosts: &[Host], sink: &mut Sink) -> Tests {
+fn on_hosts(policy: &Policy, files: &Files, hosts: &[Host], sink: &mut Sink) -> Tests {
     let sound = !sink.has_errors();
     let mut found: Vec<Finding> = Vec::new();
     for host in hosts {
         let mut own = Sink::default();
-        let plans = chain::plan_set(policy, sources, host, &mut own);
+        let plans = chain::plan_set(policy, files, host, &mut own);
         let reader = plans.as_ref().filter(|_| sound).and_then(|plans| Reader::open(plans).ok());
-        for test in policy.tests.iter().filter(|test| applies(test, host, sources)) {
+        for test in policy.tests.iter().filter(|test| applies(test, host, &files.sources)) {
             if let Some(reader) = &reader {
                 test::run(test, policy, reader, &host.name, &mut own);
             }
@@ -57,8 +67,11 @@ fn on_hosts(policy: &Policy, sources: &Sources, hosts: &[Host], sink: &mut Sink)
     for finding in without_partial(found, hosts.len()) {
         sink.push(finding);
     }
-    let ran =
-        policy.tests.iter().filter(|test| hosts.iter().any(|host| applies(test, host, sources))).count();
+    let ran = policy
+        .tests
+        .iter()
+        .filter(|test| hosts.iter().any(|host| applies(test, host, &files.sources)))
+        .count();
     Tests { ran, elsewhere: policy.tests.len() - ran }
 }
 

@@ -3,13 +3,13 @@
 use super::{Exit, Failure, args, chain, hosts, print, store};
 
 pub(super) fn run(args: &args::Compile) -> Result<Exit, Failure> {
-    let (policy, sources, mut sink) = match chain::sound(chain::read(&args.policies)?) {
+    let (policy, files, mut sink) = match chain::sound(chain::read(&args.policies)?) {
         Ok(sound) => sound,
         Err(exit) => return Ok(exit),
     };
-    let host = hosts::only(&args.topology, &policy, &sources)?;
-    let plans = chain::plan_set(&policy, &sources, &host, &mut sink);
-    chain::say(sink.finish(), &sources);
+    let host = hosts::only(&args.topology, &policy, &files.sources)?;
+    let plans = chain::plan_set(&policy, &files, &host, &mut sink);
+    chain::say(sink.finish(), &files.sources);
     let Some(plans) = plans else { return Ok(Exit::Findings) };
     let stored = store::write(&args.output, &plans)?;
     let what = format!("{} for {}", print::count(plans.count, "plan"), host.name);

@@ -129,7 +129,7 @@ fn known() -> String {
 
 fn by_path(path: &Path) -> Result<Host, Failure> {
     let name = input::name(path);
-    let bytes = input::read_file(path, MAX_BYTES)?;
+    let bytes = input::read_whole(path, MAX_BYTES)?;
     let text = String::from_utf8(bytes).map_err(|_| {
         Failure::usage(format!("topology `{name}` is not UTF-8"), "record it again with `gpupol discover`")
     })?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::Failure;
 use crate::diag::Finding;
@@ -62,10 +62,20 @@ pub(super) fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-/// A path as messages say it.
+/// The bytes of a regular file that has no more than `limit`.
+pub(super) fn read_whole(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
+    let bytes = read_file(path, limit)?;
+    if bytes.len() > limit {
+        let message = format!("`{}` has more than the {limit} bytes that gpupol reads", name(path));
+        return Err(Failure::usage(message, "name a file of the right kind"));
+    }
+    Ok(bytes)
+}
+
+/// A path as messages say it: without `.` and doubled slashes.
 pub(super) fn name(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    text.strip_prefix("./").unwrap_or(&text).to_owned()
+    let plain: PathBuf = path.components().filter(|component| *component != Component::CurDir).collect();
+    if plain.as_os_str().is_empty() { ".".to_owned() } else { plain.to_string_lossy().into_owned() }
 }
 
 fn nothing(paths: &[PathBuf]) -> Failure {

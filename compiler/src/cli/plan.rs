@@ -1,14 +1,17 @@
 //! `gpupol plan`
 
+use std::path::{Path, PathBuf};
+
 use gpupol_plan::choose::Leases;
 use gpupol_plan::config::Config;
 use gpupol_plan::entry::{Engine, Entry};
+use gpupol_plan::refusal::Refusal;
 
 use super::args::{self, Format};
 use super::{Exit, Failure, chain, hosts, input, print};
-use crate::diag::Sink;
+use crate::diag::{Code, Finding, Sink};
 use crate::outcome::{Outcome, Reader};
-use crate::policy::{Policy, lower};
+use crate::policy::{Container, Policy, Who, lower};
 use crate::workload::{self, Workload};
 
 mod human;
@@ -20,18 +23,18 @@ const MAX_CONFIG: usize = 64 << 20;
 const MAX_ENTRY: usize = 64 << 10;
 
 pub(super) fn run(args: &args::Plan) -> Result<Exit, Failure> {
-    let (policy, sources, _) = match chain::sound(chain::read(&args.policies)?) {
+    let (policy, files, _) = match chain::sound(chain::read(&args.policies)?) {
         Ok(sound) => sound,
         Err(exit) => return Ok(exit),
     };
-    let host = hosts::only(&args.topology, &policy, &sources)?;
+    let host = hosts::only(&args.topology, &policy, &files.sources)?;
     let container = match container(args, &policy)? {
         Ok(container) => container,
         Err(exit) => return Ok(exit),
     };
     let mut sink = Sink::default();
-    let Some(plans) = chain::plan_set(&policy, &sources, &host, &mut sink) else {
-        chain::say(chain::errors(sink), &sources);
+    let Some(plans) = chain::plan_set(&policy, &files, &host, &mut sink) else {
+        chain::say(chain::errors(sink), &files.sources);
         return Ok(Exit::Findings);
     };
     let reader =
@@ -44,29 +47,12 @@ pub(super) fn run(args: &args::Plan) -> Result<Exit, Failure> {
     Ok(if matches!(outcome, Outcome::Denied { .. }) { Exit::Denied } else { Exit::Clean })
 }
 
+/// The container; an exit code after what is wrong with its file has been said.
 fn container(args: &args::Plan, policy: &Policy) -> Result<Result<Workload, Exit>, Failure> {
     match (&args.workload, &args.config, &args.entry) {
-        (Some(path), ..) => {
-            // Read before it is looked for: only a regular file is one workload.
-            input::read_file(path, 0)?;
-            let input = input::read(std::slice::from_ref(path))?;
-            let mut sink = Sink::default();
-            let documents = chain::parse(&input, &mut sink);
-            let container = documents.first().and_then(|document| lower::container(document, &mut sink));
-            if let Some(container) = container.filter(|_| !sink.has_errors()) {
-                return Ok(Ok(workload::describe(&container, policy)));
-            }
-            chain::say(sink.finish(), &input.sources);
-            Ok(Err(Exit::Findings))
-        }
+        (Some(path), ..) => by_workload(path, policy),
         (None, Some(config), Some(entry)) => {
-            let read = |path, limit| input::read_file(path, limit);
-            let because =
-                |what| move |refusal: gpupol_plan::refusal::Refusal| unusable(what, &refusal.message);
-            let entry_file = Entry::parse(&read(entry, MAX_ENTRY)?).map_err(because(input::name(entry)))?;
-            let config_file =
-                Config::parse(&read(config, MAX_CONFIG)?).map_err(because(input::name(config)))?;
-            let mut container = Workload { entry: entry_file, config: config_file };
+            let mut container = by_config(config, entry)?;
             for pair in &args.identity {
                 identity(pair, &mut container)?;
             }
@@ -77,6 +63,48 @@ fn container(args: &args::Plan, policy: &Policy) -> Result<Result<Workload, Exit
             "name one by `--workload`, or by `--config` and `--entry`",
         )),
     }
+}
+
+fn by_workload(path: &PathBuf, policy: &Policy) -> Result<Result<Workload, Exit>, Failure> {
+    // Only a regular file is one workload; what is read below may be a directory.
+    input::read_file(path, 0)?;
+    let input = input::read(std::slice::from_ref(path))?;
+    let mut sink = Sink::default();
+    let documents = chain::parse(&input, &mut sink);
+    let container = documents.first().and_then(|document| lower::container(document, &mut sink));
+    if let Some(stranger) = container.as_ref().and_then(|container| stranger(container, policy)) {
+        sink.push(stranger);
+    }
+    match container.filter(|_| !sink.has_errors()) {
+        Some(container) => Ok(Ok(workload::describe(&container, policy))),
+        None => {
+            chain::say(sink.finish(), &input.sources);
+            Ok(Err(Exit::Findings))
+        }
+    }
+}
+
+/// A container of a tenant that the policy does not have.
+fn stranger(container: &Container, policy: &Policy) -> Option<Finding> {
+    let Who::Tenant(name) = &container.who.value else { return None };
+    if policy.tenants.contains_key(name) {
+        return None;
+    }
+    let known: Vec<String> = policy.tenants.keys().take(5).map(|name| format!("`{name}`")).collect();
+    let message = format!("no tenant is called `{name}`");
+    let help = format!("the policy has {}", known.join(", "));
+    Some(Finding::at(Code::UnresolvedName, container.who.span, "not defined", message).help(help))
+}
+
+fn by_config(config: &Path, entry: &Path) -> Result<Workload, Failure> {
+    let because = |path: &Path| {
+        let what = input::name(path);
+        move |refusal: Refusal| unusable(what, &refusal.message)
+    };
+    Ok(Workload {
+        entry: Entry::parse(&input::read_whole(entry, MAX_ENTRY)?).map_err(because(entry))?,
+        config: Config::parse(&input::read_whole(config, MAX_CONFIG)?).map_err(because(config))?,
+    })
 }
 
 fn unusable(what: String, why: &str) -> Failure {

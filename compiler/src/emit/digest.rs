@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::source::Sources;
+use crate::source::Source;
 
 /// `sha256:HEX` of some bytes.
 pub(super) fn bytes(bytes: &[u8]) -> String {
@@ -10,9 +10,9 @@ pub(super) fn bytes(bytes: &[u8]) -> String {
 }
 
 /// `sha256:HEX` over the name, length and text of each file, in the order of names.
-pub(super) fn sources(sources: &Sources) -> String {
+pub(super) fn sources<'s>(sources: impl Iterator<Item = &'s Source>) -> String {
     let files: Vec<(&str, &[u8])> =
-        sources.iter().map(|(_, source)| (source.name.as_str(), source.text.as_bytes())).collect();
+        sources.map(|source| (source.name.as_str(), source.text.as_bytes())).collect();
     format!("sha256:{}", self::files(&files))
 }
 

@@ -17,10 +17,10 @@ pub(super) fn unresolved<'k>(
 
 /// A name that is defined twice.
 pub(super) fn duplicate_name(kind: &str, name: &Spanned<String>, first: Span) -> Finding {
-    let message = format!("two of the kind {kind} are called `{}`", name.value);
+    let message = format!("{kind} `{}` is defined twice", name.value);
     Finding::at(Code::DuplicateName, name.span, "again here", message)
         .and(first, "first here")
-        .help("give one of them another name, or make one of the two")
+        .help("give one of them another name, or merge the two")
 }
 
 /// A definition that nothing uses.
@@ -111,7 +111,7 @@ pub(super) fn no_policy() -> Finding {
 pub(super) fn second_policy(span: Span, first: Span) -> Finding {
     Finding::at(Code::PolicyNode, span, "a second one", "more than one `policy` node")
         .and(first, "the first one")
-        .help("make one of the two")
+        .help("merge the two")
 }
 
 /// Two tenants that one container could be of.

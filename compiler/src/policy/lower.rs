@@ -28,6 +28,9 @@ const KNOWN: [&str; 6] = ["policy", "tenant", "gpu-set", "grant", "deny", "test"
 /// Those that the language has besides.
 const LATER: [&str; 4] = ["trust", "assert", "allow-finding", "layout"];
 
+const CONTAINER: &str =
+    "write it into a `test`; a workload file is given by `--workload`, apart from the policy";
+
 /// What reading a definition needs: the names of all others, and where findings go.
 struct Context<'s> {
     names: Names,
@@ -83,7 +86,9 @@ fn named<'n>(nodes: &[&'n Node], name: &str) -> Vec<&'n Node> {
 fn unknown_nodes(nodes: &[&Node], sink: &mut Sink) {
     for node in nodes {
         if !KNOWN.contains(&node.name.value.as_str()) {
-            sink.push(unknown_node(&node.name, "in a policy", &LATER, KNOWN.into_iter()));
+            let finding = unknown_node(&node.name, "in a policy", &LATER, KNOWN.into_iter());
+            let container = node.name.value == "container";
+            sink.push(finding.maybe_help(container.then(|| CONTAINER.to_owned())));
         }
     }
 }

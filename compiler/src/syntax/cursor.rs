@@ -23,6 +23,7 @@ pub struct Cursor<'n> {
     children: Vec<&'static str>,
     later: &'static [&'static str],
     faulty: bool,
+    lacking: Vec<Finding>,
 }
 
 impl<'n> Cursor<'n> {
@@ -36,6 +37,7 @@ impl<'n> Cursor<'n> {
             children: Vec::new(),
             later: &[],
             faulty: false,
+            lacking: Vec::new(),
         };
         let arguments = node.arguments.iter().filter_map(|argument| argument.annotation.as_ref());
         let properties = node.properties.iter().filter_map(|property| property.annotation.as_ref());
@@ -96,11 +98,16 @@ impl<'n> Cursor<'n> {
         self.string(sink)
     }
 
-    /// Reports that the node lacks something.
-    pub fn missing(&mut self, what: &str, example: &str, sink: &mut Sink) {
-        let name = &self.node.name;
-        let message = format!("`{}` without {what}", name.value);
-        self.blame(sink, Finding::at(Code::Missing, name.span, "here", message).help(format!("`{example}`")));
+    /// Reports that the node lacks an argument.
+    fn missing(&mut self, what: &str, example: &str, sink: &mut Sink) {
+        let finding = missing(self.node, what, example);
+        self.blame(sink, finding);
+    }
+
+    /// Reports, when all is read, that the node lacks a property or a child; unless something stands there that nobody
+    /// knows, which will be what is missing, mistyped.
+    pub fn lacks(&mut self, what: &str, example: &str) {
+        self.lacking.push(missing(self.node, what, example));
     }
 
     /// The property of that key; a second one is reported.
@@ -168,7 +175,7 @@ impl<'n> Cursor<'n> {
     ) -> Vec<(Spanned<String>, Spanned<String>)> {
         self.free_properties = true;
         if self.node.properties.is_empty() {
-            self.missing(what, example, sink);
+            self.lacks(what, example);
         }
         let mut pairs = Vec::new();
         for property in &self.node.properties {
@@ -186,7 +193,7 @@ impl<'n> Cursor<'n> {
         for second in found {
             let message = format!("`{name}` stands twice in one `{}`", self.node.name.value);
             let finding = Finding::at(Code::Duplicate, second.name.span, "again here", message);
-            let finding = finding.and(first.name.span, "first here").help("make one of the two");
+            let finding = finding.and(first.name.span, "first here").help("merge the two");
             self.blame(sink, finding);
         }
         Some(first)
@@ -204,7 +211,8 @@ impl<'n> Cursor<'n> {
         let text = self.as_text(value, sink)?;
         if text.value.is_empty() {
             let message = "an empty string says nothing";
-            self.blame(sink, Finding::at(Code::BadValue, value.span, "empty", message));
+            let finding = Finding::at(Code::BadValue, value.span, "empty", message);
+            self.blame(sink, finding.help("write what is meant, or remove it"));
             return None;
         }
         Some(text)
@@ -230,85 +238,90 @@ impl<'n> Cursor<'n> {
 
     /// Reports what nobody took; whether the node was sound, as far as this cursor saw.
     pub fn finish(mut self, sink: &mut Sink) -> bool {
-        self.surplus_arguments(sink);
-        self.surplus_properties(sink);
-        self.surplus_children(sink);
-        !self.faulty
-    }
-
-    fn surplus_arguments(&mut self, sink: &mut Sink) {
-        if let Some(surplus) = self.node.arguments.get(self.arguments) {
-            let value = &surplus.value;
-            let finding = match &value.value {
-                Value::String(word) if self.later.contains(&word.as_str()) => not_supported(word, value.span),
-                value_ => {
-                    let message = match value_ {
-                        Value::String(text) => {
-                            format!("`{}` takes no argument `{text}`", self.node.name.value)
-                        }
-                        _ => format!("`{}` takes no argument here", self.node.name.value),
-                    };
-                    let finding = Finding::at(Code::UnexpectedArgument, value.span, "one too many", message);
-                    finding.maybe_help(self.property_for(value_))
-                }
-            };
-            self.blame(sink, finding);
-        }
-    }
-
-    /// `key=…` for an argument that is spelled like a property.
-    fn property_for(&self, value: &Value) -> Option<String> {
-        let Value::String(text) = value else { return None };
-        let key = self.properties.iter().find(|key| *key == text)?;
-        Some(format!("`{key}=…`"))
-    }
-
-    fn surplus_properties(&mut self, sink: &mut Sink) {
-        if self.free_properties {
-            return;
-        }
-        let node = self.node;
-        for property in &node.properties {
-            let key = property.key.value.as_str();
-            if self.properties.contains(&key) {
-                continue;
-            }
-            let finding = if self.later.contains(&key) {
-                not_supported(key, property.key.span)
-            } else {
-                let message = format!("`{}` has no property `{key}`", node.name.value);
-                Finding::at(Code::UnknownProperty, property.key.span, "not known here", message)
-                    .maybe_help(suggestion(key, self.properties.iter().copied()))
-            };
-            self.blame(sink, finding);
-        }
-    }
-
-    fn surplus_children(&mut self, sink: &mut Sink) {
-        let node = self.node;
-        if self.children.is_empty() && !node.children().is_empty() {
-            let first = node.children().first().map_or(node.span, |child| child.name.span);
-            let finding =
-                match node.children().iter().find(|child| self.later.contains(&child.name.value.as_str())) {
-                    Some(later) => not_supported(&later.name.value, later.name.span),
-                    None => {
-                        let message = format!("`{}` takes no block", node.name.value);
-                        Finding::at(Code::UnexpectedChildren, first, "nothing may stand here", message)
-                            .help("remove the block")
-                    }
-                };
-            return self.blame(sink, finding);
-        }
-        let known: BTreeSet<&str> = self.children.iter().copied().collect();
-        for child in node.children() {
-            let name = child.name.value.as_str();
-            if !known.contains(name) {
-                let place = format!("in `{}`", node.name.value);
-                let finding = unknown_node(&child.name, &place, self.later, known.iter().copied());
+        let surplus =
+            [self.surplus_arguments(sink), self.surplus_properties(sink), self.surplus_children(sink)];
+        if !surplus.contains(&true) {
+            for finding in std::mem::take(&mut self.lacking) {
                 self.blame(sink, finding);
             }
         }
+        !self.faulty
     }
+
+    fn surplus_arguments(&mut self, sink: &mut Sink) -> bool {
+        let Some(surplus) = self.node.arguments.get(self.arguments) else { return false };
+        let span = surplus.value.span;
+        let name = &self.node.name.value;
+        let finding = match &surplus.value.value {
+            Value::String(word) if self.later.contains(&word.as_str()) => not_supported(word, span),
+            Value::String(word) => {
+                let key = self.properties.iter().find(|key| *key == word).map(|key| format!("`{key}=…`"));
+                let message = format!("`{name}` takes no argument `{word}`");
+                Finding::at(Code::UnexpectedArgument, span, "one too many", message).maybe_help(key)
+            }
+            other => {
+                let message = format!("`{name}` takes no argument here, and this is {}", other.kind());
+                Finding::at(Code::UnexpectedArgument, span, "one too many", message)
+            }
+        };
+        self.blame(sink, finding);
+        true
+    }
+
+    fn surplus_properties(&mut self, sink: &mut Sink) -> bool {
+        let node = self.node;
+        let known = |key: &str| self.free_properties || self.properties.contains(&key);
+        let surplus: Vec<_> =
+            node.properties.iter().map(|property| &property.key).filter(|key| !known(&key.value)).collect();
+        for key in &surplus {
+            let finding = if self.later.contains(&key.value.as_str()) {
+                not_supported(&key.value, key.span)
+            } else {
+                let message = format!("`{}` has no property `{}`", node.name.value, key.value);
+                Finding::at(Code::UnknownProperty, key.span, "not known here", message)
+                    .maybe_help(suggestion(&key.value, self.properties.iter().copied()))
+            };
+            self.blame(sink, finding);
+        }
+        !surplus.is_empty()
+    }
+
+    fn surplus_children(&mut self, sink: &mut Sink) -> bool {
+        let node = self.node;
+        let known: BTreeSet<&str> = self.children.iter().copied().collect();
+        let surplus: Vec<_> = node
+            .children()
+            .iter()
+            .map(|child| &child.name)
+            .filter(|name| !known.contains(name.value.as_str()))
+            .collect();
+        let later = |name: &Spanned<String>| self.later.contains(&name.value.as_str());
+        if let (Some(first), true) =
+            (surplus.first(), known.is_empty() && !surplus.iter().any(|name| later(name)))
+        {
+            let message = format!("`{}` takes no block", node.name.value);
+            let finding =
+                Finding::at(Code::UnexpectedChildren, first.span, "nothing may stand here", message);
+            self.blame(sink, finding.help("remove the block"));
+            return true;
+        }
+        let place = format!("in `{}`", node.name.value);
+        for name in &surplus {
+            let finding = unknown_node(name, &place, self.later, known.iter().copied());
+            self.blame(sink, finding);
+        }
+        !surplus.is_empty()
+    }
+}
+
+fn missing(node: &Node, what: &str, example: &str) -> Finding {
+    let name = &node.name;
+    let called = match node.arguments.first().map(|argument| &argument.value.value) {
+        Some(Value::String(called)) => format!(" {called}"),
+        _ => String::new(),
+    };
+    let message = format!("`{}{called}` without {what}", name.value);
+    Finding::at(Code::Missing, name.span, "here", message).help(format!("`{example}`"))
 }
 
 /// A node that `place` does not have.

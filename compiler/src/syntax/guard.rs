@@ -78,6 +78,16 @@ struct Block {
     culprit: Option<(usize, Option<usize>)>,
 }
 
+/// A block whose `}` stands on a line of another indent than its `{`: a `}` too many comes soon, or never.
+#[derive(Clone, Copy)]
+struct Odd {
+    open: usize,
+    close: usize,
+    indent: usize,
+    /// Which piece it is in.
+    piece: usize,
+}
+
 struct Guard<'t> {
     source: SourceId,
     text: &'t str,
@@ -92,8 +102,9 @@ struct Guard<'t> {
     line_start: usize,
     /// Of the current line, once its first token is read.
     indent: Option<usize>,
-    /// The last block of this piece whose `}` stands at another indent: its `{` and its `}`.
-    odd: Option<(usize, usize)>,
+    odd: Option<Odd>,
+    /// A string of this piece without its end: it may have taken a brace with it.
+    torn: bool,
     after_stray: bool,
     stopped: bool,
     /// A string or comment without its end took the rest of the text: no `}` could be seen.
@@ -115,6 +126,7 @@ impl<'t> Guard<'t> {
             line_start: text.get(..start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1),
             indent: None,
             odd: None,
+            torn: false,
             after_stray: false,
             stopped: false,
             swallowed: false,
@@ -164,6 +176,7 @@ impl<'t> Guard<'t> {
             let finding = diags::flaw(at.flaw, self.span(at.start, at.end), text);
             self.swallowed |=
                 matches!(at.flaw, Flaw::OpenBlockString | Flaw::OpenComment | Flaw::DeepComment);
+            self.torn |= at.flaw == Flaw::OpenString;
             self.report(finding);
             self.node.blame();
         }
@@ -230,7 +243,8 @@ impl<'t> Guard<'t> {
 
     fn begin_piece(&mut self, start: usize) {
         self.piece = Some(Piece { start, end: start, sound: true });
-        self.odd = None;
+        self.odd = self.odd.filter(|odd| self.indent > Some(odd.indent));
+        self.torn = false;
         self.after_stray = false;
         if self.cut.pieces.len() >= MAX_PIECES {
             self.piece = None;
@@ -293,28 +307,30 @@ impl<'t> Guard<'t> {
             self.report(finding);
         }
         let Some(block) = self.stack.pop() else { return self.stray(token, span) };
-        let first = self.indent == Some(token.start.saturating_sub(self.line_start));
-        if first && self.indent != Some(block.indent) {
-            self.odd = Some((block.open, token.start));
-        }
-        if let (true, Some(parent)) = (first && self.indent < Some(block.indent), self.stack.last_mut()) {
-            parent.culprit.get_or_insert((block.open, block.suspect));
+        if block.line != self.line_start && self.indent != Some(block.indent) {
+            let (open, close, indent) = (block.open, token.start, block.indent);
+            self.odd = Some(Odd { open, close, indent, piece: self.cut.pieces.len() });
+            if let (true, Some(parent)) = (self.indent < Some(indent), self.stack.last_mut()) {
+                parent.culprit.get_or_insert((open, block.suspect));
+            }
         }
         self.node = block.node;
         self.node.after_block(block.slashdashed);
     }
 
-    /// One finding for a whole run of them.
+    /// One finding for a whole run of them; what stands between a block that ended too early and this is not read.
     fn stray(&mut self, token: Token, span: Span) {
         self.finish_piece();
         self.node = NodeState::default();
-        if self.after_stray {
+        self.last_end = token.end;
+        let odd = self.odd.take();
+        if let Some(odd) = odd.filter(|odd| odd.piece + 1 < self.cut.pieces.len()) {
+            self.cut.pieces.iter_mut().skip(odd.piece).for_each(|piece| piece.sound = false);
+        }
+        if std::mem::replace(&mut self.after_stray, true) || self.torn {
             return;
         }
-        self.after_stray = true;
-        let odd = self.odd.map(|(open, close)| (self.span(open, open + 1), self.span(close, close + 1)));
-        self.odd = None;
-        self.last_end = token.end;
+        let odd = odd.map(|odd| (self.span(odd.open, odd.open + 1), self.span(odd.close, odd.close + 1)));
         self.report(diags::stray_close(span, odd));
     }
 
@@ -334,7 +350,7 @@ impl<'t> Guard<'t> {
         let blamed = if resume.is_some() { outer } else { inner };
         let (open, next) = blamed.culprit.unwrap_or((blamed.open, blamed.suspect));
         self.finish_open(resume);
-        if !self.swallowed {
+        if !self.swallowed && !self.torn {
             let next = next.or(resume).map(|at| self.span(at, self.line_end(at)));
             self.cut.findings.push(diags::open_block(self.span(open, open + 1), next));
         }

@@ -1,5 +1,5 @@
 //! Policies and hosts for tests, in a few words each.
-#![allow(dead_code, reason = "each test file uses a part of this")]
+#![expect(dead_code, reason = "each test file uses a part of this")]
 
 use gpupol::diag::{Code, Finding, Severity, Sink};
 use gpupol::emit::{Digests, PlanSet, emit};
@@ -12,18 +12,17 @@ use gpupol::topology::{
 };
 
 /// A policy whose files have no errors.
-pub struct Given {
-    pub sources: Sources,
-    pub policy: Policy,
+pub(crate) struct Given {
+    pub(crate) sources: Sources,
+    pub(crate) policy: Policy,
 }
 
 /// Reads a policy from files; `policy version=1` is added.
-pub fn files(files: &[(&str, &str)]) -> Given {
+pub(crate) fn files(files: &[(&str, &str)]) -> Given {
     let all = files.iter().copied().chain([("a-policy.kdl", "policy version=1")]);
     let sources = Sources::new(all.map(|(name, text)| Source::new(name, text)).collect());
     let mut sink = Sink::default();
-    let documents: Vec<_> =
-        sources.iter().map(|(id, source)| syntax::parse(id, source, &mut sink)).collect();
+    let documents: Vec<_> = sources.iter().map(|(id, source)| syntax::parse(id, source, &mut sink)).collect();
     let policy = lower::lower(&documents, &mut sink);
     let mut findings = sink.finish();
     findings.retain(|finding| finding.severity() == Severity::Error);
@@ -32,33 +31,40 @@ pub fn files(files: &[(&str, &str)]) -> Given {
 }
 
 /// Reads a policy from one file.
-pub fn policy(text: &str) -> Given {
+pub(crate) fn policy(text: &str) -> Given {
     files(&[("p.kdl", text)])
 }
 
 impl Given {
     /// Resolves it on a host called `host`.
-    pub fn on<'a>(&'a self, topology: &'a Topology) -> (Resolution<'a>, Vec<Finding>) {
+    pub(crate) fn on<'a>(&'a self, topology: &'a Topology) -> (Resolution<'a>, Vec<Finding>) {
         let mut sink = Sink::default();
         let resolution = resolve(&self.policy, topology, "host", &mut sink);
         (resolution, sink.finish())
     }
 
     /// Its plan set on a host.
-    pub fn plan_set(&self, topology: &Topology) -> PlanSet {
+    pub(crate) fn plan_set(&self, topology: &Topology) -> PlanSet {
         let (resolution, _) = self.on(topology);
-        emit(&self.policy, &self.sources, &resolution, topology, &Digests::of(&self.sources, b"host"))
+        emit(
+            &self.policy,
+            &self.sources,
+            &resolution,
+            topology,
+            &Digests::of(self.sources.iter().map(|(_, source)| source), b"host"),
+        )
     }
 }
 
 /// The codes of findings.
-pub fn codes(findings: &[Finding]) -> Vec<Code> {
+pub(crate) fn codes(findings: &[Finding]) -> Vec<Code> {
     findings.iter().map(|finding| finding.code).collect()
 }
 
 /// What a tenant has by a grant: for each line the devices as `NVIDIA_VISIBLE_DEVICES` numbers them.
-pub fn devices(resolution: &Resolution, tenant: &str, grant: &str) -> Vec<String> {
-    let found = resolution.grants.iter().find(|found| found.tenant == tenant && found.rule.name.value == grant);
+pub(crate) fn devices(resolution: &Resolution, tenant: &str, grant: &str) -> Vec<String> {
+    let found =
+        resolution.grants.iter().find(|found| found.tenant == tenant && found.rule.name.value == grant);
     let index = |device: &gpupol::resolve::Device| match device.mig {
         Some(mig) => format!("{}:{}", device.gpu.index, mig.index),
         None => device.gpu.index.to_string(),
@@ -67,10 +73,10 @@ pub fn devices(resolution: &Resolution, tenant: &str, grant: &str) -> Vec<String
     found.unwrap().lines.iter().map(line).collect()
 }
 
-pub const GIB: u64 = 1 << 30;
+pub(crate) const GIB: u64 = 1 << 30;
 
 /// A GPU with 80 GiB on NUMA node 0, without MIG; its minor is 100 more than its index.
-pub fn gpu(index: u32, model: &str) -> Gpu {
+pub(crate) fn gpu(index: u32, model: &str) -> Gpu {
     let minor = index + 100;
     Gpu {
         index,
@@ -91,7 +97,7 @@ pub fn gpu(index: u32, model: &str) -> Gpu {
 }
 
 /// The same GPU in MIG mode, with a MIG device of each profile.
-pub fn sliced(mut gpu: Gpu, profiles: &[&str]) -> Gpu {
+pub(crate) fn sliced(mut gpu: Gpu, profiles: &[&str]) -> Gpu {
     gpu.mig = Fact::Known(true);
     gpu.mig_devices = (0u32..).zip(profiles).map(|(index, profile)| mig(gpu.index, index, profile)).collect();
     gpu
@@ -113,12 +119,12 @@ fn mig(gpu: u32, index: u32, profile: &str) -> MigDevice {
     }
 }
 
-pub fn node(path: &str, major: u32, minor: u32) -> DeviceNode {
+pub(crate) fn node(path: &str, major: u32, minor: u32) -> DeviceNode {
     DeviceNode { path: path.to_owned(), host_path: None, major, minor, mode: 0o666 }
 }
 
 /// A host with these GPUs, in groups each pair of which is joined by 12 NVLinks.
-pub fn host(gpus: Vec<Gpu>, nvlink: &[&[u32]]) -> Topology {
+pub(crate) fn host(gpus: Vec<Gpu>, nvlink: &[&[u32]]) -> Topology {
     let joined = |a: u32, b: u32| nvlink.iter().any(|group| group.contains(&a) && group.contains(&b));
     let mut links = Vec::new();
     for (at, one) in gpus.iter().enumerate() {

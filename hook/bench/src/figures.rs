@@ -64,7 +64,8 @@ pub fn spawn(command: &mut Command) -> Measured {
 /// The same, with what it printed.
 pub fn spawn_output(command: &mut Command) -> (String, Measured) {
     let (before, start) = (children(), Instant::now());
-    let output = command.stderr(Stdio::inherit()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output =
+        command.stderr(Stdio::inherit()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let wall = start.elapsed().as_secs_f64() * 1e3;
     assert!(output.status.success(), "{command:?}: {}", output.status);
     let measured = Measured { wall, cpu: cpu(&children()) - cpu(&before) };

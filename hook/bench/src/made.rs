@@ -53,7 +53,8 @@ impl Container {
         fs::write(cgroup.join("devices.deny"), "a").expect("a new cgroup");
         fs::write(cgroup.join("cgroup.procs"), pid.to_string()).expect("a new cgroup");
         let state = bundle.join("state.json");
-        let document = json!({ "ociVersion": "1.0.2", "id": id, "status": "creating", "pid": pid, "bundle": bundle });
+        let document =
+            json!({ "ociVersion": "1.0.2", "id": id, "status": "creating", "pid": pid, "bundle": bundle });
         fs::write(&state, document.to_string()).expect("the bundle is ours");
         Self { pid, rootfs, cgroup, state, process }
     }

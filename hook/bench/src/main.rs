@@ -60,7 +60,11 @@ fn measure_hook([hook, probe, apply]: [&Path; 3], rounds: usize) {
     }
     rows.iter().for_each(Row::print);
     let [.., part, calls] = &rows;
-    println!("apply / C: {:.2} (min), {:.2} (median)", part.min() / calls.min(), part.median() / calls.median());
+    println!(
+        "apply / C: {:.2} (min), {:.2} (median)",
+        part.min() / calls.min(),
+        part.median() / calls.median()
+    );
 }
 
 /// The hook from spawn to exit; the lease is given back outside of the measured time.

@@ -14,18 +14,8 @@ use serde_json::{Value, json};
 /// How many files are bound.
 pub const MOUNTS: usize = 40;
 /// The numbers of the nodes: seven GPUs' and three shared ones.
-pub const NUMBERS: [(u32, u32); 10] = [
-    (195, 255),
-    (241, 0),
-    (241, 1),
-    (195, 0),
-    (195, 1),
-    (195, 2),
-    (195, 3),
-    (195, 4),
-    (195, 5),
-    (195, 6),
-];
+pub const NUMBERS: [(u32, u32); 10] =
+    [(195, 255), (241, 0), (241, 1), (195, 0), (195, 1), (195, 2), (195, 3), (195, 4), (195, 5), (195, 6)];
 
 const DRIVER: &str = "550.163.01";
 const UUID: &str = "GPU-00000000-0000-4000-8000-000000000000";
@@ -45,7 +35,8 @@ impl Site {
             fs::create_dir_all(dir.join(name)).expect("we are root");
         }
         for number in 0..MOUNTS {
-            fs::write(dir.join(format!("libraries/lib{number:02}.so")), "library\n").expect("the directory is ours");
+            fs::write(dir.join(format!("libraries/lib{number:02}.so")), "library\n")
+                .expect("the directory is ours");
         }
         write_proc();
         write_plan_set(&dir);
@@ -147,7 +138,8 @@ fn write_plan_set(dir: &Path) {
 fn write_proc() {
     let gpu = format!("/proc/driver/nvidia/gpus/{PCI}");
     fs::create_dir_all(&gpu).expect("/proc/driver is ours: start by hook/bench/run");
-    let version = format!("NVRM version: NVIDIA UNIX x86_64 Kernel Module  {DRIVER}  Tue Apr  8 12:41:17 UTC 2025\n");
+    let version =
+        format!("NVRM version: NVIDIA UNIX x86_64 Kernel Module  {DRIVER}  Tue Apr  8 12:41:17 UTC 2025\n");
     fs::write("/proc/driver/nvidia/version", version).expect("/proc/driver is ours");
     let information = format!("GPU UUID: \t {UUID}\nDevice Minor: \t 0\n");
     fs::write(format!("{gpu}/information"), information).expect("/proc/driver is ours");
@@ -162,10 +154,13 @@ fn entry(dir: &Path) -> Value {
 
 /// As long as a real engine's: 300 variables and annotations.
 fn config(annotations: Value) -> Value {
-    let env: Vec<String> = (0..200).map(|number| format!("VARIABLE_{number}=some value of usual length")).collect();
+    let env: Vec<String> =
+        (0..200).map(|number| format!("VARIABLE_{number}=some value of usual length")).collect();
     let mut all: BTreeMap<String, Value> =
         (0..100).map(|number| (format!("example.org/{number}"), json!("a value of usual length"))).collect();
-    all.extend(annotations.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
+    all.extend(
+        annotations.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())),
+    );
     json!({
         "ociVersion": "1.0.2", "root": { "path": "rootfs" }, "process": { "args": ["true"], "env": env },
         "annotations": all,

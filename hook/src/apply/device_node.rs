@@ -74,7 +74,7 @@ impl<'p> Ready<'p> {
         steps.push(Step::Dev(made));
         let target = openat(&parent, file, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
             .called(|| format!("openat(`{file}`)"))?;
-        rootfs.attach(&node, &target)?;
+        rootfs.attach(&node, &target, FileType::RegularFile)?;
         steps.push(Step::Mounted(node));
         Ok(())
     }

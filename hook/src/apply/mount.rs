@@ -61,16 +61,8 @@ impl<'p> Ready<'p> {
         let mut made: Vec<Made> = Vec::new();
         let target = rootfs.target(&path, self.is_directory, &mut made);
         steps.extend(made.into_iter().map(Step::Target));
-        let target = target?;
-        let kind = rootfs::place(target.as_fd()).called(|| format!("statx(`{path}`)"))?.kind;
-        let fits =
-            if self.is_directory { kind == FileType::Directory } else { kind == FileType::RegularFile };
-        if !fits {
-            return Err(Error::found(format!(
-                "`{path}` in the container is of another type than its source"
-            )));
-        }
-        rootfs.attach(&self.tree, &target)?;
+        let kind = if self.is_directory { FileType::Directory } else { FileType::RegularFile };
+        rootfs.attach(&self.tree, &target?, kind)?;
         steps.push(Step::Mounted(self.tree));
         Ok(())
     }

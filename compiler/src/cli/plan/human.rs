@@ -62,7 +62,7 @@ fn file(edit: &Edit) -> [String; 2] {
     }
 }
 
-/// Columns as wide as their widest cell; nothing without rows.
+/// An empty line, then columns as wide as their widest cell; nothing without rows.
 fn table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) -> String {
     if rows.is_empty() {
         return String::new();
@@ -79,5 +79,5 @@ fn table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) -> String {
         let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
         format!("  {}\n", padded.collect::<Vec<_>>().join("  ").trim_end())
     };
-    lines.iter().map(line).collect()
+    std::iter::once("\n".to_owned()).chain(lines.iter().map(line)).collect()
 }

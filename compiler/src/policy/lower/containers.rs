@@ -68,7 +68,7 @@ fn who(cursor: &mut Cursor<'_>, sink: &mut Sink) -> Option<Spanned<Who>> {
         (None, None) => {
             let said = |key: &str| cursor.node().properties.iter().any(|property| property.key.value == key);
             if !said("tenant") && !said("engine") {
-                cursor.missing("`tenant=` or `engine=`", "container tenant=my-tenant", sink);
+                cursor.lacks("`tenant=` or `engine=`", "container tenant=my-tenant");
             }
             None
         }
@@ -161,7 +161,7 @@ fn request(node: &Node, sink: &mut Sink) -> Option<Spanned<Request>> {
         }
         (None, None) => {
             if node.properties.iter().all(|property| property.key.value != "visible-devices") {
-                cursor.missing("`gpus=` or `visible-devices=`", "request gpus=1", sink);
+                cursor.lacks("`gpus=` or `visible-devices=`", "request gpus=1");
             }
             None
         }

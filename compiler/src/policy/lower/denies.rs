@@ -28,9 +28,8 @@ fn deny(node: &Node, context: &mut Context<'_>) -> Option<Deny> {
     let name = definition(Kind::Deny, &mut cursor, context);
     let to = grants::to(&mut cursor, context);
     let sets: Vec<&Node> = cursor.children("gpus").collect();
-    let later = node.children().iter().any(|child| LATER.contains(&child.name.value.as_str()));
-    if sets.is_empty() && !later {
-        cursor.missing("a `gpus` line", "gpus my-gpu-set", context.sink);
+    if sets.is_empty() {
+        cursor.lacks("a `gpus` line", "gpus my-gpu-set");
     }
     let mut sound = cursor.finish(context.sink);
     let mut gpu_sets = Vec::new();

@@ -36,7 +36,7 @@ fn gpu_set(node: &Node, context: &mut Context<'_>) -> Option<GpuSet> {
     let profiles = cursor.child("mig-profile", context.sink).map(|child| profiles(child, context));
     let except = cursor.children("except").flat_map(|child| except(child, context)).collect();
     if selectors.is_empty() && profiles.is_none() {
-        cursor.missing("anything that says which devices", "model \"NVIDIA H100*\"", context.sink);
+        cursor.lacks("anything that says which devices", "model \"NVIDIA H100*\"");
     }
     let sound = cursor.finish(context.sink);
     let selectors: Option<Vec<_>> = selectors.into_iter().collect();
@@ -73,13 +73,12 @@ fn memory(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<Selector
     let at_least = bound(cursor, "at-least", context);
     let at_most = bound(cursor, "at-most", context);
     if at_least.is_none() && at_most.is_none() && cursor.node().properties.is_empty() {
-        cursor.missing("a bound", "memory at-least=\"79GiB\"", context.sink);
+        cursor.lacks("a bound", "memory at-least=\"79GiB\"");
     }
     if let (Some(least), Some(most)) = (&at_least, &at_most)
         && least.value > most.value
     {
-        let finding =
-            diags::contradiction(most.span, "less than that", "no GPU has at least more than at most");
+        let finding = diags::contradiction(most.span, "less than that", "`at-least` is more than `at-most`");
         cursor.blame(context.sink, finding.and(least.span, "at least this").help("exchange the two"));
     }
     let plain = |bound: Spanned<u64>| bound.value;
@@ -113,7 +112,7 @@ fn uuid(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<Selector> 
 fn numa(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<Selector> {
     let mut nodes = Vec::new();
     if cursor.node().arguments.is_empty() {
-        cursor.missing("a number", "numa 0", context.sink);
+        cursor.lacks("a number", "numa 0");
     }
     while let Some(argument) = cursor.argument() {
         let number = match argument.value.value {

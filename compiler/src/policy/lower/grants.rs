@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gpupol_plan::capability::Capability;
 
+use crate::diag::Finding;
 use crate::policy::{Clause, Glob, GpuSet, Grant, Line, Place, Sharing, diags};
 use crate::source::{Span, Spanned};
 use crate::syntax::cursor::{Cursor, not_supported, one_of};
@@ -75,7 +76,7 @@ fn rank(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> i64 {
 /// Tenants of a grant or a deny.
 pub(super) fn to(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Vec<Spanned<String>> {
     let Some(child) = cursor.child("to", context.sink) else {
-        cursor.missing("a tenant", "to my-tenant", context.sink);
+        cursor.lacks("a tenant", "to my-tenant");
         return Vec::new();
     };
     let mut inner = Cursor::open(child, context.sink);
@@ -89,7 +90,7 @@ fn when(node: &Node, context: &mut Context<'_>) -> Option<Vec<Spanned<Clause>>> 
     cursor.later(&LATER_CLAUSES);
     let labels: Vec<&Node> = cursor.children("label").collect();
     if node.children().is_empty() {
-        cursor.missing("a condition", "when { label stage=train }", context.sink);
+        cursor.lacks("a condition", "when { label stage=train }");
     }
     let mut sound = cursor.finish(context.sink);
     let mut clauses = Vec::new();
@@ -123,7 +124,7 @@ fn lines(
 ) -> Option<Vec<Line>> {
     let nodes: Vec<&Node> = cursor.children("gpus").collect();
     if nodes.is_empty() {
-        cursor.missing("a `gpus` line", "gpus my-gpu-set", context.sink);
+        cursor.lacks("a `gpus` line", "gpus my-gpu-set");
     }
     let mut lines: Vec<Line> = Vec::new();
     let mut complete = true;
@@ -134,7 +135,7 @@ fn lines(
         };
         if let Some(first) = lines.iter().find(|other| other.gpu_set.value == line.gpu_set.value) {
             let finding = diags::twice("gpu-set", &line.gpu_set, first.gpu_set.span);
-            cursor.blame(context.sink, finding.help("make one line of the two"));
+            cursor.blame(context.sink, finding.help("merge the two lines"));
         }
         lines.push(line);
     }
@@ -170,7 +171,7 @@ fn refused(cursor: &Cursor<'_>, key: &str, read: &Option<Spanned<u32>>) -> bool 
     read.is_none() && cursor.node().properties.iter().any(|property| property.key.value == key)
 }
 
-fn over_the_limit(default: &Spanned<u32>, at_most: Option<&Spanned<u32>>) -> crate::diag::Finding {
+fn over_the_limit(default: &Spanned<u32>, at_most: Option<&Spanned<u32>>) -> Finding {
     let message = "a grant cannot give more by default than at most";
     let finding = diags::contradiction(default.span, "more than that", message);
     match at_most {
@@ -210,7 +211,7 @@ fn place(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Place {
 fn capabilities(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<(BTreeSet<Capability>, Span)> {
     let example = "capabilities compute utility";
     let Some(child) = cursor.child("capabilities", context.sink) else {
-        cursor.missing("its capabilities", example, context.sink);
+        cursor.lacks("its capabilities", example);
         return None;
     };
     let mut inner = Cursor::open(child, context.sink);

@@ -45,7 +45,7 @@ fn settings(node: &Node, context: &mut Context<'_>) -> Option<Settings> {
 
 fn version(cursor: &mut Cursor<'_>, context: &mut Context<'_>) {
     match cursor.property("version", context.sink).map(|property| &property.value) {
-        None => cursor.missing("its version", "policy version=1", context.sink),
+        None => cursor.lacks("its version", "policy version=1"),
         Some(value) if value.value == Value::Integer(1) => {}
         Some(value) => cursor.blame(context.sink, diags::unknown_version(value.span)),
     }
@@ -69,7 +69,7 @@ fn word<T: Copy>(
     let example = words.first().map_or_else(String::new, |(word, _)| format!("{name} {word}"));
     let written = cursor.required("its word", &example, context.sink);
     cursor.finish(context.sink);
-    match one_of(&written?, name, words) {
+    match one_of(&written?, &format!("value of `{name}`"), words) {
         Ok(meaning) => Some(meaning),
         Err(finding) => {
             context.sink.push(finding);

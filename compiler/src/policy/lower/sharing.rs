@@ -85,7 +85,7 @@ fn number(
     context: &mut Context<'_>,
 ) -> Option<u32> {
     if cursor.node().properties.iter().all(|property| property.key.value != key) {
-        cursor.missing(&format!("`{key}=`"), example, context.sink);
+        cursor.lacks(&format!("`{key}=`"), example);
     }
     cursor.number_property(key, 1, context.sink).map(|number| number.value)
 }

@@ -49,7 +49,7 @@ fn tenant(node: &Node, context: &mut Context<'_>) -> Option<Tenant> {
     let name = definition(Kind::Tenant, &mut cursor, context);
     let lines: Vec<&Node> = cursor.children("identity").collect();
     if lines.is_empty() {
-        cursor.missing("an identity", "identity kubernetes namespace=…", context.sink);
+        cursor.lacks("an identity", "identity kubernetes namespace=…");
     }
     let read: Vec<Spanned<Identity>> = lines.iter().filter_map(|line| identity(line, context)).collect();
     let complete = read.len() == lines.len();
@@ -94,7 +94,7 @@ fn kubernetes(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Identity {
         );
         cursor.blame(context.sink, finding.help("`namespace=… name=…`"));
     } else if namespace.is_none() && uid.is_none() && cursor.node().properties.is_empty() {
-        cursor.missing("`namespace=` or `uid=`", "identity kubernetes namespace=…", context.sink);
+        cursor.lacks("`namespace=` or `uid=`", "identity kubernetes namespace=…");
     }
     let glob = |text: Spanned<String>| Glob(text.value);
     Identity::Kubernetes { namespace: namespace.map(glob), uid, name: name.map(glob) }

@@ -25,10 +25,10 @@ fn test(node: &Node, context: &mut Context<'_>) -> Option<Test> {
     let container_nodes: Vec<&Node> = cursor.children("container").collect();
     let expect_nodes: Vec<&Node> = cursor.children("expect").collect();
     if container_nodes.is_empty() {
-        cursor.missing("a container", "container tenant=my-tenant { request gpus=1 }", context.sink);
+        cursor.lacks("a container", "container tenant=my-tenant { request gpus=1 }");
     }
     if expect_nodes.is_empty() {
-        cursor.missing("an expectation", "expect gpus=1", context.sink);
+        cursor.lacks("an expectation", "expect gpus=1");
     }
     let containers: Vec<Container> =
         container_nodes.iter().filter_map(|node| container(node, context)).collect();
@@ -143,7 +143,7 @@ fn granted_outcome(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Outcom
     let capabilities = cursor.string_property("capabilities", context.sink);
     let capabilities = capabilities.map(|list| capability_list(cursor, &list, context));
     if cursor.node().properties.is_empty() {
-        cursor.missing("anything that is expected", "expect gpus=1", context.sink);
+        cursor.lacks("anything that is expected", "expect gpus=1");
     }
     Outcome::Granted { grant, gpus, sharing, devices, capabilities }
 }

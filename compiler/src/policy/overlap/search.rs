@@ -38,6 +38,11 @@ impl Pattern {
         Ok(Self { globs: globs.to_vec(), automaton })
     }
 
+    /// Whether the ends of any two patterns let them match one text: a cheap answer for most that have none.
+    fn may_meet(&self, other: &Self) -> bool {
+        self.globs.iter().any(|left| other.globs.iter().any(|right| ends_meet(&left.0, &right.0)))
+    }
+
     /// Whether it matches the whole of `text`.
     fn matches(&self, text: &str) -> bool {
         match &self.automaton {
@@ -58,6 +63,13 @@ impl Pattern {
 ///
 /// If the search would take too long.
 pub fn witness(patterns: &[&Pattern], nonempty: bool) -> Result<Option<String>, TooComplex> {
+    let pairs = patterns
+        .iter()
+        .enumerate()
+        .flat_map(|(at, left)| patterns.iter().skip(at + 1).map(move |right| (left, right)));
+    if pairs.into_iter().any(|(left, right)| !left.may_meet(right)) {
+        return Ok(None);
+    }
     if let Some(literals) = patterns.iter().find_map(|pattern| pattern.literals()) {
         let common = literals.filter(|text| patterns.iter().all(|pattern| pattern.matches(text)));
         let shortest = common.filter(|text| !(nonempty && text.is_empty()));
@@ -69,6 +81,16 @@ pub fn witness(patterns: &[&Pattern], nonempty: bool) -> Result<Option<String>, 
     }
     let empty = !nonempty && patterns.iter().all(|pattern| pattern.matches(""));
     Ok(empty.then(String::new))
+}
+
+/// Whether the plain text at the beginnings, and at the ends, is the same as far as both have any.
+fn ends_meet(left: &str, right: &str) -> bool {
+    let wild = ['*', '?'];
+    let head = |glob: &str| glob.split(wild).next().unwrap_or_default().len();
+    let tail = |glob: &str| glob.rsplit(wild).next().unwrap_or_default().len();
+    let heads = left.bytes().zip(right.bytes()).take(head(left).min(head(right)));
+    let tails = left.bytes().rev().zip(right.bytes().rev()).take(tail(left).min(tail(right)));
+    heads.chain(tails).all(|(left, right)| left == right)
 }
 
 fn is_literal(glob: &Glob) -> bool {

@@ -12,8 +12,10 @@ use super::search::{Pattern, TooComplex, witness};
 struct Candidate<'t> {
     tenant: &'t str,
     identity: &'t Spanned<Identity>,
-    namespace: Pattern,
-    name: Pattern,
+    /// Nothing: whatever the namespace.
+    namespace: Option<Pattern>,
+    /// Nothing: whatever the pod's name.
+    name: Option<Pattern>,
 }
 
 /// Reports every pair of tenants of which one engine could know one container as either.
@@ -57,10 +59,8 @@ fn candidates<'t>(tenants: &'t BTreeMap<String, Tenant>, sink: &mut Sink) -> Vec
             Identity::Kubernetes { namespace, name, .. } => (namespace.clone(), name.clone()),
             Identity::Docker { .. } | Identity::Podman => (None, None),
         };
-        let any = || Glob("**".to_owned());
-        let namespace = Pattern::new(&[namespace.unwrap_or_else(any)]);
-        let name = Pattern::new(&[name.unwrap_or_else(any)]);
-        match (namespace, name) {
+        let pattern = |glob: Option<Glob>| glob.map(|glob| Pattern::new(&[glob])).transpose();
+        match (pattern(namespace), pattern(name)) {
             (Ok(namespace), Ok(name)) => candidates.push(Candidate { tenant, identity, namespace, name }),
             _ => sink.push(diags::glob_too_complex(identity.span)),
         }
@@ -93,17 +93,16 @@ fn kubernetes(
     right: &Candidate<'_>,
     uid: Option<&String>,
 ) -> Result<Option<String>, TooComplex> {
-    let Some(namespace) = witness(&[&left.namespace, &right.namespace], true)? else { return Ok(None) };
-    let Some(name) = witness(&[&left.name, &right.name], true)? else { return Ok(None) };
-    let named = [left, right]
-        .iter()
-        .any(|side| matches!(&side.identity.value, Identity::Kubernetes { name: Some(_), .. }));
-    let mut words = format!("a Kubernetes container with namespace `{namespace}`");
-    if named {
-        words.push_str(&format!(", pod name `{name}`"));
+    let mut words = Vec::new();
+    let parts = [("namespace", [&left.namespace, &right.namespace]), ("pod name", [&left.name, &right.name])];
+    for (what, patterns) in parts {
+        let patterns: Vec<&Pattern> = patterns.into_iter().flatten().collect();
+        if patterns.is_empty() {
+            continue;
+        }
+        let Some(value) = witness(&patterns, true)? else { return Ok(None) };
+        words.push(format!("{what} `{value}`"));
     }
-    if let Some(uid) = uid {
-        words.push_str(&format!(", pod uid `{uid}`"));
-    }
-    Ok(Some(words))
+    words.extend(uid.map(|uid| format!("pod uid `{uid}`")));
+    Ok(Some(format!("a Kubernetes container with {}", words.join(", "))))
 }

@@ -1,6 +1,6 @@
 //! What a document of the right shape must also fulfil before anybody grants a device by it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::name::{
     has_control, is_file_name, is_gpu_uuid, is_mig_uuid, is_pci_address, is_plain_path, number_after,
@@ -27,6 +27,9 @@ type Checked = Result<(), Wrong>;
 /// The first thing that is wrong with `topology`.
 pub(super) fn topology(topology: &Topology) -> Checked {
     plain_text("host", &topology.host)?;
+    plain_fact("bootId", &topology.boot_id)?;
+    plain_fact("driver.version", &topology.driver.version)?;
+    plain_fact("driver.cuda", &topology.driver.cuda)?;
     if let Some(version) = topology.cgroup.known() {
         ensure(matches!(version, 1 | 2), "cgroup", || format!("there is no cgroup version {version}"))?;
     }
@@ -48,6 +51,9 @@ fn gpu(place: &str, gpu: &Gpu) -> Checked {
         format!("`{}` is no PCI address: write it in lower case, such as `0000:07:00.0`", gpu.pci)
     })?;
     plain_text(&format!("{place}.model"), &gpu.model)?;
+    plain_fact(&format!("{place}.architecture"), &gpu.architecture)?;
+    plain_fact(&format!("{place}.computeCapability"), &gpu.compute_capability)?;
+    plain_fact(&format!("{place}.cpus"), &gpu.cpus)?;
     each(&format!("{place}.nodes"), &gpu.nodes, |place, node| {
         device_node(place, node)?;
         own_minor(place, gpu, node)
@@ -174,12 +180,12 @@ fn unique_nodes(topology: &Topology) -> Checked {
 }
 
 fn links(topology: &Topology) -> Checked {
+    let indices: BTreeSet<u32> = topology.gpus.iter().map(|gpu| gpu.index).collect();
     each("links", &topology.links, |place, link: &Link| {
         let [first, second] = link.gpus;
         ensure(first < second, place, || format!("GPUs {first} and {second} are not ascending"))?;
         for index in link.gpus {
-            let exists = topology.gpus.iter().any(|gpu| gpu.index == index);
-            ensure(exists, place, || format!("there is no GPU {index}"))?;
+            ensure(indices.contains(&index), place, || format!("there is no GPU {index}"))?;
         }
         Ok(())
     })?;
@@ -199,6 +205,11 @@ fn plain_text(place: &str, text: &str) -> Checked {
     ensure(!text.is_empty() && !has_control(text), place, || {
         format!("`{}` is empty or has control characters", text.escape_debug())
     })
+}
+
+/// What a host says of itself ends up in messages and plans.
+fn plain_fact(place: &str, fact: &Fact<String>) -> Checked {
+    fact.known().map_or(Ok(()), |text| plain_text(place, text))
 }
 
 fn each<T>(list: &str, items: &[T], check: impl Fn(&str, &T) -> Checked) -> Checked {

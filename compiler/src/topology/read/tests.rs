@@ -102,6 +102,9 @@ fn malformed_names_are_refused() {
     );
     assert!(with("/gpus/4/migDevices/0/uuid", json!("MIG-1")).contains("`MIG-1` is no MIG UUID"));
     assert!(with("/gpus/0/model", json!("\u{1b}[2J")).contains("control characters"));
+    assert!(
+        with("/driver/version", json!("550\n")).contains("driver.version: `550\\n` is empty or has control")
+    );
     assert!(with("/cgroup", json!(3)).ends_with("cgroup: there is no cgroup version 3"));
     let old = message(|document| {
         document["gpus"][4]["migDevices"][0]["uuid"] =

@@ -1,0 +1,114 @@
+//! The program itself, as a runtime calls it, where no container is needed.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use crate::scene::Folder;
+
+/// A host with an entry and no plan set at all.
+fn host(name: &str) -> Folder {
+    let folder = Folder::new(name);
+    folder.directory("entries");
+    folder.directory("bundle/rootfs");
+    let entry = json!({
+        "entryVersion": 1, "engine": "podman", "form": "hook", "allocate": true, "plans": folder.path("plans"),
+        "stateDir": folder.path("state"), "audit": folder.path("audit/audit.jsonl")
+    });
+    folder.write("entries/e.json", entry.to_string());
+    folder
+}
+
+fn config(folder: &Folder, annotations: &serde_json::Value) {
+    let config = json!({"root": {"path": "rootfs"}, "annotations": annotations});
+    folder.write("bundle/config.json", config.to_string());
+}
+
+fn call(folder: &Folder, arguments: &[&str], state: &str) -> (i32, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_gpupol-hook"))
+        .args(arguments)
+        .args(["--entry", "e", "--entries", &folder.path("entries")])
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let _ = stdin.write_all(state.as_bytes());
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+fn state(folder: &Folder) -> String {
+    json!({"ociVersion": "1.0.2", "id": "c", "bundle": folder.path("bundle"), "pid": 1}).to_string()
+}
+
+fn entries(folder: &Folder) -> usize {
+    std::fs::read_dir(folder.path("")).unwrap().count()
+}
+
+#[test]
+fn who_asks_for_nothing_starts_and_nothing_is_touched() {
+    let folder = host("nothing");
+    for annotations in [json!(null), json!({"x": "y".repeat(20_000_000)})] {
+        config(&folder, &annotations);
+        for verb in ["prestart", "createRuntime", "poststop"] {
+            assert_eq!(call(&folder, &[verb], &state(&folder)), (0, String::new()));
+        }
+    }
+    assert_eq!(entries(&folder), 2, "neither state nor audit was made");
+}
+
+#[test]
+fn who_asks_without_a_plan_set_is_refused_in_one_line_and_audited() {
+    let folder = host("asks");
+    config(&folder, &json!({"gpupol.io/gpus": "1"}));
+    let (code, line) = call(&folder, &["createRuntime"], &state(&folder));
+    assert_eq!(code, 1);
+    assert!(line.starts_with("gpupol: plan set `") && line.ends_with(" (plan-set)\n"), "{line}");
+    let audit = std::fs::read_to_string(folder.path("audit/audit.jsonl")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(audit.trim_end()).unwrap();
+    assert_eq!((&record["event"], &record["reason"]), (&json!("refusal"), &json!("plan-set")));
+    assert!(!std::fs::exists(folder.path("state")).unwrap());
+}
+
+#[test]
+fn a_configuration_that_nobody_can_judge_is_refused() {
+    let folder = host("judge");
+    folder.write("bundle/config.json", "{\"annotations\": ");
+    let (code, line) = call(&folder, &["createRuntime"], &state(&folder));
+    assert_eq!(code, 1);
+    assert!(line.contains("`config.json` of container `c`") && line.lines().count() == 1, "{line}");
+    std::fs::File::create(folder.path("bundle/config.json")).unwrap().set_len(65 << 20).unwrap();
+    let (code, line) = call(&folder, &["createRuntime"], &state(&folder));
+    assert_eq!(code, 1);
+    assert!(line.contains("more than 67108864 bytes"), "{line}");
+}
+
+#[test]
+fn foreign_text_cannot_break_the_line() {
+    let folder = host("line");
+    let state = json!({"id": "a\nb", "bundle": "/no\u{1b}such\nplace"}).to_string();
+    let (code, line) = call(&folder, &["createRuntime"], &state);
+    assert_eq!(code, 1);
+    assert!(line.contains("openat(`/no\\u{1b}such\\nplace`)") && line.lines().count() == 1, "{line}");
+}
+
+#[test]
+fn entries_in_other_hands_and_unknown_verbs_are_refused() {
+    let folder = host("entries");
+    config(&folder, &json!(null));
+    assert_eq!(call(&folder, &["precreate"], &state(&folder)).0, 2);
+    std::os::unix::fs::chown(folder.path("entries/e.json"), Some(1000), None).unwrap();
+    let (code, line) = call(&folder, &["createRuntime"], &state(&folder));
+    assert_eq!(code, 1);
+    assert!(line.contains("belongs to uid 1000"), "{line}");
+    let version = r#"{"entryVersion": 2}"#;
+    std::fs::remove_file(folder.path("entries/e.json")).unwrap();
+    folder.write("entries/e.json", version);
+    let (code, line) = call(&folder, &["createRuntime"], &state(&folder));
+    assert_eq!(code, 1);
+    assert!(line.contains("version 2") && !line.contains("(plan-set)"), "{line}");
+}

@@ -1,0 +1,144 @@
+//! Plan sets that are missing, damaged, newer or in the wrong hands.
+
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+use gpupol_hook::planset::PlanSet;
+use serde_json::json;
+
+use crate::scene::Folder;
+
+fn plan(tenant: &str) -> Vec<u8> {
+    let plan = json!({
+        "planVersion": 1, "tenant": tenant, "grant": "g",
+        "rule": {"file": "p.kdl", "line": 1, "name": "grant g"},
+        "policyDigest": "sha256:0", "topologyDigest": "sha256:0",
+        "host": {"bootId": null, "driverVersion": null},
+        "capabilities": ["compute"], "lines": [], "edits": []
+    });
+    plan.to_string().into_bytes()
+}
+
+fn index(version: u32, first: usize, second: usize) -> String {
+    let grant = |tenant: &str, offset: usize, length: usize| {
+        json!({"tenant": tenant, "name": "g", "rank": 0, "named": false, "when": [],
+            "offset": offset, "length": length})
+    };
+    json!({
+        "indexVersion": version, "onDenied": "refuse", "requestIndices": "auto", "tenants": [],
+        "grants": [grant("a", 0, first), grant("b", first, second)]
+    })
+    .to_string()
+}
+
+/// A sound plan set of two plans at `plans/current`.
+fn plans(folder: &Folder) -> String {
+    let (first, second) = (plan("a"), plan("b"));
+    folder.directory("plans/one");
+    folder.write("plans/one/index", index(1, first.len(), second.len()));
+    folder.write("plans/one/plans", [first, second].concat());
+    symlink("one", folder.path("plans/current")).unwrap();
+    folder.path("plans")
+}
+
+fn refusal(folder: &Folder) -> String {
+    let error = PlanSet::open(&folder.path("plans"))
+        .and_then(|set| set.plan(&set.index.grants[1]).map(drop))
+        .unwrap_err();
+    let refusal = error.into_plan_set_refusal();
+    assert_eq!(refusal.reason.slug(), "plan-set");
+    refusal.message
+}
+
+fn mode(path: &str, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn each_plan_is_read_from_its_place() {
+    let folder = Folder::new("plans");
+    let set = PlanSet::open(&plans(&folder)).unwrap();
+    for (grant, tenant) in set.index.grants.iter().zip(["a", "b"]) {
+        assert_eq!(set.plan(grant).unwrap().tenant, tenant);
+    }
+}
+
+#[test]
+fn a_switch_does_not_reach_a_set_that_is_open() {
+    let folder = Folder::new("switch");
+    let set = PlanSet::open(&plans(&folder)).unwrap();
+    std::fs::remove_file(folder.path("plans/current")).unwrap();
+    std::fs::rename(folder.path("plans/one"), folder.path("plans/old")).unwrap();
+    assert!(set.plan(&set.index.grants[0]).is_ok());
+    assert!(refusal(&folder).contains("No such file or directory"));
+}
+
+#[test]
+fn hands_other_than_roots_are_refused_wherever_they_are() {
+    let folder = Folder::new("hands");
+    plans(&folder);
+    for below in ["plans", "plans/one", "plans/one/index", "plans/one/plans"] {
+        let path = folder.path(below);
+        let before = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        for writable in [0o020, 0o002] {
+            mode(&path, before | writable);
+            assert!(refusal(&folder).contains("can be written by others than root"), "{below}");
+        }
+        mode(&path, before);
+        chown(&path, Some(1000), None).unwrap();
+        assert!(refusal(&folder).contains("belongs to uid 1000, not to root"), "{below}");
+        chown(&path, Some(0), None).unwrap();
+    }
+    mode(&folder.path(""), 0o757);
+    assert!(refusal(&folder).contains("can be written by others than root"), "a parent");
+}
+
+#[test]
+fn current_may_only_name_a_directory_beside_it() {
+    let folder = Folder::new("current");
+    plans(&folder);
+    let outside = folder.directory("outside");
+    for target in [outside.as_str(), "../outside", "./one", "..", "."] {
+        std::fs::remove_file(folder.path("plans/current")).unwrap();
+        symlink(target, folder.path("plans/current")).unwrap();
+        assert!(refusal(&folder).contains("not a directory beside it"), "{target}");
+    }
+    std::fs::remove_file(folder.path("plans/current")).unwrap();
+    symlink("two", folder.path("plans/current")).unwrap();
+    symlink("one", folder.path("plans/two")).unwrap();
+    assert!(refusal(&folder).contains("openat(`two`)"));
+}
+
+#[test]
+fn files_that_are_no_files_are_refused() {
+    let folder = Folder::new("kinds");
+    plans(&folder);
+    std::fs::rename(folder.path("plans/one/index"), folder.path("plans/one/x")).unwrap();
+    symlink("x", folder.path("plans/one/index")).unwrap();
+    assert!(refusal(&folder).contains("openat(`index`)"));
+    std::fs::remove_file(folder.path("plans/one/index")).unwrap();
+    folder.directory("plans/one/index");
+    assert!(refusal(&folder).contains("not a regular file"));
+}
+
+#[test]
+fn newer_and_truncated_sets_are_refused() {
+    let folder = Folder::new("damaged");
+    plans(&folder);
+    let (one, two) = (plan("a"), plan("b"));
+    let good = index(1, one.len(), two.len());
+    folder.write("plans/one/index", index(2, one.len(), two.len()));
+    assert!(refusal(&folder).contains("version 2"));
+    folder.write("plans/one/index", &good.as_bytes()[..good.len() / 2]);
+    assert!(refusal(&folder).contains("index is damaged"));
+    folder.write("plans/one/index", "");
+    assert!(refusal(&folder).contains("index is damaged"));
+    folder.write("plans/one/index", &good);
+    folder.write("plans/one/plans", &one);
+    assert!(refusal(&folder).contains("the index names"));
+    folder.write("plans/one/index", index(1, usize::MAX, 2));
+    assert!(refusal(&folder).contains("the index names"));
+    folder.write("plans/one/index", index(1, 0, one.len()));
+    assert!(refusal(&folder).contains("it is of another grant"));
+    std::fs::remove_file(folder.path("plans/one/plans")).unwrap();
+    assert!(refusal(&folder).contains("openat(`plans`)"));
+}

@@ -1,0 +1,132 @@
+//! Root file systems that want more than they should get.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::{MetadataExt, symlink};
+
+use gpupol_hook::mountinfo::MountInfo;
+use gpupol_hook::rootfs::{Made, Rootfs, Surroundings};
+
+use crate::scene::{self, Folder};
+
+fn open(path: &str) -> Rootfs {
+    let private = BTreeSet::new();
+    Rootfs::open(path, Surroundings { private, shared: BTreeSet::new(), owner: None }).unwrap()
+}
+
+fn target(rootfs: &Rootfs, path: &str, is_directory: bool) -> Result<Vec<Made>, String> {
+    let mut made = Vec::new();
+    rootfs.target(path, is_directory, &mut made).map(|_| made).map_err(|error| error.to_string())
+}
+
+#[test]
+fn links_out_of_the_root_stay_inside() {
+    let folder = Folder::new("links");
+    let root = folder.directory("root");
+    folder.directory("root/usr");
+    folder.directory("outside");
+    symlink(folder.path("outside"), folder.path("root/usr/lib64")).unwrap();
+    symlink("../../../../../../../..", folder.path("root/up")).unwrap();
+    let rootfs = open(&root);
+    let error = target(&rootfs, "/usr/lib64/libcuda.so.1", false).unwrap_err();
+    assert!(error.contains("is a symbolic link to nothing in the container"), "{error}");
+    target(&rootfs, "/up/a/b", false).unwrap();
+    assert!(std::fs::exists(folder.path("root/a/b")).unwrap());
+    assert_eq!(std::fs::read_dir(folder.path("outside")).unwrap().count(), 0);
+}
+
+#[test]
+fn what_is_missing_is_made_and_named_in_order() {
+    let folder = Folder::new("made");
+    let rootfs = open(&folder.directory("root"));
+    let made = target(&rootfs, "/usr/lib64/libcuda.so.1", false).unwrap();
+    let paths: Vec<&str> = made.iter().map(|made| made.path.as_str()).collect();
+    assert_eq!(paths, ["/usr", "/usr/lib64", "/usr/lib64/libcuda.so.1"]);
+    assert!(target(&rootfs, "/usr/lib64/libcuda.so.1", false).unwrap().is_empty(), "made twice");
+    assert_eq!(std::fs::metadata(folder.path("root/usr/lib64/libcuda.so.1")).unwrap().len(), 0);
+}
+
+#[test]
+fn a_last_link_is_followed_inside_and_refused_when_it_dangles() {
+    let folder = Folder::new("last");
+    let root = folder.directory("root");
+    folder.write("root/real", "image");
+    symlink("/real", folder.path("root/link")).unwrap();
+    symlink("/proc/self/exe", folder.path("root/magic")).unwrap();
+    let rootfs = open(&root);
+    assert!(target(&rootfs, "/link", false).unwrap().is_empty());
+    assert!(target(&rootfs, "/magic", false).unwrap_err().contains("symbolic link to nothing"));
+    assert!(target(&rootfs, "/a/..", false).is_err());
+    assert!(target(&rootfs, "/", false).is_ok(), "the root itself is there");
+}
+
+#[test]
+fn the_images_own_dev_is_not_a_dev() {
+    let folder = Folder::new("dev");
+    let root = folder.directory("root");
+    folder.directory("root/dev");
+    assert!(open(&root).own_dev().unwrap_err().to_string().contains("is not its own"));
+    std::fs::remove_dir(folder.path("root/dev")).unwrap();
+    symlink("/dev", folder.path("root/dev")).unwrap();
+    assert!(open(&root).own_dev().is_err());
+}
+
+const MOUNTS: &str = r#"
+mkdir -p $FOLDER/host $FOLDER/root/dev $FOLDER/root/volume $FOLDER/root/own
+mount --bind $FOLDER/root $FOLDER/root
+mount --bind /dev $FOLDER/root/dev
+mount --bind $FOLDER/host $FOLDER/root/volume
+exec "$@"
+"#;
+
+/// In a mount namespace of its own: the host's `/dev` and a host's directory are mounted in the root.
+#[test]
+fn mounts_of_the_host_are_left_alone() {
+    if let Some(words) = scene::role() {
+        let host = MountInfo::read().unwrap();
+        let mount = |point: &str| {
+            let status = std::process::Command::new("mount").args(["-t", "tmpfs", "t", point]).status();
+            assert!(status.unwrap().success());
+        };
+        let root = format!("{}/root", words[0]);
+        mount(&format!("{root}/own"));
+        let surroundings = || {
+            let private = MountInfo::read().unwrap().private_beside(&host);
+            Surroundings { private, shared: BTreeSet::new(), owner: None }
+        };
+        let rootfs = Rootfs::open(&root, surroundings()).unwrap();
+        assert!(rootfs.own_dev().unwrap_err().to_string().contains("is not its own"));
+        let error = target(&rootfs, "/volume/a/b", false).unwrap_err();
+        assert!(error.contains("on a file system that is the host's too"), "{error}");
+        assert_eq!(target(&rootfs, "/own/a", false).unwrap().len(), 1);
+        mount(&format!("{root}/dev"));
+        assert!(Rootfs::open(&root, surroundings()).unwrap().own_dev().is_ok());
+        return;
+    }
+    let folder = Folder::new("mounts");
+    let shell = MOUNTS.replace("$FOLDER", &folder.path(""));
+    scene::run_child("rootfs::mounts_of_the_host_are_left_alone", &[&folder.path("")], &shell);
+    assert_eq!(std::fs::read_dir(folder.path("host")).unwrap().count(), 0);
+}
+
+#[test]
+fn files_are_made_as_the_containers_root() {
+    if let Some(words) = scene::role() {
+        let surroundings = Surroundings {
+            private: BTreeSet::new(),
+            shared: BTreeSet::new(),
+            owner: Some((100_000, 100_001)),
+        };
+        let rootfs = Rootfs::open(&words[0], surroundings).unwrap();
+        target(&rootfs, "/a/b", false).unwrap();
+        assert!(rustix::process::geteuid().is_root());
+        return;
+    }
+    let folder = Folder::new("owner");
+    let root = folder.directory("root");
+    std::os::unix::fs::chown(&root, Some(100_000), Some(100_001)).unwrap();
+    scene::run_child("rootfs::files_are_made_as_the_containers_root", &[&root], r#"exec "$@""#);
+    for below in ["root/a", "root/a/b"] {
+        let found = std::fs::metadata(folder.path(below)).unwrap();
+        assert_eq!((found.uid(), found.gid()), (100_000, 100_001));
+    }
+}
