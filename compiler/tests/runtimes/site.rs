@@ -60,6 +60,7 @@ impl Site {
     /// A world with a freshly compiled plan set.
     pub(crate) fn new(kind: Kind, cgroup: Cgroup) -> Self {
         needs::root();
+        let hook = needs::hook();
         let dir = scratch("runs");
         let (empty, state) = (dir.join("empty"), dir.join("runtime"));
         for path in [&empty, &state] {
@@ -68,7 +69,7 @@ impl Site {
         let view = View::hold(cgroup, &empty);
         let host = Host::make(dir.join("host"), &view);
         let installed = Installed::new(dir.join("gpupol"), &host.topology());
-        symlink(needs::hook(), dir.join("nvidia-container-runtime-hook")).expect("the directory is new");
+        symlink(hook, dir.join("nvidia-container-runtime-hook")).expect("the directory is new");
         let before = (view.mounts(), nodes_of_dev(&view));
         let runtime = Runtime::new(kind, cgroup, state);
         let (ids, finished) = (Mutex::default(), AtomicBool::new(false));
