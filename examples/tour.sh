@@ -11,7 +11,7 @@ trap 'rm -rf "$plans"' EXIT
 
 show() {
     printf '\n$ gpupol %s\n' "$*"
-    "$gpupol" "$@"
+    "$gpupol" "$@" 2>&1
 }
 
 show check policies/

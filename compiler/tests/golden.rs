@@ -36,8 +36,8 @@ fn cases() -> Vec<String> {
 /// The topologies that a policy names, as `--topology` takes them.
 fn topologies(case: &str) -> Vec<String> {
     let text = std::fs::read_to_string(root().join("examples").join(case).join("policy.kdl")).unwrap();
-    let line = text.lines().find(|line| line.trim_start().starts_with("topology ")).unwrap();
-    let quoted = line.split('"').skip(1).step_by(2);
+    let (_, rest) = text.split_once("topology ").unwrap();
+    let quoted = rest.lines().next().unwrap().split('"').skip(1).step_by(2);
     quoted
         .map(|name| name.strip_prefix("../").map_or(name.to_owned(), |file| format!("examples/{file}")))
         .collect()
