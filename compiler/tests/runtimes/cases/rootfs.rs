@@ -92,7 +92,10 @@ pub(crate) fn dev_is_a_symlink(site: &Site) {
         fs::remove_dir(bundle.rootfs().join("dev")).unwrap();
         symlink(target, bundle.rootfs().join("dev")).unwrap();
         let outcome = site.run_in(&bundle, &Container::training("1").edited(without_dev));
-        assert!(!outcome.started, "{outcome:?}");
+        // runc says it before any hook is called, crun leaves it to the hook.
+        let told = ["many levels of symbolic links", "Symbolic link loop"];
+        let told = told.iter().any(|words| outcome.said.contains(words));
+        assert!(!outcome.started && told, "{outcome:?}");
         assert_eq!(site.installed.leases(), Vec::<String>::new());
     }
 }
