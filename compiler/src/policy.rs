@@ -139,7 +139,7 @@ pub struct Grant {
     pub name: Spanned<String>,
     /// Tenants; at least one.
     pub to: Vec<Spanned<String>>,
-    /// All must hold; several clauses of one label key are one clause with their common values.
+    /// All must hold, also several clauses of one label key.
     pub when: Vec<Spanned<Clause>>,
     /// Its `gpus` lines; at least one.
     pub lines: Vec<Line>,

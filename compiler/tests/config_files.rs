@@ -2,6 +2,8 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test program: it reads files and runs gpupol"
 )]
 

@@ -345,3 +345,6 @@ pub fn not_supported(word: &str, span: Span) -> Finding {
     let message = format!("`{word}` is not supported by this version of gpupol");
     Finding::at(Code::NotSupported, span, "not supported yet", message).help("remove it")
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,7 @@ const MAX_SLASHDASH: usize = 2;
 /// After so many faults a file is not read further.
 const MAX_FAULTS: usize = 32;
 /// How often reading begins anew after a block without its end.
-const MAX_RESUMES: usize = 8;
+const MAX_RESUMES: usize = 4;
 
 /// A top-level node: its bytes, and whether its shape is sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -248,6 +248,7 @@ impl<'t> Guard<'t> {
         self.after_stray = false;
         if self.cut.pieces.len() >= MAX_PIECES {
             self.piece = None;
+            self.cut.pieces.clear();
             self.cut.findings.push(diags::too_many_nodes(self.span(start, start + 1), MAX_PIECES));
             self.stopped = true;
         }

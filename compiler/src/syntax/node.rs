@@ -84,6 +84,10 @@ impl NodeState {
 
     /// A token other than a brace.
     pub(super) fn step(&mut self, token: Token, text: &str, span: Span, whole: &str) -> Step {
+        let ends = matches!(token.kind, Kind::Newline | Kind::Semicolon);
+        if self.place == Place::Skip && !ends {
+            return Step::On;
+        }
         let step = match token.kind {
             Kind::Space => return self.space(),
             Kind::Newline | Kind::Semicolon => self.terminator(token.kind, span),
@@ -96,7 +100,6 @@ impl NodeState {
         };
         self.spaced = false;
         match step {
-            Step::Fault(_) if self.place == Place::Skip => Step::On,
             Step::Fault(finding) => {
                 self.place = Place::Skip;
                 self.slashdash = false;
@@ -244,7 +247,7 @@ impl NodeState {
 
     fn word(&mut self, token: Token, text: &str, span: Span, whole: &str) -> Step {
         let judged = if token.kind == Kind::String { Word::Name } else { word::judge(text) };
-        if let (true, Some(finding)) = (self.place != Place::Skip, bad_word(judged, text, span)) {
+        if let Some(finding) = bad_word(judged, text, span) {
             return fault(finding);
         }
         match self.place {
@@ -294,9 +297,6 @@ impl NodeState {
     }
 
     fn stray(&mut self, token: Token, text: &str, span: Span, whole: &str) -> Step {
-        if self.place == Place::Skip {
-            return Step::On;
-        }
         fault(match text {
             "[" => diags::old(span, "KDL has no lists in brackets", list_help(token, whole)),
             "/" => diags::syntax(span, "not in a bare word", "a `/` outside of a string")

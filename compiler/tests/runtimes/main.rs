@@ -12,6 +12,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test program: it does I/O, runs the runtimes, and a broken setting is a failed test"
 )]
 
@@ -54,9 +55,10 @@ everywhere! {
     devices: exactly_the_granted_nodes, two_devices, mig_device, docker_gpus, podman_annotation, same_as_plan,
         hook_called_twice;
     denials: nothing_asked, no_tenant, denied_devices, more_than_granted, runs_without_gpu_when_so_said;
-    leases: exclusive, killed_without_poststop, time_slicing, poststop_releases, replaced_plan_set;
+    leases: exclusive, killed_without_poststop, time_slicing, poststop_releases, replaced_plan_set,
+        simultaneous;
     rootfs: libraries, debian_libraries, read_only_root, user_namespace, image_library_stays,
-        hostile_library_directory, dev_is_a_symlink, dev_is_the_hosts;
+        hostile_library_directory, volume_over_libraries, dev_is_a_symlink, dev_is_the_hosts;
     failures: undone, stale_boot, stale_driver, other_minor, state_without_pid, big_config;
     plan_sets: missing, truncated_index, truncated_plans, newer_index, newer_plan, wrong_owner, writable_by_group,
         hostile_offsets, plan_of_another_tenant, index_is_a_fifo;

@@ -1,12 +1,13 @@
 //! One test's world: a view, the made host, an installed gpupol, a runtime, and the containers it starts.
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -31,9 +32,9 @@ pub(crate) struct Site {
     /// gpupol on it.
     pub(crate) installed: Installed,
     runtime: Runtime,
-    ids: RefCell<Vec<String>>,
+    ids: Mutex<Vec<String>>,
     before: (String, BTreeMap<PathBuf, (u32, u64)>),
-    finished: Cell<bool>,
+    finished: AtomicBool,
 }
 
 /// How a container's start ended.
@@ -59,6 +60,7 @@ impl Site {
     /// A world with a freshly compiled plan set.
     pub(crate) fn new(kind: Kind, cgroup: Cgroup) -> Self {
         needs::root();
+        let hook = needs::hook();
         let dir = scratch("runs");
         let (empty, state) = (dir.join("empty"), dir.join("runtime"));
         for path in [&empty, &state] {
@@ -67,10 +69,10 @@ impl Site {
         let view = View::hold(cgroup, &empty);
         let host = Host::make(dir.join("host"), &view);
         let installed = Installed::new(dir.join("gpupol"), &host.topology());
-        symlink(needs::hook(), dir.join("nvidia-container-runtime-hook")).expect("the directory is new");
+        symlink(hook, dir.join("nvidia-container-runtime-hook")).expect("the directory is new");
         let before = (view.mounts(), nodes_of_dev(&view));
         let runtime = Runtime::new(kind, cgroup, state);
-        let (ids, finished) = (RefCell::default(), Cell::new(false));
+        let (ids, finished) = (Mutex::default(), AtomicBool::new(false));
         Self { dir, view, host, installed, runtime, ids, before, finished }
     }
 
@@ -92,12 +94,16 @@ impl Site {
     }
 
     /// Starts a container that looks around and stays.
-    pub(crate) fn hold(&self, container: &Container) -> Result<Held, Outcome> {
-        let bundle = self.bundle();
-        let id = self.write(&bundle, container, &look_and_stay());
-        let outcome = self.start(&bundle, &id, true);
+    pub(crate) fn hold(&self, container: &Container) -> Result<Held, Box<Outcome>> {
+        self.hold_in(&self.bundle(), container)
+    }
+
+    /// The same in a bundle that the test has prepared.
+    pub(crate) fn hold_in(&self, bundle: &Bundle, container: &Container) -> Result<Held, Box<Outcome>> {
+        let id = self.write(bundle, container, &look_and_stay());
+        let outcome = self.start(bundle, &id, true);
         if !outcome.started {
-            return Err(outcome);
+            return Err(Box::new(outcome));
         }
         let read = || Seen::read(&fs::read_to_string(bundle.dir.join("stdout")).unwrap_or_default());
         assert!(wait_until(|| read().is_some()), "container {id} started and said too little: {outcome:?}");
@@ -108,7 +114,7 @@ impl Site {
 
     /// Writes the `config.json` of a container and gives it an id.
     pub(crate) fn write(&self, bundle: &Bundle, container: &Container, command: &str) -> String {
-        let mut ids = self.ids.borrow_mut();
+        let mut ids = self.ids.lock().expect("no thread of a test panics with it");
         let dir = self.dir.file_name().unwrap_or_default().to_string_lossy();
         let id = format!("{dir}-{}", ids.len());
         let docker_hook = self.dir.join("nvidia-container-runtime-hook");
@@ -169,10 +175,12 @@ impl Site {
     }
 
     fn clean(&self) {
-        if self.finished.replace(true) {
+        if self.finished.swap(true, Ordering::Relaxed) {
             return;
         }
-        for id in self.ids.borrow().iter() {
+        // A poisoned lock must not keep a failed test from cleaning up.
+        let ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        for id in ids.iter() {
             self.runtime.delete(&self.view, id);
             remove_cgroups(id);
         }

@@ -37,15 +37,12 @@ fn candidate<'g>(grant: &'g Grant, sink: &mut Sink) -> Option<Candidate<'g>> {
     let mut places: BTreeMap<&str, Vec<Span>> = BTreeMap::new();
     for clause in &grant.when {
         let Clause::Label { key, values } = &clause.value;
-        let Ok(pattern) = Pattern::new(values) else {
-            sink.push(diags::glob_too_complex(clause.span));
-            return None;
-        };
+        let pattern = Pattern::new(values);
         labels.entry(key).or_default().push(pattern);
         places.entry(key).or_default().push(clause.span);
     }
     let mut satisfiable = true;
-    for (key, patterns) in &labels {
+    for (key, patterns) in labels.iter().filter(|(_, patterns)| patterns.len() > 1) {
         let places = places.get(key).map(Vec::as_slice).unwrap_or_default();
         match (witness(&patterns.iter().collect::<Vec<_>>(), false), places) {
             (Ok(None), [first, .., last]) => {

@@ -1,5 +1,6 @@
 //! A text that several patterns match.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use regex_automata::Anchored;
@@ -14,28 +15,32 @@ const MAX_AUTOMATON: usize = 1 << 20;
 /// The most states of a product that are visited.
 const MAX_VISITED: usize = 1 << 16;
 
+type Dfa = dense::DFA<Vec<u32>>;
+
 /// The patterns cannot be compared within bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the patterns are too complex to compare")]
 pub struct TooComplex;
 
-/// A list of alternative patterns, ready to be compared.
+/// A list of alternative patterns.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     globs: Vec<Glob>,
-    automaton: Option<dense::DFA<Vec<u32>>>,
+    literal: bool,
+    /// Made when it is first needed: most patterns are told apart by their beginnings.
+    automaton: OnceCell<Result<Dfa, TooComplex>>,
 }
 
 impl Pattern {
     /// What any of `globs` matches.
-    ///
-    /// # Errors
-    ///
-    /// If that is too complex to compare with others.
-    pub fn new(globs: &[Glob]) -> Result<Self, TooComplex> {
+    #[must_use]
+    pub fn new(globs: &[Glob]) -> Self {
         let literal = globs.iter().all(is_literal);
-        let automaton = if literal { None } else { Some(automaton(globs)?) };
-        Ok(Self { globs: globs.to_vec(), automaton })
+        Self { globs: globs.to_vec(), literal, automaton: OnceCell::new() }
+    }
+
+    fn automaton(&self) -> Result<&Dfa, TooComplex> {
+        self.automaton.get_or_init(|| automaton(&self.globs)).as_ref().map_err(|error| *error)
     }
 
     /// Whether the ends of any two patterns let them match one text: a cheap answer for most that have none.
@@ -44,16 +49,11 @@ impl Pattern {
     }
 
     /// Whether it matches the whole of `text`.
-    fn matches(&self, text: &str) -> bool {
-        match &self.automaton {
-            None => self.globs.iter().any(|glob| glob.0 == text),
-            Some(automaton) => accepts(automaton, text),
+    fn matches(&self, text: &str) -> Result<bool, TooComplex> {
+        if self.literal {
+            return Ok(self.globs.iter().any(|glob| glob.0 == text));
         }
-    }
-
-    /// The texts that it matches, if it is a list of them.
-    fn literals(&self) -> Option<impl Iterator<Item = &str>> {
-        self.automaton.is_none().then(|| self.globs.iter().map(|glob| glob.0.as_str()))
+        Ok(accepts(self.automaton()?, text))
     }
 }
 
@@ -70,17 +70,36 @@ pub fn witness(patterns: &[&Pattern], nonempty: bool) -> Result<Option<String>, 
     if pairs.into_iter().any(|(left, right)| !left.may_meet(right)) {
         return Ok(None);
     }
-    if let Some(literals) = patterns.iter().find_map(|pattern| pattern.literals()) {
-        let common = literals.filter(|text| patterns.iter().all(|pattern| pattern.matches(text)));
-        let shortest = common.filter(|text| !(nonempty && text.is_empty()));
-        return Ok(shortest.min_by_key(|text| (text.is_empty(), text.len(), *text)).map(str::to_owned));
+    if let Some(list) = patterns.iter().find(|pattern| pattern.literal) {
+        return listed(list, patterns, nonempty);
     }
-    let automata: Vec<_> = patterns.iter().filter_map(|pattern| pattern.automaton.as_ref()).collect();
+    let automata: Vec<_> = patterns.iter().map(|pattern| pattern.automaton()).collect::<Result<_, _>>()?;
     if let Some(found) = shortest(&automata)? {
         return Ok(Some(found));
     }
-    let empty = !nonempty && patterns.iter().all(|pattern| pattern.matches(""));
+    let empty = !nonempty && all_match(patterns, "")?;
     Ok(empty.then(String::new))
+}
+
+/// The best of the texts in `list`, which are all that can be.
+fn listed(list: &Pattern, patterns: &[&Pattern], nonempty: bool) -> Result<Option<String>, TooComplex> {
+    let mut texts: Vec<&str> = list.globs.iter().map(|glob| glob.0.as_str()).collect();
+    texts.sort_by_key(|text| (text.is_empty(), text.len(), *text));
+    for text in texts {
+        if !(nonempty && text.is_empty()) && all_match(patterns, text)? {
+            return Ok(Some(text.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+fn all_match(patterns: &[&Pattern], text: &str) -> Result<bool, TooComplex> {
+    for pattern in patterns {
+        if !pattern.matches(text)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Whether the plain text at the beginnings, and at the ends, is the same as far as both have any.
@@ -97,7 +116,7 @@ fn is_literal(glob: &Glob) -> bool {
     !glob.0.contains(['*', '?'])
 }
 
-fn automaton(globs: &[Glob]) -> Result<dense::DFA<Vec<u32>>, TooComplex> {
+fn automaton(globs: &[Glob]) -> Result<Dfa, TooComplex> {
     let alternatives: Vec<String> = globs.iter().map(expression).collect();
     let config = dense::Config::new()
         .start_kind(StartKind::Anchored)
@@ -124,8 +143,6 @@ fn expression(glob: &Glob) -> String {
     }
     expression
 }
-
-type Dfa = dense::DFA<Vec<u32>>;
 
 fn begin(automaton: &Dfa) -> Option<StateID> {
     automaton.start_state(&start::Config::new().anchored(Anchored::Yes)).ok()

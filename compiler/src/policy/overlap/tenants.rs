@@ -20,7 +20,7 @@ struct Candidate<'t> {
 
 /// Reports every pair of tenants of which one engine could know one container as either.
 pub(in crate::policy) fn report(tenants: &BTreeMap<String, Tenant>, sink: &mut Sink) {
-    let candidates = candidates(tenants, sink);
+    let candidates = candidates(tenants);
     let mut reported: Vec<(&str, &str)> = Vec::new();
     for (at, left) in candidates.iter().enumerate() {
         for right in candidates.iter().skip(at + 1).filter(|right| right.tenant != left.tenant) {
@@ -49,7 +49,7 @@ fn in_order<'c, 't>(
     if place(left) <= place(right) { (left, right) } else { (right, left) }
 }
 
-fn candidates<'t>(tenants: &'t BTreeMap<String, Tenant>, sink: &mut Sink) -> Vec<Candidate<'t>> {
+fn candidates<'t>(tenants: &'t BTreeMap<String, Tenant>) -> Vec<Candidate<'t>> {
     let mut candidates = Vec::new();
     for (tenant, identity) in tenants
         .iter()
@@ -59,11 +59,8 @@ fn candidates<'t>(tenants: &'t BTreeMap<String, Tenant>, sink: &mut Sink) -> Vec
             Identity::Kubernetes { namespace, name, .. } => (namespace.clone(), name.clone()),
             Identity::Docker { .. } | Identity::Podman => (None, None),
         };
-        let pattern = |glob: Option<Glob>| glob.map(|glob| Pattern::new(&[glob])).transpose();
-        match (pattern(namespace), pattern(name)) {
-            (Ok(namespace), Ok(name)) => candidates.push(Candidate { tenant, identity, namespace, name }),
-            _ => sink.push(diags::glob_too_complex(identity.span)),
-        }
+        let pattern = |glob: Option<Glob>| glob.map(|glob| Pattern::new(&[glob]));
+        candidates.push(Candidate { tenant, identity, namespace: pattern(namespace), name: pattern(name) });
     }
     candidates
 }

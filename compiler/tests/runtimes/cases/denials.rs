@@ -12,6 +12,8 @@ pub(crate) fn nothing_asked(site: &Site) {
     runs_without_gpu(site, &Container::in_namespace("default").env("NVIDIA_VISIBLE_DEVICES=all"));
     runs_without_gpu(site, &Container::training("none"));
     runs_without_gpu(site, &Container::through(Entry::Docker).env("NVIDIA_VISIBLE_DEVICES=void"));
+    let sandbox = Container::training("1").annotation("io.kubernetes.cri.container-type", "sandbox");
+    runs_without_gpu(site, &sandbox);
     assert_eq!(site.installed.leases(), Vec::<String>::new());
 }
 

@@ -1,11 +1,12 @@
 //! Who holds which device, and for how long.
 
 use std::collections::BTreeMap;
+use std::thread;
 
-use super::expect::{assert_sees, computing, holds, refused, runs};
+use super::expect::{assert_sees, computing, holds, is_refused, refused, runs};
 use crate::container::Container;
 use crate::host::GPUS;
-use crate::site::{Held, Site};
+use crate::site::{Held, Outcome, Site};
 
 /// An exclusive GPU is one container's, until that ends.
 pub(crate) fn exclusive(site: &Site) {
@@ -67,6 +68,22 @@ pub(crate) fn replaced_plan_set(site: &Site) {
     refused(site, &Container::training("1"), "no-free-device");
     site.delete(first);
     assert_sees(&runs(site, &Container::training("1")), &computing(site, &[GPUS[0].minor]));
+}
+
+/// Of several containers that start at one moment for the same devices, one gets them.
+pub(crate) fn simultaneous(site: &Site) {
+    let bundles = [0; 4].map(|_| site.bundle());
+    let outcomes: Vec<Result<Held, Box<Outcome>>> = thread::scope(|scope| {
+        let start = |bundle| scope.spawn(move || site.hold_in(bundle, &Container::training("2")));
+        let starts: Vec<_> = bundles.iter().map(start).collect();
+        starts.into_iter().map(|start| start.join().expect("no start panics")).collect()
+    });
+    let (held, refused): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+    assert_eq!(held.len(), 1, "not one container has both GPUs");
+    for outcome in refused.into_iter().filter_map(Result::err) {
+        is_refused(*outcome, "no-free-device");
+    }
+    assert_eq!(site.installed.leases().len(), 2, "{:?}", site.installed.leases());
 }
 
 fn has(container: &Held, minor: u32) -> bool {

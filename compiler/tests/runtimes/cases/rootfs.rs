@@ -70,6 +70,21 @@ pub(crate) fn hostile_library_directory(site: &Site) {
     }
 }
 
+/// A directory of the host that is mounted where the libraries go: nothing is made in it.
+pub(crate) fn volume_over_libraries(site: &Site) {
+    let bundle = site.bundle();
+    let volume = bundle.dir.join("volume");
+    fs::create_dir(&volume).unwrap();
+    let outcome = site.run_in(&bundle, &Container::training("1").edited(|config| {
+        let source = "volume";
+        mounts(config).push(json!({ "destination": "/usr/lib64", "type": "bind", "source": source, "options": ["bind", "rw"] }));
+    }));
+    let line = does_not_start(outcome);
+    assert!(line.contains("/usr/lib64"), "the line does not name the directory: {line}");
+    assert_eq!(fs::read_dir(&volume).unwrap().count(), 0, "the hook wrote into a directory of the host");
+    assert_eq!(site.installed.leases(), Vec::<String>::new());
+}
+
 /// A `/dev` that is a link to the host's: no node is made there.
 pub(crate) fn dev_is_a_symlink(site: &Site) {
     for target in ["/dev", "../../../../../../../../../../dev"] {
@@ -77,7 +92,10 @@ pub(crate) fn dev_is_a_symlink(site: &Site) {
         fs::remove_dir(bundle.rootfs().join("dev")).unwrap();
         symlink(target, bundle.rootfs().join("dev")).unwrap();
         let outcome = site.run_in(&bundle, &Container::training("1").edited(without_dev));
-        assert!(!outcome.started, "{outcome:?}");
+        // runc says it before any hook is called, crun leaves it to the hook.
+        let told = ["many levels of symbolic links", "Symbolic link loop"];
+        let told = told.iter().any(|words| outcome.said.contains(words));
+        assert!(!outcome.started && told, "{outcome:?}");
         assert_eq!(site.installed.leases(), Vec::<String>::new());
     }
 }
