@@ -11,7 +11,7 @@ use super::{Argument, Node, Property, Value};
 
 mod near;
 
-pub use near::{one_of, suggestion};
+pub use near::{nearest, one_of, suggestion};
 
 /// Reads one node. Its end is [`Cursor::finish`], which reports whatever nobody took.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::diag::Sink;
 use crate::policy::diags;
 use crate::source::{Span, Spanned};
+use crate::syntax::cursor::nearest;
 use crate::syntax::{Document, Node, Value};
 
 /// How long a name may be.
@@ -87,6 +88,9 @@ impl Names {
             self.used.insert(key);
         } else if !self.unread {
             sink.push(diags::unresolved(kind.word(), name, self.known(kind)));
+            // A mistyped use is a use: one typo is one finding.
+            let meant = nearest(&name.value, self.known(kind)).map(str::to_owned);
+            self.used.extend(meant.map(|meant| (kind, meant)));
         }
         defined
     }

@@ -6,18 +6,19 @@ use crate::source::Spanned;
 /// How many names are listed when none is near.
 const LISTED: usize = 5;
 
+/// The name that was probably meant: at most a third of the letters differ, and none is nearer.
+pub fn nearest<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    let most = (wrong.chars().count() / 3).max(1);
+    let near = known.map(|name| (distance(wrong, name), name)).filter(|(distance, _)| *distance <= most);
+    near.min().map(|(_, name)| name)
+}
+
 /// "did you mean …", or a few of the names that there are; nothing if there are none.
 pub fn suggestion<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
     let mut known: Vec<&str> = known.collect();
     known.sort_unstable();
     known.dedup();
-    let most = (wrong.chars().count() / 3).max(1);
-    let near = known
-        .iter()
-        .map(|name| (distance(wrong, name), *name))
-        .filter(|(distance, _)| *distance <= most)
-        .min();
-    if let Some((_, name)) = near {
+    if let Some(name) = nearest(wrong, known.iter().copied()) {
         return Some(format!("did you mean `{name}`?"));
     }
     let listed: Vec<String> = known.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
