@@ -99,7 +99,9 @@ impl Refusal {
     }
 }
 
-fn one_line(text: &str) -> String {
+/// The text on one line: control characters, which names that tenants choose may hold, are escaped.
+#[must_use]
+pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {

@@ -121,7 +121,7 @@ fn a_refusal_says_who_it_took_the_container_for() {
     };
     assert_eq!(
         refusal.message,
-        "a container of no tenant asks for GPUs: no identity matches docker daemon=lab"
+        "a container of no tenant asks for GPUs: no identity matches `docker daemon=lab`"
     );
 }
 
