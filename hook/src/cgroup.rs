@@ -92,8 +92,7 @@ impl Hierarchy {
 
     fn open(&self, path: &str) -> Result<Cgroup> {
         let names = self.names(path)?;
-        let root = self.root.try_clone().map_err(|error| Error::found(error.to_string()))?;
-        let mut levels = vec![Level { path: "/".to_owned(), directory: root }];
+        let mut levels = vec![Level { path: "/".to_owned(), directory: file::duplicate(&self.root)? }];
         let mut at = String::new();
         for name in names {
             let Some(parent) = levels.last() else { break };

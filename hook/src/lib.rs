@@ -14,24 +14,27 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
+// Private is what only the program itself needs; the tests on a real kernel and the benchmark reach the rest.
 pub mod apply;
-pub mod arguments;
-pub mod audit;
-pub mod bundle;
+mod arguments;
+mod audit;
+mod bundle;
 pub mod cgroup;
-pub mod entry;
+mod entry;
 pub mod error;
-pub mod file;
-pub mod host;
+mod file;
+mod host;
 pub mod lease;
 pub mod mountinfo;
 pub mod planset;
 pub mod process;
 pub mod rootfs;
-pub mod start;
-pub mod state;
-pub mod stop;
+mod start;
+mod state;
+mod stop;
 pub mod sys;
+
+use gpupol_plan::refusal::one_line;
 
 use arguments::{Arguments, Stage};
 use error::Called;
@@ -77,17 +80,4 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
 fn fail(message: &str, exit: Exit) -> Exit {
     let _ = std::io::stderr().write_all(format!("gpupol: {}\n", one_line(message)).as_bytes());
     exit
-}
-
-/// Names that tenants choose may hold line breaks and worse.
-fn one_line(message: &str) -> String {
-    let mut line = String::with_capacity(message.len());
-    for character in message.chars() {
-        if character.is_control() {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
-    line
 }
