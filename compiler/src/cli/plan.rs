@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use gpupol_plan::choose::Leases;
 use gpupol_plan::config::Config;
 use gpupol_plan::entry::{Engine, Entry};
+use gpupol_plan::identity;
 use gpupol_plan::refusal::Refusal;
 
 use super::args::{self, Format};
@@ -54,7 +55,7 @@ fn container(args: &args::Plan, policy: &Policy) -> Result<Result<Workload, Exit
         (None, Some(config), Some(entry)) => {
             let mut container = by_config(config, entry)?;
             for pair in &args.identity {
-                identity(pair, &mut container)?;
+                identify(pair, &mut container)?;
             }
             Ok(Ok(container))
         }
@@ -112,29 +113,36 @@ fn unusable(what: String, why: &str) -> Failure {
 }
 
 /// Says who the container is, in the place of what the engine wrote or root's entry says.
-fn identity(pair: &str, container: &mut Workload) -> Result<(), Failure> {
+fn identify(pair: &str, container: &mut Workload) -> Result<(), Failure> {
     let Some((key, value)) = pair.split_once('=') else {
         return Err(Failure::usage(format!("`{pair}` names no value"), "write `--identity KEY=VALUE`"));
     };
-    let annotation = match (container.entry.engine, key) {
-        (Engine::Containerd, "namespace") => "io.kubernetes.cri.sandbox-namespace",
-        (Engine::Containerd, "uid") => "io.kubernetes.cri.sandbox-uid",
-        (Engine::Containerd, "name") => "io.kubernetes.cri.sandbox-name",
-        (Engine::Crio, "namespace") => "io.kubernetes.pod.namespace",
-        (Engine::Crio, "uid") => "io.kubernetes.pod.uid",
-        (Engine::Crio, "name") => "io.kubernetes.pod.name",
-        (Engine::Docker, "daemon") => {
-            container.entry.daemon = Some(value.to_owned());
-            return Ok(());
+    let value = value.to_owned();
+    let Workload { entry, config } = container;
+    match (entry.engine, key) {
+        (Engine::Docker, "daemon") => entry.daemon = Some(value),
+        (Engine::Docker, "runtime") => entry.runtime = Some(value),
+        (engine, _) => {
+            let annotation = annotation(engine, key).ok_or_else(|| no_such_key(engine, key))?;
+            config.annotations.insert(annotation.to_owned(), value);
         }
-        (Engine::Docker, "runtime") => {
-            container.entry.runtime = Some(value.to_owned());
-            return Ok(());
-        }
-        (engine, _) => return Err(no_such_key(engine, key)),
-    };
-    container.config.annotations.insert(annotation.to_owned(), value.to_owned());
+    }
     Ok(())
+}
+
+/// The annotation by which an engine of Kubernetes says this of a pod.
+fn annotation(engine: Engine, key: &str) -> Option<&'static str> {
+    let keys = match engine {
+        Engine::Containerd => identity::CONTAINERD_KEYS,
+        Engine::Crio => identity::CRIO_KEYS,
+        Engine::Docker | Engine::Podman | Engine::Slurm => return None,
+    };
+    match key {
+        "namespace" => Some(keys.namespace),
+        "uid" => Some(keys.uid),
+        "name" => Some(keys.name),
+        _ => None,
+    }
 }
 
 fn no_such_key(engine: Engine, key: &str) -> Failure {

@@ -4,5 +4,5 @@
 //! Every overlap comes with a container that shows it.
 
 pub(super) mod grants;
-pub mod search;
+mod search;
 pub(super) mod tenants;
