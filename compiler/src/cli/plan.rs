@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use gpupol_plan::choose::Leases;
-use gpupol_plan::config::Config;
+use gpupol_plan::config::{Config, LIMIT_WITH_GPUS};
 use gpupol_plan::entry::{Engine, Entry};
 use gpupol_plan::refusal::Refusal;
 
@@ -17,8 +17,8 @@ use crate::workload::{self, Workload};
 mod human;
 mod json;
 
-/// As large a `config.json` as the hook reads.
-const MAX_CONFIG: usize = 64 << 20;
+/// As large as the `config.json` of a container may be that gets a GPU.
+const MAX_CONFIG: usize = LIMIT_WITH_GPUS;
 /// Larger than any entry.
 const MAX_ENTRY: usize = 64 << 10;
 
