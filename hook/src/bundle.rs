@@ -12,18 +12,19 @@ use crate::state::State;
 /// not start; the limit is far above what any runtime accepts.
 const LIMIT: usize = 64 * 1024 * 1024;
 
-/// Reads the configuration of a container.
+/// Reads the configuration of a container, and tells how many bytes it has.
 ///
 /// # Errors
 /// The call that failed, or where it cannot be understood.
-pub(crate) fn config(state: &State) -> Result<Config> {
+pub(crate) fn config(state: &State) -> Result<(Config, usize)> {
     let step = || format!("`config.json` of container `{}`", state.id);
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = openat(CWD, state.bundle.as_str(), flags, Mode::empty())
         .called(|| format!("openat(`{}`)", state.bundle))?;
     let bytes = file::read_bounded(directory.as_fd(), "config.json", LIMIT, Trust::Nobody)
         .map_err(|error| error.during(step))?;
-    Config::parse(&bytes).map_err(|refusal| Error::found(refusal.message).during(step))
+    let config = Config::parse(&bytes).map_err(|refusal| Error::found(refusal.message).during(step))?;
+    Ok((config, bytes.len()))
 }
 
 /// The root file system by its path on the host, which is where the runtime has it while hooks run.

@@ -1,7 +1,7 @@
 //! A container is about to start: prestart and createRuntime.
 
 use gpupol_plan::choose::Choice;
-use gpupol_plan::config::Config;
+use gpupol_plan::config::{Config, LIMIT_WITH_GPUS};
 use gpupol_plan::entry::{Entry, Form};
 use gpupol_plan::index::{Index, OnDenied, Tenant};
 use gpupol_plan::lookup::{self, Decision, Granted};
@@ -48,11 +48,14 @@ struct Scene {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let state = State::read()?;
     let entry = entry::load(&arguments.entries, &arguments.entry)?;
-    let config = bundle::config(&state)?;
+    let (config, size) = bundle::config(&state)?;
     if matches!(request::request(&no_plans(), &entry, &config), Ok(None)) {
         return Ok(());
     }
     let start = Start { entry: &entry, state: &state, config: &config };
+    if size > LIMIT_WITH_GPUS {
+        return start.refuse(OnDenied::Refuse, None, None, too_large(size));
+    }
     match PlanSet::open(&entry.plans) {
         Ok(plans) => start.decide(&plans),
         Err(error) => start.refuse(OnDenied::Refuse, None, None, error.into_plan_set_refusal()),
@@ -165,6 +168,13 @@ impl Scene {
         let audit = Audit::open(&start.entry.audit)?;
         Ok(Self { process, mounts, cgroup, liveness: Liveness { hierarchy }, audit })
     }
+}
+
+fn too_large(size: usize) -> Refusal {
+    let message = format!(
+        "config.json has {size} bytes: a container that asks for GPUs may have one of {LIMIT_WITH_GPUS} at most"
+    );
+    Refusal::new(Reason::BadRequest, message)
 }
 
 /// An index that knows nobody. Whether a container asks at all does not depend on the policy.

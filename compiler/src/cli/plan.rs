@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use gpupol_plan::choose::Leases;
-use gpupol_plan::config::Config;
+use gpupol_plan::config::{Config, LIMIT_WITH_GPUS};
 use gpupol_plan::entry::{Engine, Entry};
 use gpupol_plan::identity;
 use gpupol_plan::refusal::Refusal;
@@ -18,8 +18,6 @@ use crate::workload::{self, Workload};
 mod human;
 mod json;
 
-/// As large a `config.json` as the hook reads.
-const MAX_CONFIG: usize = 64 << 20;
 /// Larger than any entry.
 const MAX_ENTRY: usize = 64 << 10;
 
@@ -104,7 +102,7 @@ fn by_config(config: &Path, entry: &Path) -> Result<Workload, Failure> {
     };
     Ok(Workload {
         entry: Entry::parse(&input::read_whole(entry, MAX_ENTRY)?).map_err(because(entry))?,
-        config: Config::parse(&input::read_whole(config, MAX_CONFIG)?).map_err(because(config))?,
+        config: Config::parse(&input::read_whole(config, LIMIT_WITH_GPUS)?).map_err(because(config))?,
     })
 }
 

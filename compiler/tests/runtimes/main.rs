@@ -61,5 +61,5 @@ everywhere! {
         hostile_library_directory, volume_over_libraries, dev_is_a_symlink, dev_is_the_hosts;
     failures: undone, stale_boot, stale_driver, other_minor, state_without_pid, big_config;
     plan_sets: missing, truncated_index, truncated_plans, newer_index, newer_plan, wrong_owner, writable_by_group,
-        hostile_offsets, plan_of_another_tenant, index_is_a_fifo;
+        hostile_offsets, plan_of_another_tenant, index_is_a_fifo, endless;
 }

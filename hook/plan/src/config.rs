@@ -80,6 +80,9 @@ pub struct LinuxDevice {
     pub major: i64,
 }
 
+/// A container whose `config.json` has more bytes gets no GPU: no engine writes one of that size.
+pub const LIMIT_WITH_GPUS: usize = 16 << 20;
+
 /// The name under which dockerd looks for NVIDIA's hook, and which it writes for `docker run --gpus`.
 pub const DOCKER_GPUS_HOOK: &str = "nvidia-container-runtime-hook";
 

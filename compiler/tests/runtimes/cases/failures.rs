@@ -68,12 +68,13 @@ pub(crate) fn state_without_pid(site: &Site) {
     assert_eq!(site.installed.leases(), Vec::<String>::new());
 }
 
-/// A `config.json` of 20 MB.
+/// A `config.json` of 20 MB: no GPU for who asks, no trouble for who does not.
 pub(crate) fn big_config(site: &Site) {
     let big = |config: &mut serde_json::Value| at(config, "/x-filler", json!("x".repeat(20 << 20)));
     runs_without_gpu(site, &Container::in_namespace("default").edited(big));
-    let outcome = site.run(&Container::in_namespace("default").gpus("1").edited(big));
-    is_refused(outcome, "no-tenant");
+    let outcome = site.run(&Container::training("1").edited(big));
+    let line = is_refused(outcome, "bad-request");
+    assert!(line.contains("config.json"), "{line}");
     assert_eq!(site.installed.leases(), Vec::<String>::new());
 }
 

@@ -97,6 +97,26 @@ pub(crate) fn index_is_a_fifo(site: &Site) {
     refuses_only_who_asks(site);
 }
 
+/// Files that would fill the memory of their reader.
+pub(crate) fn endless(site: &Site) {
+    for name in ["index", "plans"] {
+        let path = site.installed.in_force(name);
+        let bytes = fs::read(&path).unwrap();
+        fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
+        if name == "plans" {
+            change_index(site, |index| {
+                index["grants"]
+                    .as_array_mut()
+                    .unwrap()
+                    .iter_mut()
+                    .for_each(|grant| grant["length"] = json!(1_u64 << 39));
+            });
+        }
+        refuses_only_who_asks(site);
+        fs::write(&path, bytes).unwrap();
+    }
+}
+
 fn refuses_only_who_asks(site: &Site) {
     refused(site, &Container::training("1"), "plan-set");
     runs_without_gpu(site, &Container::in_namespace("research-vision"));
