@@ -83,12 +83,6 @@ impl Reason {
             Self::PlanSet => "plan-set",
         }
     }
-
-    /// The reason of that slug, if there is one.
-    #[must_use]
-    pub fn from_slug(slug: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.slug() == slug)
-    }
 }
 
 impl Refusal {
