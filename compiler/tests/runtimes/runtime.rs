@@ -48,7 +48,7 @@ impl Runtime {
         if stays {
             command.arg("--detach").arg("--pid-file").arg(bundle.join("pid"));
         }
-        command.arg(id).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+        command.arg(id).stdin(nothing(bundle)).stdout(stdout).stderr(stderr);
         command.status().expect("nsenter runs").success()
     }
 
@@ -66,4 +66,11 @@ impl Runtime {
         }
         command
     }
+}
+
+/// An empty file to read from. It is not `/dev/null`, for crun gives what a container reads to the container's user, and
+/// that would be the host's node.
+fn nothing(bundle: &Path) -> File {
+    let path = bundle.join("stdin");
+    File::create(&path).and_then(|_| File::open(&path)).expect("the directory is ours")
 }
