@@ -126,6 +126,8 @@ pub enum Selector {
     Vendor(Vec<String>),
     /// `model`: the name NVML gives.
     Model(Vec<Glob>),
+    /// `brand`, in the words of `NVIDIA_REQUIRE_CUDA`.
+    Brand(Vec<String>),
     /// `architecture`, in lower case.
     Architecture(Vec<String>),
     /// `compute-capability`: CUDA's, such as `9.0`.

@@ -64,6 +64,8 @@ fn every_selector_chooses_by_its_fact() {
     let cases = [
         ("vendor NVIDIA", "0 1 2 3"),
         ("vendor amd intel", ""),
+        ("brand tesla nvidia", "0 1 2 3"),
+        ("brand geforcertx; model A", ""),
         ("pci \"0000:02:00.0\" \"00000000:01:00.0\"", "1 2"),
         ("architecture hopper Ada", "2 3"),
         ("compute-capability \"8\"", "1 2"),
@@ -151,6 +153,7 @@ fn an_empty_set_says_what_leaves_it_nothing() {
 fn a_selector_whose_fact_is_unknown_is_an_error_unless_another_decides() {
     let unknown = || Fact::unknown("not recorded");
     let mut one = gpu(0, "A");
+    one.brand = unknown();
     one.architecture = unknown();
     one.compute_capability = Fact::Known("nine".to_owned());
     one.mig = Fact::unknown("not recorded");
@@ -163,6 +166,7 @@ fn a_selector_whose_fact_is_unknown_is_an_error_unless_another_decides() {
         codes(&findings).contains(&Code::UnknownFact)
     };
     for set in [
+        "brand nvidia",
         "architecture ada",
         "compute-capability at-least=\"8\"",
         "driver at-least=\"535\"",

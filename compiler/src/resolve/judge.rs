@@ -31,9 +31,8 @@ impl<'a> Candidate<'a> {
         match &selector.value {
             Selector::Vendor(words) => Verdict::of(words.iter().any(|word| word == gpu.vendor.name())),
             Selector::Model(globs) => Verdict::of(any_matches(globs, &gpu.model)),
-            Selector::Architecture(words) => known(selector, "architecture", &gpu.architecture, |has| {
-                Verdict::of(words.iter().any(|word| word.eq_ignore_ascii_case(has)))
-            }),
+            Selector::Brand(words) => word(selector, "brand", &gpu.brand, words),
+            Selector::Architecture(words) => word(selector, "architecture", &gpu.architecture, words),
             Selector::ComputeCapability(wanted) => {
                 version(selector, "compute capability", &gpu.compute_capability, wanted)
             }
@@ -95,6 +94,15 @@ fn known<'a, T>(
         Fact::Absent => Verdict::No,
         Fact::Unknown(why) => Verdict::Unknown(selector, name, why),
     }
+}
+
+fn word<'a>(
+    selector: &'a Spanned<Selector>,
+    name: &'static str,
+    fact: &'a Fact<String>,
+    wanted: &[String],
+) -> Verdict<'a> {
+    known(selector, name, fact, |has| Verdict::of(wanted.iter().any(|word| word.eq_ignore_ascii_case(has))))
 }
 
 fn version<'a>(

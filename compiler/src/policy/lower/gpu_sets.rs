@@ -13,8 +13,6 @@ use crate::syntax::{Node, Value};
 use super::names::Kind;
 use super::{Context, definition, references, selectors};
 
-const LATER: [&str; 1] = ["brand"];
-
 /// Every gpu-set that could be read.
 pub(super) fn lower(nodes: &[&Node], context: &mut Context<'_>) -> BTreeMap<String, GpuSet> {
     let mut sets = BTreeMap::new();
@@ -29,7 +27,6 @@ pub(super) fn lower(nodes: &[&Node], context: &mut Context<'_>) -> BTreeMap<Stri
 
 fn gpu_set(node: &Node, context: &mut Context<'_>) -> Option<GpuSet> {
     let mut cursor = Cursor::open(node, context.sink);
-    cursor.later(&LATER);
     let name = definition(Kind::GpuSet, &mut cursor, context);
     let selectors = selectors::lower(&mut cursor, context);
     let profiles = cursor.child("mig-profile", context.sink).map(|child| profiles(child, context));

@@ -10,9 +10,10 @@ use super::{Context, quantities, versions};
 /// Reads what stands in one selector.
 type Reader = fn(&mut Cursor<'_>, &mut Context<'_>) -> Option<Selector>;
 
-const READERS: [(&str, Reader); 11] = [
+const READERS: [(&str, Reader); 12] = [
     ("vendor", vendor),
     ("model", model),
+    ("brand", brand),
     ("architecture", architecture),
     ("compute-capability", compute_capability),
     ("memory", memory),
@@ -25,6 +26,25 @@ const READERS: [(&str, Reader); 11] = [
 ];
 
 const VENDORS: [&str; 3] = ["nvidia", "amd", "intel"];
+/// Those of `NVIDIA_REQUIRE_CUDA`.
+const BRANDS: [&str; 16] = [
+    "quadro",
+    "tesla",
+    "nvs",
+    "grid",
+    "geforce",
+    "titan",
+    "vapps",
+    "vpc",
+    "vcs",
+    "vws",
+    "cloudgaming",
+    "quadrortx",
+    "nvidiartx",
+    "nvidia",
+    "geforcertx",
+    "titanrtx",
+];
 /// Those that NVML names, whatever their case there.
 const ARCHITECTURES: [&str; 9] =
     ["kepler", "maxwell", "pascal", "volta", "turing", "ampere", "ada", "hopper", "blackwell"];
@@ -51,6 +71,10 @@ fn vendor(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<Selector
 
 fn model(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<Selector> {
     Some(Selector::Model(globs(cursor, "a name", "model \"NVIDIA H100*\"", context)))
+}
+
+fn brand(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<Selector> {
+    Some(Selector::Brand(words(cursor, "brand", ("brand geforcertx", &BRANDS), context)))
 }
 
 fn architecture(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<Selector> {
