@@ -100,6 +100,44 @@ pub enum Identity {
     Podman,
 }
 
+impl Identity {
+    /// By which engine a container is known so.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        match self {
+            Self::Kubernetes { .. } => Engine::Kubernetes,
+            Self::Docker { .. } => Engine::Docker,
+            Self::Podman => Engine::Podman,
+        }
+    }
+}
+
+/// What starts containers, as identities and conditions name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Engine {
+    /// containerd or CRI-O.
+    Kubernetes,
+    /// Docker.
+    Docker,
+    /// Podman.
+    Podman,
+}
+
+impl Engine {
+    /// Every engine.
+    pub const ALL: [Self; 3] = [Self::Kubernetes, Self::Docker, Self::Podman];
+
+    /// Its word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kubernetes => "kubernetes",
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+        }
+    }
+}
+
 /// A pattern: `*` within one segment (up to `/`), `**`, `?`; everything else is itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Glob(pub String);
@@ -184,6 +222,10 @@ pub enum Clause {
         /// Alternatives.
         values: Vec<Glob>,
     },
+    /// `image`: the name of the container's image, which only Kubernetes tells; alternatives.
+    Image(Vec<Glob>),
+    /// `engine`: alternatives.
+    Engine(BTreeSet<Engine>),
 }
 
 /// A `gpus` line.
@@ -288,6 +330,8 @@ pub struct Container {
     pub name: Option<Spanned<String>>,
     /// Whose it is.
     pub who: Spanned<Who>,
+    /// The name of its image.
+    pub image: Option<String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// OCI annotations.

@@ -3,6 +3,7 @@
 //! Decided exactly, by a search over the product of automata; what is too large for that is a finding, never a guess.
 //! Every overlap comes with a container that shows it.
 
+mod engines;
 pub(super) mod grants;
 mod search;
 pub(super) mod tenants;

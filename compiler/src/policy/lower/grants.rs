@@ -5,16 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use gpupol_plan::capability::Capability;
 
 use crate::diag::Finding;
-use crate::policy::{Clause, Glob, GpuSet, Grant, Line, Place, Sharing, diags};
+use crate::policy::{GpuSet, Grant, Line, Place, Sharing, diags};
 use crate::source::{Span, Spanned};
 use crate::syntax::cursor::{Cursor, not_supported, one_of};
 use crate::syntax::{Node, Value};
 
 use super::names::Kind;
-use super::{Context, definition, labels, references, sharing};
+use super::{Context, definition, labels, references, sharing, when};
 
 const LATER: [&str; 2] = ["require", "features"];
-const LATER_CLAUSES: [&str; 2] = ["image", "engine"];
 const PLACES: [(&str, Place); 4] = [
     ("nvlink", Place::Nvlink),
     ("same-numa", Place::SameNuma),
@@ -46,7 +45,7 @@ fn grant(node: &Node, context: &mut Context<'_>) -> Option<Grant> {
     let rank = rank(&mut cursor, context);
     let named = cursor.bool_property("named", context.sink).unwrap_or(false);
     let to = to(&mut cursor, context);
-    let when = cursor.child("when", context.sink).map(|child| when(child, context));
+    let when = cursor.child("when", context.sink).map(|child| when::lower(child, context));
     let shared = cursor.child("sharing", context.sink).map(|child| sharing::lower(child, context));
     let inherited = shared.clone().flatten().unwrap_or(Spanned::new(Sharing::Exclusive, node.span));
     let lines = lines(&mut cursor, &inherited, context);
@@ -83,37 +82,6 @@ pub(super) fn to(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Vec<Span
     let tenants = references(Kind::Tenant, &mut inner, "to my-tenant", context);
     inner.finish(context.sink);
     tenants
-}
-
-fn when(node: &Node, context: &mut Context<'_>) -> Option<Vec<Spanned<Clause>>> {
-    let mut cursor = Cursor::open(node, context.sink);
-    cursor.later(&LATER_CLAUSES);
-    let labels: Vec<&Node> = cursor.children("label").collect();
-    if node.children().is_empty() {
-        cursor.lacks("a condition", "when { label stage=train }");
-    }
-    let mut sound = cursor.finish(context.sink);
-    let mut clauses = Vec::new();
-    for label in labels {
-        let mut inner = Cursor::open(label, context.sink);
-        clauses.extend(label_clauses(&mut inner, context));
-        sound &= inner.finish(context.sink);
-    }
-    sound.then_some(clauses)
-}
-
-/// One clause for each key of the line; its values are alternatives.
-fn label_clauses(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Vec<Spanned<Clause>> {
-    let mut keys: Vec<(String, Span, Vec<Glob>)> = Vec::new();
-    for (key, value) in cursor.pairs("a key and a value", "label stage=train", context.sink) {
-        let span = Span::new(key.span.source, key.span.start..value.span.end);
-        let glob = Glob(value.value);
-        match keys.iter_mut().find(|(known, _, _)| *known == key.value) {
-            Some((_, _, values)) => values.push(glob),
-            None => keys.push((key.value, span, vec![glob])),
-        }
-    }
-    keys.into_iter().map(|(key, span, values)| Spanned::new(Clause::Label { key, values }, span)).collect()
 }
 
 /// The `gpus` lines of a grant; none if one of them could not be read.
