@@ -286,12 +286,16 @@ fn is_named(device: &Device, name: &str) -> bool {
     device.index == name || device.uuid.eq_ignore_ascii_case(name) || (device.mig.is_none() && pci())
 }
 
-/// `[domain:]bus:device[.function]` as numbers; an absent domain or function is 0.
+/// `[domain:]bus:device[.function]` as numbers; an absent domain or function is 0. Bus and device have two digits:
+/// `0:1` is a MIG device.
 fn canonical_pci(text: &str) -> Option<(u32, u32, u32, u32)> {
     let (rest, function) = text.split_once('.').unwrap_or((text, "0"));
     let mut parts = rest.rsplit(':');
     let (device, bus) = (parts.next()?, parts.next()?);
     let domain = parts.next().unwrap_or("0");
+    if bus.len() != 2 || device.len() != 2 {
+        return None;
+    }
     let hex = |digits: &str| u32::from_str_radix(digits, 16).ok();
     match parts.next() {
         Some(_) => None,

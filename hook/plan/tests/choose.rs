@@ -73,6 +73,7 @@ fn named_devices_are_exactly_those() {
     assert_eq!(given(&plan, names(&["gpu-2", "2"]), &none), list(&["GPU-2"]));
     assert_eq!(given(&plan, names(&["00000000:02:00.0"]), &none), list(&["GPU-2"]));
     assert_eq!(given(&plan, names(&["01:00"]), &none), list(&["GPU-1"]));
+    assert_eq!(given(&plan, names(&["1:0"]), &none), Err("device-not-granted"), "MIG device 0 of GPU 1");
     assert_eq!(given(&plan, names(&["7"]), &none), Err("device-not-granted"));
     assert_eq!(given(&plan, names(&["0", "1", "2"]), &none), Err("too-many"));
     assert_eq!(given(&plan, names(&["1"]), &exclusive(&["GPU-1"])), Err("no-free-device"));
