@@ -35,6 +35,7 @@ pub mod sys;
 
 use arguments::{Arguments, Stage};
 use error::Called;
+use gpupol_plan::refusal::one_line;
 
 /// How the executor ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,17 +78,4 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
 fn fail(message: &str, exit: Exit) -> Exit {
     let _ = std::io::stderr().write_all(format!("gpupol: {}\n", one_line(message)).as_bytes());
     exit
-}
-
-/// Names that tenants choose may hold line breaks and worse.
-fn one_line(message: &str) -> String {
-    let mut line = String::with_capacity(message.len());
-    for character in message.chars() {
-        if character.is_control() {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
-    line
 }
