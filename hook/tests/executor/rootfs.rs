@@ -130,3 +130,19 @@ fn files_are_made_as_the_containers_root() {
         assert_eq!((found.uid(), found.gid()), (100_000, 100_001));
     }
 }
+
+/// A user may mount what he likes below a directory of any name, by FUSE for one, and all see it.
+#[test]
+fn no_name_of_a_mount_hides_the_others() {
+    if scene::role().is_some() {
+        let info = MountInfo::read().unwrap();
+        assert!(info.mounts.iter().any(|mount| mount.kind == "proc"));
+        let me = gpupol_hook::process::Process::open(std::process::id()).unwrap().unwrap();
+        assert_eq!(me.mounts().unwrap(), info);
+        return;
+    }
+    let folder = Folder::new("names");
+    let shell = "d=$(printf '$F/x\\377'); mkdir \"$d\"; mount -t tmpfs x \"$d\"; exec \"$@\"";
+    let shell = shell.replace("$F", &folder.path(""));
+    scene::run_child("rootfs::no_name_of_a_mount_hides_the_others", &["x"], &shell);
+}
