@@ -48,7 +48,8 @@ impl Runtime {
         if stays {
             command.arg("--detach").arg("--pid-file").arg(bundle.join("pid"));
         }
-        command.arg(id).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+        // Not `/dev/null`: crun gives its standard input to the container's root, and that one is the host's.
+        command.arg(id).stdin(Stdio::piped()).stdout(stdout).stderr(stderr);
         command.status().expect("nsenter runs").success()
     }
 
