@@ -182,14 +182,10 @@ fn line(line: &Line, grant: &policy::Grant) -> plan::Line {
 
 fn device(device: &Device, grant: &policy::Grant) -> plan::Device {
     let gpu = device.gpu;
-    let index = match device.mig {
-        Some(mig) => format!("{}:{}", gpu.index, mig.index),
-        None => gpu.index.to_string(),
-    };
     let edits = device_nodes::of(device).into_iter().filter(|edit| edit.applies(&grant.capabilities));
     plan::Device {
         uuid: device.uuid().to_owned(),
-        index,
+        index: device.index(),
         pci: gpu.pci.clone(),
         gpu: GpuCheck { uuid: gpu.uuid.clone(), minor: device.minor },
         mig: device.mig.map(|mig| MigCheck { gi: mig.gi, ci: mig.ci }),

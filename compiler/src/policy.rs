@@ -9,9 +9,9 @@ use gpupol_plan::capability::Capability;
 
 use crate::source::{Span, Spanned};
 
-pub mod diags;
+mod diags;
 pub mod lower;
-pub mod overlap;
+mod overlap;
 
 /// Everything that the policy files say together.
 #[derive(Clone, Debug, PartialEq)]

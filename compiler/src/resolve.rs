@@ -76,6 +76,15 @@ impl<'a> Device<'a> {
         self.mig.map_or(self.gpu.uuid.as_str(), |mig| mig.uuid.as_str())
     }
 
+    /// What a number in `NVIDIA_VISIBLE_DEVICES` names: the NVML index, or `0:1` for MIG device 1 of GPU 0.
+    #[must_use]
+    pub fn index(&self) -> String {
+        match self.mig {
+            Some(mig) => format!("{}:{}", self.gpu.index, mig.index),
+            None => self.gpu.index.to_string(),
+        }
+    }
+
     fn key(&self) -> Key {
         (self.gpu.index, self.mig.map(|mig| mig.index))
     }
@@ -128,8 +137,13 @@ impl<'a> Host<'a, '_> {
     fn offer(&self, rule: &policy::Grant, line: &'a policy::Line, sink: &mut Sink) -> Offer<'a> {
         let devices = self.sets.grantable(line, self.name, sink);
         check::place_facts(line, &devices, self.name, sink);
-        let most =
-            self.slots(line, &devices, sink).map_or(0, |slots| place::most(&devices, slots.as_deref()));
+        let most = match self.fabric.slots(line, &devices) {
+            Ok(slots) => place::most(&devices, slots.as_deref()),
+            Err(place::TooMany) => {
+                sink.push(diags::too_many_slots(line, devices.len(), self.name));
+                0
+            }
+        };
         check::amounts(rule, line, (devices.len(), most), self.name, sink);
         Offer { line, devices }
     }
@@ -145,25 +159,14 @@ impl<'a> Host<'a, '_> {
         let line = offer.line;
         let (kept, lost) = deny::subtract(&offer.devices, denied);
         let devices = self.fabric.rank(kept, line.place);
-        let slots = self.slots(line, &devices, &mut Sink::default()).unwrap_or_default();
+        let order = if line.place == Place::Spread { Order::LeastLeased } else { Order::Ranked };
+        let Ok(slots) = self.fabric.slots(line, &devices) else {
+            // The offer has as many and was reported; such a line gives nothing.
+            return Line { rule: line, order, devices, slots: Some(Vec::new()) };
+        };
         let most = place::most(&devices, slots.as_deref());
         check::denied(&check::Loss { rule, line, tenant, most, by: &lost }, offer.devices.len(), sink);
-        let order = if line.place == Place::Spread { Order::LeastLeased } else { Order::Ranked };
         Line { rule: line, order, devices, slots }
-    }
-
-    /// The slots of a line; an error, with its finding, when they are too many.
-    fn slots(
-        &self,
-        line: &policy::Line,
-        devices: &[Device<'a>],
-        sink: &mut Sink,
-    ) -> Option<Option<Vec<Vec<u32>>>> {
-        let slots = self.fabric.slots(line, devices);
-        if slots.is_err() {
-            sink.push(diags::too_many_slots(line, devices.len(), self.name));
-        }
-        slots.ok()
     }
 }
 

@@ -7,7 +7,7 @@
 use crate::diag::{Code, Finding};
 use crate::source::{SourceId, Span, Spanned};
 
-pub mod cursor;
+pub(crate) mod cursor;
 mod diags;
 mod guard;
 mod lex;

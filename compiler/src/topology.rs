@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod builtin;
 pub mod discover;
-pub mod fact;
+mod fact;
 pub mod read;
 
 pub use fact::Fact;

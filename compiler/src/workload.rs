@@ -2,9 +2,7 @@
 //!
 //! From here on nothing is simulated: the same functions of `gpupol_plan` that the hook calls read what is made here.
 
-use std::collections::BTreeMap;
-
-use gpupol_plan::config::{Config, HookCall};
+use gpupol_plan::config::{Config, DOCKER_GPUS_HOOK, HookCall};
 use gpupol_plan::entry::{ENTRY_VERSION, Engine, Entry, Form};
 use gpupol_plan::request::{DRIVER_CAPABILITIES, GPUS, LIST_LIMIT, VISIBLE_DEVICES};
 
@@ -105,9 +103,5 @@ fn numbers(count: u32) -> String {
 }
 
 fn docker_gpus() -> HookCall {
-    let path = "/usr/bin/nvidia-container-runtime-hook".to_owned();
-    HookCall { args: vec![path.clone(), "prestart".to_owned()], path }
+    HookCall { path: format!("/usr/bin/{DOCKER_GPUS_HOOK}") }
 }
-
-/// Keys and values that an engine writes about a container.
-type Annotations = BTreeMap<String, String>;

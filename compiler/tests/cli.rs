@@ -183,6 +183,16 @@ fn what_cannot_be_read_ends_with_2() {
 }
 
 #[test]
+fn a_host_without_a_driver_is_told_in_one_sentence() {
+    let place = place("no-driver");
+    let ran = run(&place, &["discover", "--nvml-lib", "/nothing/libnvidia-ml.so.1", "-o", "host.json"]);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    let sentence = "error: no NVIDIA driver on this host: cannot load `/nothing/libnvidia-ml.so.1`: ";
+    assert!(ran.err.starts_with(sentence) && ran.err.lines().count() == 1, "{}", ran.err);
+    assert!(!place.join("host.json").exists());
+}
+
+#[test]
 fn workloads_may_lie_beside_the_policy_and_are_no_part_of_it() {
     let place = sound("workloads");
     let digest = |place: &Path| {

@@ -1,7 +1,7 @@
-//! Documents tell the truth: every KDL block compiles or fails as it says, every command is run.
+//! Documents tell the truth: every KDL block is a sound policy, every command of a console block is run.
 //!
-//! A block ```` ```kdl ```` must be a policy without errors, ```` ```kdl error=GP2002 ```` one with just these
-//! errors, and one with `file=PATH` must be that file, letter for letter. What a ```` ```console ```` block shows after `$ ` is run at the root, and must print what it shows.
+//! A block ```` ```kdl ```` must be a policy without errors, and one with `file=PATH` must be that file, letter for
+//! letter. What a ```` ```console ```` block shows after `$ ` is run at the root, and must print what it shows.
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot make, fails the test")]
 #![expect(clippy::disallowed_methods, reason = "a test reads its inputs and runs the command")]
@@ -47,7 +47,7 @@ fn blocks(language: &str) -> Vec<Block> {
 }
 
 #[test]
-fn kdl_blocks_compile_or_fail_as_they_say() {
+fn kdl_blocks_are_sound_policies() {
     let blocks = blocks("kdl");
     assert!(!blocks.is_empty());
     for block in blocks {
@@ -59,13 +59,7 @@ fn kdl_blocks_compile_or_fail_as_they_say() {
         let output =
             Command::new(env!("CARGO_BIN_EXE_gpupol")).arg("check").arg(directory.path()).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
-        let expected: Vec<&str> =
-            block.info.split(' ').filter_map(|word| word.strip_prefix("error=")).collect();
-        let code = if expected.is_empty() { 0 } else { 1 };
-        assert_eq!(output.status.code(), Some(code), "{}: {said}", block.place);
-        for code in expected {
-            assert!(said.contains(code), "{}: no {code} in {said}", block.place);
-        }
+        assert_eq!(output.status.code(), Some(0), "{}: {said}", block.place);
     }
 }
 

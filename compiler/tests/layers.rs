@@ -15,7 +15,8 @@ const LAYERS: [&str; 10] =
     ["source", "diag", "syntax", "policy", "topology", "workload", "resolve", "emit", "outcome", "cli"];
 
 /// Plain words of the contract that every stage may use.
-const PLAIN: [&str; 3] = ["gpupol_plan::capability", "gpupol_plan::refusal", "gpupol_plan::glob"];
+const PLAIN: [&str; 4] =
+    ["gpupol_plan::capability", "gpupol_plan::refusal", "gpupol_plan::glob", "gpupol_plan::label"];
 
 #[test]
 fn modules_look_only_to_their_left() {
@@ -28,6 +29,10 @@ fn modules_look_only_to_their_left() {
                 if mentions(code, &format!("crate::{later}")) {
                     wrong.push(format!("{}:{line}: {own} looks at {later}", path.display()));
                 }
+            }
+            // What is written like this could name any layer without its own path.
+            if code.contains("crate::{") || code.contains("super::super") || code.contains("crate as ") {
+                wrong.push(format!("{}:{line}: name each layer by `crate::LAYER`", path.display()));
             }
         }
     }
@@ -66,6 +71,15 @@ fn every_module_has_a_layer() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let module = name.trim_end_matches(".rs");
         assert!(LAYERS.contains(&module) || ["lib", "main"].contains(&module), "{module} is in no layer");
+    }
+}
+
+#[test]
+fn the_documents_name_the_same_order() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    for file in ["src/lib.rs", "../ARCHITECTURE.md"] {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        assert!(text.contains(&format!("`{}`", LAYERS.join(" < "))), "{file} names another order of layers");
     }
 }
 

@@ -7,7 +7,7 @@ const USAGE: &str = "usage: gpupol-hook prestart|createRuntime|poststop --entry 
 
 /// What the executor is called for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// At which stage of a container's life.
     pub stage: Stage,
     /// Name of the entry.
@@ -18,7 +18,7 @@ pub struct Arguments {
 
 /// A stage at which something is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub(crate) enum Stage {
     /// The container is made and not yet started.
     Start,
     /// The container is gone.
@@ -30,7 +30,7 @@ impl Arguments {
     ///
     /// # Errors
     /// What cannot be understood, in one line.
-    pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self, String> {
+    pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self, String> {
         let mut arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
         let stage = stage(&arguments.next().ok_or(USAGE)?)?;
         let (mut entry, mut entries) = (None, None);

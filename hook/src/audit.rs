@@ -6,26 +6,25 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gpupol_plan::plan::Rule;
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat};
-use rustix::io::Errno;
+use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 use serde::Serialize;
 
 use crate::error::{Called, Error, Result};
 use crate::file;
 
 /// The version of [`Record`].
-pub const AUDIT_VERSION: u32 = 1;
+pub(crate) const AUDIT_VERSION: u32 = 1;
 
 /// The audit file, open for appending.
 #[derive(Debug)]
-pub struct Audit {
+pub(crate) struct Audit {
     file: OwnedFd,
 }
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Event {
+pub(crate) enum Event {
     /// A container got devices.
     Start,
     /// A container did not get what it asked for.
@@ -39,7 +38,7 @@ pub enum Event {
 /// How a lease ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum EndedBy {
+pub(crate) enum EndedBy {
     /// The runtime said so.
     Poststop,
     /// A later call of the executor found the container gone.
@@ -49,7 +48,7 @@ pub enum EndedBy {
 /// One line of the audit. Fields that do not apply are left out.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Record<'r> {
+pub(crate) struct Record<'r> {
     /// Always [`AUDIT_VERSION`].
     pub audit_version: u32,
     /// When, RFC 3339 in UTC.
@@ -98,7 +97,7 @@ pub struct Record<'r> {
 impl<'r> Record<'r> {
     /// A record of now with nothing but what every record has.
     #[must_use]
-    pub fn new(event: Event, engine: &'r str, container: &'r str) -> Self {
+    pub(crate) fn new(event: Event, engine: &'r str, container: &'r str) -> Self {
         Self {
             audit_version: AUDIT_VERSION,
             time: now(),
@@ -125,7 +124,7 @@ impl Audit {
     ///
     /// # Errors
     /// The call that failed, or that it is not root's alone.
-    pub fn open(path: &str) -> Result<Self> {
+    pub(crate) fn open(path: &str) -> Result<Self> {
         open(path).map(|file| Self { file }).map_err(|error| error.during(|| format!("audit file `{path}`")))
     }
 
@@ -133,7 +132,7 @@ impl Audit {
     ///
     /// # Errors
     /// The call that failed.
-    pub fn append(&self, record: &Record<'_>) -> Result<()> {
+    pub(crate) fn append(&self, record: &Record<'_>) -> Result<()> {
         let mut line = serde_json::to_vec(record).map_err(|error| Error::found(error.to_string()))?;
         line.push(b'\n');
         self.begin_line()
@@ -156,11 +155,7 @@ fn open(path: &str) -> Result<OwnedFd> {
     let Some((directory, name)) = parts else {
         return Err(Error::found("not the absolute path of a file"));
     };
-    match mkdirat(CWD, directory, Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(errno) => return Err(errno).called(|| format!("mkdirat(`{directory}`)")),
-    }
-    let directory = file::open_trusted_directory(directory)?;
+    let directory = file::make_trusted_directory(directory)?;
     let flags = OFlags::RDWR
         | OFlags::APPEND
         | OFlags::CREATE

@@ -15,7 +15,7 @@ const LIMIT: usize = 64 * 1024 * 1024;
 ///
 /// # Errors
 /// The call that failed, or where it cannot be understood.
-pub fn config(state: &State) -> Result<(Config, usize)> {
+pub(crate) fn config(state: &State) -> Result<(Config, usize)> {
     let step = || format!("`config.json` of container `{}`", state.id);
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = openat(CWD, state.bundle.as_str(), flags, Mode::empty())
@@ -32,7 +32,7 @@ pub fn config(state: &State) -> Result<(Config, usize)> {
 
 /// The root file system by its path on the host, which is where the runtime has it while hooks run.
 #[must_use]
-pub fn rootfs_path(state: &State, config: &Config) -> String {
+pub(crate) fn rootfs_path(state: &State, config: &Config) -> String {
     if config.root.path.starts_with('/') {
         config.root.path.clone()
     } else {

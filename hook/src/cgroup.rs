@@ -100,8 +100,7 @@ impl Hierarchy {
         let names = self.names(path).ok_or_else(|| {
             Error::found(format!("cgroup `{path}` is not below the mounted `{}`", self.below))
         })?;
-        let root = self.root.try_clone().map_err(|error| Error::found(error.to_string()))?;
-        let mut levels = vec![Level { path: "/".to_owned(), directory: root }];
+        let mut levels = vec![Level { path: "/".to_owned(), directory: file::duplicate(&self.root)? }];
         let mut at = String::new();
         for name in names {
             let Some(parent) = levels.last() else { break };

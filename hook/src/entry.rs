@@ -13,7 +13,7 @@ const LIMIT: usize = 64 * 1024;
 ///
 /// # Errors
 /// It is not there, not root's alone, or not an entry.
-pub fn load(directory: &str, name: &str) -> Result<Entry> {
+pub(crate) fn load(directory: &str, name: &str) -> Result<Entry> {
     read(directory, name).map_err(|error| match error {
         Error::Refused(refusal) => Error::found(refusal.message).during(|| step(directory, name)),
         failed @ Error::Failed { .. } => failed.during(|| step(directory, name)),

@@ -2,8 +2,8 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat};
-use rustix::io::Errno;
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, mkdirat, openat};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 use crate::error::{Called, Error, Result};
 
@@ -14,7 +14,7 @@ const CHUNK: usize = 64 * 1024;
 
 /// Whose hands a file may be in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trust {
+pub(crate) enum Trust {
     /// Only root's: owned by root, written by nobody else.
     Root,
     /// Anybody's: its content is judged, not believed.
@@ -25,7 +25,7 @@ pub enum Trust {
 ///
 /// # Errors
 /// The call that failed.
-pub fn open(directory: BorrowedFd<'_>, path: &str) -> Result<OwnedFd> {
+pub(crate) fn open(directory: BorrowedFd<'_>, path: &str) -> Result<OwnedFd> {
     openat(directory, path, READ | OFlags::NONBLOCK, Mode::empty()).called(|| format!("openat(`{path}`)"))
 }
 
@@ -33,8 +33,27 @@ pub fn open(directory: BorrowedFd<'_>, path: &str) -> Result<OwnedFd> {
 ///
 /// # Errors
 /// The call that failed.
-pub fn open_directory(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
+pub(crate) fn open_directory(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
     openat(directory, name, DIRECTORY, Mode::empty()).called(|| format!("openat(`{name}`)"))
+}
+
+/// Makes a directory that is root's alone, unless something of that name is there. Whoever opens it next judges that.
+///
+/// # Errors
+/// The call that failed.
+pub(crate) fn make_directory(parent: BorrowedFd<'_>, path: &str) -> Result<()> {
+    match mkdirat(parent, path, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(errno) => Err(errno).called(|| format!("mkdirat(`{path}`)")),
+    }
+}
+
+/// A second descriptor of an open file.
+///
+/// # Errors
+/// The call that failed.
+pub(crate) fn duplicate(file: &OwnedFd) -> Result<OwnedFd> {
+    fcntl_dupfd_cloexec(file, 0).called(|| "fcntl(F_DUPFD_CLOEXEC)".to_owned())
 }
 
 /// Opens the directory at an absolute path of which every part is in root's hands.
@@ -44,7 +63,7 @@ pub fn open_directory(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> 
 ///
 /// # Errors
 /// The call that failed, or the part that somebody else could change.
-pub fn open_trusted_directory(path: &str) -> Result<OwnedFd> {
+pub(crate) fn open_trusted_directory(path: &str) -> Result<OwnedFd> {
     let Some(below) = path.strip_prefix('/') else {
         return Err(Error::found(format!("`{path}` is not an absolute path")));
     };
@@ -58,11 +77,22 @@ pub fn open_trusted_directory(path: &str) -> Result<OwnedFd> {
     Ok(directory)
 }
 
+/// The same, made with [`make_directory`] where its last part is missing.
+///
+/// # Errors
+/// The call that failed, or the part that somebody else could change.
+pub(crate) fn make_trusted_directory(path: &str) -> Result<OwnedFd> {
+    if path.starts_with('/') {
+        make_directory(CWD, path)?;
+    }
+    open_trusted_directory(path)
+}
+
 /// Checks that a file or directory is root's and that nobody else may write it.
 ///
 /// # Errors
 /// Who owns it, or who may write it.
-pub fn require_root(file: impl AsFd, name: &str) -> Result<Stat> {
+pub(crate) fn require_root(file: impl AsFd, name: &str) -> Result<Stat> {
     let stat = fstat(file).called(|| format!("fstat(`{name}`)"))?;
     if stat.st_uid != 0 {
         return Err(Error::found(format!("`{name}` belongs to uid {}, not to root", stat.st_uid)));
@@ -85,7 +115,12 @@ fn require_root_sticky(directory: &OwnedFd, path: &str) -> Result<()> {
 ///
 /// # Errors
 /// The call that failed; a file of another type or hands; a file over the limit.
-pub fn read_bounded(directory: BorrowedFd<'_>, path: &str, limit: usize, trust: Trust) -> Result<Vec<u8>> {
+pub(crate) fn read_bounded(
+    directory: BorrowedFd<'_>,
+    path: &str,
+    limit: usize,
+    trust: Trust,
+) -> Result<Vec<u8>> {
     let file = open(directory, path)?;
     if trust == Trust::Root {
         require_root(&file, path)?;
@@ -97,7 +132,7 @@ pub fn read_bounded(directory: BorrowedFd<'_>, path: &str, limit: usize, trust: 
 ///
 /// # Errors
 /// The call that failed; a file of another type; a file over the limit.
-pub fn read_regular(file: &OwnedFd, name: &str, limit: usize) -> Result<Vec<u8>> {
+pub(crate) fn read_regular(file: &OwnedFd, name: &str, limit: usize) -> Result<Vec<u8>> {
     let stat = fstat(file).called(|| format!("fstat(`{name}`)"))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(Error::found(format!("`{name}` is not a regular file")));
@@ -110,7 +145,7 @@ pub fn read_regular(file: &OwnedFd, name: &str, limit: usize) -> Result<Vec<u8>>
 ///
 /// # Errors
 /// The call that failed, or that there is more.
-pub fn read_all(file: impl AsFd, expected: usize, limit: usize) -> Result<Vec<u8>> {
+pub(crate) fn read_all(file: impl AsFd, expected: usize, limit: usize) -> Result<Vec<u8>> {
     let mut content = Vec::new();
     let mut chunk = vec![0_u8; expected.saturating_add(1).clamp(512, CHUNK)];
     loop {
@@ -132,7 +167,7 @@ pub fn read_all(file: impl AsFd, expected: usize, limit: usize) -> Result<Vec<u8
 ///
 /// # Errors
 /// The call that failed.
-pub fn read_lossy(directory: BorrowedFd<'_>, path: &str, limit: usize) -> Result<String> {
+pub(crate) fn read_lossy(directory: BorrowedFd<'_>, path: &str, limit: usize) -> Result<String> {
     let bytes = read_bounded(directory, path, limit, Trust::Nobody)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
@@ -141,7 +176,7 @@ pub fn read_lossy(directory: BorrowedFd<'_>, path: &str, limit: usize) -> Result
 ///
 /// # Errors
 /// The call that failed, or that it is no text.
-pub fn read_text(directory: BorrowedFd<'_>, path: &str, limit: usize) -> Result<String> {
+pub(crate) fn read_text(directory: BorrowedFd<'_>, path: &str, limit: usize) -> Result<String> {
     let bytes = read_bounded(directory, path, limit, Trust::Nobody)?;
     String::from_utf8(bytes).map_err(|_| Error::found(format!("`{path}` is not UTF-8")))
 }
@@ -150,7 +185,7 @@ pub fn read_text(directory: BorrowedFd<'_>, path: &str, limit: usize) -> Result<
 ///
 /// # Errors
 /// The call that failed.
-pub fn write_all(file: impl AsFd, mut bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_all(file: impl AsFd, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
         match rustix::io::write(&file, bytes) {
             Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),

@@ -17,7 +17,7 @@ const DRIVER: &str = "/proc/driver/nvidia";
 ///
 /// # Errors
 /// A refusal that says what is not as planned.
-pub fn verify(planned: &Host) -> Result<()> {
+pub(crate) fn verify(planned: &Host) -> Result<()> {
     let boot = file::read_text(CWD, "/proc/sys/kernel/random/boot_id", LIMIT)?;
     require("the boot id", planned.boot_id.as_deref(), Some(boot.trim_end()))?;
     let version = file::read_text(CWD, "/proc/driver/nvidia/version", LIMIT).map_err(untrue)?;
@@ -28,7 +28,7 @@ pub fn verify(planned: &Host) -> Result<()> {
 ///
 /// # Errors
 /// A refusal that says what is not as planned.
-pub fn verify_devices(given: &[Given<'_>]) -> Result<()> {
+pub(crate) fn verify_devices(given: &[Given<'_>]) -> Result<()> {
     let driver = file::open_directory(CWD, DRIVER).map_err(untrue)?;
     given.iter().try_for_each(|given| verify_device(&driver, given.device))
 }

@@ -14,23 +14,24 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
+// Private is what only the program itself needs; the tests on a real kernel and the benchmark reach the rest.
 pub mod apply;
-pub mod arguments;
-pub mod audit;
-pub mod bundle;
+mod arguments;
+mod audit;
+mod bundle;
 pub mod cgroup;
-pub mod entry;
+mod entry;
 pub mod error;
-pub mod file;
-pub mod host;
+mod file;
+mod host;
 pub mod lease;
 pub mod mountinfo;
 pub mod planset;
 pub mod process;
 pub mod rootfs;
-pub mod start;
-pub mod state;
-pub mod stop;
+mod start;
+mod state;
+mod stop;
 pub mod sys;
 
 use arguments::{Arguments, Stage};

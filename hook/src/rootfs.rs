@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, move_mount};
 
 use crate::error::{Called, Error, Result};
+use crate::file;
 use crate::sys;
 
 const PATH: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
@@ -169,7 +170,7 @@ impl Rootfs {
         if place.mount != self.mount && !self.surroundings.private.contains(&place.mount) {
             return Err(Error::found(format!("`{path}` is missing on a file system that is the host's too")));
         }
-        let parent = parent.try_clone().map_err(|error| Error::found(error.to_string()))?;
+        let parent = file::duplicate(parent)?;
         self.as_owner(|| if is_directory { new_directory(&parent, name) } else { new_file(&parent, name) })
             .map_err(|error| dangling(error, path))?;
         made.push(Made { parent, name: name.to_owned(), is_directory, path: path.to_owned() });

@@ -46,7 +46,7 @@ struct Scene {
 ///
 /// # Errors
 /// Why the container must not start.
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let state = State::read()?;
     let entry = entry::load(&arguments.entries, &arguments.entry)?;
     let (config, size) = bundle::config(&state)?;

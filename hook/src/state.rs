@@ -11,7 +11,7 @@ const LIMIT: usize = 64 * 1024 * 1024;
 
 /// What a hook is told of its container. Fields that are not needed are ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct State {
+pub(crate) struct State {
     /// The container's id.
     pub id: String,
     /// Absolute path of the bundle.
@@ -26,7 +26,7 @@ impl State {
     ///
     /// # Errors
     /// The call that failed, or where the text is no state of a container.
-    pub fn read() -> Result<Self> {
+    pub(crate) fn read() -> Result<Self> {
         let text = file::read_all(std::io::stdin(), 0, LIMIT).map_err(|error| error.during(step))?;
         Self::parse(&text)
     }
@@ -35,7 +35,7 @@ impl State {
     ///
     /// # Errors
     /// Where it is no state of a container.
-    pub fn parse(text: &[u8]) -> Result<Self> {
+    pub(crate) fn parse(text: &[u8]) -> Result<Self> {
         let state: Self =
             serde_json::from_slice(text).map_err(|error| Error::found(error.to_string()).during(step))?;
         if state.id.is_empty() || !state.bundle.starts_with('/') {
@@ -48,7 +48,7 @@ impl State {
     ///
     /// # Errors
     /// The state names none.
-    pub fn pid(&self) -> Result<u32> {
+    pub(crate) fn pid(&self) -> Result<u32> {
         let pid = self.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 1);
         pid.ok_or_else(|| {
             let message = "the state of the container names no process, so nothing can be given to it";

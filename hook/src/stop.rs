@@ -15,7 +15,7 @@ use crate::state::State;
 ///
 /// # Errors
 /// Why they stay. The next start of any container that asks for the devices removes them.
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let state = State::read()?;
     let entry = entry::load(&arguments.entries, &arguments.entry)?;
     let Some(store) = Store::lock_existing(&entry.state_dir)? else { return Ok(()) };

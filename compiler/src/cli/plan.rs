@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use gpupol_plan::choose::Leases;
 use gpupol_plan::config::{Config, LIMIT_WITH_GPUS};
 use gpupol_plan::entry::{Engine, Entry};
+use gpupol_plan::identity;
 use gpupol_plan::refusal::Refusal;
 
 use super::args::{self, Format};
@@ -17,8 +18,6 @@ use crate::workload::{self, Workload};
 mod human;
 mod json;
 
-/// As large as the `config.json` of a container may be that gets a GPU.
-const MAX_CONFIG: usize = LIMIT_WITH_GPUS;
 /// Larger than any entry.
 const MAX_ENTRY: usize = 64 << 10;
 
@@ -54,7 +53,7 @@ fn container(args: &args::Plan, policy: &Policy) -> Result<Result<Workload, Exit
         (None, Some(config), Some(entry)) => {
             let mut container = by_config(config, entry)?;
             for pair in &args.identity {
-                identity(pair, &mut container)?;
+                identify(pair, &mut container)?;
             }
             Ok(Ok(container))
         }
@@ -103,7 +102,7 @@ fn by_config(config: &Path, entry: &Path) -> Result<Workload, Failure> {
     };
     Ok(Workload {
         entry: Entry::parse(&input::read_whole(entry, MAX_ENTRY)?).map_err(because(entry))?,
-        config: Config::parse(&input::read_whole(config, MAX_CONFIG)?).map_err(because(config))?,
+        config: Config::parse(&input::read_whole(config, LIMIT_WITH_GPUS)?).map_err(because(config))?,
     })
 }
 
@@ -112,29 +111,36 @@ fn unusable(what: String, why: &str) -> Failure {
 }
 
 /// Says who the container is, in the place of what the engine wrote or root's entry says.
-fn identity(pair: &str, container: &mut Workload) -> Result<(), Failure> {
+fn identify(pair: &str, container: &mut Workload) -> Result<(), Failure> {
     let Some((key, value)) = pair.split_once('=') else {
         return Err(Failure::usage(format!("`{pair}` names no value"), "write `--identity KEY=VALUE`"));
     };
-    let annotation = match (container.entry.engine, key) {
-        (Engine::Containerd, "namespace") => "io.kubernetes.cri.sandbox-namespace",
-        (Engine::Containerd, "uid") => "io.kubernetes.cri.sandbox-uid",
-        (Engine::Containerd, "name") => "io.kubernetes.cri.sandbox-name",
-        (Engine::Crio, "namespace") => "io.kubernetes.pod.namespace",
-        (Engine::Crio, "uid") => "io.kubernetes.pod.uid",
-        (Engine::Crio, "name") => "io.kubernetes.pod.name",
-        (Engine::Docker, "daemon") => {
-            container.entry.daemon = Some(value.to_owned());
-            return Ok(());
+    let value = value.to_owned();
+    let Workload { entry, config } = container;
+    match (entry.engine, key) {
+        (Engine::Docker, "daemon") => entry.daemon = Some(value),
+        (Engine::Docker, "runtime") => entry.runtime = Some(value),
+        (engine, _) => {
+            let annotation = annotation(engine, key).ok_or_else(|| no_such_key(engine, key))?;
+            config.annotations.insert(annotation.to_owned(), value);
         }
-        (Engine::Docker, "runtime") => {
-            container.entry.runtime = Some(value.to_owned());
-            return Ok(());
-        }
-        (engine, _) => return Err(no_such_key(engine, key)),
-    };
-    container.config.annotations.insert(annotation.to_owned(), value.to_owned());
+    }
     Ok(())
+}
+
+/// The annotation by which an engine of Kubernetes says this of a pod.
+fn annotation(engine: Engine, key: &str) -> Option<&'static str> {
+    let keys = match engine {
+        Engine::Containerd => identity::CONTAINERD_KEYS,
+        Engine::Crio => identity::CRIO_KEYS,
+        Engine::Docker | Engine::Podman | Engine::Slurm => return None,
+    };
+    match key {
+        "namespace" => Some(keys.namespace),
+        "uid" => Some(keys.uid),
+        "name" => Some(keys.name),
+        _ => None,
+    }
 }
 
 fn no_such_key(engine: Engine, key: &str) -> Failure {

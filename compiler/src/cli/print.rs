@@ -1,4 +1,5 @@
 //! Standard output and standard error.
+#![expect(clippy::disallowed_methods, reason = "the command line prints")]
 
 use std::io::{ErrorKind, Write, stderr, stdout};
 

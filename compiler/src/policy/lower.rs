@@ -11,15 +11,16 @@ use crate::syntax::{Document, Node};
 
 mod containers;
 mod denies;
+mod engines;
 mod gpu_sets;
 mod grants;
 mod labels;
 mod names;
+mod policy_tests;
 mod quantities;
 mod settings;
 mod sharing;
 mod tenants;
-mod tests;
 
 use names::{Kind, Names};
 
@@ -53,7 +54,7 @@ pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     let gpu_sets = gpu_sets::lower(&named(&nodes, "gpu-set"), &mut context);
     let grants = grants::lower(&named(&nodes, "grant"), &gpu_sets, &mut context);
     let denies = denies::lower(&named(&nodes, "deny"), &mut context);
-    let tests = tests::lower(&named(&nodes, "test"), &mut context);
+    let tests = policy_tests::lower(&named(&nodes, "test"), &mut context);
     context.names.unused(context.sink);
     overlap::tenants::report(&tenants, sink);
     overlap::grants::report(&tenants, &grants, sink);

@@ -7,5 +7,5 @@
 const MOST_PAIRS: usize = 1_000;
 
 pub(super) mod grants;
-pub mod search;
+mod search;
 pub(super) mod tenants;

@@ -146,15 +146,13 @@ pub(super) fn too_many_slots(line: &Line, devices: usize, name: &str) -> Finding
 
 pub(super) fn exclusive_and_sliced(first: Giver, second: Giver, devices: &[Device], name: &str) -> Finding {
     let (one, other) = (&first.0.name.value, &second.0.name.value);
-    let message = format!(
-        "grants `{one}` and `{other}` give the same devices of `{name}` exclusively and time-sliced: first come"
-    );
-    let message = if first.0.name == second.0.name {
-        format!("grant `{one}` gives the same devices of `{name}` exclusively and time-sliced: first come")
+    let who = if one == other {
+        format!("grant `{one}` gives")
     } else {
-        message
+        format!("grants `{one}` and `{other}` give")
     };
-    let list: Vec<String> = devices.iter().map(index).collect();
+    let message = format!("{who} the same devices of `{name}` exclusively and time-sliced: first come");
+    let list: Vec<String> = devices.iter().map(Device::index).collect();
     Finding::at(Code::SharingConflict, first.1.span, "exclusive", message)
         .and(second.1.span, "time-sliced")
         .witness(format!("devices {}", list.join(", ")))
@@ -176,12 +174,4 @@ pub(super) fn mps_over_mig(line: &Line, name: &str) -> Finding {
         format!("gpu-set `{}` has MIG devices on `{name}`, and MPS is for whole GPUs", line.gpu_set.value);
     Finding::at(Code::MpsConflict, line.sharing.span, "not over MIG devices", message)
         .help("write `sharing time-slicing replicas=4`, or choose whole GPUs")
-}
-
-/// The number by which `NVIDIA_VISIBLE_DEVICES` names it.
-fn index(device: &Device) -> String {
-    match device.mig {
-        Some(mig) => format!("{}:{}", device.gpu.index, mig.index),
-        None => device.gpu.index.to_string(),
-    }
 }

@@ -11,11 +11,11 @@ use super::{Argument, Node, Property, Value};
 
 mod near;
 
-pub use near::{nearest, one_of, suggestion};
+pub(crate) use near::{nearest, one_of, suggestion};
 
 /// Reads one node. Its end is [`Cursor::finish`], which reports whatever nobody took.
 #[derive(Debug)]
-pub struct Cursor<'n> {
+pub(crate) struct Cursor<'n> {
     node: &'n Node,
     arguments: usize,
     free_properties: bool,
@@ -28,7 +28,7 @@ pub struct Cursor<'n> {
 
 impl<'n> Cursor<'n> {
     /// Begins to read; reports type annotations, which mean nothing here.
-    pub fn open(node: &'n Node, sink: &mut Sink) -> Self {
+    pub(crate) fn open(node: &'n Node, sink: &mut Sink) -> Self {
         let mut cursor = Self {
             node,
             arguments: 0,
@@ -50,36 +50,41 @@ impl<'n> Cursor<'n> {
 
     /// The node.
     #[must_use]
-    pub fn node(&self) -> &'n Node {
+    pub(crate) fn node(&self) -> &'n Node {
         self.node
     }
 
     /// Words that belong to the language and not to this version of gpupol.
-    pub fn later(&mut self, words: &'static [&'static str]) {
+    pub(crate) fn later(&mut self, words: &'static [&'static str]) {
         self.later = words;
     }
 
     /// Reports something of this node.
-    pub fn blame(&mut self, sink: &mut Sink, finding: Finding) {
+    pub(crate) fn blame(&mut self, sink: &mut Sink, finding: Finding) {
         self.faulty = true;
         sink.push(finding);
     }
 
+    /// What was read of this node; if it could not be, that is reported.
+    pub(crate) fn accept<T>(&mut self, read: Result<T, Finding>, sink: &mut Sink) -> Option<T> {
+        read.map_err(|finding| self.blame(sink, finding)).ok()
+    }
+
     /// The next argument, if there is one.
-    pub fn argument(&mut self) -> Option<&'n Argument> {
+    pub(crate) fn argument(&mut self) -> Option<&'n Argument> {
         let argument = self.node.arguments.get(self.arguments)?;
         self.arguments += 1;
         Some(argument)
     }
 
     /// The next argument, a string.
-    pub fn string(&mut self, sink: &mut Sink) -> Option<Spanned<String>> {
+    pub(crate) fn string(&mut self, sink: &mut Sink) -> Option<Spanned<String>> {
         let argument = self.argument()?;
         self.as_string(&argument.value, sink)
     }
 
     /// All further arguments, strings; at least one, else it is reported that `what` is missing.
-    pub fn strings(&mut self, what: &str, example: &str, sink: &mut Sink) -> Vec<Spanned<String>> {
+    pub(crate) fn strings(&mut self, what: &str, example: &str, sink: &mut Sink) -> Vec<Spanned<String>> {
         let mut strings = Vec::new();
         if self.node.arguments.len() <= self.arguments {
             self.missing(what, example, sink);
@@ -91,7 +96,7 @@ impl<'n> Cursor<'n> {
     }
 
     /// The next argument, a string that must be there.
-    pub fn required(&mut self, what: &str, example: &str, sink: &mut Sink) -> Option<Spanned<String>> {
+    pub(crate) fn required(&mut self, what: &str, example: &str, sink: &mut Sink) -> Option<Spanned<String>> {
         if self.node.arguments.len() <= self.arguments {
             self.missing(what, example, sink);
         }
@@ -106,12 +111,12 @@ impl<'n> Cursor<'n> {
 
     /// Reports, when all is read, that the node lacks a property or a child; unless something stands there that nobody
     /// knows, which will be what is missing, mistyped.
-    pub fn lacks(&mut self, what: &str, example: &str) {
+    pub(crate) fn lacks(&mut self, what: &str, example: &str) {
         self.lacking.push(missing(self.node, what, example));
     }
 
     /// The property of that key; a second one is reported.
-    pub fn property(&mut self, key: &'static str, sink: &mut Sink) -> Option<&'n Property> {
+    pub(crate) fn property(&mut self, key: &'static str, sink: &mut Sink) -> Option<&'n Property> {
         self.properties.push(key);
         let mut found = self.node.properties.iter().filter(|property| property.key.value == key);
         let first = found.next()?;
@@ -125,13 +130,13 @@ impl<'n> Cursor<'n> {
     }
 
     /// The property of that key, a string.
-    pub fn string_property(&mut self, key: &'static str, sink: &mut Sink) -> Option<Spanned<String>> {
+    pub(crate) fn string_property(&mut self, key: &'static str, sink: &mut Sink) -> Option<Spanned<String>> {
         let property = self.property(key, sink)?;
         self.as_string(&property.value, sink)
     }
 
     /// The property of that key, an integer from `least` up.
-    pub fn number_property(
+    pub(crate) fn number_property(
         &mut self,
         key: &'static str,
         least: u32,
@@ -154,7 +159,7 @@ impl<'n> Cursor<'n> {
     }
 
     /// The property of that key, `#true` or `#false`.
-    pub fn bool_property(&mut self, key: &'static str, sink: &mut Sink) -> Option<bool> {
+    pub(crate) fn bool_property(&mut self, key: &'static str, sink: &mut Sink) -> Option<bool> {
         let property = self.property(key, sink)?;
         if let Value::Bool(value) = property.value.value {
             return Some(value);
@@ -167,7 +172,7 @@ impl<'n> Cursor<'n> {
     }
 
     /// All properties, whatever their keys, each a string that may be empty; at least one.
-    pub fn pairs(
+    pub(crate) fn pairs(
         &mut self,
         what: &str,
         example: &str,
@@ -187,7 +192,7 @@ impl<'n> Cursor<'n> {
     }
 
     /// The child of that name; a second one is reported.
-    pub fn child(&mut self, name: &'static str, sink: &mut Sink) -> Option<&'n Node> {
+    pub(crate) fn child(&mut self, name: &'static str, sink: &mut Sink) -> Option<&'n Node> {
         let mut found = self.children(name);
         let first = found.next()?;
         for second in found {
@@ -200,14 +205,14 @@ impl<'n> Cursor<'n> {
     }
 
     /// All children of that name.
-    pub fn children(&mut self, name: &'static str) -> impl Iterator<Item = &'n Node> + use<'n> {
+    pub(crate) fn children(&mut self, name: &'static str) -> impl Iterator<Item = &'n Node> + use<'n> {
         self.children.push(name);
         let node: &'n Node = self.node;
         node.children().iter().filter(move |child| child.name.value == name)
     }
 
     /// `value` as a string that is not empty.
-    pub fn as_string(&mut self, value: &Spanned<Value>, sink: &mut Sink) -> Option<Spanned<String>> {
+    pub(crate) fn as_string(&mut self, value: &Spanned<Value>, sink: &mut Sink) -> Option<Spanned<String>> {
         let text = self.as_text(value, sink)?;
         if text.value.is_empty() {
             let message = "an empty string says nothing";
@@ -237,7 +242,7 @@ impl<'n> Cursor<'n> {
     }
 
     /// Reports what nobody took; whether the node was sound, as far as this cursor saw.
-    pub fn finish(mut self, sink: &mut Sink) -> bool {
+    pub(crate) fn finish(mut self, sink: &mut Sink) -> bool {
         let surplus =
             [self.surplus_arguments(sink), self.surplus_properties(sink), self.surplus_children(sink)];
         if !surplus.contains(&true) {
@@ -325,7 +330,7 @@ fn missing(node: &Node, what: &str, example: &str) -> Finding {
 }
 
 /// A node that `place` does not have.
-pub fn unknown_node<'k>(
+pub(crate) fn unknown_node<'k>(
     name: &Spanned<String>,
     place: &str,
     later: &[&str],
@@ -341,7 +346,7 @@ pub fn unknown_node<'k>(
 
 /// Something that the language has and this version of gpupol has not.
 #[must_use]
-pub fn not_supported(word: &str, span: Span) -> Finding {
+pub(crate) fn not_supported(word: &str, span: Span) -> Finding {
     let message = format!("`{word}` is not supported by this version of gpupol");
     Finding::at(Code::NotSupported, span, "not supported yet", message).help("remove it")
 }

@@ -1,9 +1,12 @@
 //! Who a container is, in the keys that its engine writes last.
 
+use std::collections::BTreeMap;
+
 use gpupol_plan::entry::Engine;
 use gpupol_plan::glob::{Token, tokens};
+use gpupol_plan::identity::CONTAINERD_KEYS;
 
-use super::{Annotations, Workload, entry};
+use super::{Workload, entry};
 use crate::policy::{Glob, Identity};
 
 /// Makes the workload one that this identity knows, with the shortest text that its globs match.
@@ -23,9 +26,9 @@ pub(super) fn kubernetes([namespace, uid, name]: [Option<&str>; 3], workload: &m
     workload.entry = entry(Engine::Containerd);
     let annotations = &mut workload.config.annotations;
     write(annotations, "io.kubernetes.cri.container-type", Some("container"));
-    write(annotations, "io.kubernetes.cri.sandbox-namespace", namespace);
-    write(annotations, "io.kubernetes.cri.sandbox-uid", uid);
-    write(annotations, "io.kubernetes.cri.sandbox-name", name);
+    write(annotations, CONTAINERD_KEYS.namespace, namespace);
+    write(annotations, CONTAINERD_KEYS.uid, uid);
+    write(annotations, CONTAINERD_KEYS.name, name);
 }
 
 /// A container of a Docker daemon through one of its runtimes.
@@ -36,7 +39,7 @@ pub(super) fn docker(daemon: &str, runtime: Option<&str>, workload: &mut Workloa
 }
 
 /// The engine writes after the tenant, so its keys replace the container's own, and are gone where it has none.
-fn write(annotations: &mut Annotations, key: &str, value: Option<&str>) {
+fn write(annotations: &mut BTreeMap<String, String>, key: &str, value: Option<&str>) {
     annotations.remove(key);
     if let Some(value) = value {
         annotations.insert(key.to_owned(), value.to_owned());

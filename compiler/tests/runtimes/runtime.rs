@@ -48,8 +48,7 @@ impl Runtime {
         if stays {
             command.arg("--detach").arg("--pid-file").arg(bundle.join("pid"));
         }
-        // Not `/dev/null`: crun gives its standard input to the container's root, and that one is the host's.
-        command.arg(id).stdin(Stdio::piped()).stdout(stdout).stderr(stderr);
+        command.arg(id).stdin(nothing(bundle)).stdout(stdout).stderr(stderr);
         command.status().expect("nsenter runs").success()
     }
 
@@ -67,4 +66,11 @@ impl Runtime {
         }
         command
     }
+}
+
+/// An empty file to read from. It is not `/dev/null`, for crun gives what a container reads to the container's user, and
+/// that would be the host's node.
+fn nothing(bundle: &Path) -> File {
+    let path = bundle.join("stdin");
+    File::create(&path).and_then(|_| File::open(&path)).expect("the directory is ours")
 }

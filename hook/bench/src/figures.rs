@@ -53,11 +53,16 @@ impl Row {
 
 /// Runs a program that must succeed.
 pub fn spawn(command: &mut Command) -> Measured {
+    spawn_until(command, 0)
+}
+
+/// Runs a program that must end with this exit code.
+pub fn spawn_until(command: &mut Command, code: i32) -> Measured {
     command.stdout(Stdio::null());
     let (before, start) = (children(), Instant::now());
     let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let wall = start.elapsed().as_secs_f64() * 1e3;
-    assert!(status.success(), "{command:?}: {status}");
+    assert_eq!(status.code(), Some(code), "{command:?}: {status}");
     Measured { wall, cpu: cpu(&children()) - cpu(&before) }
 }
 

@@ -258,7 +258,7 @@ fn by_names(plan: &Plan, names: &[String], leases: &Leases) -> Result<Picked, Re
 fn place_named(plan: &Plan, name: &str, leases: &Leases, picked: &mut Picked) -> Result<(), Refusal> {
     let mut why = Refusal::new(
         Reason::DeviceNotGranted,
-        format!("device {name} is not among those of grant `{}` on this host", plan.grant),
+        format!("device `{name}` is not among those of grant `{}` on this host", plan.grant),
     );
     for (position, line) in plan.lines.iter().enumerate() {
         let Some((at, device)) = line.devices.iter().enumerate().find(|(_, device)| is_named(device, name))
@@ -275,7 +275,7 @@ fn place_named(plan: &Plan, name: &str, leases: &Leases, picked: &mut Picked) ->
             devices.insert(at);
             return Ok(());
         } else {
-            why = Refusal::new(Reason::NoFreeDevice, format!("device {name} ({}) is in use", device.uuid));
+            why = Refusal::new(Reason::NoFreeDevice, format!("device `{name}` ({}) is in use", device.uuid));
         }
     }
     Err(why)

@@ -35,9 +35,6 @@ pub struct Root {
     /// Path of the rootfs, absolute or relative to the bundle.
     #[serde(default)]
     pub path: String,
-    /// Whether the container sees it read-only.
-    #[serde(default)]
-    pub readonly: bool,
 }
 
 /// `process`
@@ -50,14 +47,10 @@ pub struct Process {
 
 /// `hooks`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Hooks {
     /// `prestart`
     #[serde(default, deserialize_with = "nullable")]
     pub prestart: Vec<HookCall>,
-    /// `createRuntime`
-    #[serde(default, deserialize_with = "nullable")]
-    pub create_runtime: Vec<HookCall>,
 }
 
 /// One hook.
@@ -66,27 +59,11 @@ pub struct HookCall {
     /// Absolute path of its program.
     #[serde(default)]
     pub path: String,
-    /// Its arguments, the program's name first.
-    #[serde(default, deserialize_with = "nullable")]
-    pub args: Vec<String>,
 }
 
 /// `linux`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Linux {
-    /// `uidMappings`
-    #[serde(default, deserialize_with = "nullable")]
-    pub uid_mappings: Vec<IdMapping>,
-    /// `gidMappings`
-    #[serde(default, deserialize_with = "nullable")]
-    pub gid_mappings: Vec<IdMapping>,
-    /// `namespaces`
-    #[serde(default, deserialize_with = "nullable")]
-    pub namespaces: Vec<Namespace>,
-    /// `cgroupsPath`
-    #[serde(default)]
-    pub cgroups_path: Option<String>,
     /// `devices`
     #[serde(default, deserialize_with = "nullable")]
     pub devices: Vec<LinuxDevice>,
@@ -120,51 +97,22 @@ pub struct DeviceRule {
     pub minor: Option<i64>,
 }
 
-/// One line of `uidMappings` or `gidMappings`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub struct IdMapping {
-    /// First id in the container.
-    #[serde(rename = "containerID")]
-    pub container_id: u32,
-    /// First id on the host.
-    #[serde(rename = "hostID")]
-    pub host_id: u32,
-    /// How many.
-    pub size: u32,
-}
-
-/// One line of `namespaces`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Namespace {
-    /// `mount`, `user`, …
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Absent: a new one.
-    #[serde(default)]
-    pub path: Option<String>,
-}
-
 /// One line of `linux.devices`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct LinuxDevice {
-    /// Path in the container.
-    pub path: String,
     /// `c`, `b`, `u` or `p`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Major number.
     #[serde(default)]
     pub major: i64,
-    /// Minor number.
-    #[serde(default)]
-    pub minor: i64,
 }
 
 /// A container whose `config.json` has more bytes gets no GPU: no engine writes one of that size.
 pub const LIMIT_WITH_GPUS: usize = 16 << 20;
 
 /// The name under which dockerd looks for NVIDIA's hook, and which it writes for `docker run --gpus`.
-const DOCKER_GPUS_HOOK: &str = "nvidia-container-runtime-hook";
+pub const DOCKER_GPUS_HOOK: &str = "nvidia-container-runtime-hook";
 
 impl Config {
     /// Reads a `config.json`.
@@ -180,18 +128,8 @@ impl Config {
     /// The value of a variable of the container's process; the last of duplicates counts, as for NVIDIA's stack.
     #[must_use]
     pub fn env(&self, name: &str) -> Option<&str> {
-        let value = |line: &'_ str| {
-            let (key, _) = line.split_once('=')?;
-            (key == name).then_some(())
-        };
-        let line = self.process.env.iter().rev().find(|line| value(line).is_some())?;
-        line.split_once('=').map(|(_, value)| value)
-    }
-
-    /// Whether the container has a user namespace of its own.
-    #[must_use]
-    pub fn has_user_namespace(&self) -> bool {
-        self.linux.namespaces.iter().any(|namespace| namespace.kind == "user")
+        let mut pairs = self.process.env.iter().rev().filter_map(|line| line.split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
     /// Whether the container may open every device, as a privileged one may.
@@ -234,7 +172,7 @@ mod tests {
         .unwrap();
         assert_eq!(config.env("A"), Some("2"));
         assert_eq!(config.env("B"), None);
-        assert!(!config.has_docker_gpus() && !config.has_user_namespace());
+        assert!(!config.has_docker_gpus());
     }
 
     #[test]

@@ -83,12 +83,6 @@ impl Engine {
             Self::Slurm => "slurm",
         }
     }
-
-    /// Whether its containers are Kubernetes'.
-    #[must_use]
-    pub fn is_kubernetes(self) -> bool {
-        matches!(self, Self::Containerd | Self::Crio)
-    }
 }
 
 /// The form of a plan.

@@ -1,4 +1,4 @@
-//! Whose container it is, from keys that it cannot forge (`facts`: which keys each engine writes last).
+//! Whose container it is, from keys that it cannot forge ([`facts`] has which keys each engine writes last).
 //!
 //! A key counts only under the engine that owns it: a Kubernetes annotation says nothing under Docker, where
 //! whoever calls may write it.
@@ -34,24 +34,40 @@ pub enum Facts<'c> {
     Unknown(Engine),
 }
 
-/// The daemon that an entry or a policy means when it names none.
-pub const DEFAULT_DAEMON: &str = "default";
+/// The annotations in which an engine of Kubernetes says of which pod a container is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PodKeys {
+    /// The pod's namespace.
+    pub namespace: &'static str,
+    /// The pod's uid.
+    pub uid: &'static str,
+    /// The pod's name.
+    pub name: &'static str,
+}
+
+/// What containerd's CRI plugin writes, after all that the pod says.
+pub const CONTAINERD_KEYS: PodKeys = PodKeys {
+    namespace: "io.kubernetes.cri.sandbox-namespace",
+    uid: "io.kubernetes.cri.sandbox-uid",
+    name: "io.kubernetes.cri.sandbox-name",
+};
+
+/// What CRI-O writes; its `io.kubernetes.cri-o.` keys a pod may write as well.
+pub const CRIO_KEYS: PodKeys = PodKeys {
+    namespace: "io.kubernetes.pod.namespace",
+    uid: "io.kubernetes.pod.uid",
+    name: "io.kubernetes.pod.name",
+};
+
+/// The daemon that an entry means when it names none.
+const DEFAULT_DAEMON: &str = "default";
 
 /// The facts of a container that came in through `entry`.
 #[must_use]
 pub fn facts<'c>(entry: &'c Entry, config: &'c Config) -> Facts<'c> {
-    let annotation = |key: &str| config.annotations.get(key).map(String::as_str);
     match entry.engine {
-        Engine::Containerd => Facts::Kubernetes {
-            namespace: annotation("io.kubernetes.cri.sandbox-namespace"),
-            uid: annotation("io.kubernetes.cri.sandbox-uid"),
-            name: annotation("io.kubernetes.cri.sandbox-name"),
-        },
-        Engine::Crio => Facts::Kubernetes {
-            namespace: annotation("io.kubernetes.pod.namespace"),
-            uid: annotation("io.kubernetes.pod.uid"),
-            name: annotation("io.kubernetes.pod.name"),
-        },
+        Engine::Containerd => pod(&CONTAINERD_KEYS, config),
+        Engine::Crio => pod(&CRIO_KEYS, config),
         Engine::Docker => Facts::Docker {
             daemon: entry.daemon.as_deref().unwrap_or(DEFAULT_DAEMON),
             runtime: entry.runtime.as_deref(),
@@ -69,9 +85,10 @@ pub fn facts<'c>(entry: &'c Entry, config: &'c Config) -> Facts<'c> {
 /// damaged or forged, and nobody can say whose devices these would be.
 pub fn tenant<'i>(index: &'i Index, entry: &Entry, config: &Config) -> Result<Option<&'i Tenant>, Refusal> {
     let facts = facts(entry, config);
-    let mut matching = index.tenants.iter().filter(|tenant| {
-        tenant.identities.iter().any(|identity| identity.is_of(entry.engine) && matches(identity, &facts))
-    });
+    let mut matching = index
+        .tenants
+        .iter()
+        .filter(|tenant| tenant.identities.iter().any(|identity| matches(identity, &facts)));
     match (matching.next(), matching.next()) {
         (Some(first), Some(second)) => Err(Refusal::new(
             Reason::NoTenant,
@@ -93,6 +110,15 @@ pub fn describe(facts: &Facts<'_>) -> String {
         Facts::Docker { daemon, runtime } => format!("docker daemon={daemon}{}", pair("runtime", *runtime)),
         Facts::Podman => "podman".to_owned(),
         Facts::Unknown(engine) => engine.name().to_owned(),
+    }
+}
+
+fn pod<'c>(keys: &PodKeys, config: &'c Config) -> Facts<'c> {
+    let annotation = |key: &str| config.annotations.get(key).map(String::as_str);
+    Facts::Kubernetes {
+        namespace: annotation(keys.namespace),
+        uid: annotation(keys.uid),
+        name: annotation(keys.name),
     }
 }
 

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::document;
-use crate::entry::Engine;
 use crate::refusal::Refusal;
 
 /// The version of [`Index`] that this crate reads and writes.
@@ -96,18 +95,6 @@ pub enum Identity {
     },
     /// A container of rootful Podman.
     Podman {},
-}
-
-impl Identity {
-    /// Whether a container that comes in through an entry of this engine can have it.
-    #[must_use]
-    pub fn is_of(&self, engine: Engine) -> bool {
-        match self {
-            Self::Kubernetes { .. } => engine.is_kubernetes(),
-            Self::Docker { .. } => engine == Engine::Docker,
-            Self::Podman {} => engine == Engine::Podman,
-        }
-    }
 }
 
 /// Where the plan of one tenant for one grant lies, and to which of its workloads it applies.

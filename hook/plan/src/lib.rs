@@ -19,6 +19,7 @@ pub mod entry;
 pub mod glob;
 pub mod identity;
 pub mod index;
+pub mod label;
 pub mod lookup;
 pub mod plan;
 pub mod refusal;

@@ -67,7 +67,7 @@ fn of_no_tenant(entry: &Entry, config: &Config) -> Refusal {
     let facts = identity::describe(&identity::facts(entry, config));
     Refusal::new(
         Reason::NoTenant,
-        format!("a container of no tenant asks for GPUs: no identity matches {facts}"),
+        format!("a container of no tenant asks for GPUs: no identity matches `{facts}`"),
     )
 }
 
@@ -114,10 +114,11 @@ fn no_grant(tenant: &Tenant, near_misses: &[String]) -> Refusal {
 fn fails(clause: &Clause, entry: &Entry, config: &Config) -> Option<String> {
     let Clause::Label { key, values } = clause;
     match request::label(entry, config, key) {
-        None => Some(format!("label {key} is absent")),
+        None => Some(format!("label `{key}` is absent")),
         Some(value) if values.iter().any(|pattern| glob::matches(pattern, value)) => None,
         Some(value) => {
-            Some(format!("label {key} is `{}`, not {}", refusal::excerpt(value), values.join(" or ")))
+            let value = refusal::excerpt(value);
+            Some(format!("label `{key}` is `{value}`, not `{}`", values.join("` or `")))
         }
     }
 }

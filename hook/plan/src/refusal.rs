@@ -84,12 +84,6 @@ impl Reason {
             Self::PlanSet => "plan-set",
         }
     }
-
-    /// The reason of that slug, if there is one.
-    #[must_use]
-    pub fn from_slug(slug: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.slug() == slug)
-    }
 }
 
 impl Refusal {
@@ -105,7 +99,8 @@ const LINE_LIMIT: usize = 2_000;
 /// Foreign text within a line.
 const EXCERPT_LIMIT: usize = 100;
 
-/// A text as one line for logs and people: control characters are escaped, and a long text is cut.
+/// The text on one line: control characters, which names that tenants choose may hold, are escaped, and a long text
+/// is cut.
 #[must_use]
 pub fn one_line(text: &str) -> String {
     let mut line = String::new();

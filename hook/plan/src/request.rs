@@ -10,18 +10,17 @@ use crate::capability::Capability;
 use crate::config::Config;
 use crate::entry::{Engine, Entry};
 use crate::index::{Index, RequestIndices};
+use crate::label;
 use crate::refusal::{Reason, Refusal};
 
 /// Annotation: how many devices, or which.
 pub const GPUS: &str = "gpupol.io/gpus";
 /// Annotation: by which grant.
-pub const GRANT: &str = "gpupol.io/grant";
+const GRANT: &str = "gpupol.io/grant";
 /// NVIDIA's variable: which devices.
 pub const VISIBLE_DEVICES: &str = "NVIDIA_VISIBLE_DEVICES";
 /// NVIDIA's variable: which driver capabilities.
 pub const DRIVER_CAPABILITIES: &str = "NVIDIA_DRIVER_CAPABILITIES";
-/// What stands for an annotation's key under Docker before 25, which has no annotations.
-pub const LABEL_PREFIX: &str = "GPUPOL_LABEL_";
 
 /// The major number of NVIDIA's own nodes (Linux `Documentation/admin-guide/devices.txt`).
 const NVIDIA_MAJOR: i64 = 195;
@@ -92,15 +91,8 @@ pub fn request(index: &Index, entry: &Entry, config: &Config) -> Result<Option<R
 /// A label of the container: the annotation of that key, or the variable that stands for it under Docker.
 #[must_use]
 pub fn label<'c>(entry: &Entry, config: &'c Config, key: &str) -> Option<&'c str> {
-    let variable = || (entry.engine == Engine::Docker).then(|| config.env(&label_variable(key))).flatten();
+    let variable = || (entry.engine == Engine::Docker).then(|| config.env(&label::variable(key))).flatten();
     config.annotations.get(key).map(String::as_str).or_else(variable)
-}
-
-/// The variable that stands for a label's key: characters other than ASCII letters and digits become `_`.
-#[must_use]
-pub fn label_variable(key: &str) -> String {
-    let plain = |character: char| if character.is_ascii_alphanumeric() { character } else { '_' };
-    LABEL_PREFIX.chars().chain(key.chars().map(plain)).collect()
 }
 
 /// A pod's sandbox (pause container) never asks, whatever its image or pod says.

@@ -121,7 +121,7 @@ fn a_refusal_says_who_it_took_the_container_for() {
     };
     assert_eq!(
         refusal.message,
-        "a container of no tenant asks for GPUs: no identity matches docker daemon=lab"
+        "a container of no tenant asks for GPUs: no identity matches `docker daemon=lab`"
     );
 }
 
@@ -150,5 +150,5 @@ fn a_refusal_quotes_no_more_of_a_label_than_its_beginning() {
     let index = index();
     let Decision::Refused { refusal, .. } = decide(&index, &docker, &config) else { panic!("not refused") };
     assert!(refusal.message.len() < 1_000, "{} bytes", refusal.message.len());
-    assert!(refusal.message.contains("x…`, not train"), "{}", refusal.message);
+    assert!(refusal.message.contains("x…`, not `train"), "{}", refusal.message);
 }

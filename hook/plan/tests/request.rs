@@ -1,4 +1,4 @@
-//! What counts as asking, row by row (design section 3, *Asking* and *Numbers*).
+//! What counts as asking, and for what, row by row.
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot make, fails the test")]
 

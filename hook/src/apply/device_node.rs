@@ -12,6 +12,7 @@ use rustix::mount::{OpenTreeFlags, open_tree};
 
 use crate::apply::{Step, name};
 use crate::error::{Called, Error, Result};
+use crate::file;
 use crate::rootfs::{self, Made, Rootfs};
 use crate::sys;
 
@@ -53,7 +54,7 @@ impl<'p> Ready<'p> {
             return Ok(());
         }
         let made = Made {
-            parent: parent.try_clone().map_err(|error| Error::found(error.to_string()))?,
+            parent: file::duplicate(&parent)?,
             name: file.to_owned(),
             is_directory: false,
             path: self.edit.container_path().to_owned(),
@@ -116,7 +117,7 @@ fn clone_node(host_path: &str, number: (u32, u32)) -> Result<OwnedFd> {
 /// container's doing, and not followed.
 fn open_below(rootfs: &Rootfs, dev: &OwnedFd, path: &str, steps: &mut Vec<Step>) -> Result<OwnedFd> {
     if path.is_empty() {
-        return dev.try_clone().map_err(|error| Error::found(error.to_string()));
+        return file::duplicate(dev);
     }
     let resolve = ResolveFlags::BENEATH
         | ResolveFlags::NO_SYMLINKS

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{CWD, Dir, FlockOperation, Mode, OFlags, flock, mkdirat, openat, renameat};
+use rustix::fs::{Dir, FlockOperation, Mode, OFlags, flock, openat, renameat};
 use rustix::io::Errno;
 
 use crate::error::{Called, Error, Result};
@@ -13,7 +13,6 @@ use crate::lease::record::{self, Record};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const NEW: &str = ".new";
-const PRIVATE_DIRECTORY: Mode = Mode::RWXU;
 const PRIVATE_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 /// Nothing here ever blocks, not even on a pipe that somebody left in the place of a file.
 const CREATE: OFlags = OFlags::WRONLY
@@ -36,8 +35,8 @@ impl Store {
     /// The call that failed, a directory that is not root's alone, or a lock that did not come free.
     pub fn lock(state_dir: &str) -> Result<Self> {
         let open = || {
-            make_directory(state_dir)?;
-            let state = file::open_trusted_directory(state_dir)?;
+            // It lies on a file system that a boot empties, so its last part may be missing.
+            let state = file::make_trusted_directory(state_dir)?;
             Self::of(open_or_make(state.as_fd(), "leases")?)
         };
         open().map_err(|error| error.during(|| step(state_dir)))
@@ -124,20 +123,8 @@ fn step(state_dir: &str) -> String {
     format!("leases in `{state_dir}`")
 }
 
-/// The directory for the leases lies on a file system that a boot empties, so its last part may be missing.
-fn make_directory(path: &str) -> Result<()> {
-    let Some((parent, name)) = path.trim_end_matches('/').rsplit_once('/') else { return Ok(()) };
-    match mkdirat(CWD, path, PRIVATE_DIRECTORY) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
-        Err(errno) => Err(errno).called(|| format!("mkdirat(`{parent}/{name}`)")),
-    }
-}
-
 fn open_or_make(parent: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
-    match mkdirat(parent, name, PRIVATE_DIRECTORY) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(errno) => return Err(errno).called(|| format!("mkdirat(`{name}`)")),
-    }
+    file::make_directory(parent, name)?;
     let directory = file::open_directory(parent, name)?;
     file::require_root(&directory, name)?;
     Ok(directory)

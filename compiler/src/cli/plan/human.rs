@@ -39,26 +39,25 @@ fn granted(gift: &Gift, host: &str) -> String {
         [device.index.clone(), device.uuid.clone(), device.gpu_set.clone(), shared, device.paths.join(" ")]
     });
     text.push_str(&table(["DEVICE", "UUID", "GPU-SET", "SHARING", "NODES"], devices.collect()));
-    let (nodes, files): (Vec<&Edit>, Vec<&Edit>) =
-        gift.edits.iter().partition(|edit| matches!(edit, Edit::DeviceNode { .. }));
-    text.push_str(&table(["DEVICE NODE", "RULE", "FROM"], nodes.into_iter().map(node).collect()));
-    text.push_str(&table(["FILE", "FROM"], files.into_iter().map(file).collect()));
+    text.push_str(&table(["DEVICE NODE", "RULE", "FROM"], gift.edits.iter().filter_map(node).collect()));
+    text.push_str(&table(["FILE", "FROM"], gift.edits.iter().filter_map(file).collect()));
     text
 }
 
-fn node(edit: &Edit) -> [String; 3] {
+fn node(edit: &Edit) -> Option<[String; 3]> {
     match edit {
         Edit::DeviceNode { host_path, container_path, major, minor, permissions, .. } => {
-            [container_path.clone(), format!("c {major}:{minor} {permissions}"), host_path.clone()]
+            let rule = format!("c {major}:{minor} {permissions}");
+            Some([container_path.clone(), rule, host_path.clone()])
         }
-        Edit::Bind { .. } => Default::default(),
+        Edit::Bind { .. } => None,
     }
 }
 
-fn file(edit: &Edit) -> [String; 2] {
+fn file(edit: &Edit) -> Option<[String; 2]> {
     match edit {
-        Edit::Bind { host_path, container_path, .. } => [container_path.clone(), host_path.clone()],
-        Edit::DeviceNode { .. } => Default::default(),
+        Edit::Bind { host_path, container_path, .. } => Some([container_path.clone(), host_path.clone()]),
+        Edit::DeviceNode { .. } => None,
     }
 }
 

@@ -5,20 +5,12 @@ use std::collections::BTreeMap;
 use crate::diag::Sink;
 use crate::policy::{Container, Devices, Request, Who, diags};
 use crate::source::{Span, Spanned};
-use crate::syntax::cursor::{Cursor, not_supported, one_of};
+use crate::syntax::cursor::Cursor;
 use crate::syntax::{Node, Value};
 
-const ENGINES: [(&str, Engine); 3] =
-    [("kubernetes", Engine::Kubernetes), ("docker", Engine::Docker), ("podman", Engine::Podman)];
-const LATER_ENGINES: [&str; 2] = ["slurm", "cgroup"];
-const LATER: [&str; 1] = ["image"];
+use super::engines::{DEFAULT_DAEMON, Engine, engine};
 
-#[derive(Clone, Copy)]
-enum Engine {
-    Kubernetes,
-    Docker,
-    Podman,
-}
+const LATER: [&str; 1] = ["image"];
 
 /// What one `container` node says; its tenant's name is not resolved.
 pub(super) fn lower(node: &Node, sink: &mut Sink) -> Option<Container> {
@@ -54,7 +46,7 @@ fn who(cursor: &mut Cursor<'_>, sink: &mut Sink) -> Option<Spanned<Who>> {
         (Some(tenant), None) => Some(Spanned::new(Who::Tenant(tenant.value), tenant.span)),
         (None, Some(engine)) => {
             let span = identity_span(cursor.node(), engine.span);
-            engine_who(cursor, &engine, sink).map(|who| Spanned::new(who, span))
+            by_engine(cursor, &engine, sink).map(|who| Spanned::new(who, span))
         }
         (Some(tenant), Some(engine)) => {
             let finding = diags::contradiction(
@@ -83,27 +75,19 @@ fn identity_span(node: &Node, engine: Span) -> Span {
     Span::new(engine.source, start..end)
 }
 
-fn engine_who(cursor: &mut Cursor<'_>, engine: &Spanned<String>, sink: &mut Sink) -> Option<Who> {
-    if LATER_ENGINES.contains(&engine.value.as_str()) {
-        cursor.blame(sink, not_supported(&engine.value, engine.span));
-        return None;
-    }
-    match one_of(engine, "engine", &ENGINES) {
-        Ok(Engine::Kubernetes) => Some(Who::Kubernetes {
+fn by_engine(cursor: &mut Cursor<'_>, word: &Spanned<String>, sink: &mut Sink) -> Option<Who> {
+    Some(match cursor.accept(engine(word), sink)? {
+        Engine::Kubernetes => Who::Kubernetes {
             namespace: plain(cursor, "namespace", sink),
             uid: plain(cursor, "uid", sink),
             name: plain(cursor, "name", sink),
-        }),
-        Ok(Engine::Docker) => Some(Who::Docker {
-            daemon: plain(cursor, "daemon", sink).unwrap_or_else(|| "default".to_owned()),
+        },
+        Engine::Docker => Who::Docker {
+            daemon: plain(cursor, "daemon", sink).unwrap_or_else(|| DEFAULT_DAEMON.to_owned()),
             runtime: plain(cursor, "runtime", sink),
-        }),
-        Ok(Engine::Podman) => Some(Who::Podman),
-        Err(finding) => {
-            cursor.blame(sink, finding);
-            None
-        }
-    }
+        },
+        Engine::Podman => Who::Podman,
+    })
 }
 
 fn plain(cursor: &mut Cursor<'_>, key: &'static str, sink: &mut Sink) -> Option<String> {

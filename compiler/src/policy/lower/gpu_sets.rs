@@ -87,13 +87,8 @@ fn memory(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<Selector
 
 fn bound(cursor: &mut Cursor<'_>, key: &'static str, context: &mut Context<'_>) -> Option<Spanned<u64>> {
     let value = &cursor.property(key, context.sink)?.value;
-    match quantities::bytes(value) {
-        Ok(bytes) => Some(Spanned::new(bytes, value.span)),
-        Err(finding) => {
-            cursor.blame(context.sink, finding);
-            None
-        }
-    }
+    let bytes = cursor.accept(quantities::bytes(value), context.sink)?;
+    Some(Spanned::new(bytes, value.span))
 }
 
 fn uuid(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<Selector> {

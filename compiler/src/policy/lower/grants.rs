@@ -199,13 +199,7 @@ fn amount(
 
 fn place(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Place {
     let Some(word) = cursor.string_property("place", context.sink) else { return Place::Any };
-    match one_of(&word, "place", &PLACES) {
-        Ok(place) => place,
-        Err(finding) => {
-            cursor.blame(context.sink, finding);
-            Place::Any
-        }
-    }
+    cursor.accept(one_of(&word, "place", &PLACES), context.sink).unwrap_or_default()
 }
 
 fn capabilities(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<(BTreeSet<Capability>, Span)> {
@@ -218,13 +212,9 @@ fn capabilities(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<(B
     let mut capabilities: BTreeMap<Capability, Span> = BTreeMap::new();
     let known = Capability::ALL.map(|capability| (capability.name(), capability));
     for word in inner.strings("a capability", example, context.sink) {
-        match one_of(&word, "driver capability", &known) {
-            Ok(capability) => {
-                if let Some(first) = capabilities.insert(capability, word.span) {
-                    inner.blame(context.sink, diags::twice("capability", &word, first));
-                }
-            }
-            Err(finding) => inner.blame(context.sink, finding),
+        let capability = inner.accept(one_of(&word, "driver capability", &known), context.sink);
+        if let Some(first) = capability.and_then(|capability| capabilities.insert(capability, word.span)) {
+            inner.blame(context.sink, diags::twice("capability", &word, first));
         }
     }
     let sound = inner.finish(context.sink);

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use gpupol_plan::label;
+
 use crate::diag::Sink;
 use crate::policy::{Clause, Grant, diags};
 use crate::source::Span;
@@ -18,7 +20,7 @@ pub(super) fn collisions(grants: &BTreeMap<String, Grant>, sink: &mut Sink) {
     keys.sort_unstable();
     let mut first: BTreeMap<String, Vec<(&str, Span)>> = BTreeMap::new();
     for (span, key) in keys {
-        let variable = variable(key);
+        let variable = label::variable(key);
         let known = first.entry(variable.clone()).or_default();
         if known.iter().any(|(other, _)| *other == key) {
             continue;
@@ -28,10 +30,4 @@ pub(super) fn collisions(grants: &BTreeMap<String, Grant>, sink: &mut Sink) {
         }
         known.push((key, span));
     }
-}
-
-/// `GPUPOL_LABEL_…`: every character outside A–Z, a–z, 0–9 is `_`.
-fn variable(key: &str) -> String {
-    let plain = |character: char| if character.is_ascii_alphanumeric() { character } else { '_' };
-    format!("GPUPOL_LABEL_{}", key.chars().map(plain).collect::<String>())
 }

@@ -69,11 +69,5 @@ fn word<T: Copy>(
     let example = words.first().map_or_else(String::new, |(word, _)| format!("{name} {word}"));
     let written = cursor.required("its word", &example, context.sink);
     cursor.finish(context.sink);
-    match one_of(&written?, &format!("value of `{name}`"), words) {
-        Ok(meaning) => Some(meaning),
-        Err(finding) => {
-            context.sink.push(finding);
-            None
-        }
-    }
+    outer.accept(one_of(&written?, &format!("value of `{name}`"), words), context.sink)
 }

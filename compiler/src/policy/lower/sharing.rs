@@ -29,13 +29,7 @@ pub(super) enum Form {
 pub(super) fn lower(node: &Node, context: &mut Context<'_>) -> Option<Spanned<Sharing>> {
     let mut cursor = Cursor::open(node, context.sink);
     let word = cursor.required("its form", "sharing exclusive", context.sink)?;
-    let form = match one_of(&word, "form of sharing", &FORMS) {
-        Ok(form) => form,
-        Err(finding) => {
-            context.sink.push(finding);
-            return None;
-        }
-    };
+    let form = cursor.accept(one_of(&word, "form of sharing", &FORMS), context.sink)?;
     let sharing = match form {
         Form::Exclusive => Some(Sharing::Exclusive),
         Form::TimeSlicing => time_slicing(&mut cursor, context),
@@ -51,29 +45,17 @@ pub(super) fn lower(node: &Node, context: &mut Context<'_>) -> Option<Spanned<Sh
 fn time_slicing(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<Sharing> {
     let replicas = number(cursor, "replicas", "sharing time-slicing replicas=4", context);
     let timeslice = cursor.string_property("timeslice", context.sink);
-    let timeslice = timeslice.and_then(|word| match one_of(&word, "timeslice", &TIMESLICES) {
-        Ok(timeslice) => Some(timeslice),
-        Err(finding) => {
-            cursor.blame(context.sink, finding);
-            None
-        }
-    });
+    let timeslice =
+        timeslice.and_then(|word| cursor.accept(one_of(&word, "timeslice", &TIMESLICES), context.sink));
     Some(Sharing::TimeSlicing { replicas: replicas?, timeslice })
 }
 
 fn mps(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<Sharing> {
     let clients = number(cursor, "clients", "sharing mps clients=4", context);
-    let threads =
-        cursor.property("threads", context.sink).map(|property| quantities::percent(&property.value));
-    let memory = cursor.property("memory", context.sink).map(|property| quantities::bytes(&property.value));
-    let threads = threads.transpose().unwrap_or_else(|finding| {
-        cursor.blame(context.sink, finding);
-        None
-    });
-    let memory = memory.transpose().unwrap_or_else(|finding| {
-        cursor.blame(context.sink, finding);
-        None
-    });
+    let threads = cursor.property("threads", context.sink).map(|property| &property.value);
+    let threads = threads.and_then(|value| cursor.accept(quantities::percent(value), context.sink));
+    let memory = cursor.property("memory", context.sink).map(|property| &property.value);
+    let memory = memory.and_then(|value| cursor.accept(quantities::bytes(value), context.sink));
     Some(Sharing::Mps { clients: clients?, threads, memory })
 }
 

@@ -5,22 +5,13 @@ use std::collections::BTreeMap;
 use crate::policy::{Glob, Identity, Tenant, diags};
 use crate::source::Spanned;
 use crate::syntax::Node;
-use crate::syntax::cursor::{Cursor, not_supported, one_of};
+use crate::syntax::cursor::Cursor;
 
+use super::engines::{DEFAULT_DAEMON, Engine, engine};
 use super::names::Kind;
 use super::{Context, definition};
 
 const LATER: [&str; 2] = ["limit", "guarantee"];
-const ENGINES: [(&str, Engine); 3] =
-    [("kubernetes", Engine::Kubernetes), ("docker", Engine::Docker), ("podman", Engine::Podman)];
-const LATER_ENGINES: [&str; 2] = ["slurm", "cgroup"];
-
-#[derive(Clone, Copy)]
-enum Engine {
-    Kubernetes,
-    Docker,
-    Podman,
-}
 
 /// Every tenant that could be read.
 pub(super) fn lower(nodes: &[&Node], context: &mut Context<'_>) -> BTreeMap<String, Tenant> {
@@ -59,19 +50,8 @@ fn tenant(node: &Node, context: &mut Context<'_>) -> Option<Tenant> {
 
 fn identity(node: &Node, context: &mut Context<'_>) -> Option<Spanned<Identity>> {
     let mut cursor = Cursor::open(node, context.sink);
-    let engine = cursor.required("its engine", "identity kubernetes namespace=…", context.sink)?;
-    if LATER_ENGINES.contains(&engine.value.as_str()) {
-        context.sink.push(not_supported(&engine.value, engine.span));
-        return None;
-    }
-    let engine = match one_of(&engine, "engine", &ENGINES) {
-        Ok(engine) => engine,
-        Err(finding) => {
-            context.sink.push(finding);
-            return None;
-        }
-    };
-    let identity = match engine {
+    let word = cursor.required("its engine", "identity kubernetes namespace=…", context.sink)?;
+    let identity = match cursor.accept(engine(&word), context.sink)? {
         Engine::Kubernetes => kubernetes(&mut cursor, context),
         Engine::Docker => docker(&mut cursor, context),
         Engine::Podman => {
@@ -101,7 +81,7 @@ fn kubernetes(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Identity {
 }
 
 fn docker(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Identity {
-    let daemon = exact(cursor, "daemon", context).unwrap_or_else(|| "default".to_owned());
+    let daemon = exact(cursor, "daemon", context).unwrap_or_else(|| DEFAULT_DAEMON.to_owned());
     let runtime = exact(cursor, "runtime", context);
     Identity::Docker { daemon, runtime }
 }

@@ -20,11 +20,11 @@ type Dfa = dense::DFA<Vec<u32>>;
 /// The patterns cannot be compared within bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the patterns are too complex to compare")]
-pub struct TooComplex;
+pub(super) struct TooComplex;
 
 /// A list of alternative patterns.
 #[derive(Clone, Debug)]
-pub struct Pattern {
+pub(super) struct Pattern {
     globs: Vec<Glob>,
     literal: bool,
     /// Made when it is first needed: most patterns are told apart by their beginnings.
@@ -34,7 +34,7 @@ pub struct Pattern {
 impl Pattern {
     /// What any of `globs` matches.
     #[must_use]
-    pub fn new(globs: &[Glob]) -> Self {
+    pub(super) fn new(globs: &[Glob]) -> Self {
         let literal = globs.iter().all(is_literal);
         Self { globs: globs.to_vec(), literal, automaton: OnceCell::new() }
     }
@@ -62,7 +62,7 @@ impl Pattern {
 /// # Errors
 ///
 /// If the search would take too long.
-pub fn witness(patterns: &[&Pattern], nonempty: bool) -> Result<Option<String>, TooComplex> {
+pub(super) fn witness(patterns: &[&Pattern], nonempty: bool) -> Result<Option<String>, TooComplex> {
     let pairs = patterns
         .iter()
         .enumerate()

@@ -7,14 +7,14 @@ use crate::source::Spanned;
 const LISTED: usize = 5;
 
 /// The name that was probably meant: at most a third of the letters differ, and none is nearer.
-pub fn nearest<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let most = (wrong.chars().count() / 3).max(1);
     let near = known.map(|name| (distance(wrong, name), name)).filter(|(distance, _)| *distance <= most);
     near.min().map(|(_, name)| name)
 }
 
 /// "did you mean …", or a few of the names that there are; nothing if there are none.
-pub fn suggestion<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
+pub(crate) fn suggestion<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
     let mut known: Vec<&str> = known.collect();
     known.sort_unstable();
     known.dedup();
@@ -31,7 +31,11 @@ pub fn suggestion<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) -> Opti
 /// # Errors
 ///
 /// The finding, with what may have been meant.
-pub fn one_of<T: Copy>(written: &Spanned<String>, what: &str, words: &[(&str, T)]) -> Result<T, Finding> {
+pub(crate) fn one_of<T: Copy>(
+    written: &Spanned<String>,
+    what: &str,
+    words: &[(&str, T)],
+) -> Result<T, Finding> {
     if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == written.value) {
         return Ok(*meaning);
     }

@@ -11,9 +11,6 @@ use nvml_wrapper_sys::bindings::{nvmlDevice_t, nvmlMemory_t, nvmlReturn_t};
 /// A getter of one number of a device.
 type Getter = unsafe extern "C" fn(nvmlDevice_t, *mut u32) -> nvmlReturn_t;
 
-/// A symbol of the loaded library.
-type Symbol<F, E> = Result<F, E>;
-
 /// `NVML_NVLINK_DEVICE_TYPE_SWITCH`
 const SWITCH: u32 = 2;
 
@@ -46,7 +43,7 @@ pub(super) fn leads_to_switch(nvml: &Nvml, device: &Device<'_>, link: u32) -> Re
     Ok(kind == SWITCH)
 }
 
-fn number<E: ToString>(getter: &Symbol<Getter, E>, device: &Device<'_>) -> Result<u32, NvmlError> {
+fn number<E: ToString>(getter: &Result<Getter, E>, device: &Device<'_>) -> Result<u32, NvmlError> {
     let call = symbol(getter)?;
     let mut id = 0;
     // SAFETY: the handle is of a device of the library that `getter` is of, and the call writes one `u32`.
@@ -54,6 +51,7 @@ fn number<E: ToString>(getter: &Symbol<Getter, E>, device: &Device<'_>) -> Resul
     Ok(id)
 }
 
-fn symbol<F: Copy, E: ToString>(found: &Symbol<F, E>) -> Result<F, NvmlError> {
+/// A function of the loaded library, if the library has it.
+fn symbol<F: Copy, E: ToString>(found: &Result<F, E>) -> Result<F, NvmlError> {
     found.as_ref().copied().map_err(|error| NvmlError::FailedToLoadSymbol(error.to_string()))
 }

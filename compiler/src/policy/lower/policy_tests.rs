@@ -116,13 +116,9 @@ fn denied_outcome(cursor: &mut Cursor<'_>, denied: &Spanned<String>, context: &m
         }
     }
     let reason = cursor.string_property("reason", context.sink);
-    if let Some(reason) = &reason
-        && Reason::from_slug(&reason.value).is_none()
-    {
+    if let Some(reason) = &reason {
         let known = Reason::ALL.map(|reason| (reason.slug(), ()));
-        if let Err(finding) = one_of(reason, "reason of a refusal", &known) {
-            cursor.blame(context.sink, finding);
-        }
+        cursor.accept(one_of(reason, "reason of a refusal", &known), context.sink);
     }
     Outcome::Denied { reason }
 }
@@ -134,10 +130,8 @@ fn granted_outcome(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Outcom
     }
     let gpus = cursor.number_property("gpus", 0, context.sink);
     let sharing = cursor.string_property("sharing", context.sink);
-    if let Some(sharing) = &sharing
-        && let Err(finding) = one_of(sharing, "form of sharing", &sharing::FORMS)
-    {
-        cursor.blame(context.sink, finding);
+    if let Some(sharing) = &sharing {
+        cursor.accept(one_of(sharing, "form of sharing", &sharing::FORMS), context.sink);
     }
     let devices = cursor.string_property("devices", context.sink);
     let capabilities = cursor.string_property("capabilities", context.sink);
