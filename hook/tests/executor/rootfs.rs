@@ -35,6 +35,17 @@ fn links_out_of_the_root_stay_inside() {
 }
 
 #[test]
+fn the_hosts_root_is_no_containers() {
+    let folder = Folder::new("host-root");
+    symlink("/", folder.path("root")).unwrap();
+    for path in ["/", "/proc/self/root", &folder.path("root")] {
+        let surroundings = Surroundings { private: BTreeSet::new(), shared: BTreeSet::new(), owner: None };
+        let error = Rootfs::open(path, surroundings).unwrap_err().to_string();
+        assert!(error.contains("the container's root is the host's"), "{path}: {error}");
+    }
+}
+
+#[test]
 fn what_is_missing_is_made_and_named_in_order() {
     let folder = Folder::new("made");
     let rootfs = open(&folder.directory("root"));
