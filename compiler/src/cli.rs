@@ -11,12 +11,14 @@ mod args;
 mod chain;
 mod check;
 mod compile;
+mod completions;
 mod discover;
 mod exit;
 mod failure;
 mod hosts;
 mod init;
 mod input;
+mod man;
 mod plan;
 mod print;
 mod render;
@@ -49,6 +51,8 @@ fn run() -> Exit {
         Command::Compile(args) => compile::run(args),
         Command::Discover(args) => discover::run(args),
         Command::Init(args) => init::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
     };
     done.unwrap_or_else(|failure| {
         failure.say();

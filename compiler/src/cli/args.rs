@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use super::exit;
 
 /// Decides by policy which tenant's containers get which GPUs.
 #[derive(Debug, Parser)]
-#[command(name = "gpupol", version, max_term_width = 100, subcommand_required = true)]
+#[command(name = "gpupol", version, max_term_width = 100, subcommand_required = true, after_help = exit::help())]
 pub(super) struct Args {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -24,6 +27,10 @@ pub(super) enum Command {
     Discover(Discover),
     /// Write a set of policies to begin with.
     Init(Init),
+    /// Print the completions of a shell.
+    Completions(Completions),
+    /// Write the manual pages.
+    Man(Man),
 }
 
 /// The policy files.
@@ -117,4 +124,18 @@ pub(super) struct Init {
     /// Directory to write to; files that are there are left as they are.
     #[arg(value_name = "DIR", default_value = "policies")]
     pub(super) directory: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Completions {
+    /// The shell.
+    #[arg(value_name = "SHELL")]
+    pub(super) shell: Shell,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Man {
+    /// Directory to write one page for each command to; without it the first page goes to standard output.
+    #[arg(value_name = "DIR")]
+    pub(super) directory: Option<PathBuf>,
 }
