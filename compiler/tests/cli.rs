@@ -75,13 +75,62 @@ fn sound(name: &str) -> PathBuf {
 fn help() {
     let place = place("help");
     let mut text = String::new();
-    for verb in ["", "check", "plan", "compile", "discover", "init"] {
+    for verb in ["", "check", "test", "plan", "compile", "discover", "init", "completions", "man"] {
         let args: Vec<&str> = [verb, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let ran = run(&place, &args);
         assert_eq!((ran.code, ran.err.as_str()), (0, ""));
         text.push_str(&format!("$ gpupol {}\n{}\n", args.join(" "), ran.out));
     }
     snapshot("help", &text);
+}
+
+/// The commands that the help lists, without `help` itself.
+fn verbs(place: &Path) -> Vec<String> {
+    let help = run(place, &["--help"]).out;
+    let listed = help.split("Commands:\n").nth(1).unwrap().lines().take_while(|line| !line.is_empty());
+    let verbs = listed.map(|line| line.split_whitespace().next().unwrap().to_owned());
+    verbs.filter(|verb| verb != "help").collect()
+}
+
+#[test]
+fn every_shell_gets_completions_of_every_command() {
+    let place = place("completions");
+    let verbs = verbs(&place);
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let ran = run(&place, &["completions", shell]);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{shell}");
+        assert!(verbs.iter().all(|verb| ran.out.contains(verb.as_str())), "{shell}");
+    }
+    assert_eq!(run(&place, &["completions", "tcsh"]).code, 2);
+    // Bash itself completes a command by it.
+    let script = run(&place, &["completions", "bash"]).out;
+    let ask =
+        "COMP_WORDS=(gpupol compl); COMP_CWORD=1; _gpupol gpupol compl gpupol; echo \"${COMPREPLY[*]}\"";
+    let bash = Command::new("bash").args(["-c", &format!("{script}\n{ask}")]).output().unwrap();
+    assert_eq!(String::from_utf8(bash.stdout).unwrap(), "completions\n");
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let place = place("man");
+    let first = run(&place, &["man"]);
+    assert_eq!((first.code, first.err.as_str()), (0, ""));
+    snapshot("man", &first.out);
+    let written = run(&place, &["man", "pages/man1"]);
+    assert_eq!(written.code, 0, "{}", written.err);
+    let mut expected = vec!["gpupol.1".to_owned()];
+    expected.extend(verbs(&place).iter().map(|verb| format!("gpupol-{verb}.1")));
+    let lines: Vec<String> = expected.iter().map(|name| format!("wrote pages/man1/{name}")).collect();
+    assert_eq!(written.out.lines().collect::<Vec<_>>(), lines);
+    let page = |name: &str| fs::read_to_string(place.join("pages/man1").join(name)).unwrap();
+    assert_eq!(page("gpupol.1"), first.out);
+    for name in &expected {
+        let title = format!(".TH {} 1", name.trim_end_matches(".1"));
+        assert!(page(name).contains(&title), "{name}: {}", page(name));
+    }
+    snapshot("man-plan", &page("gpupol-plan.1"));
+    fs::write(place.join("file"), "").unwrap();
+    assert_eq!(run(&place, &["man", "file"]).code, 2);
 }
 
 #[test]
