@@ -6,6 +6,7 @@ use crate::diag::{Finding, Sink};
 use crate::policy::{Clause, Engine, Grant, Tenant, diags};
 use crate::source::Span;
 
+use super::MOST_PAIRS;
 use super::engines;
 use super::search::{Pattern, TooComplex, witness};
 
@@ -34,11 +35,14 @@ pub(in crate::policy) fn report(
     let mut candidates: Vec<Candidate<'_>> =
         grants.values().filter_map(|grant| candidate(grant, tenants, sink)).collect();
     candidates.sort_by_key(|candidate| candidate.grant.name.span);
-    for (at, left) in candidates.iter().enumerate() {
-        for right in candidates.iter().skip(at + 1) {
-            pair(left, right, tenants, sink);
-        }
-    }
+    let pairs = candidates
+        .iter()
+        .enumerate()
+        .flat_map(|(at, left)| candidates.iter().skip(at + 1).map(move |right| (left, right)));
+    pairs
+        .filter_map(|(left, right)| pair(left, right, tenants))
+        .take(MOST_PAIRS)
+        .for_each(|finding| sink.push(finding));
 }
 
 /// None if its condition holds for nothing, or is too complex.
@@ -96,20 +100,23 @@ impl Attribute<'_> {
     }
 }
 
-fn pair(left: &Candidate<'_>, right: &Candidate<'_>, tenants: &BTreeMap<String, Tenant>, sink: &mut Sink) {
+/// What is wrong with a pair, if anything is.
+fn pair(left: &Candidate<'_>, right: &Candidate<'_>, tenants: &BTreeMap<String, Tenant>) -> Option<Finding> {
     let decided = left.grant.rank != right.grant.rank || left.grant.named || right.grant.named;
+    let (tenant, engine) = if decided { None } else { meeting(left, right, tenants) }?;
     let differ = difference(left.grant, right.grant);
-    let meeting = (!decided && !differ.is_empty()).then(|| meeting(left, right, tenants)).flatten();
-    let Some((tenant, engine)) = meeting else { return };
+    if differ.is_empty() {
+        return None;
+    }
     let names = [left, right].map(|side| (side.grant.name.value.as_str(), side.grant.name.span));
     match says(left, right) {
         Ok(Some(says)) => {
             let under = engine.map(|engine| format!(" under {}", engine.name())).unwrap_or_default();
             let witness = format!("a container of tenant `{tenant}`{under} with {says}");
-            sink.push(diags::grants_overlap(names[0], names[1], &differ.join(" and "), witness));
+            Some(diags::grants_overlap(names[0], names[1], &differ.join(" and "), witness))
         }
-        Ok(None) => {}
-        Err(TooComplex) => sink.push(diags::glob_too_complex(right.grant.name.span)),
+        Ok(None) => None,
+        Err(TooComplex) => Some(diags::glob_too_complex(right.grant.name.span)),
     }
 }
 
@@ -119,11 +126,11 @@ fn meeting<'g>(
     right: &Candidate<'g>,
     tenants: &BTreeMap<String, Tenant>,
 ) -> Option<(&'g str, Option<Engine>)> {
-    let engines: BTreeSet<Engine> = left.engines.intersection(&right.engines).copied().collect();
-    let any = engines.len() == Engine::ALL.len();
     left.to.intersection(&right.to).find_map(|tenant| {
         let known = engines::of_tenant(tenants.get(*tenant)?);
-        let engine = known.intersection(&engines).next()?;
+        let mut both = left.engines.intersection(&right.engines);
+        let any = both.clone().count() == Engine::ALL.len();
+        let engine = both.find(|engine| known.contains(engine))?;
         Some((*tenant, (!any).then_some(*engine)))
     })
 }
