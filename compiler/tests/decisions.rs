@@ -152,6 +152,42 @@ fn a_grant_may_be_for_some_engines() {
 }
 
 #[test]
+fn all_is_the_whole_line_on_this_host_and_what_a_deny_leaves_of_it() {
+    passes(
+        r#"
+        tenant e { identity docker runtime=rest }
+        gpu-set whole { model A B }
+        gpu-set none { model D }
+        grant up-to { to p; gpus whole at-most=all; capabilities compute }
+        grant every named=#true { to p e; gpus whole at-most=all default=all; capabilities compute }
+        grant slices named=#true { to p; gpus slices at-most=all default=2 place=nvlink; capabilities compute }
+        grant nothing named=#true { to p; gpus none at-most=all default=all; capabilities compute }
+        deny one { to e; gpus b }
+        test up-to {
+            container tenant=p { request gpus=3 }
+            container tenant=p { request gpus=1 }
+            expect grant=up-to devices="0,1,2"
+            expect denied reason=no-free-device
+        }
+        test one-by-default { container tenant=p { request gpus=all }; expect devices="0" }
+        test beyond { container tenant=p { request gpus=4 }; expect denied reason=too-many }
+        test every {
+            container tenant=p { annotation "gpupol.io/grant"=every; request gpus=all }
+            container tenant=p { annotation "gpupol.io/grant"=every; request gpus=all }
+            expect gpus=3
+            expect denied reason=no-free-device
+        }
+        test what-a-deny-leaves {
+            container tenant=e { annotation "gpupol.io/grant"=every; request gpus=all }
+            expect devices="0,1"
+        }
+        test no-place { container tenant=p { annotation "gpupol.io/grant"=slices }; expect denied reason=no-free-device }
+        test nothing { container tenant=p { annotation "gpupol.io/grant"=nothing }; expect denied reason=no-free-device }
+        "#,
+    );
+}
+
+#[test]
 fn leases_are_kept_within_a_test_and_not_between_tests() {
     passes(
         r#"

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use gpupol_plan::capability::Capability;
 
 use crate::diag::Finding;
-use crate::policy::{GpuSet, Grant, Line, Place, Sharing, diags};
+use crate::policy::{Amount, GpuSet, Grant, Line, Place, Sharing, diags};
 use crate::source::{Span, Spanned};
-use crate::syntax::cursor::{Cursor, not_supported, one_of};
+use crate::syntax::cursor::{Cursor, one_of};
 use crate::syntax::{Node, Value};
 
 use super::names::Kind;
@@ -117,9 +117,10 @@ fn line(node: &Node, inherited: &Spanned<Sharing>, context: &mut Context<'_>) ->
     let default = amount(&mut cursor, "default", 0, context);
     let place = place(&mut cursor, context);
     let own = cursor.child("sharing", context.sink).map(|child| sharing::lower(child, context));
-    let most = at_most.as_ref().map_or(1, |amount| amount.value);
-    if let Some(default) =
-        default.as_ref().filter(|default| default.value > most && !refused(&cursor, "at-most", &at_most))
+    let most = at_most.as_ref().map_or(Amount::Count(1), |amount| amount.value);
+    if let Some(default) = default
+        .as_ref()
+        .filter(|default| default.value.exceeds(most) && !refused(&cursor, "at-most", &at_most))
     {
         cursor.blame(context.sink, over_the_limit(default, at_most.as_ref()));
     }
@@ -129,17 +130,17 @@ fn line(node: &Node, inherited: &Spanned<Sharing>, context: &mut Context<'_>) ->
         None => Some(inherited.clone()),
         Some(own) => own,
     };
-    let default = default.map_or(1, |amount| amount.value);
+    let default = default.map_or(Amount::Count(1), |amount| amount.value);
     let line = Line { gpu_set: set?, span: node.span, at_most: most, default, place, sharing: sharing? };
     sound.then_some(line)
 }
 
 /// Whether a property is written but could not be read, so that nothing can be concluded from its absence.
-fn refused(cursor: &Cursor<'_>, key: &str, read: &Option<Spanned<u32>>) -> bool {
+fn refused(cursor: &Cursor<'_>, key: &str, read: &Option<Spanned<Amount>>) -> bool {
     read.is_none() && cursor.node().properties.iter().any(|property| property.key.value == key)
 }
 
-fn over_the_limit(default: &Spanned<u32>, at_most: Option<&Spanned<u32>>) -> Finding {
+fn over_the_limit(default: &Spanned<Amount>, at_most: Option<&Spanned<Amount>>) -> Finding {
     let message = "a grant cannot give more by default than at most";
     let finding = diags::contradiction(default.span, "more than that", message);
     match at_most {
@@ -153,16 +154,14 @@ fn amount(
     key: &'static str,
     least: u32,
     context: &mut Context<'_>,
-) -> Option<Spanned<u32>> {
-    let all = cursor.node().properties.iter().find(|property| {
-        property.key.value == key && property.value.value == Value::String("all".to_owned())
-    });
-    if let Some(all) = all {
-        cursor.property(key, context.sink);
-        cursor.blame(context.sink, not_supported("all", all.value.span).help(format!("`{key}=8`, a number")));
-        return None;
+) -> Option<Spanned<Amount>> {
+    let mut written = cursor.node().properties.iter().filter(|property| property.key.value == key);
+    if written.next().is_some_and(|first| first.value.value == Value::String("all".to_owned())) {
+        let span = cursor.property(key, context.sink)?.value.span;
+        return Some(Spanned::new(Amount::All, span));
     }
-    cursor.number_property(key, least, context.sink)
+    let number = cursor.number_property(key, least, context.sink)?;
+    Some(Spanned::new(Amount::Count(number.value), number.span))
 }
 
 fn place(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Place {
@@ -201,7 +200,7 @@ fn mps(grant: &Grant, sets: &BTreeMap<String, GpuSet>, context: &mut Context<'_>
                 .sink
                 .push(finding.and(other.span, "another line").help("make a grant of its own of each line"));
         }
-        if line.at_most > 1 {
+        if line.at_most != Amount::Count(1) {
             let finding =
                 diags::contradiction(sharing, "mps here", "`sharing mps` gives one GPU to each container");
             context.sink.push(finding.and(line.span, "more than one here").help("`at-most=1`"));
