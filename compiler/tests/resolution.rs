@@ -175,6 +175,11 @@ fn a_selector_whose_fact_is_unknown_is_an_error_unless_another_decides() {
     ] {
         assert!(found(set), "{set}");
     }
+    let mut two = topology.clone();
+    two.gpus.push(gpu(1, "A"));
+    let driver = granting("gpu-set s { driver \"550\" \"560\" }", "gpus s");
+    let unknown = driver.on(&two).1.into_iter().filter(|finding| finding.code == Code::UnknownFact);
+    assert_eq!(unknown.count(), 1, "one host, one finding");
     for set in ["architecture ada; model B", "any-of { architecture ada; driver \"1\" }; model B"] {
         assert!(!found(set), "{set}");
     }

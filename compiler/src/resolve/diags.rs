@@ -95,6 +95,16 @@ pub(super) fn unknown_to_selector(
     Finding::at(Code::UnknownFact, span, format!("needs the {fact}"), message).help(record_again(name))
 }
 
+/// The same words for each GPU, so that it is one finding.
+pub(super) fn unknown_of_host(set: &GpuSet, span: Span, fact: &str, why: &str, name: &str) -> Finding {
+    let message = format!(
+        "what gpu-set `{}` has on `{name}` cannot be told: the {fact} is unknown ({why})",
+        set.name.value
+    );
+    Finding::at(Code::UnknownFact, span, format!("needs the {fact}"), message)
+        .help(format!("record `{name}` again on the host with `gpupol discover`"))
+}
+
 pub(super) fn unknown_fact(set: &Spanned<String>, gpu: &Gpu, fact: &str, why: &str, name: &str) -> Finding {
     let (index, granted) = (gpu.index, &set.value);
     let message = format!("GPU {index} of `{name}` cannot be given: its {fact} is unknown ({why})");

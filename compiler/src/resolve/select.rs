@@ -203,6 +203,9 @@ fn chosen<'a>(rule: &'a GpuSet, candidate: &Candidate<'a>, name: &str, sink: &mu
             Verdict::Near(selector, has) if open.len() == 1 => {
                 sink.push(diags::memory_near_miss(rule, selector, candidate.gpu, *has, name));
             }
+            Verdict::Unknown(selector, fact, why) if matches!(selector.value, Selector::Driver(_)) => {
+                sink.push(diags::unknown_of_host(rule, selector.span, fact, why, name));
+            }
             Verdict::Unknown(selector, fact, why) => {
                 sink.push(diags::unknown_to_selector(rule, selector.span, candidate.gpu, fact, why, name));
             }
