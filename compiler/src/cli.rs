@@ -14,6 +14,7 @@ mod compile;
 mod discover;
 mod exit;
 mod failure;
+mod fmt;
 mod hosts;
 mod init;
 mod input;
@@ -48,6 +49,7 @@ fn run() -> Exit {
         Command::Plan(args) => plan::run(args),
         Command::Compile(args) => compile::run(args),
         Command::Discover(args) => discover::run(args),
+        Command::Fmt(args) => fmt::run(args),
         Command::Init(args) => init::run(args),
     };
     done.unwrap_or_else(|failure| {
