@@ -21,7 +21,9 @@ fn format(text: &str) -> Result<String, FormatError> {
 
 /// Formats and checks that this is the end of it.
 fn formatted(text: &str) -> String {
-    let once = format(text).unwrap_or_else(|error| panic!("{text:?}: {error:?}"));
+    let once = format(text);
+    assert!(once.is_ok(), "{text:?}: {once:?}");
+    let once = once.unwrap();
     assert_eq!(format(&once).as_deref(), Ok(once.as_str()), "{text:?} is not formatted at once");
     once
 }
