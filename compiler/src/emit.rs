@@ -61,7 +61,7 @@ pub fn emit(
     let mut places = BTreeMap::new();
     let common = common(topology);
     for grant in &resolution.grants {
-        let plan = plan(grant, sources, topology, digests, &common);
+        let plan = plan(grant, policy, sources, topology, digests, &common);
         let bytes = json(&plan);
         let place = Place { offset: length(&plans), length: length(&bytes) };
         places.insert((grant.tenant, grant.rule.name.value.as_str()), place);
@@ -128,6 +128,7 @@ fn common(topology: &Topology) -> Vec<plan::Edit> {
 
 fn plan(
     grant: &Grant,
+    policy: &Policy,
     sources: &Sources,
     topology: &Topology,
     digests: &Digests,
@@ -146,6 +147,7 @@ fn plan(
             boot_id: topology.boot_id.known().cloned(),
             driver_version: topology.driver.version.known().cloned(),
         },
+        limit: policy.tenants.get(grant.tenant).and_then(|tenant| Some(tenant.limit.as_ref()?.value)),
         capabilities,
         lines: grant.lines.iter().map(|line| self::line(line, grant.rule)).collect(),
         edits,

@@ -72,6 +72,8 @@ pub struct Tenant {
     pub name: Spanned<String>,
     /// Its identities; at least one.
     pub identities: Vec<Spanned<Identity>>,
+    /// `limit gpus=`: at most so many leases at a time on each host; at least 1.
+    pub limit: Option<Spanned<u32>>,
 }
 
 /// How a container of a tenant is known. Strings that may be globs are [`Glob`]s.

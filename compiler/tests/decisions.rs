@@ -124,6 +124,32 @@ fn leases_are_kept_within_a_test_and_not_between_tests() {
 }
 
 #[test]
+fn a_limit_counts_over_all_grants_of_a_tenant_and_not_those_of_others() {
+    passes(
+        r#"
+        tenant few { identity docker runtime=few; limit gpus=2 }
+        grant whole { to few; when { label on=whole }; gpus a at-most=2; capabilities compute }
+        grant parts { to few p; when { label on=part }; gpus slices at-most=2; sharing time-slicing replicas=4
+                      capabilities compute }
+        test t {
+            container other tenant=p { label on=part; request gpus=2 }
+            container first tenant=few { label on=part; request gpus=1 }
+            container many tenant=few { label on=part; request gpus=2 }
+            container second tenant=few { label on=whole; request gpus=1 }
+            container third tenant=few { label on=part; request gpus=1 }
+            container more tenant=p { label on=part; request gpus=2 }
+            expect other gpus=2
+            expect first gpus=1
+            expect many denied reason=limit
+            expect second gpus=1
+            expect third denied reason=limit
+            expect more gpus=2
+        }
+        "#,
+    );
+}
+
+#[test]
 fn mig_devices_are_never_joined_by_nvlink() {
     passes(
         r#"

@@ -117,6 +117,8 @@ codes! {
     SharingConflict = 4007, "sharing-conflict", Warning;
     /// MPS beside anything else on one GPU, or over MIG devices.
     MpsConflict = 4008, "mps-conflict", Error;
+    /// A tenant's limit is below what one of its grants gives by default.
+    LimitBelowDefault = 4010, "limit-below-default", Warning;
 
     /// Whoever may use the engine's socket is of any of its tenants.
     SocketTrust = 5001, "socket-trust", Note;

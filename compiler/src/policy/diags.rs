@@ -140,6 +140,21 @@ pub(super) fn grants_overlap(
         .witness(witness)
 }
 
+/// A limit that refuses whoever asks for no number.
+pub(super) fn limit_below_default(
+    (tenant, limit): (&str, &Spanned<u32>),
+    (grant, span): (&str, Span),
+    default: u64,
+) -> Finding {
+    let message = format!(
+        "grant `{grant}` gives {default} by default, and tenant `{tenant}` may hold {} at a time",
+        limit.value
+    );
+    Finding::at(Code::LimitBelowDefault, limit.span, "less than that", message)
+        .and(span, "given here")
+        .help(format!("`limit gpus={default}`, or a smaller `default=` in the grant"))
+}
+
 /// A pattern that cannot be compared within bounds.
 pub(super) fn glob_too_complex(span: Span) -> Finding {
     Finding::at(

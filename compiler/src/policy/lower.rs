@@ -15,6 +15,7 @@ mod engines;
 mod gpu_sets;
 mod grants;
 mod labels;
+mod limits;
 mod names;
 mod policy_tests;
 mod quantities;
@@ -56,6 +57,7 @@ pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     let denies = denies::lower(&named(&nodes, "deny"), &mut context);
     let tests = policy_tests::lower(&named(&nodes, "test"), &mut context);
     context.names.unused(context.sink);
+    limits::report(&tenants, &grants, sink);
     overlap::tenants::report(&tenants, sink);
     overlap::grants::report(&tenants, &grants, sink);
     let settings = settings.filter(|_| !sink.has_errors())?;

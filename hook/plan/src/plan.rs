@@ -32,6 +32,9 @@ pub struct Plan {
     pub topology_digest: String,
     /// What must still be true of the host when the plan is applied.
     pub host: Host,
+    /// At most so many leases of the tenant at a time on this host, over all its grants; absent: no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
     /// The ceiling: at most these driver capabilities.
     pub capabilities: BTreeSet<Capability>,
     /// What is given together: one line for each `gpus` of the grant, in its order.

@@ -42,6 +42,8 @@ pub enum Reason {
     NoFreeDevice,
     /// The devices it names do not satisfy the grant's `place`.
     Placement,
+    /// The tenant would hold more leases than its `limit`.
+    Limit,
     /// What the grant needs is not supported in this form or version.
     NotSupported,
     /// The plan set is missing, damaged, of another version, or no longer true of this host.
@@ -50,7 +52,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NoTenant,
         Self::NoGrant,
         Self::GrantNotApplicable,
@@ -61,6 +63,7 @@ impl Reason {
         Self::NoCapability,
         Self::NoFreeDevice,
         Self::Placement,
+        Self::Limit,
         Self::NotSupported,
         Self::PlanSet,
     ];
@@ -79,6 +82,7 @@ impl Reason {
             Self::NoCapability => "no-capability",
             Self::NoFreeDevice => "no-free-device",
             Self::Placement => "placement",
+            Self::Limit => "limit",
             Self::NotSupported => "not-supported",
             Self::PlanSet => "plan-set",
         }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use gpupol_plan::capability::Capability;
-use gpupol_plan::choose::{Leases, admits, choose};
+use gpupol_plan::choose::{Lease, Leases, admits, choose};
 use gpupol_plan::plan::{Plan, Sharing};
 use gpupol_plan::request::{Capabilities, Devices, Request};
 use serde_json::{Value, json};
@@ -42,7 +42,15 @@ fn names(names: &[&str]) -> Devices {
 }
 
 fn exclusive(uuids: &[&str]) -> Leases {
-    uuids.iter().map(|uuid| ((*uuid).to_owned(), vec![Sharing::Exclusive {}])).collect()
+    uuids.iter().map(|uuid| ((*uuid).to_owned(), vec![held(Sharing::Exclusive {})])).collect()
+}
+
+fn held(sharing: Sharing) -> Lease {
+    lease("other", sharing)
+}
+
+fn lease(tenant: &str, sharing: Sharing) -> Lease {
+    Lease { tenant: Some(tenant.to_owned()), sharing }
 }
 
 fn given(plan: &Plan, devices: Devices, leases: &Leases) -> Result<Vec<String>, &'static str> {
@@ -130,6 +138,9 @@ fn slots_bind_whoever_chooses() {
 #[test]
 fn time_slicing_fills_up_and_never_beyond_the_smallest() {
     let sliced = |replicas| Sharing::TimeSlicing { replicas };
+    let admits = |wanted: &Sharing, holders: &[Sharing]| {
+        admits(wanted, &holders.iter().cloned().map(held).collect::<Vec<_>>())
+    };
     assert!(admits(&sliced(2), &[]) && admits(&sliced(2), &[sliced(2)]));
     assert!(!admits(&sliced(2), &[sliced(2), sliced(2)]));
     assert!(!admits(&sliced(8), &[sliced(2), sliced(8)]) && !admits(&sliced(1), &[sliced(8)]));
@@ -137,8 +148,35 @@ fn time_slicing_fills_up_and_never_beyond_the_smallest() {
     assert!(!admits(&Sharing::Mps { clients: 4 }, &[sliced(4)]));
     let shared = json!({"sharing": {"mode": "time-slicing", "replicas": 2}, "order": "least-leased"});
     let plan = plan(vec![line("a", &[0, 1], shared)]);
-    let leases: Leases = [("GPU-0".to_owned(), vec![sliced(2)])].into();
+    let leases: Leases = [("GPU-0".to_owned(), vec![held(sliced(2))])].into();
     assert_eq!(given(&plan, Devices::Default, &leases), list(&["GPU-1"]));
+}
+
+#[test]
+fn a_limit_counts_the_tenants_leases_wherever_they_are() {
+    let sliced = || Sharing::TimeSlicing { replicas: 4 };
+    let shared = json!({"sharing": {"mode": "time-slicing", "replicas": 4}});
+    let mut plan = plan(vec![line("a", &[0, 1], shared)]);
+    plan.limit = Some(3);
+    let leases = |held: &[(&str, Option<&str>)]| {
+        let mut leases = Leases::new();
+        for (device, tenant) in held {
+            let lease = Lease { tenant: tenant.map(str::to_owned), sharing: sliced() };
+            leases.entry((*device).to_owned()).or_default().push(lease);
+        }
+        leases
+    };
+    let others = [("GPU-0", Some("other")), ("GPU-0", Some("other")), ("GPU-9", Some("other"))];
+    assert_eq!(given(&plan, Devices::Count(2), &leases(&others)), list(&["GPU-0", "GPU-1"]));
+    let one = [("GPU-9", Some("t"))];
+    assert_eq!(given(&plan, Devices::Count(2), &leases(&one)), list(&["GPU-0", "GPU-1"]));
+    let two = [("GPU-9", Some("t")), ("GPU-0", Some("t"))];
+    assert_eq!(given(&plan, Devices::Count(1), &leases(&two)), list(&["GPU-0"]));
+    assert_eq!(given(&plan, Devices::Count(2), &leases(&two)), Err("limit"));
+    assert_eq!(given(&plan, names(&["0", "1"]), &leases(&two)), Err("limit"));
+    assert_eq!(given(&plan, Devices::Indices(vec![0, 1]), &leases(&two)), Err("limit"));
+    let unknown = [("GPU-9", Some("t")), ("GPU-8", Some("t")), ("GPU-7", None)];
+    assert_eq!(given(&plan, Devices::Count(1), &leases(&unknown)), Err("limit"), "whose it is, nobody knows");
 }
 
 #[test]

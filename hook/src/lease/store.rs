@@ -56,16 +56,24 @@ impl Store {
         Ok(Self { leases, _lock: lock })
     }
 
-    /// The directory of one device's leases, if it ever had one.
+    /// The directory of that name, which holds one device's leases if it ever had one.
     ///
     /// # Errors
     /// The call that failed.
-    pub fn device(&self, device: &str) -> Result<Option<OwnedFd>> {
-        match file::open_directory(self.leases.as_fd(), &record::escape(device)) {
+    pub fn device(&self, directory: &str) -> Result<Option<OwnedFd>> {
+        match file::open_directory(self.leases.as_fd(), directory) {
             Ok(directory) => Ok(Some(directory)),
             Err(Error::Failed { errno: Some(Errno::NOENT), .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The names of the directories of all devices.
+    ///
+    /// # Errors
+    /// The call that failed.
+    pub fn directories(&self) -> Result<Vec<String>> {
+        Self::names(&self.leases)
     }
 
     /// The directories of all devices.
@@ -73,7 +81,7 @@ impl Store {
     /// # Errors
     /// The call that failed.
     pub fn devices(&self) -> Result<Vec<OwnedFd>> {
-        let names = Self::names(&self.leases)?;
+        let names = self.directories()?;
         names.iter().map(|name| file::open_directory(self.leases.as_fd(), name)).collect()
     }
 

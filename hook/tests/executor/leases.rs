@@ -7,10 +7,10 @@ use gpupol_hook::cgroup::Hierarchy;
 use gpupol_hook::lease::live::Liveness;
 use gpupol_hook::lease::record::{CgroupName, LEASE_VERSION, Record};
 use gpupol_hook::lease::store::Store;
-use gpupol_hook::lease::{self, Holder, Survey};
+use gpupol_hook::lease::{self, Holder, Scope, Survey};
 use gpupol_hook::mountinfo::MountInfo;
 use gpupol_hook::process::Process;
-use gpupol_plan::choose::admits;
+use gpupol_plan::choose::{Lease, admits};
 use gpupol_plan::entry::Engine;
 use gpupol_plan::plan::Sharing;
 
@@ -43,9 +43,17 @@ fn record(container: &str, process: &Process, sharing: Sharing) -> Record {
 }
 
 fn survey(store: &Store, container: &str, process: &Process) -> (Survey, Vec<String>) {
+    survey_of(store, &of_device(), container, process)
+}
+
+fn of_device() -> Scope<'static> {
+    Scope { devices: [DEVICE].into(), whole_host: false }
+}
+
+fn survey_of(store: &Store, scope: &Scope<'_>, container: &str, process: &Process) -> (Survey, Vec<String>) {
     let mut dead = Vec::new();
     let holder = Holder { engine: "podman", container, process };
-    let found = lease::survey(store, [DEVICE].into_iter(), holder, &liveness(), |record| {
+    let found = lease::survey(store, scope, holder, &liveness(), |record| {
         dead.push(record.container.clone());
         Ok(())
     });
@@ -126,7 +134,8 @@ fn a_second_call_for_a_container_finds_its_own_lease() {
     assert!(own.own.contains(DEVICE) && own.leases.is_empty());
     let (other, _) = survey(&store, "b", &process);
     assert!(other.own.is_empty());
-    assert_eq!(other.leases[DEVICE], [Sharing::Exclusive {}]);
+    let lease = Lease { tenant: Some("a".to_owned()), sharing: Sharing::Exclusive {} };
+    assert_eq!(other.leases[DEVICE], [lease]);
     taken.give_back();
     assert!(survey(&store, "b", &process).0.leases.is_empty());
 }
@@ -139,7 +148,7 @@ fn a_living_container_of_the_same_id_is_not_the_same_container() {
     lease::take(&store, &[record("a", &init, Sharing::Exclusive {})]).unwrap();
     let process = me();
     let holder = Holder { engine: "podman", container: "a", process: &process };
-    let found = lease::survey(&store, [DEVICE].into_iter(), holder, &liveness(), |_| Ok(()));
+    let found = lease::survey(&store, &of_device(), holder, &liveness(), |_| Ok(()));
     assert!(found.unwrap_err().to_string().contains("lives as process 1"));
 }
 
@@ -171,7 +180,8 @@ fn what_cannot_be_read_counts_as_held() {
     folder.write("state/leases/GPU-1/podman-y", r#"{"leaseVersion":2}"#);
     folder.write("state/leases/GPU-1/.new", "half a lease of a crash");
     let (found, dead) = survey(&Store::lock(&state).unwrap(), "b", &me());
-    assert_eq!(found.leases[DEVICE], [Sharing::Exclusive {}, Sharing::Exclusive {}]);
+    let nobodys = Lease { tenant: None, sharing: Sharing::Exclusive {} };
+    assert_eq!(found.leases[DEVICE], [nobodys.clone(), nobodys]);
     assert_eq!(found.unreadable, ["GPU-1/podman-x", "GPU-1/podman-y"]);
     assert!(dead.is_empty());
 }
@@ -206,4 +216,31 @@ fn leases_are_private_and_a_missing_directory_is_not_made_to_release() {
     assert_eq!(mode("state/leases/GPU-1") & 0o077, 0);
     drop(store);
     assert!(Store::lock_existing(&state).unwrap().is_some());
+}
+
+#[test]
+fn a_survey_of_the_whole_host_names_the_tenant_of_every_lease() {
+    let folder = Folder::new("whole-host");
+    let store = Store::lock(&folder.path("state")).unwrap();
+    let elsewhere = |container: &str, device: &str, tenant: &str| {
+        let mut record = record(container, &me(), Sharing::Exclusive {});
+        record.device = device.to_owned();
+        record.tenant = tenant.to_owned();
+        record
+    };
+    let [far, legacy] = ["GPU-9", "MIG-GPU-1/2/0"];
+    let own = elsewhere("mine", DEVICE, "a");
+    lease::take(&store, &[elsewhere("c1", far, "a"), elsewhere("c2", legacy, "b"), own]).unwrap();
+    let tenants = |devices: &[&str], whole_host| {
+        let scope = Scope { devices: devices.iter().copied().collect(), whole_host };
+        let survey = survey_of(&store, &scope, "mine", &me()).0;
+        let mut tenants: Vec<_> =
+            survey.leases.into_values().flatten().filter_map(|lease| lease.tenant).collect();
+        tenants.sort();
+        (tenants.concat(), survey.own.len())
+    };
+    assert_eq!(tenants(&[DEVICE], false), (String::new(), 1));
+    assert_eq!(tenants(&[DEVICE], true), ("ab".to_owned(), 1));
+    assert_eq!(tenants(&[DEVICE, legacy], true), ("ab".to_owned(), 1), "each lease is found once");
+    assert_eq!(tenants(&[DEVICE, legacy], false), ("b".to_owned(), 1));
 }

@@ -11,7 +11,7 @@ use super::engines::{DEFAULT_DAEMON, Engine, engine};
 use super::names::Kind;
 use super::{Context, definition};
 
-const LATER: [&str; 2] = ["limit", "guarantee"];
+const LATER: [&str; 1] = ["guarantee"];
 
 /// Every tenant that could be read.
 pub(super) fn lower(nodes: &[&Node], context: &mut Context<'_>) -> BTreeMap<String, Tenant> {
@@ -44,8 +44,19 @@ fn tenant(node: &Node, context: &mut Context<'_>) -> Option<Tenant> {
     }
     let read: Vec<Spanned<Identity>> = lines.iter().filter_map(|line| identity(line, context)).collect();
     let complete = read.len() == lines.len();
-    let sound = cursor.finish(context.sink);
-    (sound && complete).then_some(Tenant { name: name?, identities: read })
+    let limit = cursor.child("limit", context.sink).map(|child| limit(child, context));
+    let sound = cursor.finish(context.sink) && limit.as_ref().is_none_or(Option::is_some);
+    (sound && complete).then_some(Tenant { name: name?, identities: read, limit: limit.flatten() })
+}
+
+/// `limit gpus=8`
+fn limit(node: &Node, context: &mut Context<'_>) -> Option<Spanned<u32>> {
+    let mut cursor = Cursor::open(node, context.sink);
+    if node.properties.is_empty() {
+        cursor.lacks("`gpus=`", "limit gpus=8");
+    }
+    let gpus = cursor.number_property("gpus", 1, context.sink);
+    cursor.finish(context.sink).then_some(gpus?)
 }
 
 fn identity(node: &Node, context: &mut Context<'_>) -> Option<Spanned<Identity>> {
