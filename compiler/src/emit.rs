@@ -146,6 +146,7 @@ fn plan(
         host: plan::Host {
             boot_id: topology.boot_id.known().cloned(),
             driver_version: topology.driver.version.known().cloned(),
+            cuda_version: topology.driver.cuda.known().cloned(),
         },
         limit: policy.tenants.get(grant.tenant).and_then(|tenant| Some(tenant.limit.as_ref()?.value)),
         capabilities,
@@ -189,6 +190,8 @@ fn device(device: &Device, grant: &policy::Grant) -> plan::Device {
         uuid: device.uuid().to_owned(),
         index: device.index(),
         pci: gpu.pci.clone(),
+        compute_capability: gpu.compute_capability.known().cloned(),
+        brand: gpu.brand.known().cloned(),
         gpu: GpuCheck { uuid: gpu.uuid.clone(), minor: device.minor },
         mig: device.mig.map(|mig| MigCheck { gi: mig.gi, ci: mig.ci }),
         edits: edits.collect(),

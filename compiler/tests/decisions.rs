@@ -150,6 +150,25 @@ fn a_limit_counts_over_all_grants_of_a_tenant_and_not_those_of_others() {
 }
 
 #[test]
+fn what_the_image_requires_is_judged_by_the_topology() {
+    passes(
+        r#"
+        grant g { to p; gpus a at-most=2; capabilities compute }
+        test t {
+            container tenant=p { env NVIDIA_REQUIRE_CUDA="driver>=600 driver>=550,brand=NVIDIA"; request gpus=1 }
+            container tenant=p { env NVIDIA_REQUIRE_CUDA="driver<550 brand=tesla,driver>=550"; request gpus=1 }
+            container tenant=p { env NVIDIA_REQUIRE_CUDA="driver>=600" NVIDIA_DISABLE_REQUIRE="true"; request gpus=1 }
+            container tenant=p { env NVIDIA_REQUIRE_CUDA="driver>=600" }
+            expect gpus=1
+            expect denied reason=requirement
+            expect gpus=1
+            expect gpus=0
+        }
+        "#,
+    );
+}
+
+#[test]
 fn mig_devices_are_never_joined_by_nvlink() {
     passes(
         r#"

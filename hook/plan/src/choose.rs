@@ -6,6 +6,7 @@ use crate::capability::Capability;
 use crate::plan::{Device, Edit, Line, Order, Plan, Sharing};
 use crate::refusal::{Reason, Refusal};
 use crate::request::{Capabilities, Devices, Request};
+use crate::requirement;
 
 /// How devices are held: by UUID, every live lease of other containers. Those of all devices of the host if the plan
 /// has a limit, else those of the plan's devices.
@@ -76,6 +77,7 @@ pub fn choose<'p>(plan: &'p Plan, request: &Request, leases: &Leases) -> Result<
     };
     let given: Vec<Given<'p>> = picked.given(plan);
     within_limit(plan, given.len(), leases)?;
+    requirement::check(&request.requirements, plan, &given)?;
     if given.iter().any(|given| matches!(given.line.sharing, Sharing::Mps { .. })) {
         return Err(Refusal::new(Reason::NotSupported, "sharing mps is not supported yet"));
     }

@@ -74,6 +74,9 @@ pub struct Host {
     pub boot_id: Option<String>,
     /// The driver's version as `/proc/driver/nvidia/version` gives it.
     pub driver_version: Option<String>,
+    /// The newest CUDA version that this driver serves, such as `12.4`; judges what images require.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cuda_version: Option<String>,
 }
 
 /// One `gpus` line of a grant: alike devices, shared in one way.
@@ -159,6 +162,12 @@ pub struct Device {
     pub pci: String,
     /// What `/proc/driver/nvidia` must say of the GPU for the plan still to be true.
     pub gpu: GpuCheck,
+    /// Compute capability of the GPU, such as `9.0`; judges what images require.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compute_capability: Option<String>,
+    /// Brand of the GPU, such as `Tesla`; judges what images require.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brand: Option<String>,
     /// The instance ids of a MIG device; absent for a whole GPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mig: Option<MigCheck>,

@@ -44,6 +44,8 @@ pub enum Reason {
     Placement,
     /// The tenant would hold more leases than its `limit`.
     Limit,
+    /// The host or a device does not meet what the image requires.
+    Requirement,
     /// What the grant needs is not supported in this form or version.
     NotSupported,
     /// The plan set is missing, damaged, of another version, or no longer true of this host.
@@ -52,7 +54,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NoTenant,
         Self::NoGrant,
         Self::GrantNotApplicable,
@@ -64,6 +66,7 @@ impl Reason {
         Self::NoFreeDevice,
         Self::Placement,
         Self::Limit,
+        Self::Requirement,
         Self::NotSupported,
         Self::PlanSet,
     ];
@@ -83,6 +86,7 @@ impl Reason {
             Self::NoFreeDevice => "no-free-device",
             Self::Placement => "placement",
             Self::Limit => "limit",
+            Self::Requirement => "requirement",
             Self::NotSupported => "not-supported",
             Self::PlanSet => "plan-set",
         }

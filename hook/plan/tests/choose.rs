@@ -8,6 +8,7 @@ use gpupol_plan::capability::Capability;
 use gpupol_plan::choose::{Lease, Leases, admits, choose};
 use gpupol_plan::plan::{Plan, Sharing};
 use gpupol_plan::request::{Capabilities, Devices, Request};
+use gpupol_plan::requirement::Requirement;
 use serde_json::{Value, json};
 
 fn device(index: u32) -> Value {
@@ -34,7 +35,7 @@ fn plan(lines: Vec<Value>) -> Plan {
 }
 
 fn ask(devices: Devices) -> Request {
-    Request { devices, capabilities: Capabilities::All, grant: None }
+    Request { devices, capabilities: Capabilities::All, grant: None, requirements: Vec::new() }
 }
 
 fn names(names: &[&str]) -> Devices {
@@ -180,11 +181,45 @@ fn a_limit_counts_the_tenants_leases_wherever_they_are() {
 }
 
 #[test]
+fn what_the_image_requires_is_asked_of_every_device() {
+    let mut plan = plan(vec![line("a", &[0, 1], json!({}))]);
+    plan.host.driver_version = Some("550.54.15".to_owned());
+    plan.host.cuda_version = Some("12.4".to_owned());
+    for (device, arch) in plan.lines[0].devices.iter_mut().zip(["9.0", "8.0"]) {
+        device.compute_capability = Some(arch.to_owned());
+        device.brand = Some("tesla".to_owned());
+    }
+    let choose = |devices, text: &str| {
+        let requirement = Requirement { variable: "NVIDIA_REQUIRE_X".to_owned(), text: text.to_owned() };
+        let request = Request { requirements: vec![requirement], ..ask(devices) };
+        choose(&plan, &request, &Leases::new()).map(|choice| choice.given.len()).map_err(|refusal| {
+            assert_eq!(refusal.reason.slug(), "requirement");
+            refusal.message
+        })
+    };
+    assert_eq!(choose(Devices::Count(2), "cuda>=12 arch>=99"), Ok(2));
+    assert_eq!(choose(Devices::Count(1), "arch>=9"), Ok(1));
+    assert_eq!(
+        choose(Devices::Count(2), "arch>=9").unwrap_err(),
+        "NVIDIA_REQUIRE_X requires `arch>=9`: device 1 has cuda 12.4, driver 550.54.15, arch 8.0, brand tesla"
+    );
+    assert_eq!(
+        choose(Devices::Default, "cuda>=13 cuda=1 cuda=2 cuda=3 cuda=4 cuda=5").unwrap_err(),
+        "NVIDIA_REQUIRE_X requires `cuda>=13` or `cuda=1` or `cuda=2` or `cuda=3` or 2 others: \
+         device 0 has cuda 12.4, driver 550.54.15, arch 9.0, brand tesla"
+    );
+    assert_eq!(
+        choose(Devices::Default, "cuda\n").unwrap_err(),
+        "NVIDIA_REQUIRE_X cannot be understood: `cuda\\n`"
+    );
+}
+
+#[test]
 fn capabilities_are_cut_to_the_ceiling_and_never_to_nothing() {
     let plan = plan(vec![line("a", &[0], json!({}))]);
     let ask = |words: &[Capability]| {
         let capabilities = Capabilities::Named(words.iter().copied().collect());
-        let request = Request { devices: Devices::Default, capabilities, grant: None };
+        let request = Request { capabilities, ..ask(Devices::Default) };
         let chosen = choose(&plan, &request, &Leases::new());
         chosen.map(|choice| choice.capabilities.len()).map_err(|refusal| refusal.message)
     };
