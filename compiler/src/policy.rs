@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gpupol_plan::capability::Capability;
+use gpupol_plan::requirement::version::Comparator;
 
 use crate::source::{Span, Spanned};
 
@@ -164,6 +165,8 @@ pub struct Grant {
     pub to: Vec<Spanned<String>>,
     /// All must hold, also several clauses of one label key.
     pub when: Vec<Spanned<Clause>>,
+    /// `require`: on hosts of which one of these is not true it gives nothing; the node.
+    pub require: Option<Spanned<Vec<Require>>>,
     /// Its `gpus` lines; at least one.
     pub lines: Vec<Line>,
     /// The ceiling of driver capabilities; not empty.
@@ -186,6 +189,40 @@ pub enum Clause {
         /// Alternatives.
         values: Vec<Glob>,
     },
+}
+
+/// What a host must have, compared as in `NVIDIA_REQUIRE_*`: `12.4` is `12.4.0`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Require {
+    /// Of what.
+    pub fact: HostFact,
+    /// How it must stand to the version.
+    pub comparator: Comparator,
+    /// The version, known to be one.
+    pub version: String,
+}
+
+/// What of a host a `require` can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostFact {
+    /// `cuda=`: the newest CUDA version that the driver serves.
+    Cuda,
+    /// `driver=`: the driver's version.
+    Driver,
+}
+
+impl HostFact {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Cuda, Self::Driver];
+
+    /// The word for it, as in `NVIDIA_REQUIRE_*`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cuda => "cuda",
+            Self::Driver => "driver",
+        }
+    }
 }
 
 /// A `gpus` line.

@@ -14,6 +14,7 @@ mod deny;
 mod diags;
 mod judge;
 mod place;
+mod require;
 mod select;
 
 /// Everything that the policy gives on one host.
@@ -110,7 +111,10 @@ pub fn resolve<'a>(
     let host = Host { name, fabric: place::Fabric::of(topology), sets: &sets };
     let mut grants: Vec<Grant> = Vec::new();
     for rule in policy.grants.values() {
-        let offered: Vec<Offer> = rule.lines.iter().map(|line| host.offer(rule, line, sink)).collect();
+        let usable = require::is_met(rule, topology, name, sink);
+        let offer =
+            |line| if usable { host.offer(rule, line, sink) } else { Offer { line, devices: Vec::new() } };
+        let offered: Vec<Offer> = rule.lines.iter().map(offer).collect();
         for tenant in &rule.to {
             let denied = denied.get(tenant.value.as_str());
             let lines = offered.iter().map(|offer| host.line(rule, &tenant.value, offer, denied, sink));

@@ -6,7 +6,7 @@ mod given;
 use given::{GIB, codes, devices, gpu, host, policy, sliced};
 use gpupol::diag::Code;
 use gpupol::resolve::Order;
-use gpupol::topology::{Fact, Gpu};
+use gpupol::topology::{Driver, Fact, Gpu};
 
 /// A tenant `t` with one grant `g` of these lines over these gpu-sets.
 fn granting(sets: &str, lines: &str) -> given::Given {
@@ -345,4 +345,45 @@ fn sharings_that_exclude_each_other_are_named() {
     assert_eq!(findings[0].witness.as_deref(), Some("devices 0, 1"));
     assert_eq!(codes(&with("sharing time-slicing replicas=3")), []);
     assert!(codes(&with("sharing mps clients=2")).contains(&Code::MpsConflict));
+}
+
+/// What a grant that requires this has of one GPU, and the codes and messages of findings.
+fn requiring(require: &str, driver: [Fact<&str>; 2]) -> (String, Vec<(Code, String)>) {
+    let [version, cuda] = driver.map(|fact| match fact {
+        Fact::Known(text) => Fact::Known(text.to_owned()),
+        Fact::Absent => Fact::Absent,
+        Fact::Unknown(why) => Fact::Unknown(why),
+    });
+    let mut host = host(vec![gpu(0, "A")], &[]);
+    host.driver = Driver { version, cuda };
+    let given = granting("gpu-set s { model A }", &format!("gpus s at-most=1; require {require}"));
+    let (resolution, findings) = given.on(&host);
+    let found = findings.into_iter().map(|finding| (finding.code, finding.message));
+    (devices(&resolution, "t", "g").remove(0), found.collect())
+}
+
+#[test]
+fn a_grant_gives_nothing_where_the_host_lacks_what_it_requires() {
+    let old = || [Fact::Known("535.129.03"), Fact::Known("12.2")];
+    for met in [
+        r#"cuda=">=12.2""#,
+        r#"driver=">535,<550" cuda="!=12.1""#,
+        r#"cuda="=12.2.0""#,
+        r#"driver="<=535.129.3""#,
+    ] {
+        assert_eq!(requiring(met, old()), ("0".to_owned(), Vec::new()), "{met}");
+    }
+    let (given, found) = requiring(r#"driver=">=550" cuda=">=12""#, old());
+    let told = "grant `g` gives nothing on `host`: it requires `driver>=550`, and there is driver 535.129.03";
+    assert_eq!((given.as_str(), found), ("", vec![(Code::RequirementUnmet, told.to_owned())]));
+    for unmet in [r#"driver="<=535""#, r#"cuda=">=12,<12.2""#, r#"cuda=">=12.4" driver=">=550""#] {
+        let (given, found) = requiring(unmet, old());
+        assert_eq!((given.as_str(), found.len()), ("", 1), "{unmet}");
+    }
+    let (given, found) = requiring(r#"cuda=">=12""#, [Fact::Known("535"), Fact::unknown("nobody asked")]);
+    assert_eq!((given.as_str(), found[0].0), ("", Code::UnknownFact));
+    let (given, found) = requiring(r#"driver=">=535""#, [Fact::Known("535-beta"), Fact::Absent]);
+    assert_eq!((given.as_str(), found[0].0), ("", Code::UnknownFact));
+    let (given, found) = requiring(r#"cuda=">=12""#, [Fact::Absent, Fact::Absent]);
+    assert_eq!((given.as_str(), found[0].0), ("", Code::RequirementUnmet));
 }

@@ -119,6 +119,8 @@ codes! {
     MpsConflict = 4008, "mps-conflict", Error;
     /// A tenant's limit is below what one of its grants gives by default.
     LimitBelowDefault = 4010, "limit-below-default", Warning;
+    /// A host does not have what a grant requires, so the grant gives nothing there.
+    RequirementUnmet = 4011, "requirement-unmet", Warning;
 
     /// Whoever may use the engine's socket is of any of its tenants.
     SocketTrust = 5001, "socket-trust", Note;

@@ -54,6 +54,19 @@ pub(super) fn bad_unit(span: Span, message: impl Into<String>, help: impl Into<S
     Finding::at(Code::BadUnit, span, "no unit", message).help(help)
 }
 
+/// A version in a `require` without how it is to be compared.
+pub(super) fn no_comparator(key: &str, factor: &str, version: &str, span: Span) -> Finding {
+    let message = format!("`{factor}` does not say how `{key}` is compared");
+    bad_value(span, "no comparator", message).help(format!("`{key}=\">={version}\"`; also = != < <= >"))
+}
+
+/// What is no comparator and version.
+pub(super) fn no_requirement(key: &str, factor: &str, span: Span) -> Finding {
+    let message = format!("`{factor}` is not a comparator and a version");
+    bad_value(span, "not numbers between dots", message)
+        .help(format!("`{key}=\">=12.4\"`, `{key}=\">=12,<13\"`"))
+}
+
 /// Two statements that cannot stand together.
 pub(super) fn contradiction(span: Span, label: &str, message: impl Into<String>) -> Finding {
     Finding::at(Code::Contradiction, span, label, message)

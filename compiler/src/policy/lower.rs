@@ -19,6 +19,7 @@ mod limits;
 mod names;
 mod policy_tests;
 mod quantities;
+mod require;
 mod selectors;
 mod settings;
 mod sharing;

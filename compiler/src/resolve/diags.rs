@@ -6,7 +6,7 @@ use super::Device;
 use super::check::{Giver, Loss};
 use super::place::MOST_SLOTS;
 use crate::diag::{Code, Finding};
-use crate::policy::{self, GpuSet, Line, Place, Selector};
+use crate::policy::{self, GpuSet, Line, Place, Require, Selector};
 use crate::source::{Span, Spanned};
 use crate::topology::{Gpu, Topology};
 
@@ -100,6 +100,35 @@ pub(super) fn unknown_fact(set: &Spanned<String>, gpu: &Gpu, fact: &str, why: &s
     let message = format!("GPU {index} of `{name}` cannot be given: its {fact} is unknown ({why})");
     Finding::at(Code::UnknownFact, set.span, format!("`{granted}` has this GPU"), message)
         .help(record_again(name))
+}
+
+pub(super) fn unknown_to_requirement(
+    rule: &policy::Grant,
+    span: Span,
+    (require, why): (&Require, &str),
+    name: &str,
+) -> Finding {
+    let (grant, fact) = (&rule.name.value, require.fact.name());
+    let message = format!(
+        "grant `{grant}` gives nothing on `{name}`: whether it has the {fact} it requires is unknown ({why})"
+    );
+    Finding::at(Code::UnknownFact, span, format!("needs `{fact}`"), message)
+        .help(format!("record `{name}` again on the host with `gpupol discover`"))
+}
+
+pub(super) fn requirement_unmet(
+    rule: &policy::Grant,
+    span: Span,
+    (require, has): (&Require, Option<&str>),
+    name: &str,
+) -> Finding {
+    let (grant, fact) = (&rule.name.value, require.fact.name());
+    let wanted = format!("{fact}{}{}", require.comparator.text(), require.version);
+    let has = has.map_or_else(|| "none".to_owned(), |has| format!("{fact} {has}"));
+    let message =
+        format!("grant `{grant}` gives nothing on `{name}`: it requires `{wanted}`, and there is {has}");
+    Finding::at(Code::RequirementUnmet, span, "not met there", message)
+        .help(format!("update the driver of `{name}`, or require less"))
 }
 
 fn record_again(name: &str) -> String {

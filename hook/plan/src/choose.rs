@@ -255,7 +255,9 @@ fn no_free(line: &Line, free: usize, wanted: u32) -> Refusal {
     let all = line.devices.len();
     let set = &line.gpu_set;
     let enough = u32::try_from(free).unwrap_or(u32::MAX) >= wanted;
-    let message = if enough {
+    let message = if all == 0 {
+        format!("gpu-set `{set}` gives this grant no device on this host")
+    } else if enough {
         format!(
             "no {wanted} free devices of gpu-set `{set}` satisfy the grant's place ({free} of {all} are free)"
         )

@@ -127,6 +127,14 @@ fn only_named_devices_of_a_grant_that_counts_none() {
 }
 
 #[test]
+fn a_line_without_devices_says_so() {
+    let plan = plan(vec![line("a", &[], json!({}))]);
+    let refusal = choose(&plan, &ask(Devices::Default), &Leases::new()).unwrap_err();
+    assert_eq!(refusal.reason.slug(), "no-free-device");
+    assert_eq!(refusal.message, "gpu-set `a` gives this grant no device on this host");
+}
+
+#[test]
 fn slots_bind_whoever_chooses() {
     let plan = plan(vec![line("a", &[0, 1, 2, 3], json!({"slots": [[0], [1], [2], [3], [0, 1], [2, 3]]}))]);
     assert_eq!(given(&plan, Devices::Count(2), &Leases::new()), list(&["GPU-0", "GPU-1"]));
