@@ -11,17 +11,21 @@ mod args;
 mod chain;
 mod check;
 mod compile;
+mod completions;
 mod discover;
 mod exit;
 mod failure;
 mod hosts;
 mod init;
 mod input;
+mod man;
 mod plan;
 mod print;
 mod render;
 mod search;
 mod store;
+mod test;
+mod trial;
 
 use args::{Args, Command};
 use exit::Exit;
@@ -45,10 +49,13 @@ fn run() -> Exit {
     };
     let done = match &args.command {
         Command::Check(args) => check::run(args),
+        Command::Test(args) => test::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Compile(args) => compile::run(args),
         Command::Discover(args) => discover::run(args),
         Command::Init(args) => init::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
     };
     done.unwrap_or_else(|failure| {
         failure.say();

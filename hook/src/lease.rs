@@ -127,8 +127,9 @@ pub fn release(
     liveness: &Liveness,
     mut on_dead: impl FnMut(&Record) -> Result<()>,
 ) -> Result<()> {
-    let name = record::file_name(engine, container)?;
-    for directory in store.devices()? {
+    // A container whose id is too long for a lease never got one.
+    let Ok(name) = record::file_name(engine, container) else { return Ok(()) };
+    for (_, directory) in store.directories()? {
         let Found::Record(record) = Found::read(&directory, &name) else { continue };
         if !liveness.is_live(&record)? {
             on_dead(&record)?;
@@ -147,7 +148,7 @@ impl Scope<'_> {
     fn directories(&self, store: &Store) -> Result<BTreeMap<String, String>> {
         let others = if self.whole_host { store.directories()? } else { Vec::new() };
         let own = self.devices.iter().map(|device| (record::escape(device), (*device).to_owned()));
-        Ok(others.into_iter().map(|name| (name.clone(), name)).chain(own).collect())
+        Ok(others.into_iter().map(|(name, _)| (name.clone(), name)).chain(own).collect())
     }
 }
 

@@ -20,7 +20,7 @@ const DEVICE: &str = "GPU-1";
 const PLAIN: &str = r#"exec "$@""#;
 
 fn liveness() -> Liveness {
-    Liveness { hierarchy: Hierarchy::find(&MountInfo::read().unwrap()).unwrap() }
+    Liveness { hierarchy: Hierarchy::find(&MountInfo::read().unwrap()).unwrap(), own: None }
 }
 
 fn me() -> Process {
@@ -179,10 +179,13 @@ fn what_cannot_be_read_counts_as_held() {
     folder.write("state/leases/GPU-1/podman-x", "{");
     folder.write("state/leases/GPU-1/podman-y", r#"{"leaseVersion":2}"#);
     folder.write("state/leases/GPU-1/.new", "half a lease of a crash");
+    let name = std::os::unix::ffi::OsStrExt::from_bytes(b"podman-\xff");
+    let foreign = std::path::Path::new(&folder.path("state/leases/GPU-1")).join::<&std::ffi::OsStr>(name);
+    std::fs::write(foreign, "").unwrap();
     let (found, dead) = survey(&Store::lock(&state).unwrap(), "b", &me());
     let nobodys = Lease { tenant: None, sharing: Sharing::Exclusive {} };
-    assert_eq!(found.leases[DEVICE], [nobodys.clone(), nobodys]);
-    assert_eq!(found.unreadable, ["GPU-1/podman-x", "GPU-1/podman-y"]);
+    assert_eq!(found.leases[DEVICE], [nobodys.clone(), nobodys.clone(), nobodys]);
+    assert_eq!(found.unreadable, ["GPU-1/podman-x", "GPU-1/podman-y", "GPU-1/podman-\u{fffd}"]);
     assert!(dead.is_empty());
 }
 
@@ -231,6 +234,7 @@ fn a_survey_of_the_whole_host_names_the_tenant_of_every_lease() {
     let [far, legacy] = ["GPU-9", "MIG-GPU-1/2/0"];
     let own = elsewhere("mine", DEVICE, "a");
     lease::take(&store, &[elsewhere("c1", far, "a"), elsewhere("c2", legacy, "b"), own]).unwrap();
+    folder.write("state/leases/notes", "nobody's lease");
     let tenants = |devices: &[&str], whole_host| {
         let scope = Scope { devices: devices.iter().copied().collect(), whole_host };
         let survey = survey_of(&store, &scope, "mine", &me()).0;
