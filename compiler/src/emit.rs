@@ -149,6 +149,7 @@ fn plan(
             cuda_version: topology.driver.cuda.known().cloned(),
         },
         limit: policy.tenants.get(grant.tenant).and_then(|tenant| Some(tenant.limit.as_ref()?.value)),
+        reserved: grant.reserved.iter().map(|uuid| (*uuid).to_owned()).collect(),
         capabilities,
         lines: grant.lines.iter().map(|line| self::line(line, grant.rule)).collect(),
         edits,

@@ -78,6 +78,19 @@ pub struct Tenant {
     pub identities: Vec<Spanned<Identity>>,
     /// `limit gpus=`: at most so many leases at a time on each host; at least 1.
     pub limit: Option<Spanned<u32>>,
+    /// Its `guarantee`s, of different gpu-sets; together not above its limit.
+    pub guarantees: Vec<Guarantee>,
+}
+
+/// `guarantee gpus=N from=SET`: so many single devices of each host that has any of the set are kept for the tenant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guarantee {
+    /// The node.
+    pub span: Span,
+    /// `gpus=`, at least 1.
+    pub gpus: Spanned<u32>,
+    /// `from=`
+    pub from: Spanned<String>,
 }
 
 /// How a container of a tenant is known. Strings that may be globs are [`Glob`]s.

@@ -165,6 +165,29 @@ fn what_the_image_requires_is_judged_by_the_topology() {
 }
 
 #[test]
+fn what_is_guaranteed_is_there_whoever_came_first() {
+    passes(
+        r#"
+        tenant sure { identity docker runtime=sure; guarantee gpus=1 from=a }
+        grant g { to sure p; gpus a at-most=2; capabilities compute }
+        test t {
+            container greedy tenant=p { request gpus=2 }
+            container one tenant=p { request gpus=1 }
+            container two tenant=p { request gpus=1 }
+            container named tenant=p { request visible-devices="0" }
+            container kept tenant=sure { request gpus=1 }
+            expect greedy denied reason=no-free-device
+            expect one devices="1"
+            expect two denied reason=no-free-device
+            expect named denied reason=device-not-granted
+            expect kept devices="0"
+        }
+        test first { container tenant=sure { request gpus=1 }; expect devices="0" }
+        "#,
+    );
+}
+
+#[test]
 fn mig_devices_are_never_joined_by_nvlink() {
     passes(
         r#"

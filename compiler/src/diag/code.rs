@@ -121,6 +121,10 @@ codes! {
     LimitBelowDefault = 4010, "limit-below-default", Warning;
     /// A host does not have what a grant requires, so the grant gives nothing there.
     RequirementUnmet = 4011, "requirement-unmet", Warning;
+    /// Guarantees that a host cannot keep together.
+    GuaranteeImpossible = 4012, "guarantee-impossible", Error;
+    /// Guarantees of others leave a tenant nothing of a grant.
+    GuaranteesEmpty = 4013, "guarantees-empty", Warning;
 
     /// Whoever may use the engine's socket is of any of its tenants.
     SocketTrust = 5001, "socket-trust", Note;

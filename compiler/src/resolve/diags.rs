@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Device;
 use super::check::{Giver, Loss};
+use super::guarantee::Demand;
 use super::place::MOST_SLOTS;
 use crate::diag::{Code, Finding};
 use crate::policy::{self, GpuSet, Line, Place, Require, Selector};
@@ -129,6 +130,40 @@ pub(super) fn requirement_unmet(
         format!("grant `{grant}` gives nothing on `{name}`: it requires `{wanted}`, and there is {has}");
     Finding::at(Code::RequirementUnmet, span, "not met there", message)
         .help(format!("update the driver of `{name}`, or require less"))
+}
+
+pub(super) fn guarantee_impossible(demands: &[&Demand], devices: &[Device], name: &str) -> Finding {
+    let list: Vec<String> = devices.iter().map(Device::index).collect();
+    let all = demands.iter().map(|demand| u64::from(demand.rule.gpus.value)).sum::<u64>();
+    let (have, all_words) =
+        (devices.len(), if all == 1 { "1 device".to_owned() } else { format!("{all} devices") });
+    let who = |demand: &&Demand| {
+        format!("`{}` ({} of `{}`)", demand.tenant.name.value, demand.rule.gpus.value, demand.rule.from.value)
+    };
+    let names: Vec<String> = demands.iter().map(who).collect();
+    let whose = if demands.len() == 1 { "its grants give it" } else { "their grants give them" };
+    let message = format!(
+        "{} cannot be guaranteed {all_words} of `{name}`: of these {whose} {have}",
+        names.join(" and ")
+    );
+    let mut spans = demands.iter().map(|demand| demand.rule.span);
+    let first = spans.next().map_or_else(
+        || Finding::general(Code::GuaranteeImpossible, message.clone()),
+        |span| Finding::at(Code::GuaranteeImpossible, span, "guaranteed here", message.clone()),
+    );
+    let finding = spans.fold(first, |finding, span| finding.and(span, "and here"));
+    let witness =
+        if list.is_empty() { "no device".to_owned() } else { format!("devices {}", list.join(", ")) };
+    finding.witness(witness).help("lower `gpus=`, or grant more devices of the gpu-set")
+}
+
+pub(super) fn guarantees_empty(rule: &policy::Grant, line: &Line, tenant: &str, name: &str) -> Finding {
+    let (grant, set) = (&rule.name.value, &line.gpu_set.value);
+    let message = format!(
+        "guarantees of others leave tenant `{tenant}` nothing of gpu-set `{set}` in grant `{grant}` on `{name}`"
+    );
+    Finding::at(Code::GuaranteesEmpty, line.span, "granted here", message)
+        .help(format!("take `{tenant}` out of the grant's `to`, or guarantee less"))
 }
 
 fn record_again(name: &str) -> String {

@@ -90,6 +90,7 @@ pub fn plan(libraries: &Path) -> Plan {
             cuda_version: None,
         },
         limit: None,
+        reserved: BTreeSet::new(),
         capabilities: BTreeSet::from([Capability::Compute, Capability::Utility]),
         lines: vec![line],
         edits: shared.iter().map(node).chain((0..MOUNTS).map(|number| bind(libraries, number))).collect(),
