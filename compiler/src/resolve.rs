@@ -202,7 +202,8 @@ impl<'a> Host<'a, '_> {
         let (line, Share { rule, tenant, denied, reserved }) = (offer.line, share);
         let (kept, by) = deny::subtract(&offer.devices, *denied);
         let most = self.fabric.slots(line, &kept).map_or(0, |slots| place::most(&kept, slots.as_deref()));
-        check::denied(&check::Loss { rule, line, tenant, most, by: &by }, offer.devices.len(), sink);
+        let loss = check::Loss { rule, line, tenant, left: kept.len(), most, by: &by };
+        check::denied(&loss, offer.devices.len(), sink);
         let open = reserved.open_to(tenant, kept.clone());
         if open.is_empty() && !kept.is_empty() {
             sink.push(diags::guarantees_empty(rule, line, tenant, self.name));

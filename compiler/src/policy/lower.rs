@@ -25,6 +25,7 @@ mod settings;
 mod sharing;
 mod tenants;
 mod versions;
+mod when;
 
 use names::{Kind, Names};
 
