@@ -61,7 +61,7 @@ pub fn emit(
     let mut places = BTreeMap::new();
     let common = common(topology);
     for grant in &resolution.grants {
-        let plan = plan(grant, sources, topology, digests, &common);
+        let plan = plan(grant, policy, sources, topology, digests, &common);
         let bytes = json(&plan);
         let place = Place { offset: length(&plans), length: length(&bytes) };
         places.insert((grant.tenant, grant.rule.name.value.as_str()), place);
@@ -128,6 +128,7 @@ fn common(topology: &Topology) -> Vec<plan::Edit> {
 
 fn plan(
     grant: &Grant,
+    policy: &Policy,
     sources: &Sources,
     topology: &Topology,
     digests: &Digests,
@@ -145,7 +146,10 @@ fn plan(
         host: plan::Host {
             boot_id: topology.boot_id.known().cloned(),
             driver_version: topology.driver.version.known().cloned(),
+            cuda_version: topology.driver.cuda.known().cloned(),
         },
+        limit: policy.tenants.get(grant.tenant).and_then(|tenant| Some(tenant.limit.as_ref()?.value)),
+        reserved: grant.reserved.iter().map(|uuid| (*uuid).to_owned()).collect(),
         capabilities,
         lines: grant.lines.iter().map(|line| self::line(line, grant.rule)).collect(),
         edits,
@@ -189,6 +193,8 @@ fn device(device: &Device, grant: &policy::Grant) -> plan::Device {
         uuid: device.uuid().to_owned(),
         index: device.index(),
         pci: gpu.pci.clone(),
+        compute_capability: gpu.compute_capability.known().cloned(),
+        brand: gpu.brand.known().cloned(),
         gpu: GpuCheck { uuid: gpu.uuid.clone(), minor: device.minor },
         mig: device.mig.map(|mig| MigCheck { gi: mig.gi, ci: mig.ci }),
         edits: edits.collect(),

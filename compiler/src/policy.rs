@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use gpupol_plan::capability::Capability;
+use gpupol_plan::requirement::version::Comparator;
 
 use crate::source::{Span, Spanned};
 
@@ -76,6 +77,21 @@ pub struct Tenant {
     pub name: Spanned<String>,
     /// Its identities; at least one.
     pub identities: Vec<Spanned<Identity>>,
+    /// `limit gpus=`: at most so many leases at a time on each host; at least 1.
+    pub limit: Option<Spanned<u32>>,
+    /// Its `guarantee`s, of different gpu-sets; together not above its limit.
+    pub guarantees: Vec<Guarantee>,
+}
+
+/// `guarantee gpus=N from=SET`: so many single devices of each host that has any of the set are kept for the tenant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guarantee {
+    /// The node.
+    pub span: Span,
+    /// `gpus=`, at least 1.
+    pub gpus: Spanned<u32>,
+    /// `from=`
+    pub from: Spanned<String>,
 }
 
 /// How a container of a tenant is known. Strings that may be globs are [`Glob`]s.
@@ -201,6 +217,8 @@ pub struct Grant {
     pub to: Vec<Spanned<String>>,
     /// All must hold, also several clauses of one label key.
     pub when: Vec<Spanned<Clause>>,
+    /// `require`: on hosts of which one of these is not true it gives nothing; the node.
+    pub require: Option<Spanned<Vec<Require>>>,
     /// Its `gpus` lines; at least one.
     pub lines: Vec<Line>,
     /// The ceiling of driver capabilities; not empty.
@@ -227,6 +245,40 @@ pub enum Clause {
     Image(Vec<Glob>),
     /// `engine`: alternatives.
     Engine(BTreeSet<Engine>),
+}
+
+/// What a host must have, compared as in `NVIDIA_REQUIRE_*`: `12.4` is `12.4.0`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Require {
+    /// Of what.
+    pub fact: HostFact,
+    /// How it must stand to the version.
+    pub comparator: Comparator,
+    /// The version, known to be one.
+    pub version: String,
+}
+
+/// What of a host a `require` can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostFact {
+    /// `cuda=`: the newest CUDA version that the driver serves.
+    Cuda,
+    /// `driver=`: the driver's version.
+    Driver,
+}
+
+impl HostFact {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Cuda, Self::Driver];
+
+    /// The word for it, as in `NVIDIA_REQUIRE_*`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cuda => "cuda",
+            Self::Driver => "driver",
+        }
+    }
 }
 
 /// A `gpus` line.

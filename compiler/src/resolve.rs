@@ -3,7 +3,7 @@
 //! A pure function of the policy and the topology. Denies are subtracted here, so that nothing after this stage has
 //! to know of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::Sink;
 use crate::policy::{self, Place, Policy};
@@ -12,8 +12,10 @@ use crate::topology::{Gpu, MigDevice, Topology};
 mod check;
 mod deny;
 mod diags;
+mod guarantee;
 mod judge;
 mod place;
+mod require;
 mod select;
 
 /// Everything that the policy gives on one host.
@@ -43,6 +45,8 @@ pub struct Grant<'a> {
     pub rule: &'a policy::Grant,
     /// One for each `gpus` line, in its order.
     pub lines: Vec<Line<'a>>,
+    /// UUIDs of those of its devices that guarantees keep for the tenant.
+    pub reserved: BTreeSet<&'a str>,
 }
 
 /// What one `gpus` line comes to.
@@ -120,18 +124,51 @@ pub fn resolve<'a>(
     let denies = deny::reaches(policy, &sets);
     let denied = deny::by_tenant(&denies);
     let host = Host { name, fabric: place::Fabric::of(topology), sets: &sets };
-    let mut grants: Vec<Grant> = Vec::new();
+    let mut offered: Vec<(&policy::Grant, Vec<Offer>)> = Vec::new();
     for rule in policy.grants.values() {
-        let offered: Vec<Offer> = rule.lines.iter().map(|line| host.offer(rule, line, sink)).collect();
+        let usable = require::is_met(rule, topology, name, sink);
+        let offer =
+            |line| if usable { host.offer(rule, line, sink) } else { Offer { line, devices: Vec::new() } };
+        offered.push((rule, rule.lines.iter().map(offer).collect()));
+    }
+    let own = |tenant: &str| owned(&offered, tenant, denied.get(tenant));
+    let reserved = guarantee::reserve(policy, &sets, own, name, sink);
+    let mut grants: Vec<Grant> = Vec::new();
+    for (rule, offers) in &offered {
         for tenant in &rule.to {
-            let denied = denied.get(tenant.value.as_str());
-            let lines = offered.iter().map(|offer| host.line(rule, &tenant.value, offer, denied, sink));
-            grants.push(Grant { tenant: &tenant.value, rule, lines: lines.collect() });
+            let share = Share {
+                rule,
+                tenant: &tenant.value,
+                denied: denied.get(tenant.value.as_str()),
+                reserved: &reserved,
+            };
+            let lines: Vec<Line> = offers.iter().map(|offer| host.line(&share, offer, sink)).collect();
+            let kept = lines.iter().flat_map(|line| &line.devices).filter(|device| reserved.has(device));
+            let reserved = kept.map(Device::uuid).collect();
+            grants.push(Grant { tenant: &tenant.value, rule, lines, reserved });
         }
     }
     grants.sort_by(|a, b| (a.tenant, &a.rule.name.value).cmp(&(b.tenant, &b.rule.name.value)));
     check::sharing(&grants, name, sink);
     Resolution { grants, denies }
+}
+
+/// The devices that a tenant has by any of its grants.
+fn owned<'a>(
+    offered: &[(&policy::Grant, Vec<Offer<'a>>)],
+    tenant: &str,
+    denied: Option<&deny::Denied<'a>>,
+) -> Vec<Device<'a>> {
+    let own = offered.iter().filter(|(rule, _)| rule.to.iter().any(|name| name.value == tenant));
+    own.flat_map(|(_, offers)| offers).flat_map(|offer| deny::subtract(&offer.devices, denied).0).collect()
+}
+
+/// What decides how much of an offer one tenant has.
+struct Share<'a, 's> {
+    rule: &'a policy::Grant,
+    tenant: &'s str,
+    denied: Option<&'s deny::Denied<'a>>,
+    reserved: &'s guarantee::Reserved<'a>,
 }
 
 /// What a line has before denies.
@@ -161,28 +198,22 @@ impl<'a> Host<'a, '_> {
         Offer { line, devices }
     }
 
-    fn line(
-        &self,
-        rule: &'a policy::Grant,
-        tenant: &str,
-        offer: &Offer<'a>,
-        denied: Option<&deny::Denied<'a>>,
-        sink: &mut Sink,
-    ) -> Line<'a> {
-        let line = offer.line;
-        let (kept, lost) = deny::subtract(&offer.devices, denied);
-        let devices = self.fabric.rank(kept, line.place);
+    fn line(&self, share: &Share<'a, '_>, offer: &Offer<'a>, sink: &mut Sink) -> Line<'a> {
+        let (line, Share { rule, tenant, denied, reserved }) = (offer.line, share);
+        let (kept, by) = deny::subtract(&offer.devices, *denied);
+        let most = self.fabric.slots(line, &kept).map_or(0, |slots| place::most(&kept, slots.as_deref()));
+        let loss = check::Loss { rule, line, tenant, left: kept.len(), most, by: &by };
+        check::denied(&loss, offer.devices.len(), sink);
+        let open = reserved.open_to(tenant, kept.clone());
+        if open.is_empty() && !kept.is_empty() {
+            sink.push(diags::guarantees_empty(rule, line, tenant, self.name));
+        }
+        let mut devices = self.fabric.rank(open, line.place);
+        reserved.first(&mut devices);
         let order = if line.place == Place::Spread { Order::LeastLeased } else { Order::Ranked };
-        let Ok(slots) = self.fabric.slots(line, &devices) else {
-            // The offer has as many and was reported; such a line gives nothing.
-            return Line { rule: line, order, devices, slots: Some(Vec::new()) };
-        };
-        let most = place::most(&devices, slots.as_deref());
-        check::denied(
-            &check::Loss { rule, line, tenant, left: devices.len(), most, by: &lost },
-            offer.devices.len(),
-            sink,
-        );
+        // The offer has as many and was reported; such a line gives nothing.
+        let mut slots = self.fabric.slots(line, &devices).unwrap_or_else(|place::TooMany| Some(Vec::new()));
+        reserved.first_slots(&devices, slots.as_deref_mut().unwrap_or_default());
         Line { rule: line, order, devices, slots }
     }
 }

@@ -200,6 +200,74 @@ fn leases_are_kept_within_a_test_and_not_between_tests() {
 }
 
 #[test]
+fn a_limit_counts_over_all_grants_of_a_tenant_and_not_those_of_others() {
+    passes(
+        r#"
+        tenant few { identity docker runtime=few; limit gpus=2 }
+        grant whole { to few; when { label on=whole }; gpus a at-most=2; capabilities compute }
+        grant parts { to few p; when { label on=part }; gpus slices at-most=2; sharing time-slicing replicas=4
+                      capabilities compute }
+        test t {
+            container other tenant=p { label on=part; request gpus=2 }
+            container first tenant=few { label on=part; request gpus=1 }
+            container many tenant=few { label on=part; request gpus=2 }
+            container second tenant=few { label on=whole; request gpus=1 }
+            container third tenant=few { label on=part; request gpus=1 }
+            container more tenant=p { label on=part; request gpus=2 }
+            expect other gpus=2
+            expect first gpus=1
+            expect many denied reason=limit
+            expect second gpus=1
+            expect third denied reason=limit
+            expect more gpus=2
+        }
+        "#,
+    );
+}
+
+#[test]
+fn what_the_image_requires_is_judged_by_the_topology() {
+    passes(
+        r#"
+        grant g { to p; gpus a at-most=2; capabilities compute }
+        test t {
+            container tenant=p { env NVIDIA_REQUIRE_CUDA="driver>=600 driver>=550,brand=NVIDIA"; request gpus=1 }
+            container tenant=p { env NVIDIA_REQUIRE_CUDA="driver<550 brand=tesla,driver>=550"; request gpus=1 }
+            container tenant=p { env NVIDIA_REQUIRE_CUDA="driver>=600" NVIDIA_DISABLE_REQUIRE="true"; request gpus=1 }
+            container tenant=p { env NVIDIA_REQUIRE_CUDA="driver>=600" }
+            expect gpus=1
+            expect denied reason=requirement
+            expect gpus=1
+            expect gpus=0
+        }
+        "#,
+    );
+}
+
+#[test]
+fn what_is_guaranteed_is_there_whoever_came_first() {
+    passes(
+        r#"
+        tenant sure { identity docker runtime=sure; guarantee gpus=1 from=a }
+        grant g { to sure p; gpus a at-most=2; capabilities compute }
+        test t {
+            container greedy tenant=p { request gpus=2 }
+            container one tenant=p { request gpus=1 }
+            container two tenant=p { request gpus=1 }
+            container named tenant=p { request visible-devices="0" }
+            container kept tenant=sure { request gpus=1 }
+            expect greedy denied reason=no-free-device
+            expect one devices="1"
+            expect two denied reason=no-free-device
+            expect named denied reason=device-not-granted
+            expect kept devices="0"
+        }
+        test first { container tenant=sure { request gpus=1 }; expect devices="0" }
+        "#,
+    );
+}
+
+#[test]
 fn mig_devices_are_never_joined_by_nvlink() {
     passes(
         r#"

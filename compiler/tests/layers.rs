@@ -15,8 +15,13 @@ const LAYERS: [&str; 10] =
     ["source", "diag", "syntax", "policy", "topology", "workload", "resolve", "emit", "outcome", "cli"];
 
 /// Plain words of the contract that every stage may use.
-const PLAIN: [&str; 4] =
-    ["gpupol_plan::capability", "gpupol_plan::refusal", "gpupol_plan::glob", "gpupol_plan::label"];
+const PLAIN: [&str; 5] = [
+    "gpupol_plan::capability",
+    "gpupol_plan::refusal",
+    "gpupol_plan::glob",
+    "gpupol_plan::label",
+    "gpupol_plan::requirement::version",
+];
 
 #[test]
 fn modules_look_only_to_their_left() {

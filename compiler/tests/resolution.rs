@@ -6,7 +6,7 @@ mod given;
 use given::{GIB, codes, devices, gpu, host, policy, sliced};
 use gpupol::diag::Code;
 use gpupol::resolve::Order;
-use gpupol::topology::{Fact, Gpu};
+use gpupol::topology::{Driver, Fact, Gpu};
 
 /// A tenant `t` with one grant `g` of these lines over these gpu-sets.
 fn granting(sets: &str, lines: &str) -> given::Given {
@@ -373,4 +373,146 @@ fn sharings_that_exclude_each_other_are_named() {
     assert_eq!(findings[0].witness.as_deref(), Some("devices 0, 1"));
     assert_eq!(codes(&with("sharing time-slicing replicas=3")), []);
     assert!(codes(&with("sharing mps clients=2")).contains(&Code::MpsConflict));
+}
+
+/// What a grant that requires this has of one GPU, and the codes and messages of findings.
+fn requiring(require: &str, driver: [Fact<&str>; 2]) -> (String, Vec<(Code, String)>) {
+    let [version, cuda] = driver.map(|fact| match fact {
+        Fact::Known(text) => Fact::Known(text.to_owned()),
+        Fact::Absent => Fact::Absent,
+        Fact::Unknown(why) => Fact::Unknown(why),
+    });
+    let mut host = host(vec![gpu(0, "A")], &[]);
+    host.driver = Driver { version, cuda };
+    let given = granting("gpu-set s { model A }", &format!("gpus s at-most=1; require {require}"));
+    let (resolution, findings) = given.on(&host);
+    let found = findings.into_iter().map(|finding| (finding.code, finding.message));
+    (devices(&resolution, "t", "g").remove(0), found.collect())
+}
+
+#[test]
+fn a_grant_gives_nothing_where_the_host_lacks_what_it_requires() {
+    let old = || [Fact::Known("535.129.03"), Fact::Known("12.2")];
+    for met in [
+        r#"cuda=">=12.2""#,
+        r#"driver=">535,<550" cuda="!=12.1""#,
+        r#"cuda="=12.2.0""#,
+        r#"driver="<=535.129.3""#,
+    ] {
+        assert_eq!(requiring(met, old()), ("0".to_owned(), Vec::new()), "{met}");
+    }
+    let (given, found) = requiring(r#"driver=">=550" cuda=">=12""#, old());
+    let told = "grant `g` gives nothing on `host`: it requires `driver>=550`, and there is driver 535.129.03";
+    assert_eq!((given.as_str(), found), ("", vec![(Code::RequirementUnmet, told.to_owned())]));
+    for unmet in [r#"driver="<=535""#, r#"cuda=">=12,<12.2""#, r#"cuda=">=12.4" driver=">=550""#] {
+        let (given, found) = requiring(unmet, old());
+        assert_eq!((given.as_str(), found.len()), ("", 1), "{unmet}");
+    }
+    let (given, found) = requiring(r#"cuda=">=12""#, [Fact::Known("535"), Fact::unknown("nobody asked")]);
+    assert_eq!((given.as_str(), found[0].0), ("", Code::UnknownFact));
+    let (given, found) = requiring(r#"driver=">=535""#, [Fact::Known("535-beta"), Fact::Absent]);
+    assert_eq!((given.as_str(), found[0].0), ("", Code::UnknownFact));
+    let (given, found) = requiring(r#"cuda=">=12""#, [Fact::Absent, Fact::Absent]);
+    assert_eq!((given.as_str(), found[0].0), ("", Code::RequirementUnmet));
+}
+
+/// What each tenant has by its grant on four GPUs of two models, and the messages of findings with their witnesses.
+fn guaranteed(kdl: &str) -> (Vec<String>, Vec<(Code, String, String)>) {
+    let sets = "gpu-set s { model A }\ngpu-set any { model A B }\ngpu-set gone { model Z }\n";
+    let given = policy(&format!("{sets}{kdl}"));
+    let host = host(vec![gpu(0, "A"), gpu(1, "A"), gpu(2, "B"), gpu(3, "B")], &[&[0, 1], &[1, 2, 3]]);
+    let (resolution, findings) = given.on(&host);
+    let lines = resolution.grants.iter().map(|grant| {
+        let devices = devices(&resolution, grant.tenant, &grant.rule.name.value);
+        format!(
+            "{} {}: {} ({} kept)",
+            grant.tenant,
+            grant.rule.name.value,
+            devices.join(" + "),
+            grant.reserved.len()
+        )
+    });
+    let found = findings.into_iter().filter(|finding| finding.code != Code::EmptyGpuSet);
+    let found = found.map(|finding| (finding.code, finding.message, finding.witness.unwrap_or_default()));
+    (lines.collect(), found.collect())
+}
+
+#[test]
+fn guaranteed_devices_are_their_tenants_alone_and_come_first() {
+    let (given, found) = guaranteed(
+        "tenant a { identity docker runtime=a; guarantee gpus=2 from=any }
+         tenant b { identity docker runtime=b; guarantee gpus=1 from=s; guarantee gpus=3 from=gone }
+         tenant c { identity docker runtime=c }
+         grant g { to a b c; gpus any; capabilities compute }
+         grant h rank=1 { to b; when { label x=y }; gpus s; capabilities compute }",
+    );
+    assert_eq!(found, []);
+    let together = ["a g: 1 2 3 (2 kept)", "b g: 0 3 (1 kept)", "b h: 0 (1 kept)", "c g: 3 (0 kept)"];
+    assert_eq!(given, together);
+}
+
+#[test]
+fn a_later_demand_moves_an_earlier_one_where_both_fit() {
+    let (given, found) = guaranteed(
+        "tenant a { identity docker runtime=a; guarantee gpus=2 from=any }
+         tenant b { identity docker runtime=b; guarantee gpus=2 from=s }
+         grant g { to a b; gpus any; capabilities compute }",
+    );
+    assert_eq!(found, []);
+    assert_eq!(given, ["a g: 2 3 (2 kept)", "b g: 0 1 (2 kept)"]);
+}
+
+#[test]
+fn slots_of_kept_devices_come_before_better_joined_ones() {
+    let given = |guarantee: &str| {
+        policy(&format!(
+            "gpu-set all {{ model A }}
+             tenant a {{ identity docker runtime=a; {guarantee} }}
+             grant g {{ to a; gpus all at-most=2 place=nvlink; capabilities compute }}"
+        ))
+    };
+    let gpus = vec![on_node(gpu(0, "A"), 1), gpu(1, "A"), gpu(2, "A")];
+    let host = host(gpus, &[&[0, 1], &[1, 2]]);
+    let slots = |given: given::Given| given.on(&host).0.grants[0].lines[0].slots.clone().unwrap();
+    let pairs = |slots: Vec<Vec<u32>>| slots.into_iter().filter(|slot| slot.len() == 2).collect::<Vec<_>>();
+    assert_eq!(pairs(slots(given(""))), [[1, 2], [0, 1]], "nearer first");
+    assert_eq!(pairs(slots(given("guarantee gpus=1 from=all"))), [[0, 1], [1, 2]], "what is kept first");
+}
+
+#[test]
+fn impossible_guarantees_name_who_wants_what() {
+    let (_, found) = guaranteed(
+        "tenant a { identity docker runtime=a; guarantee gpus=1 from=s }
+         tenant b { identity docker runtime=b; guarantee gpus=2 from=s }
+         tenant c { identity docker runtime=c; guarantee gpus=2 from=any }
+         grant g { to a b c; gpus any; capabilities compute }",
+    );
+    let told = "`a` (1 of `s`) and `b` (2 of `s`) cannot be guaranteed 3 devices of `host`: of these their grants give them 2";
+    assert_eq!(found[0], (Code::GuaranteeImpossible, told.to_owned(), "devices 0, 1".to_owned()));
+    assert_eq!(found.iter().filter(|(code, ..)| *code == Code::GuaranteeImpossible).count(), 1);
+    let (_, found) = guaranteed(
+        "tenant a { identity docker runtime=a; guarantee gpus=2 from=any }
+         grant g { to a; gpus any; capabilities compute }
+         deny d { to a; gpus s }
+         tenant b { identity docker runtime=b; guarantee gpus=1 from=s }
+         gpu-set bs { model B }
+         grant h { to b; gpus bs; capabilities compute }",
+    );
+    let told = "`b` (1 of `s`) cannot be guaranteed 1 device of `host`: of these its grants give it 0";
+    assert!(
+        found.contains(&(Code::GuaranteeImpossible, told.to_owned(), "no device".to_owned())),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_grant_that_guarantees_leave_nothing_is_reported() {
+    let (given, found) = guaranteed(
+        "tenant a { identity docker runtime=a; guarantee gpus=2 from=s }
+         tenant b { identity docker runtime=b }
+         grant g { to a b; gpus s; capabilities compute }",
+    );
+    assert_eq!(given, ["a g: 0 1 (2 kept)", "b g:  (0 kept)"]);
+    let told = "guarantees of others leave tenant `b` nothing of gpu-set `s` in grant `g` on `host`";
+    assert_eq!(found, [(Code::GuaranteesEmpty, told.to_owned(), String::new())]);
 }

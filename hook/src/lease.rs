@@ -3,10 +3,10 @@
 //! They lie at `<stateDir>/leases/<device>/<engine>-<container>` and name devices by UUID, so that they outlive
 //! plan sets. All who look at or change them hold one lock, which nobody waits for longer than five seconds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 
-use gpupol_plan::choose;
+use gpupol_plan::choose::{self, Lease};
 use gpupol_plan::plan::Sharing;
 use rustix::fs::{AtFlags, unlinkat};
 
@@ -32,6 +32,15 @@ pub struct Holder<'h> {
     pub process: &'h Process,
 }
 
+/// Whose leases are looked at.
+#[derive(Clone, Debug)]
+pub struct Scope<'d> {
+    /// UUIDs of the devices that may be given.
+    pub devices: BTreeSet<&'d str>,
+    /// Whether the leases of all other devices are looked at too.
+    pub whole_host: bool,
+}
+
 /// How the devices that were looked at are held.
 #[derive(Debug, Default)]
 pub struct Survey {
@@ -49,38 +58,37 @@ pub struct Taken {
     written: Vec<(OwnedFd, String)>,
 }
 
-/// Looks at the leases of these devices, and removes those whose container is gone.
+/// Looks at the leases in the scope, and removes those whose container is gone.
 ///
 /// # Errors
 /// The call that failed; another container of the same id that lives; what `on_dead` says.
-pub fn survey<'d>(
+pub fn survey(
     store: &Store,
-    devices: impl Iterator<Item = &'d str>,
+    scope: &Scope<'_>,
     holder: Holder<'_>,
     liveness: &Liveness,
     mut on_dead: impl FnMut(&Record) -> Result<()>,
 ) -> Result<Survey> {
     let mut survey = Survey::default();
-    let devices: BTreeSet<&str> = devices.collect();
-    for device in devices {
-        let Some(directory) = store.device(device)? else { continue };
-        for name in Store::names(&directory)? {
-            match Found::read(&directory, &name) {
-                Found::Record(record) if is_own(&record, holder) => {
-                    survey.own.insert(device.to_owned());
+    for (directory, device) in scope.directories(store)? {
+        let Some(opened) = store.device(&directory)? else { continue };
+        for name in Store::names(&opened)? {
+            match Found::read(&opened, &name) {
+                Found::Record(record) if is_own(&record, holder) && scope.has(&device) => {
+                    survey.own.insert(device.clone());
                 }
                 Found::Record(record) if liveness.is_live(&record)? => {
                     refuse_same_name(&record, holder)?;
-                    survey.leases.entry(device.to_owned()).or_default().push(record.sharing);
+                    survey.hold(&device, Some(record.tenant), record.sharing);
                 }
                 Found::Record(record) => {
                     on_dead(&record)?;
-                    remove(&directory, &name)?;
+                    remove(&opened, &name)?;
                 }
                 Found::Gone => {}
                 Found::Unreadable => {
-                    survey.unreadable.push(format!("{device}/{name}"));
-                    survey.leases.entry(device.to_owned()).or_default().push(Sharing::Exclusive {});
+                    survey.unreadable.push(format!("{directory}/{name}"));
+                    survey.hold(&device, None, Sharing::Exclusive {});
                 }
             }
         }
@@ -121,7 +129,7 @@ pub fn release(
 ) -> Result<()> {
     // A container whose id is too long for a lease never got one.
     let Ok(name) = record::file_name(engine, container) else { return Ok(()) };
-    for directory in store.devices()? {
+    for (_, directory) in store.directories()? {
         let Found::Record(record) = Found::read(&directory, &name) else { continue };
         if !liveness.is_live(&record)? {
             on_dead(&record)?;
@@ -129,6 +137,25 @@ pub fn release(
         }
     }
     Ok(())
+}
+
+impl Scope<'_> {
+    fn has(&self, device: &str) -> bool {
+        self.devices.contains(device)
+    }
+
+    /// The directories to look into, and whose each is. One of a device that is not to be given stands for itself.
+    fn directories(&self, store: &Store) -> Result<BTreeMap<String, String>> {
+        let others = if self.whole_host { store.directories()? } else { Vec::new() };
+        let own = self.devices.iter().map(|device| (record::escape(device), (*device).to_owned()));
+        Ok(others.into_iter().map(|(name, _)| (name.clone(), name)).chain(own).collect())
+    }
+}
+
+impl Survey {
+    fn hold(&mut self, device: &str, tenant: Option<String>, sharing: Sharing) {
+        self.leases.entry(device.to_owned()).or_default().push(Lease { tenant, sharing });
+    }
 }
 
 impl Taken {

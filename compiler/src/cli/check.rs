@@ -73,15 +73,18 @@ fn on_hosts(policy: &Policy, files: &Files, hosts: &[Host], sink: &mut Sink) -> 
     Tests { ran, elsewhere: policy.tests.len() - ran }
 }
 
-/// Hosts differ, so a gpu-set that is empty on some of several is how a fleet is; one that is empty on all is not.
+/// What is so on some of several hosts because hosts differ: a fleet is like that. What is so on all is not.
+const PARTIAL: [Code; 2] = [Code::EmptyGpuSet, Code::RequirementUnmet];
+
+/// The findings without those that are only of some hosts, and may be.
 fn without_partial(mut findings: Vec<Finding>, hosts: usize) -> Vec<Finding> {
-    let place = |finding: &Finding| finding.labels.first().map(|label| label.span);
-    let mut empty: BTreeMap<Option<Span>, usize> = BTreeMap::new();
-    for finding in findings.iter().filter(|finding| finding.code == Code::EmptyGpuSet) {
-        *empty.entry(place(finding)).or_default() += 1;
+    let place = |finding: &Finding| (finding.code, finding.labels.first().map(|label| label.span));
+    let mut counts: BTreeMap<(Code, Option<Span>), usize> = BTreeMap::new();
+    for finding in findings.iter().filter(|finding| PARTIAL.contains(&finding.code)) {
+        *counts.entry(place(finding)).or_default() += 1;
     }
     findings.retain(|finding| {
-        finding.code != Code::EmptyGpuSet || empty.get(&place(finding)).is_some_and(|count| *count == hosts)
+        !PARTIAL.contains(&finding.code) || counts.get(&place(finding)).is_some_and(|count| *count == hosts)
     });
     findings
 }

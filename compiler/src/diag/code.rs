@@ -117,6 +117,14 @@ codes! {
     SharingConflict = 4007, "sharing-conflict", Warning;
     /// MPS beside anything else on one GPU, or over MIG devices.
     MpsConflict = 4008, "mps-conflict", Error;
+    /// A tenant's limit is below what one of its grants gives by default.
+    LimitBelowDefault = 4010, "limit-below-default", Warning;
+    /// A host does not have what a grant requires, so the grant gives nothing there.
+    RequirementUnmet = 4011, "requirement-unmet", Warning;
+    /// Guarantees that a host cannot keep together.
+    GuaranteeImpossible = 4012, "guarantee-impossible", Error;
+    /// Guarantees of others leave a tenant nothing of a grant.
+    GuaranteesEmpty = 4013, "guarantees-empty", Warning;
 
     /// Whoever may use the engine's socket is of any of its tenants.
     SocketTrust = 5001, "socket-trust", Note;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gpupol_plan::choose::Leases;
+use gpupol_plan::choose::{Lease, Leases};
 use gpupol_plan::request::Devices;
 
 use super::{Gift, Outcome, Reader};
@@ -61,7 +61,8 @@ fn start(containers: &[Container], policy: &Policy, plans: &Reader) -> Vec<Start
         let outcome = plans.start(&described.entry, &described.config, &leases);
         if let Outcome::Granted(gift) = &outcome {
             for device in &gift.devices {
-                leases.entry(device.uuid.clone()).or_default().push(device.sharing.clone());
+                let lease = Lease { tenant: Some(gift.tenant.clone()), sharing: device.sharing.clone() };
+                leases.entry(device.uuid.clone()).or_default().push(lease);
             }
         }
         let asked = plans.asked(&described.entry, &described.config);

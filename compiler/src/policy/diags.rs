@@ -57,6 +57,19 @@ pub(super) fn bad_unit(span: Span, message: impl Into<String>, help: impl Into<S
     Finding::at(Code::BadUnit, span, "no unit", message).help(help)
 }
 
+/// A version in a `require` without how it is to be compared.
+pub(super) fn no_comparator(key: &str, factor: &str, version: &str, span: Span) -> Finding {
+    let message = format!("`{factor}` does not say how `{key}` is compared");
+    bad_value(span, "no comparator", message).help(format!("`{key}=\">={version}\"`; also = != < <= >"))
+}
+
+/// What is no comparator and version.
+pub(super) fn no_requirement(key: &str, factor: &str, span: Span) -> Finding {
+    let message = format!("`{factor}` is not a comparator and a version");
+    bad_value(span, "not numbers between dots", message)
+        .help(format!("`{key}=\">=12.4\"`, `{key}=\">=12,<13\"`"))
+}
+
 /// Two statements that cannot stand together.
 pub(super) fn contradiction(span: Span, label: &str, message: impl Into<String>) -> Finding {
     Finding::at(Code::Contradiction, span, label, message)
@@ -148,6 +161,21 @@ pub(super) fn grants_overlap(
         .and(first.1, "and this one")
         .help("tell them apart by `when`, or give one of them `rank=1` or `named=#true`")
         .witness(witness)
+}
+
+/// A limit that refuses whoever asks for no number.
+pub(super) fn limit_below_default(
+    (tenant, limit): (&str, &Spanned<u32>),
+    (grant, span): (&str, Span),
+    default: u64,
+) -> Finding {
+    let message = format!(
+        "grant `{grant}` gives {default} by default, and tenant `{tenant}` may hold {} at a time",
+        limit.value
+    );
+    Finding::at(Code::LimitBelowDefault, limit.span, "less than that", message)
+        .and(span, "given here")
+        .help(format!("`limit gpus={default}`, or a smaller `default=` in the grant"))
 }
 
 /// Two conditions that hold under different engines.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::Device;
 use super::check::{Giver, Loss, promise};
+use super::guarantee::Demand;
 use super::place::MOST_SLOTS;
 use crate::diag::{Code, Finding};
-use crate::policy::{self, Amount, GpuSet, Line, Place, Selector};
+use crate::policy::{self, Amount, GpuSet, Line, Place, Require, Selector};
 use crate::source::{Span, Spanned};
 use crate::topology::{Gpu, Topology};
 
@@ -110,6 +111,69 @@ pub(super) fn unknown_fact(set: &Spanned<String>, gpu: &Gpu, fact: &str, why: &s
     let message = format!("GPU {index} of `{name}` cannot be given: its {fact} is unknown ({why})");
     Finding::at(Code::UnknownFact, set.span, format!("`{granted}` has this GPU"), message)
         .help(record_again(name))
+}
+
+pub(super) fn unknown_to_requirement(
+    rule: &policy::Grant,
+    span: Span,
+    (require, why): (&Require, &str),
+    name: &str,
+) -> Finding {
+    let (grant, fact) = (&rule.name.value, require.fact.name());
+    let message = format!(
+        "grant `{grant}` gives nothing on `{name}`: whether it has the {fact} it requires is unknown ({why})"
+    );
+    Finding::at(Code::UnknownFact, span, format!("needs `{fact}`"), message)
+        .help(format!("record `{name}` again on the host with `gpupol discover`"))
+}
+
+pub(super) fn requirement_unmet(
+    rule: &policy::Grant,
+    span: Span,
+    (require, has): (&Require, Option<&str>),
+    name: &str,
+) -> Finding {
+    let (grant, fact) = (&rule.name.value, require.fact.name());
+    let wanted = format!("{fact}{}{}", require.comparator.text(), require.version);
+    let has = has.map_or_else(|| "none".to_owned(), |has| format!("{fact} {has}"));
+    let message =
+        format!("grant `{grant}` gives nothing on `{name}`: it requires `{wanted}`, and there is {has}");
+    Finding::at(Code::RequirementUnmet, span, "not met there", message)
+        .help(format!("update the driver of `{name}`, or require less"))
+}
+
+pub(super) fn guarantee_impossible(demands: &[&Demand], devices: &[Device], name: &str) -> Finding {
+    let list: Vec<String> = devices.iter().map(Device::index).collect();
+    let all = demands.iter().map(|demand| u64::from(demand.rule.gpus.value)).sum::<u64>();
+    let (have, all_words) =
+        (devices.len(), if all == 1 { "1 device".to_owned() } else { format!("{all} devices") });
+    let who = |demand: &&Demand| {
+        format!("`{}` ({} of `{}`)", demand.tenant.name.value, demand.rule.gpus.value, demand.rule.from.value)
+    };
+    let names: Vec<String> = demands.iter().map(who).collect();
+    let whose = if demands.len() == 1 { "its grants give it" } else { "their grants give them" };
+    let message = format!(
+        "{} cannot be guaranteed {all_words} of `{name}`: of these {whose} {have}",
+        names.join(" and ")
+    );
+    let mut spans = demands.iter().map(|demand| demand.rule.span);
+    let first = spans.next().map_or_else(
+        || Finding::general(Code::GuaranteeImpossible, message.clone()),
+        |span| Finding::at(Code::GuaranteeImpossible, span, "guaranteed here", message.clone()),
+    );
+    let finding = spans.fold(first, |finding, span| finding.and(span, "and here"));
+    let witness =
+        if list.is_empty() { "no device".to_owned() } else { format!("devices {}", list.join(", ")) };
+    finding.witness(witness).help("lower `gpus=`, or grant more devices of the gpu-set")
+}
+
+pub(super) fn guarantees_empty(rule: &policy::Grant, line: &Line, tenant: &str, name: &str) -> Finding {
+    let (grant, set) = (&rule.name.value, &line.gpu_set.value);
+    let message = format!(
+        "guarantees of others leave tenant `{tenant}` nothing of gpu-set `{set}` in grant `{grant}` on `{name}`"
+    );
+    Finding::at(Code::GuaranteesEmpty, line.span, "granted here", message)
+        .help(format!("take `{tenant}` out of the grant's `to`, or guarantee less"))
 }
 
 fn record_again(name: &str) -> String {

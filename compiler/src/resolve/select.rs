@@ -74,7 +74,8 @@ impl<'a> Sets<'a> {
         devices.into_values().collect()
     }
 
-    fn contains(&self, set: &str, key: &Key) -> bool {
+    /// Whether a set has the device.
+    pub(super) fn contains(&self, set: &str, key: &Key) -> bool {
         self.sets.get(set).is_some_and(|set| set.members.contains_key(key))
     }
 }
@@ -133,7 +134,9 @@ fn in_order(policy: &Policy) -> Vec<&GpuSet> {
         }
     }
     let denied = policy.denies.values().flat_map(|deny| &deny.gpu_sets).map(|set| set.value.as_str());
-    let roots: BTreeSet<&str> = granted(policy).into_iter().chain(denied).collect();
+    let guarantees = policy.tenants.values().flat_map(|tenant| &tenant.guarantees);
+    let guaranteed = guarantees.map(|guarantee| guarantee.from.value.as_str());
+    let roots: BTreeSet<&str> = granted(policy).into_iter().chain(denied).chain(guaranteed).collect();
     let roots = roots.into_iter().filter_map(|name| nodes.get(name));
     let used: BTreeSet<NodeIndex> = roots.flat_map(|root| Dfs::new(&graph, *root).iter(&graph)).collect();
     let order = toposort(&graph, None).unwrap_or_default();

@@ -112,7 +112,8 @@ impl Host {
         };
         json!({
             "index": index, "uuid": gpu.uuid, "minor": gpu.minor, "pci": gpu.pci, "vendor": "nvidia",
-            "model": gpu.model, "architecture": null, "computeCapability": null,
+            "model": gpu.model, "brand": "nvidia", "architecture": null,
+            "computeCapability": if gpu.model == "NVIDIA L4" { "8.9" } else { "9.0" },
             "memory": gpu.gibibytes << 30, "numa": [0], "cpus": "0-1", "mig": mig, "migDevices": slices,
             "nodes": [self.node(&format!("nvidia{}", gpu.minor), MAJOR, gpu.minor)],
         })

@@ -6,9 +6,20 @@ use crate::capability::Capability;
 use crate::plan::{Device, Edit, Line, Order, Plan, Sharing};
 use crate::refusal::{Reason, Refusal};
 use crate::request::{Capabilities, Devices, Request};
+use crate::requirement;
 
-/// How each device is held: by its UUID, the sharing of every live lease of other containers.
-pub type Leases = BTreeMap<String, Vec<Sharing>>;
+/// How devices are held: by UUID, every live lease of other containers. Those of all devices of the host if the plan
+/// has a limit, else those of the plan's devices.
+pub type Leases = BTreeMap<String, Vec<Lease>>;
+
+/// A live lease of another container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Whose container it is; `None`: nobody knows, so it counts for every tenant.
+    pub tenant: Option<String>,
+    /// How the device is shared while it stands.
+    pub sharing: Sharing,
+}
 
 /// What a container gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +76,8 @@ pub fn choose<'p>(plan: &'p Plan, request: &Request, leases: &Leases) -> Result<
         }
     };
     let given: Vec<Given<'p>> = picked.given(plan);
+    within_limit(plan, given.len(), leases)?;
+    requirement::check(&request.requirements, plan, &given)?;
     if given.iter().any(|given| matches!(given.line.sharing, Sharing::Mps { .. })) {
         return Err(Refusal::new(Reason::NotSupported, "sharing mps is not supported yet"));
     }
@@ -74,11 +87,26 @@ pub fn choose<'p>(plan: &'p Plan, request: &Request, leases: &Leases) -> Result<
 /// Whether a device that is held like this may be leased once more: leases stand together only if all are
 /// time-slicing, and then the smallest `replicas` counts.
 #[must_use]
-pub fn admits(wanted: &Sharing, held: &[Sharing]) -> bool {
+pub fn admits(wanted: &Sharing, held: &[Lease]) -> bool {
     let sliced = |sharing: &Sharing| matches!(sharing, Sharing::TimeSlicing { .. });
-    let most = held.iter().chain([wanted]).map(Sharing::replicas).min().unwrap_or(0);
-    let together = held.is_empty() || held.iter().chain([wanted]).all(sliced);
+    let all = || held.iter().map(|lease| &lease.sharing).chain([wanted]);
+    let most = all().map(Sharing::replicas).min().unwrap_or(0);
+    let together = held.is_empty() || all().all(sliced);
     together && u32::try_from(held.len()).is_ok_and(|held| held < most)
+}
+
+/// A GPU, a MIG device and one share of either count 1 each.
+fn within_limit(plan: &Plan, wanted: usize, leases: &Leases) -> Result<(), Refusal> {
+    let Some(limit) = plan.limit else { return Ok(()) };
+    let own = |lease: &&Lease| lease.tenant.as_ref().is_none_or(|tenant| *tenant == plan.tenant);
+    let held = leases.values().flatten().filter(own).count();
+    if usize::try_from(limit).is_ok_and(|limit| held.saturating_add(wanted) <= limit) {
+        return Ok(());
+    }
+    let tenant = &plan.tenant;
+    let message =
+        format!("tenant `{tenant}` holds {held} of its limit of {limit}, and {wanted} are asked for");
+    Err(Refusal::new(Reason::Limit, message))
 }
 
 fn capabilities(plan: &Plan, asked: &Capabilities) -> Result<BTreeSet<Capability>, Refusal> {
@@ -227,7 +255,9 @@ fn no_free(line: &Line, free: usize, wanted: u32) -> Refusal {
     let all = line.devices.len();
     let set = &line.gpu_set;
     let enough = u32::try_from(free).unwrap_or(u32::MAX) >= wanted;
-    let message = if enough {
+    let message = if all == 0 {
+        format!("gpu-set `{set}` gives this grant no device on this host")
+    } else if enough {
         format!(
             "no {wanted} free devices of gpu-set `{set}` satisfy the grant's place ({free} of {all} are free)"
         )

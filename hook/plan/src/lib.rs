@@ -24,3 +24,4 @@ pub mod lookup;
 pub mod plan;
 pub mod refusal;
 pub mod request;
+pub mod requirement;

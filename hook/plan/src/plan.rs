@@ -32,6 +32,12 @@ pub struct Plan {
     pub topology_digest: String,
     /// What must still be true of the host when the plan is applied.
     pub host: Host,
+    /// At most so many leases of the tenant at a time on this host, over all its grants; absent: no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// UUIDs of the devices that a `guarantee` keeps for this tenant; they are in no other tenant's plans.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub reserved: BTreeSet<String>,
     /// The ceiling: at most these driver capabilities.
     pub capabilities: BTreeSet<Capability>,
     /// What is given together: one line for each `gpus` of the grant, in its order.
@@ -71,6 +77,9 @@ pub struct Host {
     pub boot_id: Option<String>,
     /// The driver's version as `/proc/driver/nvidia/version` gives it.
     pub driver_version: Option<String>,
+    /// The newest CUDA version that this driver serves, such as `12.4`; judges what images require.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cuda_version: Option<String>,
 }
 
 /// One `gpus` line of a grant: alike devices, shared in one way.
@@ -156,6 +165,12 @@ pub struct Device {
     pub pci: String,
     /// What `/proc/driver/nvidia` must say of the GPU for the plan still to be true.
     pub gpu: GpuCheck,
+    /// Compute capability of the GPU, such as `9.0`; judges what images require.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compute_capability: Option<String>,
+    /// Brand of the GPU, such as `Tesla`; judges what images require.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brand: Option<String>,
     /// The instance ids of a MIG device; absent for a whole GPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mig: Option<MigCheck>,

@@ -43,6 +43,10 @@ pub enum Reason {
     NoFreeDevice,
     /// The devices it names do not satisfy the grant's `place`.
     Placement,
+    /// The tenant would hold more leases than its `limit`.
+    Limit,
+    /// The host or a device does not meet what the image requires.
+    Requirement,
     /// What the grant needs is not supported in this form or version.
     NotSupported,
     /// The plan set is missing, damaged, of another version, or no longer true of this host.
@@ -51,7 +55,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::NoTenant,
         Self::NoGrant,
         Self::GrantNotApplicable,
@@ -62,6 +66,8 @@ impl Reason {
         Self::NoCapability,
         Self::NoFreeDevice,
         Self::Placement,
+        Self::Limit,
+        Self::Requirement,
         Self::NotSupported,
         Self::PlanSet,
     ];
@@ -80,6 +86,8 @@ impl Reason {
             Self::NoCapability => "no-capability",
             Self::NoFreeDevice => "no-free-device",
             Self::Placement => "placement",
+            Self::Limit => "limit",
+            Self::Requirement => "requirement",
             Self::NotSupported => "not-supported",
             Self::PlanSet => "plan-set",
         }

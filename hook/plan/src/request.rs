@@ -12,6 +12,7 @@ use crate::entry::{Engine, Entry};
 use crate::index::{Index, RequestIndices};
 use crate::label;
 use crate::refusal::{Reason, Refusal};
+use crate::requirement::{self, Requirement};
 
 /// Annotation: how many devices, or which.
 pub const GPUS: &str = "gpupol.io/gpus";
@@ -36,6 +37,8 @@ pub struct Request {
     pub capabilities: Capabilities,
     /// The grant that it names.
     pub grant: Option<String>,
+    /// What its image requires of host and devices.
+    pub requirements: Vec<Requirement>,
 }
 
 /// Which devices a container asks for.
@@ -85,7 +88,8 @@ pub fn request(index: &Index, entry: &Entry, config: &Config) -> Result<Option<R
         return Err(Refusal::new(Reason::NotSupported, message));
     }
     let Some(devices) = asked else { return Ok(None) };
-    Ok(Some(Request { devices, capabilities: capabilities(config)?, grant: grant.map(str::to_owned) }))
+    let (capabilities, requirements) = (capabilities(config)?, requirement::requirements(config)?);
+    Ok(Some(Request { devices, capabilities, grant: grant.map(str::to_owned), requirements }))
 }
 
 /// A label of the container: the annotation of that key, or the variable that stands for it under Docker.

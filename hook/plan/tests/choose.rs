@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 
 use gpupol_plan::capability::Capability;
-use gpupol_plan::choose::{Leases, admits, choose};
+use gpupol_plan::choose::{Lease, Leases, admits, choose};
 use gpupol_plan::plan::{Plan, Sharing};
 use gpupol_plan::request::{Capabilities, Devices, Request};
+use gpupol_plan::requirement::Requirement;
 use serde_json::{Value, json};
 
 fn device(index: u32) -> Value {
@@ -34,7 +35,7 @@ fn plan(lines: Vec<Value>) -> Plan {
 }
 
 fn ask(devices: Devices) -> Request {
-    Request { devices, capabilities: Capabilities::All, grant: None }
+    Request { devices, capabilities: Capabilities::All, grant: None, requirements: Vec::new() }
 }
 
 fn names(names: &[&str]) -> Devices {
@@ -42,7 +43,15 @@ fn names(names: &[&str]) -> Devices {
 }
 
 fn exclusive(uuids: &[&str]) -> Leases {
-    uuids.iter().map(|uuid| ((*uuid).to_owned(), vec![Sharing::Exclusive {}])).collect()
+    uuids.iter().map(|uuid| ((*uuid).to_owned(), vec![held(Sharing::Exclusive {})])).collect()
+}
+
+fn held(sharing: Sharing) -> Lease {
+    lease("other", sharing)
+}
+
+fn lease(tenant: &str, sharing: Sharing) -> Lease {
+    Lease { tenant: Some(tenant.to_owned()), sharing }
 }
 
 fn given(plan: &Plan, devices: Devices, leases: &Leases) -> Result<Vec<String>, &'static str> {
@@ -119,6 +128,14 @@ fn only_named_devices_of_a_grant_that_counts_none() {
 }
 
 #[test]
+fn a_line_without_devices_says_so() {
+    let plan = plan(vec![line("a", &[], json!({}))]);
+    let refusal = choose(&plan, &ask(Devices::Default), &Leases::new()).unwrap_err();
+    assert_eq!(refusal.reason.slug(), "no-free-device");
+    assert_eq!(refusal.message, "gpu-set `a` gives this grant no device on this host");
+}
+
+#[test]
 fn slots_bind_whoever_chooses() {
     let plan = plan(vec![line("a", &[0, 1, 2, 3], json!({"slots": [[0], [1], [2], [3], [0, 1], [2, 3]]}))]);
     assert_eq!(given(&plan, Devices::Count(2), &Leases::new()), list(&["GPU-0", "GPU-1"]));
@@ -131,6 +148,9 @@ fn slots_bind_whoever_chooses() {
 #[test]
 fn time_slicing_fills_up_and_never_beyond_the_smallest() {
     let sliced = |replicas| Sharing::TimeSlicing { replicas };
+    let admits = |wanted: &Sharing, holders: &[Sharing]| {
+        admits(wanted, &holders.iter().cloned().map(held).collect::<Vec<_>>())
+    };
     assert!(admits(&sliced(2), &[]) && admits(&sliced(2), &[sliced(2)]));
     assert!(!admits(&sliced(2), &[sliced(2), sliced(2)]));
     assert!(!admits(&sliced(8), &[sliced(2), sliced(8)]) && !admits(&sliced(1), &[sliced(8)]));
@@ -138,8 +158,69 @@ fn time_slicing_fills_up_and_never_beyond_the_smallest() {
     assert!(!admits(&Sharing::Mps { clients: 4 }, &[sliced(4)]));
     let shared = json!({"sharing": {"mode": "time-slicing", "replicas": 2}, "order": "least-leased"});
     let plan = plan(vec![line("a", &[0, 1], shared)]);
-    let leases: Leases = [("GPU-0".to_owned(), vec![sliced(2)])].into();
+    let leases: Leases = [("GPU-0".to_owned(), vec![held(sliced(2))])].into();
     assert_eq!(given(&plan, Devices::Default, &leases), list(&["GPU-1"]));
+}
+
+#[test]
+fn a_limit_counts_the_tenants_leases_wherever_they_are() {
+    let sliced = || Sharing::TimeSlicing { replicas: 4 };
+    let shared = json!({"sharing": {"mode": "time-slicing", "replicas": 4}});
+    let mut plan = plan(vec![line("a", &[0, 1], shared)]);
+    plan.limit = Some(3);
+    let leases = |held: &[(&str, Option<&str>)]| {
+        let mut leases = Leases::new();
+        for (device, tenant) in held {
+            let lease = Lease { tenant: tenant.map(str::to_owned), sharing: sliced() };
+            leases.entry((*device).to_owned()).or_default().push(lease);
+        }
+        leases
+    };
+    let others = [("GPU-0", Some("other")), ("GPU-0", Some("other")), ("GPU-9", Some("other"))];
+    assert_eq!(given(&plan, Devices::Count(2), &leases(&others)), list(&["GPU-0", "GPU-1"]));
+    let one = [("GPU-9", Some("t"))];
+    assert_eq!(given(&plan, Devices::Count(2), &leases(&one)), list(&["GPU-0", "GPU-1"]));
+    let two = [("GPU-9", Some("t")), ("GPU-0", Some("t"))];
+    assert_eq!(given(&plan, Devices::Count(1), &leases(&two)), list(&["GPU-0"]));
+    assert_eq!(given(&plan, Devices::Count(2), &leases(&two)), Err("limit"));
+    assert_eq!(given(&plan, names(&["0", "1"]), &leases(&two)), Err("limit"));
+    assert_eq!(given(&plan, Devices::Indices(vec![0, 1]), &leases(&two)), Err("limit"));
+    let unknown = [("GPU-9", Some("t")), ("GPU-8", Some("t")), ("GPU-7", None)];
+    assert_eq!(given(&plan, Devices::Count(1), &leases(&unknown)), Err("limit"), "whose it is, nobody knows");
+}
+
+#[test]
+fn what_the_image_requires_is_asked_of_every_device() {
+    let mut plan = plan(vec![line("a", &[0, 1], json!({}))]);
+    plan.host.driver_version = Some("550.54.15".to_owned());
+    plan.host.cuda_version = Some("12.4".to_owned());
+    for (device, arch) in plan.lines[0].devices.iter_mut().zip(["9.0", "8.0"]) {
+        device.compute_capability = Some(arch.to_owned());
+        device.brand = Some("tesla".to_owned());
+    }
+    let choose = |devices, text: &str| {
+        let requirement = Requirement { variable: "NVIDIA_REQUIRE_X".to_owned(), text: text.to_owned() };
+        let request = Request { requirements: vec![requirement], ..ask(devices) };
+        choose(&plan, &request, &Leases::new()).map(|choice| choice.given.len()).map_err(|refusal| {
+            assert_eq!(refusal.reason.slug(), "requirement");
+            refusal.message
+        })
+    };
+    assert_eq!(choose(Devices::Count(2), "cuda>=12 arch>=99"), Ok(2));
+    assert_eq!(choose(Devices::Count(1), "arch>=9"), Ok(1));
+    assert_eq!(
+        choose(Devices::Count(2), "arch>=9").unwrap_err(),
+        "NVIDIA_REQUIRE_X requires `arch>=9`: device 1 has cuda 12.4, driver 550.54.15, arch 8.0, brand tesla"
+    );
+    assert_eq!(
+        choose(Devices::Default, "cuda>=13 cuda=1 cuda=2 cuda=3 cuda=4 cuda=5").unwrap_err(),
+        "NVIDIA_REQUIRE_X requires `cuda>=13` or `cuda=1` or `cuda=2` or `cuda=3` or 2 others: \
+         device 0 has cuda 12.4, driver 550.54.15, arch 9.0, brand tesla"
+    );
+    assert_eq!(
+        choose(Devices::Default, "cuda\n").unwrap_err(),
+        "NVIDIA_REQUIRE_X cannot be understood: `cuda\\n`"
+    );
 }
 
 #[test]
@@ -147,7 +228,7 @@ fn capabilities_are_cut_to_the_ceiling_and_never_to_nothing() {
     let plan = plan(vec![line("a", &[0], json!({}))]);
     let ask = |words: &[Capability]| {
         let capabilities = Capabilities::Named(words.iter().copied().collect());
-        let request = Request { devices: Devices::Default, capabilities, grant: None };
+        let request = Request { capabilities, ..ask(Devices::Default) };
         let chosen = choose(&plan, &request, &Leases::new());
         chosen.map(|choice| choice.capabilities.len()).map_err(|refusal| refusal.message)
     };
@@ -181,7 +262,14 @@ fn nothing_is_given_beyond_a_line_its_amount_or_its_leases() {
     let mut granted = 0;
     for state in 0..64_usize {
         let of = |index: usize| held.get(state >> (2 * index) & 3).cloned().unwrap_or_default();
-        let leases: Leases = (0..3).map(|index| (format!("GPU-{index}"), of(index))).collect();
+        let leases: Leases = (0..3)
+            .map(|index| {
+                (
+                    format!("GPU-{index}"),
+                    of(index).into_iter().map(|sharing| lease("other", sharing)).collect(),
+                )
+            })
+            .collect();
         for request in &requests {
             let Ok(choice) = choose(&plan, &ask(request.clone()), &leases) else { continue };
             granted += 1;

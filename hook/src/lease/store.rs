@@ -61,28 +61,28 @@ impl Store {
         Ok(Self { leases, _lock: lock })
     }
 
-    /// The directory of one device's leases, if it ever had one.
+    /// The directory of that name, which holds one device's leases if it ever had one.
     ///
     /// # Errors
     /// The call that failed.
-    pub fn device(&self, device: &str) -> Result<Option<OwnedFd>> {
-        match file::open_directory(self.leases.as_fd(), &record::escape(device)) {
+    pub fn device(&self, directory: &str) -> Result<Option<OwnedFd>> {
+        match file::open_directory(self.leases.as_fd(), directory) {
             Ok(directory) => Ok(Some(directory)),
             Err(Error::Failed { errno: Some(Errno::NOENT), .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// The directories of all devices. What else somebody put beside them is nobody's lease.
+    /// The directories of all devices, by name. What else somebody put beside them is nobody's lease.
     ///
     /// # Errors
     /// The call that failed.
-    pub fn devices(&self) -> Result<Vec<OwnedFd>> {
-        let open = |name: &String| match file::open_directory(self.leases.as_fd(), name) {
+    pub fn directories(&self) -> Result<Vec<(String, OwnedFd)>> {
+        let open = |name: String| match file::open_directory(self.leases.as_fd(), &name) {
             Err(Error::Failed { errno: Some(Errno::NOTDIR | Errno::LOOP), .. }) => None,
-            other => Some(other),
+            other => Some(other.map(|directory| (name, directory))),
         };
-        Self::names(&self.leases)?.iter().filter_map(open).collect()
+        Self::names(&self.leases)?.into_iter().filter_map(open).collect()
     }
 
     /// What lies in a directory of leases. What begins with a dot is the store's own.

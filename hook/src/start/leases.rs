@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::host;
 use crate::lease::record::{LEASE_VERSION, Record};
 use crate::lease::store::Store;
-use crate::lease::{self, Holder, Survey, Taken};
+use crate::lease::{self, Holder, Scope, Survey, Taken};
 use crate::start::{Scene, Start};
 
 /// Chooses the devices, checks that they are what the plan says, and leases them.
@@ -34,9 +34,10 @@ pub(super) fn take<'p>(
 
 fn survey(start: &Start<'_>, scene: &Scene, plan: &Plan, store: &Store) -> Result<Survey> {
     let devices = plan.lines.iter().flat_map(|line| &line.devices).map(|device| device.uuid.as_str());
+    let scope = Scope { devices: devices.collect(), whole_host: plan.limit.is_some() };
     let holder =
         Holder { engine: start.entry.engine.name(), container: &start.state.id, process: &scene.process };
-    lease::survey(store, devices, holder, &scene.liveness, |dead| {
+    lease::survey(store, &scope, holder, &scene.liveness, |dead| {
         let mut record = AuditRecord::new(Event::Stop, dead.engine.name(), &dead.container);
         record.tenant = Some(&dead.tenant);
         record.grant = Some(&dead.grant);
@@ -58,7 +59,7 @@ fn request(asked: &Request, survey: &Survey) -> Request {
 
 /// A lease that cannot be understood looks like a device in use; without its name nobody would find it.
 fn name_unreadable(refusal: Refusal, survey: &Survey) -> Refusal {
-    if refusal.reason != Reason::NoFreeDevice || survey.unreadable.is_empty() {
+    if !matches!(refusal.reason, Reason::NoFreeDevice | Reason::Limit) || survey.unreadable.is_empty() {
         return refusal;
     }
     let files = survey.unreadable.join(", ");

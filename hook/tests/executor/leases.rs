@@ -7,10 +7,10 @@ use gpupol_hook::cgroup::Hierarchy;
 use gpupol_hook::lease::live::Liveness;
 use gpupol_hook::lease::record::{CgroupName, LEASE_VERSION, Record};
 use gpupol_hook::lease::store::Store;
-use gpupol_hook::lease::{self, Holder, Survey};
+use gpupol_hook::lease::{self, Holder, Scope, Survey};
 use gpupol_hook::mountinfo::MountInfo;
 use gpupol_hook::process::Process;
-use gpupol_plan::choose::admits;
+use gpupol_plan::choose::{Lease, admits};
 use gpupol_plan::entry::Engine;
 use gpupol_plan::plan::Sharing;
 
@@ -43,9 +43,17 @@ fn record(container: &str, process: &Process, sharing: Sharing) -> Record {
 }
 
 fn survey(store: &Store, container: &str, process: &Process) -> (Survey, Vec<String>) {
+    survey_of(store, &of_device(), container, process)
+}
+
+fn of_device() -> Scope<'static> {
+    Scope { devices: [DEVICE].into(), whole_host: false }
+}
+
+fn survey_of(store: &Store, scope: &Scope<'_>, container: &str, process: &Process) -> (Survey, Vec<String>) {
     let mut dead = Vec::new();
     let holder = Holder { engine: "podman", container, process };
-    let found = lease::survey(store, [DEVICE].into_iter(), holder, &liveness(), |record| {
+    let found = lease::survey(store, scope, holder, &liveness(), |record| {
         dead.push(record.container.clone());
         Ok(())
     });
@@ -126,7 +134,8 @@ fn a_second_call_for_a_container_finds_its_own_lease() {
     assert!(own.own.contains(DEVICE) && own.leases.is_empty());
     let (other, _) = survey(&store, "b", &process);
     assert!(other.own.is_empty());
-    assert_eq!(other.leases[DEVICE], [Sharing::Exclusive {}]);
+    let lease = Lease { tenant: Some("a".to_owned()), sharing: Sharing::Exclusive {} };
+    assert_eq!(other.leases[DEVICE], [lease]);
     taken.give_back();
     assert!(survey(&store, "b", &process).0.leases.is_empty());
 }
@@ -139,7 +148,7 @@ fn a_living_container_of_the_same_id_is_not_the_same_container() {
     lease::take(&store, &[record("a", &init, Sharing::Exclusive {})]).unwrap();
     let process = me();
     let holder = Holder { engine: "podman", container: "a", process: &process };
-    let found = lease::survey(&store, [DEVICE].into_iter(), holder, &liveness(), |_| Ok(()));
+    let found = lease::survey(&store, &of_device(), holder, &liveness(), |_| Ok(()));
     assert!(found.unwrap_err().to_string().contains("lives as process 1"));
 }
 
@@ -174,7 +183,8 @@ fn what_cannot_be_read_counts_as_held() {
     let foreign = std::path::Path::new(&folder.path("state/leases/GPU-1")).join::<&std::ffi::OsStr>(name);
     std::fs::write(foreign, "").unwrap();
     let (found, dead) = survey(&Store::lock(&state).unwrap(), "b", &me());
-    assert_eq!(found.leases[DEVICE], [Sharing::Exclusive {}, Sharing::Exclusive {}, Sharing::Exclusive {}]);
+    let nobodys = Lease { tenant: None, sharing: Sharing::Exclusive {} };
+    assert_eq!(found.leases[DEVICE], [nobodys.clone(), nobodys.clone(), nobodys]);
     assert_eq!(found.unreadable, ["GPU-1/podman-x", "GPU-1/podman-y", "GPU-1/podman-\u{fffd}"]);
     assert!(dead.is_empty());
 }
@@ -212,70 +222,29 @@ fn leases_are_private_and_a_missing_directory_is_not_made_to_release() {
 }
 
 #[test]
-fn a_cgroup_that_the_starting_container_has_to_itself_keeps_no_old_lease_alive() {
-    let mut live = liveness();
-    let cgroup = |path: &str| Some(CgroupName { version: live.hierarchy.version, path: path.to_owned() });
-    let mut ended = record("a", &me(), Sharing::Exclusive {});
-    (ended.start_time, ended.cgroup) = (ended.start_time + 1, cgroup("/"));
-    let other = cgroup("/other");
-    live.own = cgroup("/");
-    assert!(!live.is_live(&ended).unwrap(), "started again with the same cgroup");
-    live.own = other;
-    assert!(live.is_live(&ended).unwrap());
-}
-
-/// Whoever is in a container may give its init any name.
-#[test]
-fn no_name_of_a_process_hides_that_it_lives() {
-    let mut child = std::process::Command::new("sh")
-        .args(["-c", "printf '\\377) Z 1 1' > /proc/$$/comm; echo named; read x"])
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
-    let comm = std::fs::read(format!("/proc/{}/comm", child.id())).unwrap();
-    assert_eq!(comm, b"\xff) Z 1 1\n", "{said}");
-    let process = Process::open(child.id()).unwrap().expect("it lives");
-    assert!(liveness().is_live(&record("a", &process, Sharing::Exclusive {})).unwrap());
-    drop(child.stdin.take());
-    child.wait().unwrap();
-    assert!(!liveness().is_live(&record("a", &process, Sharing::Exclusive {})).unwrap());
-}
-
-#[test]
-fn a_pipe_in_the_place_of_the_lock_or_of_a_lease_stops_nobody() {
-    let folder = Folder::new("pipes");
-    let state = folder.path("state");
-    drop(Store::lock(&state).unwrap());
-    let fifo = |below: &str| {
-        let made = std::process::Command::new("mkfifo").arg(folder.path(below)).status();
-        assert!(made.unwrap().success());
+fn a_survey_of_the_whole_host_names_the_tenant_of_every_lease() {
+    let folder = Folder::new("whole-host");
+    let store = Store::lock(&folder.path("state")).unwrap();
+    let elsewhere = |container: &str, device: &str, tenant: &str| {
+        let mut record = record(container, &me(), Sharing::Exclusive {});
+        record.device = device.to_owned();
+        record.tenant = tenant.to_owned();
+        record
     };
-    folder.directory("state/leases/GPU-1");
-    fifo("state/leases/GPU-1/podman-x");
-    fifo("state/leases/GPU-1/.new");
-    let store = Store::lock(&state).unwrap();
-    assert_eq!(survey(&store, "b", &me()).0.unreadable, ["GPU-1/podman-x"]);
-    assert!(lease::take(&store, &[record("a", &me(), Sharing::Exclusive {})]).is_err());
-    drop(store);
-    std::fs::remove_file(folder.path("state/leases/.lock")).unwrap();
-    fifo("state/leases/.lock");
-    assert!(Store::lock(&state).is_err());
-}
-
-#[test]
-fn what_is_no_lease_does_not_keep_others_from_being_given_back() {
-    let folder = Folder::new("strays");
-    let state = folder.path("state");
-    let store = Store::lock(&state).unwrap();
-    folder.write("state/leases/AAA", "");
-    std::os::unix::fs::symlink("nowhere", folder.path("state/leases/AAB")).unwrap();
-    let mut ended = record("a", &me(), Sharing::Exclusive {});
-    ended.start_time += 1;
-    lease::take(&store, &[ended]).unwrap();
-    lease::release(&store, "podman", "a", &liveness(), |_| Ok(())).unwrap();
-    assert!(!std::fs::exists(folder.path("state/leases/GPU-1/podman-a")).unwrap());
-    lease::release(&store, "podman", &"a".repeat(4096), &liveness(), |_| Ok(())).unwrap();
+    let [far, legacy] = ["GPU-9", "MIG-GPU-1/2/0"];
+    let own = elsewhere("mine", DEVICE, "a");
+    lease::take(&store, &[elsewhere("c1", far, "a"), elsewhere("c2", legacy, "b"), own]).unwrap();
+    folder.write("state/leases/notes", "nobody's lease");
+    let tenants = |devices: &[&str], whole_host| {
+        let scope = Scope { devices: devices.iter().copied().collect(), whole_host };
+        let survey = survey_of(&store, &scope, "mine", &me()).0;
+        let mut tenants: Vec<_> =
+            survey.leases.into_values().flatten().filter_map(|lease| lease.tenant).collect();
+        tenants.sort();
+        (tenants.concat(), survey.own.len())
+    };
+    assert_eq!(tenants(&[DEVICE], false), (String::new(), 1));
+    assert_eq!(tenants(&[DEVICE], true), ("ab".to_owned(), 1));
+    assert_eq!(tenants(&[DEVICE, legacy], true), ("ab".to_owned(), 1), "each lease is found once");
+    assert_eq!(tenants(&[DEVICE, legacy], false), ("b".to_owned(), 1));
 }

@@ -11,9 +11,9 @@ use crate::syntax::cursor::{Cursor, one_of};
 use crate::syntax::{Node, Value};
 
 use super::names::Kind;
-use super::{Context, definition, labels, references, sharing, when};
+use super::{Context, definition, labels, references, require, sharing, when};
 
-const LATER: [&str; 2] = ["require", "features"];
+const LATER: [&str; 1] = ["features"];
 const PLACES: [(&str, Place); 4] = [
     ("nvlink", Place::Nvlink),
     ("same-numa", Place::SameNuma),
@@ -46,15 +46,19 @@ fn grant(node: &Node, context: &mut Context<'_>) -> Option<Grant> {
     let named = cursor.bool_property("named", context.sink).unwrap_or(false);
     let to = to(&mut cursor, context);
     let when = cursor.child("when", context.sink).map(|child| when::lower(child, context));
+    let require = cursor.child("require", context.sink).map(|child| require::lower(child, context));
     let shared = cursor.child("sharing", context.sink).map(|child| sharing::lower(child, context));
     let inherited = shared.clone().flatten().unwrap_or(Spanned::new(Sharing::Exclusive, node.span));
     let lines = lines(&mut cursor, &inherited, context);
     let capabilities = capabilities(&mut cursor, context);
-    let sound = cursor.finish(context.sink) && shared.is_none_or(|shared| shared.is_some());
+    let complete =
+        shared.is_none_or(|shared| shared.is_some()) && require.as_ref().is_none_or(Option::is_some);
+    let sound = cursor.finish(context.sink) && complete;
     let (capabilities, capabilities_span) = capabilities?;
     let when = when.map_or(Some(Vec::new()), |when| when);
-    let grant =
-        Grant { name: name?, to, when: when?, lines: lines?, capabilities, capabilities_span, rank, named };
+    let (when, require, lines) = (when?, require.flatten(), lines?);
+    let name = name?;
+    let grant = Grant { name, to, when, require, lines, capabilities, capabilities_span, rank, named };
     sound.then_some(grant)
 }
 

@@ -103,7 +103,7 @@ impl Names {
         for ((kind, name), span) in &self.defined {
             let user = match kind {
                 Kind::Tenant => "grant",
-                Kind::GpuSet => "grant, deny or gpu-set",
+                Kind::GpuSet => "grant, deny, guarantee or gpu-set",
                 Kind::Grant | Kind::Deny | Kind::Test => continue,
             };
             let used = self.used.contains(&(*kind, name.clone()));

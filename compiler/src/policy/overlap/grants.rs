@@ -147,6 +147,10 @@ fn difference(left: &Grant, right: &Grant) -> Vec<&'static str> {
     if lines(left) != lines(right) {
         differ.push("`gpus`");
     }
+    let require = |grant: &Grant| grant.require.as_ref().map(|require| require.value.clone());
+    if require(left) != require(right) {
+        differ.push("`require`");
+    }
     if left.capabilities != right.capabilities {
         differ.push("`capabilities`");
     }

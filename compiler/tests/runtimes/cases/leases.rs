@@ -68,6 +68,22 @@ pub(crate) fn time_slicing(site: &Site) {
     runs(site, &Container::of_student("1"));
 }
 
+/// A tenant's limit counts its leases of every device and grant, and no other tenant's.
+pub(crate) fn limit(site: &Site) {
+    let guest = |stage, gpus| Container::in_namespace("guest-1").annotation("stage", stage).gpus(gpus);
+    let first = holds(site, &guest("dev", "1"));
+    let line = refused(site, &guest("dev", "2"), "limit");
+    assert!(line.contains("tenant `guests` holds 1 of its limit of 2, and 2 are asked for"), "{line}");
+    let student = holds(site, &Container::of_student("1"));
+    let second = holds(site, &guest("try", "1"));
+    refused(site, &guest("try", "1"), "limit");
+    refused(site, &guest("dev", "1"), "limit");
+    let other = holds(site, &Container::of_student("1"));
+    site.kill(&first);
+    runs(site, &guest("dev", "1"));
+    [student, second, other].into_iter().for_each(|container| site.delete(container));
+}
+
 /// poststop gives the lease back, and only that container's.
 pub(crate) fn poststop_releases(site: &Site) {
     let [first, second] = [0, 1].map(|_| holds(site, &Container::of_student("1")));

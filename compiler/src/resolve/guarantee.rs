@@ -1,0 +1,144 @@
+//! Guarantees: which devices of the host are kept for which tenant.
+//!
+//! Demands and devices are a flow network: each demand may take devices of its gpu-set that the tenant's own grants
+//! give it, each device serves one demand. Guarantees can be kept together exactly if its maximum flow fills all of
+//! them.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use petgraph::algo::ford_fulkerson;
+use petgraph::graph::{DiGraph, EdgeIndex};
+
+use super::select::Sets;
+use super::{Device, Key, diags};
+use crate::diag::Sink;
+use crate::policy::{Guarantee, Policy, Tenant};
+
+/// Whose each kept device is.
+#[derive(Debug, Default)]
+pub(super) struct Reserved<'a>(BTreeMap<Key, &'a str>);
+
+/// One `guarantee` on this host.
+pub(super) struct Demand<'a> {
+    pub(super) tenant: &'a Tenant,
+    pub(super) rule: &'a Guarantee,
+    /// What may serve it.
+    devices: BTreeMap<Key, Device<'a>>,
+}
+
+/// Chooses the devices; `own` gives what a tenant has by its grants. What cannot be kept is reported.
+pub(super) fn reserve<'a>(
+    policy: &'a Policy,
+    sets: &Sets<'a>,
+    own: impl Fn(&str) -> Vec<Device<'a>>,
+    name: &str,
+    sink: &mut Sink,
+) -> Reserved<'a> {
+    let demands = demands(policy, sets, own);
+    let served = serve(&demands);
+    let mut blamed: BTreeSet<usize> = BTreeSet::new();
+    for (at, demand) in demands.iter().enumerate() {
+        let has = served.values().filter(|by| **by == at).count();
+        if usize::try_from(demand.rule.gpus.value).is_ok_and(|wanted| has >= wanted) || blamed.contains(&at) {
+            continue;
+        }
+        let (rivals, devices) = rivals(at, &demands, &served);
+        let together: Vec<&Demand> = rivals.iter().filter_map(|at| demands.get(*at)).collect();
+        sink.push(diags::guarantee_impossible(&together, &devices, name));
+        blamed.extend(rivals);
+    }
+    let owner = |(key, at): (Key, usize)| Some((key, demands.get(at)?.tenant.name.value.as_str()));
+    Reserved(served.into_iter().filter_map(owner).collect())
+}
+
+impl<'a> Reserved<'a> {
+    /// Whether the device is kept for somebody.
+    pub(super) fn has(&self, device: &Device) -> bool {
+        self.0.contains_key(&device.key())
+    }
+
+    /// Those that are not kept for another tenant.
+    pub(super) fn open_to(&self, tenant: &str, devices: Vec<Device<'a>>) -> Vec<Device<'a>> {
+        let open = |device: &Device| self.0.get(&device.key()).is_none_or(|owner| *owner == tenant);
+        devices.into_iter().filter(open).collect()
+    }
+
+    /// Ranks what is kept before what is not, for else it would stand idle while others wait.
+    pub(super) fn first(&self, devices: &mut [Device]) {
+        devices.sort_by_key(|device| !self.has(device));
+    }
+
+    /// Does so with the slots of devices that are ranked like this.
+    pub(super) fn first_slots(&self, devices: &[Device], slots: &mut [Vec<u32>]) {
+        let kept = devices.iter().filter(|device| self.has(device)).count();
+        let is_kept = |at: &&u32| usize::try_from(**at).is_ok_and(|at| at < kept);
+        slots.sort_by_cached_key(|slot| (slot.len(), Reverse(slot.iter().filter(is_kept).count())));
+    }
+}
+
+/// The guarantees that concern this host: those of which it has the gpu-set at all.
+fn demands<'a>(
+    policy: &'a Policy,
+    sets: &Sets<'a>,
+    own: impl Fn(&str) -> Vec<Device<'a>>,
+) -> Vec<Demand<'a>> {
+    let mut demands = Vec::new();
+    for tenant in policy.tenants.values() {
+        for rule in &tenant.guarantees {
+            let set = rule.from.value.as_str();
+            if sets.reached(set).is_empty() {
+                continue;
+            }
+            let devices = own(&tenant.name.value).into_iter().map(|device| (device.key(), device));
+            let devices = devices.filter(|(key, _)| sets.contains(set, key)).collect();
+            demands.push(Demand { tenant, rule, devices });
+        }
+    }
+    demands
+}
+
+/// By which demand each device is taken, as a maximum flow has it.
+fn serve(demands: &[Demand]) -> BTreeMap<Key, usize> {
+    let mut network = DiGraph::<(), u32>::new();
+    let (source, sink) = (network.add_node(()), network.add_node(()));
+    let keys: BTreeSet<Key> = demands.iter().flat_map(|demand| demand.devices.keys().copied()).collect();
+    let mut nodes = BTreeMap::new();
+    for key in keys.iter().rev() {
+        let node = network.add_node(());
+        network.add_edge(node, sink, 1);
+        nodes.insert(*key, node);
+    }
+    let mut takes: Vec<(EdgeIndex, Key, usize)> = Vec::new();
+    for (at, demand) in demands.iter().enumerate() {
+        let node = network.add_node(());
+        network.add_edge(source, node, demand.rule.gpus.value);
+        // The graph walks edges from the last one that was added: low indices are to be taken first.
+        for key in demand.devices.keys().rev() {
+            takes.extend(nodes.get(key).map(|device| (network.add_edge(node, *device, 1), *key, at)));
+        }
+    }
+    let (_, flows) = ford_fulkerson(&network, source, sink);
+    let flows = |edge: &EdgeIndex| flows.get(edge.index()).is_some_and(|flow| *flow > 0);
+    takes.into_iter().filter(|(edge, _, _)| flows(edge)).map(|(_, key, at)| (key, at)).collect()
+}
+
+/// The demands that together want more devices than may serve them, of which one is `unserved`, and those devices.
+fn rivals<'a>(
+    unserved: usize,
+    demands: &[Demand<'a>],
+    served: &BTreeMap<Key, usize>,
+) -> (BTreeSet<usize>, Vec<Device<'a>>) {
+    let (mut rivals, mut devices) = (BTreeSet::new(), BTreeMap::new());
+    let mut open = vec![unserved];
+    while let Some(at) = open.pop() {
+        if !rivals.insert(at) {
+            continue;
+        }
+        for (key, device) in demands.get(at).into_iter().flat_map(|demand| &demand.devices) {
+            devices.insert(*key, *device);
+            open.extend(served.get(key));
+        }
+    }
+    (rivals, devices.into_values().collect())
+}
