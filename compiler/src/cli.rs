@@ -17,9 +17,11 @@ mod failure;
 mod hosts;
 mod init;
 mod input;
+mod levels;
 mod plan;
 mod print;
 mod render;
+mod report;
 mod search;
 mod store;
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
+use super::levels::Which;
+
 /// Decides by policy which tenant's containers get which GPUs.
 #[derive(Debug, Parser)]
 #[command(name = "gpupol", version, max_term_width = 100, subcommand_required = true)]
@@ -41,16 +43,38 @@ pub(super) struct Check {
     /// A topology to check against: a file, `builtin:NAME`, or `live` for this host.
     #[arg(long, value_name = "TOPOLOGY")]
     pub(super) topology: Vec<String>,
-    /// Treat as errors.
-    #[arg(long, value_name = "WHAT")]
-    pub(super) deny: Vec<Deny>,
+    /// How to print findings.
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(super) format: FindingFormat,
+    /// Treat as errors: a code, a slug or `warnings`; several separated by commas.
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = Which::parse)]
+    pub(super) deny: Vec<Which>,
+    /// Treat as warnings.
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = Which::parse)]
+    pub(super) warn: Vec<Which>,
+    /// Count and do not show; an error cannot be allowed.
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = Which::parse)]
+    pub(super) allow: Vec<Which>,
+    /// Show so many findings at most, the gravest of all [default: 50 for human, plain and github, else all].
+    #[arg(long, value_name = "N")]
+    pub(super) max_diagnostics: Option<usize>,
 }
 
-/// What `--deny` can name.
+/// Forms of findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Deny {
-    /// All warnings.
-    Warnings,
+pub(super) enum FindingFormat {
+    /// Drawn beside the text, on standard error.
+    Human,
+    /// A line for each fact, on standard error; nothing is drawn.
+    Plain,
+    /// One JSON object of a versioned schema.
+    Json,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// Workflow commands of GitHub Actions, errors first.
+    Github,
+    /// JUnit XML.
+    Junit,
 }
 
 #[derive(Debug, clap::Args)]

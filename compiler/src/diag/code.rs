@@ -130,7 +130,25 @@ codes! {
     NoTopology = 9001, "no-topology", Error;
 }
 
+impl Severity {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
 impl Code {
+    /// The code that is called so, by `GPnnnn` in any case or by its slug.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| name.eq_ignore_ascii_case(&code.id()) || name == code.slug())
+    }
+
     /// `GP0001`.
     #[must_use]
     pub fn id(self) -> String {
