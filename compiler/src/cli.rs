@@ -22,6 +22,7 @@ mod plan;
 mod print;
 mod render;
 mod report;
+mod rule;
 mod search;
 mod store;
 
@@ -51,6 +52,7 @@ fn run() -> Exit {
         Command::Compile(args) => compile::run(args),
         Command::Discover(args) => discover::run(args),
         Command::Init(args) => init::run(args),
+        Command::Rule(args) => rule::run(args),
     };
     done.unwrap_or_else(|failure| {
         failure.say();

@@ -1,9 +1,11 @@
 //! Findings: what a run has to say, as data. Rendering them is `cli`'s work.
 
 pub mod code;
+pub mod rule;
 
 use crate::source::Span;
 pub use code::{Code, Severity};
+pub use rule::Rule;
 
 /// Something a user should know: one cause, one finding.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
-use super::levels::Which;
+use super::levels::{self, Which};
+use crate::diag::Code;
 
 /// Decides by policy which tenant's containers get which GPUs.
 #[derive(Debug, Parser)]
@@ -26,6 +27,8 @@ pub(super) enum Command {
     Discover(Discover),
     /// Write a set of policies to begin with.
     Init(Init),
+    /// Explain a finding: why it matters, a bad and a good policy, and how it is mended.
+    Rule(Rule),
 }
 
 /// The policy files.
@@ -141,4 +144,11 @@ pub(super) struct Init {
     /// Directory to write to; files that are there are left as they are.
     #[arg(value_name = "DIR", default_value = "policies")]
     pub(super) directory: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Rule {
+    /// Its code or slug; without one, all are listed.
+    #[arg(value_name = "CODE", value_parser = levels::code)]
+    pub(super) code: Option<Code>,
 }

@@ -26,16 +26,21 @@ enum Level {
 /// The levels of a run.
 pub(super) struct Levels(BTreeMap<Which, Level>);
 
+/// Reads `GPnnnn` or a slug.
+pub(super) fn code(word: &str) -> Result<Code, String> {
+    Code::from_name(word).ok_or_else(|| {
+        let slugs = Code::ALL.iter().map(|code| code.slug());
+        suggestion(word, slugs).unwrap_or_else(|| "no finding is called so".to_owned())
+    })
+}
+
 impl Which {
     /// Reads `warnings`, `GPnnnn` or a slug.
     pub(super) fn parse(word: &str) -> Result<Self, String> {
         if word == "warnings" {
             return Ok(Self::Warnings);
         }
-        Code::from_name(word).map(Self::One).ok_or_else(|| {
-            let slugs = Code::ALL.iter().map(|code| code.slug()).chain(["warnings"]);
-            suggestion(word, slugs).unwrap_or_else(|| "no finding is called so".to_owned())
-        })
+        code(word).map(Self::One)
     }
 
     fn words(self) -> String {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Item, Place, Position, Report};
+use crate::diag::Rule;
 
 const FORMAT_VERSION: &str = "1.0";
 
@@ -31,6 +32,7 @@ pub(super) fn text(report: &Report) -> String {
 }
 
 fn diagnostic(item: &Item) -> Value {
+    let rule = Rule::of(item.code);
     let spans = item.places.iter().enumerate().map(|(at, place)| span(place, at == 0));
     json!({
         "code": item.code.id(),
@@ -39,6 +41,7 @@ fn diagnostic(item: &Item) -> Value {
         "message": item.message,
         "help": item.help,
         "witness": item.witness,
+        "rule": { "summary": rule.summary(), "why": rule.why(), "fix": rule.fix() },
         "fingerprint": item.fingerprint,
         "spans": spans.collect::<Vec<_>>(),
     })

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{Item, Place, Report};
-use crate::diag::{Code, Severity};
+use crate::diag::{Code, Rule, Severity};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
@@ -28,9 +28,13 @@ pub(super) fn text(report: &Report) -> String {
 }
 
 fn rule(code: Code) -> Value {
+    let rule = Rule::of(code);
     json!({
         "id": code.id(),
         "name": code.slug(),
+        "shortDescription": { "text": rule.summary() },
+        "fullDescription": { "text": rule.why() },
+        "help": { "text": rule.fix(), "markdown": rule.page() },
         "defaultConfiguration": { "level": code.severity().word() },
     })
 }
