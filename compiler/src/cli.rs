@@ -25,6 +25,7 @@ mod report;
 mod rule;
 mod search;
 mod store;
+mod today;
 
 use args::{Args, Command};
 use exit::Exit;

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
 use super::levels::{self, Which};
+use super::today;
 use crate::diag::Code;
+use crate::policy::Date;
 
 /// Decides by policy which tenant's containers get which GPUs.
 #[derive(Debug, Parser)]
@@ -61,6 +63,9 @@ pub(super) struct Check {
     /// Show so many findings at most, the gravest of all [default: 50 for human, plain and github, else all].
     #[arg(long, value_name = "N")]
     pub(super) max_diagnostics: Option<usize>,
+    /// The day on which the check is made, instead of today: `2027-03-01`.
+    #[arg(long, value_name = "DATE", hide = true, value_parser = today::parse)]
+    pub(super) today: Option<Date>,
 }
 
 /// Forms of findings.

@@ -92,6 +92,9 @@ fn page(code: Code) -> &'static str {
         Code::SocketTrust => page!("5001"),
         Code::SharingNotEnforced => page!("5002"),
         Code::TestFailed => page!("8001"),
+        Code::UnusedAllowance => page!("8002"),
+        Code::ExpiredAllowance => page!("8003"),
+        Code::NotAllowable => page!("8004"),
         Code::NoTopology => page!("9001"),
     }
 }
