@@ -11,6 +11,7 @@ mod args;
 mod chain;
 mod check;
 mod compile;
+mod completions;
 mod discover;
 mod exit;
 mod failure;
@@ -18,6 +19,7 @@ mod hosts;
 mod init;
 mod input;
 mod levels;
+mod man;
 mod plan;
 mod print;
 mod render;
@@ -25,7 +27,9 @@ mod report;
 mod rule;
 mod search;
 mod store;
+mod test;
 mod today;
+mod trial;
 
 use args::{Args, Command};
 use exit::Exit;
@@ -49,11 +53,14 @@ fn run() -> Exit {
     };
     let done = match &args.command {
         Command::Check(args) => check::run(args),
+        Command::Test(args) => test::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Compile(args) => compile::run(args),
         Command::Discover(args) => discover::run(args),
         Command::Init(args) => init::run(args),
         Command::Rule(args) => rule::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
     };
     done.unwrap_or_else(|failure| {
         failure.say();

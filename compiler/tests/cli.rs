@@ -75,13 +75,62 @@ fn sound(name: &str) -> PathBuf {
 fn help() {
     let place = place("help");
     let mut text = String::new();
-    for verb in ["", "check", "plan", "compile", "discover", "init", "rule"] {
+    for verb in ["", "check", "test", "plan", "compile", "discover", "init", "rule", "completions", "man"] {
         let args: Vec<&str> = [verb, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let ran = run(&place, &args);
         assert_eq!((ran.code, ran.err.as_str()), (0, ""));
         text.push_str(&format!("$ gpupol {}\n{}\n", args.join(" "), ran.out));
     }
     snapshot("help", &text);
+}
+
+/// The commands that the help lists, without `help` itself.
+fn verbs(place: &Path) -> Vec<String> {
+    let help = run(place, &["--help"]).out;
+    let listed = help.split("Commands:\n").nth(1).unwrap().lines().take_while(|line| !line.is_empty());
+    let verbs = listed.map(|line| line.split_whitespace().next().unwrap().to_owned());
+    verbs.filter(|verb| verb != "help").collect()
+}
+
+#[test]
+fn every_shell_gets_completions_of_every_command() {
+    let place = place("completions");
+    let verbs = verbs(&place);
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let ran = run(&place, &["completions", shell]);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{shell}");
+        assert!(verbs.iter().all(|verb| ran.out.contains(verb.as_str())), "{shell}");
+    }
+    assert_eq!(run(&place, &["completions", "tcsh"]).code, 2);
+    // Bash itself completes a command by it.
+    let script = run(&place, &["completions", "bash"]).out;
+    let ask =
+        "COMP_WORDS=(gpupol compl); COMP_CWORD=1; _gpupol gpupol compl gpupol; echo \"${COMPREPLY[*]}\"";
+    let bash = Command::new("bash").args(["-c", &format!("{script}\n{ask}")]).output().unwrap();
+    assert_eq!(String::from_utf8(bash.stdout).unwrap(), "completions\n");
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let place = place("man");
+    let first = run(&place, &["man"]);
+    assert_eq!((first.code, first.err.as_str()), (0, ""));
+    snapshot("man", &first.out);
+    let written = run(&place, &["man", "pages/man1"]);
+    assert_eq!(written.code, 0, "{}", written.err);
+    let mut expected = vec!["gpupol.1".to_owned()];
+    expected.extend(verbs(&place).iter().map(|verb| format!("gpupol-{verb}.1")));
+    let lines: Vec<String> = expected.iter().map(|name| format!("wrote pages/man1/{name}")).collect();
+    assert_eq!(written.out.lines().collect::<Vec<_>>(), lines);
+    let page = |name: &str| fs::read_to_string(place.join("pages/man1").join(name)).unwrap();
+    assert_eq!(page("gpupol.1"), first.out);
+    for name in &expected {
+        let title = format!(".TH {} 1", name.trim_end_matches(".1"));
+        assert!(page(name).contains(&title), "{name}: {}", page(name));
+    }
+    snapshot("man-plan", &page("gpupol-plan.1"));
+    fs::write(place.join("file"), "").unwrap();
+    assert_eq!(run(&place, &["man", "file"]).code, 2);
 }
 
 #[test]
@@ -407,4 +456,54 @@ fn init_writes_every_policy_of_this_repository() {
         found
     };
     assert_eq!(files(&place), files(&shipped));
+}
+
+#[test]
+fn a_pipe_is_refused_and_nobody_waits_for_its_writer() {
+    let place = sound("pipe");
+    let made = Command::new("mkfifo").arg(place.join("pipe.kdl")).status().unwrap();
+    assert!(made.success());
+    let ran = run(&place, &["check", "pipe.kdl"]);
+    assert_eq!(
+        (ran.code, ran.err),
+        (2, "error: `pipe.kdl` cannot be read: it is not a regular file\n".to_owned())
+    );
+    assert_eq!(run(&place, &["check", "--topology", "pipe.kdl"]).code, 2);
+}
+
+#[test]
+fn an_absurd_number_in_a_test_is_only_a_failed_request() {
+    let place = place("absurd");
+    let text = SOUND
+        .replace("identity podman", "identity docker")
+        .replace("request gpus=1", "request gpus=4000000000");
+    fs::write(place.join("p.kdl"), text).unwrap();
+    let ran = run(&place, &["check", "p.kdl"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("bad-request"), "{}", ran.err);
+}
+
+#[test]
+fn overlaps_of_hundreds_are_found_at_once() {
+    let place = place("hundreds");
+    let tenants: String = (0..700).map(|n| format!("tenant t{n} {{ identity podman }}\n")).collect();
+    fs::write(place.join("tenants.kdl"), format!("policy version=1\n{tenants}")).unwrap();
+    let ran = run(&place, &["check", "tenants.kdl"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("1000 errors"), "{}", ran.err.lines().last().unwrap());
+}
+
+#[test]
+fn a_plan_set_that_the_hook_would_not_accept_is_written_anew() {
+    let place = sound("unacceptable");
+    let set = compile(&place, 2);
+    let directory = place.join("plans").join(&set);
+    fs::rename(&directory, place.join("elsewhere")).unwrap();
+    symlink(place.join("elsewhere"), &directory).unwrap();
+    assert_eq!(compile(&place, 2), set);
+    assert!(fs::symlink_metadata(&directory).unwrap().is_dir());
+    assert!(place.join("elsewhere/index").is_file());
+    fs::set_permissions(directory.join("plans"), fs::Permissions::from_mode(0o666)).unwrap();
+    compile(&place, 2);
+    assert_eq!(fs::metadata(directory.join("plans")).unwrap().permissions().mode() & 0o777, 0o644);
 }

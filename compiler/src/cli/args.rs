@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
+use super::exit;
 use super::levels::{self, Which};
 use super::today;
 use crate::diag::Code;
@@ -11,7 +13,7 @@ use crate::policy::Date;
 
 /// Decides by policy which tenant's containers get which GPUs.
 #[derive(Debug, Parser)]
-#[command(name = "gpupol", version, max_term_width = 100, subcommand_required = true)]
+#[command(name = "gpupol", version, max_term_width = 100, subcommand_required = true, after_help = exit::help())]
 pub(super) struct Args {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -21,6 +23,8 @@ pub(super) struct Args {
 pub(super) enum Command {
     /// Check policies against topologies and run their tests.
     Check(Check),
+    /// Run the tests of policies alone, and say which grants and denies they cover.
+    Test(Test),
     /// Print what one container gets on one host.
     Plan(Plan),
     /// Write the plan set of one host.
@@ -31,6 +35,10 @@ pub(super) enum Command {
     Init(Init),
     /// Explain a finding: why it matters, a bad and a good policy, and how it is mended.
     Rule(Rule),
+    /// Print the completions of a shell.
+    Completions(Completions),
+    /// Write the manual pages.
+    Man(Man),
 }
 
 /// The policy files.
@@ -83,6 +91,35 @@ pub(super) enum FindingFormat {
     Github,
     /// JUnit XML.
     Junit,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Test {
+    #[command(flatten)]
+    pub(super) policies: Policies,
+    /// A topology to run them on: a file, `builtin:NAME`, or `live` for this host.
+    #[arg(long, value_name = "TOPOLOGY")]
+    pub(super) topology: Vec<String>,
+    /// Run only the tests of such names; `*` and `?` as in policies.
+    #[arg(long, value_name = "GLOB")]
+    pub(super) filter: Option<String>,
+    /// How to print what came of them.
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(super) format: Report,
+    /// Fail if the tests cover less than this share of all grants and denies.
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(super) threshold: Option<u8>,
+}
+
+/// Forms of a report of tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Report {
+    /// One line for each test.
+    Human,
+    /// A JUnit XML document.
+    Junit,
+    /// A JSON document.
+    Json,
 }
 
 #[derive(Debug, clap::Args)]
@@ -156,4 +193,18 @@ pub(super) struct Rule {
     /// Its code or slug; without one, all are listed.
     #[arg(value_name = "CODE", value_parser = levels::code)]
     pub(super) code: Option<Code>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Completions {
+    /// The shell.
+    #[arg(value_name = "SHELL")]
+    pub(super) shell: Shell,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Man {
+    /// Directory to write one page for each command to; without it the first page goes to standard output.
+    #[arg(value_name = "DIR")]
+    pub(super) directory: Option<PathBuf>,
 }

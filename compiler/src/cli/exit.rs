@@ -21,6 +21,23 @@ pub(super) enum Exit {
     Denied = 4,
 }
 
+impl Exit {
+    /// Every code, with its meaning in the words of help and manual.
+    pub(super) const ALL: [(Self, &str); 5] = [
+        (Self::Clean, "no errors"),
+        (Self::Findings, "errors, failed tests, or a gate that was asked for"),
+        (Self::Undecided, "it could not be decided: usage, unreadable input, limits"),
+        (Self::Internal, "a defect of gpupol"),
+        (Self::Denied, "the container is denied (`gpupol plan`)"),
+    ];
+}
+
+/// The exit codes as the end of the help.
+pub(super) fn help() -> String {
+    let lines = Exit::ALL.map(|(exit, meaning)| format!("\n  {}  {meaning}", exit as u8));
+    format!("Exit status:{}", lines.concat())
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

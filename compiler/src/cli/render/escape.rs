@@ -13,6 +13,22 @@ pub(in crate::cli) fn escape(text: &str) -> String {
     plain
 }
 
+/// Harmless text as XML can carry it: what it reserves as entities, what it has no form for as `\u{fffe}`.
+pub(in crate::cli) fn xml(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => plain.push_str("&amp;"),
+            '<' => plain.push_str("&lt;"),
+            '>' => plain.push_str("&gt;"),
+            '"' => plain.push_str("&quot;"),
+            '\u{fffe}' | '\u{ffff}' => plain.extend(character.escape_unicode()),
+            _ => plain.push(character),
+        }
+    }
+    plain
+}
+
 /// The same text, byte for byte of the same length, with harmful characters replaced, so that places in it stay
 /// true. Line feeds and tabs stay, and carriage returns before line feeds.
 pub(super) fn cover(text: &str) -> String {
@@ -33,7 +49,7 @@ pub(super) fn cover(text: &str) -> String {
 }
 
 /// Control characters, and Unicode's marks, embeddings, overrides and isolates of direction.
-fn is_harmful(character: char) -> bool {
+pub(super) fn is_harmful(character: char) -> bool {
     let turns = matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     character.is_control() || turns
 }

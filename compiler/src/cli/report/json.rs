@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Item, Place, Position, Report};
+use crate::cli::render;
 use crate::diag::Rule;
 
 const FORMAT_VERSION: &str = "1.0";
@@ -28,7 +29,7 @@ pub(super) fn text(report: &Report) -> String {
         "diagnostics": report.items.iter().map(diagnostic).collect::<Vec<_>>(),
         "omitted": report.omitted,
     });
-    format!("{document:#}\n")
+    render::json(&document)
 }
 
 fn diagnostic(item: &Item) -> Value {

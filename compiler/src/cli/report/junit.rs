@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Item, Report};
+use crate::cli::render::xml;
 use crate::diag::Severity;
 
 /// The suite of what stands in no file.
@@ -80,20 +81,4 @@ fn document(suites: &[Suite]) -> String {
     }
     text.push_str("</testsuites>\n");
     text
-}
-
-/// Text for an attribute or an element. XML has no way to write U+FFFE and U+FFFF.
-fn xml(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => plain.push_str("&amp;"),
-            '<' => plain.push_str("&lt;"),
-            '>' => plain.push_str("&gt;"),
-            '"' => plain.push_str("&quot;"),
-            '\u{fffe}' | '\u{ffff}' => plain.push(char::REPLACEMENT_CHARACTER),
-            other => plain.push(other),
-        }
-    }
-    plain
 }

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{Item, Place, Report};
+use crate::cli::render;
 use crate::diag::{Code, Rule, Severity};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
@@ -24,7 +25,7 @@ pub(super) fn text(report: &Report) -> String {
             "properties": { "suppressed": report.tally.allowed, "omitted": report.omitted },
         }],
     });
-    format!("{document:#}\n")
+    render::json(&document)
 }
 
 fn rule(code: Code) -> Value {
