@@ -94,3 +94,20 @@ fn the_summary_counts_what_is_allowed() {
     let said = String::from_utf8(command.output().unwrap().stderr).unwrap();
     assert_eq!(said, "checked 1 file, 1 grant, no tests on builtin:campus: no errors, 2 allowed\n");
 }
+
+#[test]
+fn compile_does_not_say_it_either() {
+    let directory = tempfile::tempdir().unwrap();
+    let compile = |text: &str| {
+        fs::write(directory.path().join("p.kdl"), text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
+        let args = ["compile", "p.kdl", "--topology", "builtin:campus", "-o", "plans"];
+        let output = command.args(args).current_dir(directory.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let allowed = BOTH.replace("2027-03-01", "9999-12-31");
+    assert_eq!(compile(&format!("{POLICY}{allowed}allow-finding GP4002\n")), "");
+    let over = compile(&format!("{POLICY}{}", BOTH.replace("2027-03-01", "2020-01-01")));
+    assert!(over.contains("GP5001") && over.contains("GP8003") && !over.contains("GP4001 "), "{over}");
+}
