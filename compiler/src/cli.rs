@@ -19,13 +19,17 @@ mod fmt;
 mod hosts;
 mod init;
 mod input;
+mod levels;
 mod man;
 mod plan;
 mod print;
 mod render;
+mod report;
+mod rule;
 mod search;
 mod store;
 mod test;
+mod today;
 mod trial;
 
 use args::{Args, Command};
@@ -56,6 +60,7 @@ fn run() -> Exit {
         Command::Discover(args) => discover::run(args),
         Command::Fmt(args) => fmt::run(args),
         Command::Init(args) => init::run(args),
+        Command::Rule(args) => rule::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     };

@@ -1,15 +1,19 @@
 //! Findings: what a run has to say, as data. Rendering them is `cli`'s work.
 
 pub mod code;
+pub mod rule;
 
 use crate::source::Span;
 pub use code::{Code, Severity};
+pub use rule::Rule;
 
 /// Something a user should know: one cause, one finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// What kind.
     pub code: Code,
+    /// How much it matters: what its code says, until a user says otherwise.
+    pub severity: Severity,
     /// What is wrong: one fragment, lower case, no full stop, user text in backticks.
     pub message: String,
     /// Where: the first is the smallest token to edit, the others are the causes.
@@ -34,13 +38,14 @@ impl Finding {
     #[must_use]
     pub fn at(code: Code, span: Span, label: impl Into<String>, message: impl Into<String>) -> Self {
         let labels = vec![Label { span, text: label.into() }];
-        Self { code, message: message.into(), labels, help: None, witness: None }
+        Self { labels, ..Self::general(code, message) }
     }
 
     /// A finding of the whole run, at no place.
     #[must_use]
     pub fn general(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), labels: Vec::new(), help: None, witness: None }
+        let (severity, message) = (code.severity(), message.into());
+        Self { code, severity, message, labels: Vec::new(), help: None, witness: None }
     }
 
     /// The same, pointing at one more place.
@@ -70,12 +75,6 @@ impl Finding {
         self.witness = Some(witness.into());
         self
     }
-
-    /// Its severity.
-    #[must_use]
-    pub fn severity(&self) -> Severity {
-        self.code.severity()
-    }
 }
 
 /// Where stages put their findings.
@@ -93,7 +92,7 @@ impl Sink {
     /// Whether any finding so far is an error.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.findings.iter().any(|finding| finding.severity() == Severity::Error)
+        self.findings.iter().any(|finding| finding.severity == Severity::Error)
     }
 
     /// All findings, sorted by place, then code, then message; the same finding is given once.

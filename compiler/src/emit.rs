@@ -14,7 +14,7 @@ use crate::source::{Source, Sources};
 use crate::topology::Topology;
 
 mod device_nodes;
-mod digest;
+pub(crate) mod digest;
 mod driver_files;
 mod identities;
 

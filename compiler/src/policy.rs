@@ -9,14 +9,19 @@ use std::fmt;
 use gpupol_plan::capability::Capability;
 use gpupol_plan::requirement::version::Comparator;
 
+use crate::diag::Code;
 use crate::source::{Span, Spanned};
 
+pub mod allow;
+mod date;
 mod diags;
 pub mod lower;
 mod overlap;
 mod version;
 
 pub use version::{Version, Versions};
+
+pub use date::Date;
 
 /// Everything that the policy files say together.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +38,8 @@ pub struct Policy {
     pub denies: BTreeMap<String, Deny>,
     /// Tests, in the order of their places.
     pub tests: Vec<Test>,
+    /// What the policy allows of its findings.
+    pub allowances: BTreeMap<Code, Allowance>,
 }
 
 /// The `policy` node.
@@ -399,6 +406,17 @@ pub struct Deny {
     pub to: Vec<Spanned<String>>,
     /// gpu-sets; at least one.
     pub gpu_sets: Vec<Spanned<String>>,
+}
+
+/// `allow-finding`: every finding of one code is known and accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// Which; one that may be allowed.
+    pub code: Spanned<Code>,
+    /// `reason=`; always there for what is about security.
+    pub reason: Option<Spanned<String>>,
+    /// `until=`, the last day on which it holds; always there for what is about security.
+    pub until: Option<Spanned<Date>>,
 }
 
 /// An in-policy test: containers start in order and keep their leases.

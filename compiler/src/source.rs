@@ -10,7 +10,13 @@ pub struct Source {
     /// The text.
     pub text: String,
     lines: Vec<usize>,
+    /// How many characters stand before each block of [`BLOCK`] bytes, so that a column of a long line costs no more
+    /// than one of a short line.
+    blocks: Vec<usize>,
 }
+
+/// Bytes for which the characters before them are known.
+const BLOCK: usize = 1024;
 
 /// Which source of a [`Sources`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,7 +71,12 @@ impl Source {
         let text = text.into();
         let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         let lines = std::iter::once(0).chain(breaks).collect();
-        Self { name: name.into(), text, lines }
+        let blocks = text.as_bytes().chunks(BLOCK).scan(0, |sum, block| {
+            *sum += characters(block);
+            Some(*sum)
+        });
+        let blocks = std::iter::once(0).chain(blocks).collect();
+        Self { name: name.into(), text, lines, blocks }
     }
 
     /// Line and column of a byte, both from 1, the column in characters.
@@ -73,8 +84,14 @@ impl Source {
     pub fn position(&self, byte: usize) -> (usize, usize) {
         let line = self.lines.partition_point(|start| *start <= byte).max(1);
         let start = self.lines.get(line - 1).copied().unwrap_or(0);
-        let before = self.text.get(start..byte.min(self.text.len()));
-        (line, before.map_or(0, |text| text.chars().count()) + 1)
+        (line, self.characters_before(byte) - self.characters_before(start) + 1)
+    }
+
+    fn characters_before(&self, byte: usize) -> usize {
+        let byte = byte.min(self.text.len());
+        let block = byte / BLOCK;
+        let rest = self.text.as_bytes().get(block * BLOCK..byte).unwrap_or_default();
+        self.blocks.get(block).copied().unwrap_or(0) + characters(rest)
     }
 
     /// Where a line (from 0) begins, in bytes; past the last line, the end of the text.
@@ -107,5 +124,29 @@ impl Sources {
     #[must_use]
     pub fn get(&self, id: SourceId) -> Option<&Source> {
         self.sources.get(usize::try_from(id.0).ok()?)
+    }
+}
+
+/// How many characters begin in these bytes of UTF-8.
+fn characters(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BLOCK, Source};
+
+    #[test]
+    fn a_column_counts_characters_however_long_the_line() {
+        let text = format!("a\n{}\nb", "é".repeat(2 * BLOCK));
+        let source = Source::new("p.kdl", text.as_str());
+        let (mut line, mut column) = (1, 1);
+        for (byte, character) in text.char_indices() {
+            assert_eq!(source.position(byte), (line, column), "byte {byte}");
+            (line, column) = if character == '\n' { (line + 1, 1) } else { (line, column + 1) };
+        }
+        assert_eq!(source.position(text.len() + 7), (3, 2));
+        assert_eq!(Source::new("", "").position(0), (1, 1));
+        assert_eq!(Source::new("", "x".repeat(BLOCK)).position(BLOCK), (1, BLOCK + 1));
     }
 }

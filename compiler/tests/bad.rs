@@ -106,7 +106,7 @@ fn every_fault_is_one_finding_at_its_line() {
         if found != expected {
             writeln!(wrong, "{}: {expected:?} expected, {found:?} found", source.name).unwrap();
         }
-        let errors = findings.iter().any(|finding| finding.severity() == gpupol::diag::Severity::Error);
+        let errors = findings.iter().any(|finding| finding.severity == gpupol::diag::Severity::Error);
         assert_eq!(policy.is_none(), errors, "{id:?} {}", source.name);
         writeln!(all, "# {}", source.name).unwrap();
         findings.iter().for_each(|finding| all.push_str(&render(&sources, finding)));

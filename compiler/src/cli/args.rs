@@ -6,6 +6,10 @@ use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::exit;
+use super::levels::{self, Which};
+use super::today;
+use crate::diag::Code;
+use crate::policy::Date;
 
 /// Decides by policy which tenant's containers get which GPUs.
 #[derive(Debug, Parser)]
@@ -31,6 +35,8 @@ pub(super) enum Command {
     Fmt(Fmt),
     /// Write a set of policies to begin with.
     Init(Init),
+    /// Explain a finding: why it matters, a bad and a good policy, and how it is mended.
+    Rule(Rule),
     /// Print the completions of a shell.
     Completions(Completions),
     /// Write the manual pages.
@@ -52,16 +58,41 @@ pub(super) struct Check {
     /// A topology to check against: a file, `builtin:NAME`, or `live` for this host.
     #[arg(long, value_name = "TOPOLOGY")]
     pub(super) topology: Vec<String>,
-    /// Treat as errors.
-    #[arg(long, value_name = "WHAT")]
-    pub(super) deny: Vec<Deny>,
+    /// How to print findings.
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(super) format: FindingFormat,
+    /// Treat as errors: a code, a slug or `warnings`; several separated by commas.
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = Which::parse)]
+    pub(super) deny: Vec<Which>,
+    /// Treat as warnings.
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = Which::parse)]
+    pub(super) warn: Vec<Which>,
+    /// Count and do not show; an error cannot be allowed.
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = Which::parse)]
+    pub(super) allow: Vec<Which>,
+    /// Show so many findings at most, the gravest of all [default: 50 for human, plain and github, else all].
+    #[arg(long, value_name = "N")]
+    pub(super) max_diagnostics: Option<usize>,
+    /// The day on which the check is made, instead of today: `2027-03-01`.
+    #[arg(long, value_name = "DATE", hide = true, value_parser = today::parse)]
+    pub(super) today: Option<Date>,
 }
 
-/// What `--deny` can name.
+/// Forms of findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Deny {
-    /// All warnings.
-    Warnings,
+pub(super) enum FindingFormat {
+    /// Drawn beside the text, on standard error.
+    Human,
+    /// A line for each fact, on standard error; nothing is drawn.
+    Plain,
+    /// One JSON object of a versioned schema.
+    Json,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// Workflow commands of GitHub Actions, errors first.
+    Github,
+    /// JUnit XML.
+    Junit,
 }
 
 #[derive(Debug, clap::Args)]
@@ -170,6 +201,13 @@ pub(super) struct Init {
     /// Directory to write to; files that are there are left as they are.
     #[arg(value_name = "DIR", default_value = "policies")]
     pub(super) directory: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Rule {
+    /// Its code or slug; without one, all are listed.
+    #[arg(value_name = "CODE", value_parser = levels::code)]
+    pub(super) code: Option<Code>,
 }
 
 #[derive(Debug, clap::Args)]

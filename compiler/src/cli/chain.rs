@@ -6,6 +6,7 @@ use super::hosts::Host;
 use super::input::{self, Input};
 use super::print;
 use super::render::{self, Style};
+use super::report::{self, MOST_SHOWN};
 use super::{Exit, Failure, args};
 use crate::diag::{Finding, Severity, Sink};
 use crate::emit::{Digests, PlanSet, emit};
@@ -115,14 +116,23 @@ pub(super) fn reader(plans: &PlanSet) -> Reader<'_> {
     Reader::open(plans).expect("what was just written can be read")
 }
 
-/// Prints findings to standard error.
+/// Prints findings to standard error, as many as people read.
 pub(super) fn say(findings: Vec<Finding>, sources: &Sources) {
-    print::say(&render::findings(&findings, sources, Style::of_stderr()));
+    say_most(&findings, sources, MOST_SHOWN);
+}
+
+/// Prints at most so many findings to standard error.
+pub(super) fn say_most(findings: &[Finding], sources: &Sources, most: usize) {
+    let shown = report::shown(findings, most);
+    let shown: Vec<Finding> = shown.iter().filter_map(|at| findings.get(*at)).cloned().collect();
+    let omitted = report::omitted(shown.len(), findings.len()).map(|words| words + "\n");
+    let text = render::findings(&shown, sources, Style::of_stderr());
+    print::say(&format!("{text}{}", omitted.unwrap_or_default()));
 }
 
 /// Keeps the errors: commands that print data say of the policy only what kept them from it.
 pub(super) fn errors(sink: Sink) -> Vec<Finding> {
     let mut findings = sink.finish();
-    findings.retain(|finding| finding.severity() == Severity::Error);
+    findings.retain(|finding| finding.severity == Severity::Error);
     findings
 }

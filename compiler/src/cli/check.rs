@@ -2,41 +2,126 @@
 
 use std::collections::BTreeMap;
 
-use super::args::{self, Deny};
+use super::args::{self, FindingFormat};
 use super::chain::{self, Files};
 use super::hosts::{self, Host};
+use super::levels::Levels;
+use super::report::{Form, Found, MOST_SHOWN, Report, Tally, Used};
 use super::trial::{self, Trial};
-use super::{Exit, Failure, print};
-use crate::diag::{Code, Finding, Severity, Sink};
-use crate::policy::Policy;
-use crate::source::Span;
+use super::{Exit, Failure, print, today};
+use crate::diag::{Code, Finding, Sink};
+use crate::emit::digest;
+use crate::policy::{Policy, allow};
+use crate::source::{Sources, Span};
 
 pub(super) fn run(args: &args::Check) -> Result<Exit, Failure> {
-    let read = chain::read(&args.policies)?;
-    let mut sink = read.sink;
-    let mut scope = format!("checked {}", files(&read.files));
-    if let Some(policy) = &read.policy {
-        // Findings about the text come before a topology that is not there: both are to be mended.
-        let hosts = match hosts::all(&args.topology, policy, &read.files.sources) {
-            Ok(hosts) => hosts,
-            Err(failure) => {
-                chain::say(sink.finish(), &read.files.sources);
-                return Err(failure);
-            }
-        };
-        let tests = on_hosts(policy, &read.files, &hosts, &mut sink);
-        scope = format!("{scope}, {}", words(policy, &tests, &hosts));
+    let levels = Levels::of(args)?;
+    let mut checked = match chain::read(&args.policies) {
+        Ok(read) => check(read, args),
+        Err(failure) => Checked { failure: Some(failure), ..Checked::default() },
+    };
+    let allowed = checked.allowed + levels.apply(&mut checked.findings);
+    let tally = Tally::of(&checked.findings, allowed);
+    checked.print(args, &tally)?;
+    match checked.failure {
+        // It has been said among the findings.
+        Some(Failure::Located(..)) => Ok(Exit::Undecided),
+        Some(failure) => Err(failure),
+        None => {
+            print::say(&format!("{}: {}\n", checked.scope, tally.words()));
+            Ok(tally.exit())
+        }
     }
-    let findings = sink.finish();
-    let tally = Tally::of(&findings);
-    chain::say(findings, &read.files.sources);
-    print::say(&format!("{scope}: {}\n", tally.words()));
-    let denied = args.deny.contains(&Deny::Warnings) && tally.warnings > 0;
-    Ok(if tally.errors > 0 || denied { Exit::Findings } else { Exit::Clean })
+}
+
+/// What a check came to.
+#[derive(Default)]
+struct Checked {
+    findings: Vec<Finding>,
+    /// How many findings the policy itself allows.
+    allowed: usize,
+    sources: Sources,
+    /// Names of the policy files.
+    files: Vec<String>,
+    hosts: Vec<Used>,
+    /// What was checked, in words.
+    scope: String,
+    /// What kept it from being decided.
+    failure: Option<Failure>,
+}
+
+fn check(read: chain::Read, args: &args::Check) -> Checked {
+    let chain::Read { files, policy, mut sink } = read;
+    let mut checked = Checked { scope: format!("checked {}", words_of(&files)), ..Checked::default() };
+    if let Some(policy) = &policy {
+        match hosts::all(&args.topology, policy, &files.sources) {
+            Ok(hosts) => {
+                let tests = on_hosts(policy, &files, &hosts, &mut sink);
+                checked.scope = format!("{}, {}", checked.scope, words(policy, &tests, &hosts));
+                checked.hosts = hosts.iter().map(used).collect();
+            }
+            // Findings about the text stay beside a topology that is not there: both are to be mended.
+            Err(failure) => {
+                if let Failure::Located(finding, _) = &failure {
+                    sink.push((**finding).clone());
+                }
+                checked.failure = Some(failure);
+            }
+        }
+    }
+    let sound = checked.failure.is_none() && !sink.has_errors();
+    checked.findings = sink.finish();
+    if let Some(policy) = &policy {
+        let today = args.today.unwrap_or_else(today::today);
+        // An allowance may be for a host that this check was told to leave out.
+        let complete = sound && args.topology.is_empty();
+        let remaining = allow::apply(policy, std::mem::take(&mut checked.findings), today, complete);
+        (checked.findings, checked.allowed) = (remaining.findings, remaining.allowed);
+    }
+    checked.files = files.sources.iter().map(|(_, source)| source.name.clone()).collect();
+    checked.sources = files.sources;
+    checked
+}
+
+fn used(host: &Host) -> Used {
+    Used { name: host.name.clone(), digest: digest::bytes(host.text.as_bytes()) }
+}
+
+impl Checked {
+    /// Prints the findings: for people to standard error, for programs to standard output.
+    fn print(&mut self, args: &args::Check, tally: &Tally) -> Result<(), Failure> {
+        let (form, usual) = match args.format {
+            FindingFormat::Human => {
+                let most = args.max_diagnostics.unwrap_or(MOST_SHOWN);
+                chain::say_most(&self.findings, &self.sources, most);
+                return Ok(());
+            }
+            FindingFormat::Plain => (Form::Plain, MOST_SHOWN),
+            FindingFormat::Github => (Form::Github, MOST_SHOWN),
+            FindingFormat::Json => (Form::Json, usize::MAX),
+            FindingFormat::Sarif => (Form::Sarif, usize::MAX),
+            FindingFormat::Junit => (Form::Junit, usize::MAX),
+        };
+        let report = Report::of(Found {
+            findings: &self.findings,
+            most: args.max_diagnostics.unwrap_or(usual),
+            sources: &self.sources,
+            tally,
+            files: std::mem::take(&mut self.files),
+            hosts: std::mem::take(&mut self.hosts),
+            failure: self.failure.as_ref(),
+        });
+        let text = report.write(form);
+        if args.format == FindingFormat::Plain {
+            print::say(&text);
+            return Ok(());
+        }
+        print::data(&text)
+    }
 }
 
 /// `2 files`, `2 files and 3 workloads`
-fn files(files: &Files) -> String {
+fn words_of(files: &Files) -> String {
     let policy = print::count(files.policy().count(), "file");
     match files.workloads.len() {
         0 => policy,
@@ -105,32 +190,4 @@ fn words(policy: &Policy, tests: &Tests, hosts: &[Host]) -> String {
     };
     let grants = print::count(policy.grants.len(), "grant");
     format!("{grants}, {}{elsewhere} on {on}", print::count(tests.ran, "test"))
-}
-
-/// How many findings of each severity.
-struct Tally {
-    errors: usize,
-    warnings: usize,
-    notes: usize,
-}
-
-impl Tally {
-    fn of(findings: &[Finding]) -> Self {
-        let count = |severity| findings.iter().filter(|finding| finding.severity() == severity).count();
-        Self {
-            errors: count(Severity::Error),
-            warnings: count(Severity::Warning),
-            notes: count(Severity::Note),
-        }
-    }
-
-    /// `no errors, 1 warning, 2 notes`
-    fn words(&self) -> String {
-        let mut words = vec![print::count(self.errors, "error")];
-        let more = [(self.warnings, "warning"), (self.notes, "note")];
-        words.extend(
-            more.iter().filter(|(count, _)| *count > 0).map(|(count, noun)| print::count(*count, noun)),
-        );
-        words.join(", ")
-    }
 }

@@ -1,6 +1,7 @@
 //! `gpupol compile`
 
-use super::{Exit, Failure, args, chain, hosts, print, store};
+use super::{Exit, Failure, args, chain, hosts, print, store, today};
+use crate::policy::allow;
 
 pub(super) fn run(args: &args::Compile) -> Result<Exit, Failure> {
     let (policy, files, mut sink) = match chain::sound(chain::read(&args.policies)?) {
@@ -9,7 +10,9 @@ pub(super) fn run(args: &args::Compile) -> Result<Exit, Failure> {
     };
     let host = hosts::only(&args.topology, &policy, &files.sources)?;
     let plans = chain::plan_set(&policy, &files, &host, &mut sink);
-    chain::say(sink.finish(), &files.sources);
+    // Only a check sees all hosts, and can say which allowances are of no use.
+    let remaining = allow::apply(&policy, sink.finish(), today::today(), false);
+    chain::say(remaining.findings, &files.sources);
     let Some(plans) = plans else { return Ok(Exit::Findings) };
     let stored = store::write(&args.output, &plans)?;
     let what = format!("{} for {}", print::count(plans.count, "plan"), host.name);

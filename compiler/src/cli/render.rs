@@ -1,7 +1,5 @@
 //! Findings for people, drawn by miette.
 
-use std::fmt::Write;
-
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceSpan, ThemeCharacters, ThemeStyles};
 
 use crate::diag::{Finding, Label, Severity};
@@ -12,13 +10,10 @@ mod json;
 mod style;
 mod text;
 
-pub(super) use escape::escape;
+pub(super) use escape::{escape, xml};
 pub(super) use json::json;
 pub(super) use style::Style;
 use text::Texts;
-
-/// More findings than this are counted, not shown.
-const MOST_SHOWN: usize = 50;
 
 /// All findings, each followed by an empty line.
 pub(super) fn findings(findings: &[Finding], sources: &Sources, style: Style) -> String {
@@ -31,13 +26,10 @@ pub(super) fn findings(findings: &[Finding], sources: &Sources, style: Style) ->
         .with_context_lines(1)
         .without_syntax_highlighting();
     let mut text = String::new();
-    for finding in findings.iter().take(MOST_SHOWN) {
+    for finding in findings {
         // Writing to a string cannot fail, and a source that cannot be read shows the finding without its text.
         _ = handler.render_report(&mut text, &Report::of(finding, &texts));
         text.push('\n');
-    }
-    if let Some(hidden) = findings.len().checked_sub(MOST_SHOWN).filter(|hidden| *hidden > 0) {
-        _ = writeln!(text, "{hidden} more of {} findings are not shown\n", findings.len());
     }
     text
 }
@@ -64,7 +56,7 @@ impl<'f> Report<'f> {
         let help: Vec<String> = help.into_iter().flatten().map(|line| escape(&line)).collect();
         Self {
             code: Some(format!("{} {}", finding.code.id(), finding.code.slug())),
-            severity: finding.severity(),
+            severity: finding.severity,
             help: (!help.is_empty()).then(|| help.join("\n")),
             related: others.into_iter().map(|label| Self::elsewhere(label, texts)).collect(),
             ..Self::drawn(&finding.message, &own, texts)

@@ -133,12 +133,49 @@ codes! {
 
     /// A `test` did not come out as it says.
     TestFailed = 8001, "test-failed", Error;
+    /// An `allow-finding` of which there is no finding.
+    UnusedAllowance = 8002, "unused-allowance", Warning;
+    /// An `allow-finding` whose last day is over.
+    ExpiredAllowance = 8003, "expired-allowance", Warning;
+    /// A finding that cannot be allowed.
+    NotAllowable = 8004, "not-allowable", Error;
 
     /// A `topology` of the policy that cannot be read, or names no file.
     NoTopology = 9001, "no-topology", Error;
 }
 
+impl Severity {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
 impl Code {
+    /// The code that is called so, by `GPnnnn` in any case or by its slug.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| name.eq_ignore_ascii_case(&code.id()) || name == code.slug())
+    }
+
+    /// Whether it is about security: to allow one of these needs a reason and a last day.
+    #[must_use]
+    pub fn is_security(self) -> bool {
+        (5000..6000).contains(&self.number())
+    }
+
+    /// Whether a policy may allow it. What leaves a policy without a meaning cannot be, no error, and nothing about
+    /// tests and allowances themselves.
+    #[must_use]
+    pub fn may_be_allowed(self) -> bool {
+        self.severity() != Severity::Error && (3000..8000).contains(&self.number())
+    }
+
     /// `GP0001`.
     #[must_use]
     pub fn id(self) -> String {

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use crate::source::Source;
 
 /// `sha256:HEX` of some bytes.
-pub(super) fn bytes(bytes: &[u8]) -> String {
+pub(crate) fn bytes(bytes: &[u8]) -> String {
     format!("sha256:{}", hex(&Sha256::digest(bytes)))
 }
 

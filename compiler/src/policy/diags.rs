@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::diag::{Code, Finding};
-use crate::policy::Engine;
+use crate::diag::{Code, Finding, Severity};
+use crate::policy::{Date, Engine};
 use crate::source::{Span, Spanned};
 use crate::syntax::cursor::suggestion;
 
@@ -240,6 +240,34 @@ pub(super) fn surplus_word(word: &Spanned<String>) -> Finding {
     let message = format!("`expect` takes no argument `{}`", word.value);
     Finding::at(Code::UnexpectedArgument, word.span, "one too many", message)
         .help("`expect denied`, `expect CONTAINER denied`, `expect grant=… gpus=…`")
+}
+
+/// A word that is no finding.
+pub(super) fn unknown_finding(word: &Spanned<String>) -> Finding {
+    let message = format!("no finding is called `{}`", word.value);
+    Finding::at(Code::UnknownWord, word.span, "not known", message)
+}
+
+/// A finding that nobody may allow.
+pub(super) fn not_allowable(code: Code, span: Span) -> Finding {
+    let message = format!("`{} {}` cannot be allowed", code.id(), code.slug());
+    let why = if code.severity() == Severity::Error { "an error" } else { "not for a policy to allow" };
+    Finding::at(Code::NotAllowable, span, why, message).help("mend what it says")
+}
+
+/// An allowance of which there is no finding.
+pub(super) fn unused_allowance(code: &Spanned<Code>) -> Finding {
+    let (id, slug) = (code.value.id(), code.value.slug());
+    let message = format!("`{id} {slug}` is allowed, and there is none");
+    Finding::at(Code::UnusedAllowance, code.span, "allows nothing", message)
+        .help("remove this `allow-finding`")
+}
+
+/// An allowance whose last day is over.
+pub(super) fn expired_allowance(code: Code, until: &Spanned<Date>) -> Finding {
+    let message = format!("`{} {}` was allowed until {}", code.id(), code.slug(), until.value);
+    Finding::at(Code::ExpiredAllowance, until.span, "this day is over", message)
+        .help("mend what it allowed, or accept it again until a later day")
 }
 
 /// A word that is no capability.

@@ -9,6 +9,7 @@ use crate::source::Spanned;
 use crate::syntax::cursor::{Cursor, unknown_node};
 use crate::syntax::{Document, Node};
 
+mod allowances;
 mod containers;
 mod denies;
 mod engines;
@@ -30,9 +31,9 @@ mod when;
 use names::{Kind, Names};
 
 /// The top-level nodes that this version reads.
-const KNOWN: [&str; 6] = ["policy", "tenant", "gpu-set", "grant", "deny", "test"];
+const KNOWN: [&str; 7] = ["policy", "tenant", "gpu-set", "grant", "deny", "test", "allow-finding"];
 /// Those that the language has besides.
-const LATER: [&str; 4] = ["trust", "assert", "allow-finding", "layout"];
+const LATER: [&str; 3] = ["trust", "assert", "layout"];
 
 const CONTAINER: &str =
     "write it into a `test`; a workload file is given by `--workload`, apart from the policy";
@@ -60,12 +61,13 @@ pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     let grants = grants::lower(&named(&nodes, "grant"), &gpu_sets, &mut context);
     let denies = denies::lower(&named(&nodes, "deny"), &mut context);
     let tests = policy_tests::lower(&named(&nodes, "test"), &mut context);
+    let allowances = allowances::lower(&named(&nodes, "allow-finding"), &mut context);
     context.names.unused(context.sink);
     limits::report(&tenants, &grants, sink);
     overlap::tenants::report(&tenants, sink);
     overlap::grants::report(&tenants, &grants, sink);
     let settings = settings.filter(|_| !sink.has_errors())?;
-    Some(Policy { settings, tenants, gpu_sets, grants, denies, tests })
+    Some(Policy { settings, tenants, gpu_sets, grants, denies, tests, allowances })
 }
 
 /// The container of a workload file: exactly one `container` node. Names of tenants are not resolved, for they stand in

@@ -25,7 +25,7 @@ pub(crate) fn files(files: &[(&str, &str)]) -> Given {
     let documents: Vec<_> = sources.iter().map(|(id, source)| syntax::parse(id, source, &mut sink)).collect();
     let policy = lower::lower(&documents, &mut sink);
     let mut findings = sink.finish();
-    findings.retain(|finding| finding.severity() == Severity::Error);
+    findings.retain(|finding| finding.severity == Severity::Error);
     assert!(findings.is_empty(), "{findings:#?}");
     Given { sources, policy: policy.unwrap() }
 }
@@ -36,7 +36,7 @@ pub(crate) fn faults(text: &str) -> Vec<Code> {
     let mut sink = Sink::default();
     let documents: Vec<_> = sources.iter().map(|(id, source)| syntax::parse(id, source, &mut sink)).collect();
     lower::lower(&documents, &mut sink);
-    sink.finish().into_iter().filter(|one| one.severity() == Severity::Error).map(|one| one.code).collect()
+    sink.finish().into_iter().filter(|one| one.severity == Severity::Error).map(|one| one.code).collect()
 }
 
 /// Reads a policy from one file.

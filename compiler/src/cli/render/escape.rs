@@ -13,6 +13,22 @@ pub(in crate::cli) fn escape(text: &str) -> String {
     plain
 }
 
+/// Harmless text as XML can carry it: what it reserves as entities, what it has no form for as `\u{fffe}`.
+pub(in crate::cli) fn xml(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => plain.push_str("&amp;"),
+            '<' => plain.push_str("&lt;"),
+            '>' => plain.push_str("&gt;"),
+            '"' => plain.push_str("&quot;"),
+            '\u{fffe}' | '\u{ffff}' => plain.extend(character.escape_unicode()),
+            _ => plain.push(character),
+        }
+    }
+    plain
+}
+
 /// The same text, byte for byte of the same length, with harmful characters replaced, so that places in it stay
 /// true. Line feeds and tabs stay, and carriage returns before line feeds.
 pub(super) fn cover(text: &str) -> String {

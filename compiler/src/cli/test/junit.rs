@@ -2,7 +2,7 @@
 //! bytes.
 
 use super::{Report, Tried, Verdict};
-use crate::cli::render::escape;
+use crate::cli::render::{self, escape};
 use crate::cli::trial::Trial;
 use crate::diag::Finding;
 
@@ -42,18 +42,7 @@ fn failure(finding: &Finding, report: &Report) -> String {
     format!("      <failure type=\"{kind}\" message=\"{message}\">{file}:{line}: {message}</failure>\n")
 }
 
-/// Text that XML can carry: what it reserves as entities, what it has no form for as `\u{fffe}`.
+/// Text of others for an attribute or an element.
 fn xml(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for character in escape(text).chars() {
-        match character {
-            '&' => plain.push_str("&amp;"),
-            '<' => plain.push_str("&lt;"),
-            '>' => plain.push_str("&gt;"),
-            '"' => plain.push_str("&quot;"),
-            '\u{fffe}' | '\u{ffff}' => plain.extend(character.escape_unicode()),
-            _ => plain.push(character),
-        }
-    }
-    plain
+    render::xml(&escape(text))
 }

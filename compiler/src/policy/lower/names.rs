@@ -11,6 +11,9 @@ use crate::syntax::{Document, Node, Value};
 /// How long a name may be.
 const MAX_NAME: usize = 64;
 
+/// Nodes whose first argument is no name of theirs.
+const NAMELESS: [&str; 2] = ["policy", "allow-finding"];
+
 /// What has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
@@ -135,7 +138,7 @@ impl Names {
 
     /// A node that cannot be read, or whose keyword is mistyped: it may define its name as any kind.
     fn guess(&mut self, keyword: &str, name: Option<&str>) {
-        let Some(name) = name else { return };
+        let Some(name) = name.filter(|_| !NAMELESS.contains(&keyword)) else { return };
         let kinds = Kind::from_word(keyword).map_or(Kind::ALL.to_vec(), |kind| vec![kind]);
         for kind in kinds {
             self.defined.entry((kind, name.to_owned())).or_insert(None);

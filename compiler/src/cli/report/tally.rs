@@ -1,0 +1,42 @@
+//! How many findings there are.
+
+use crate::cli::{Exit, print};
+use crate::diag::{Finding, Severity};
+
+/// How many findings of each severity.
+#[derive(Clone)]
+pub(in crate::cli) struct Tally {
+    pub(in crate::cli) errors: usize,
+    pub(in crate::cli) warnings: usize,
+    pub(in crate::cli) notes: usize,
+    /// Those that are not shown because somebody allowed them.
+    pub(in crate::cli) allowed: usize,
+}
+
+impl Tally {
+    pub(in crate::cli) fn of(findings: &[Finding], allowed: usize) -> Self {
+        let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+        Self {
+            errors: count(Severity::Error),
+            warnings: count(Severity::Warning),
+            notes: count(Severity::Note),
+            allowed,
+        }
+    }
+
+    /// `no errors, 1 warning, 2 notes, 1 allowed`
+    pub(in crate::cli) fn words(&self) -> String {
+        let mut words = vec![print::count(self.errors, "error")];
+        let more = [(self.warnings, "warning"), (self.notes, "note")];
+        words.extend(
+            more.iter().filter(|(count, _)| *count > 0).map(|(count, noun)| print::count(*count, noun)),
+        );
+        words.extend((self.allowed > 0).then(|| format!("{} allowed", self.allowed)));
+        words.join(", ")
+    }
+
+    /// How the program ends by it.
+    pub(in crate::cli) fn exit(&self) -> Exit {
+        if self.errors > 0 { Exit::Findings } else { Exit::Clean }
+    }
+}

@@ -1,0 +1,100 @@
+//! The page of each code: what it means, why it matters, and how it is mended.
+
+use super::Code;
+
+/// The page of a code, Markdown: a title, the summary, its severity, and the sections `Why`, `Bad`, `Good` and `Fix`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    page: &'static str,
+}
+
+impl Rule {
+    /// The rule of a code.
+    #[must_use]
+    pub fn of(code: Code) -> Self {
+        Self { page: page(code) }
+    }
+
+    /// The whole page.
+    #[must_use]
+    pub fn page(self) -> &'static str {
+        self.page
+    }
+
+    /// What the finding says, in one sentence.
+    #[must_use]
+    pub fn summary(self) -> &'static str {
+        let below_title = self.page.split_once("\n\n").map_or("", |(_, below)| below);
+        below_title.lines().next().unwrap_or_default()
+    }
+
+    /// Why it matters.
+    #[must_use]
+    pub fn why(self) -> &'static str {
+        self.section("Why")
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn fix(self) -> &'static str {
+        self.section("Fix")
+    }
+
+    fn section(self, title: &str) -> &'static str {
+        let head = format!("\n## {title}\n");
+        let below = self.page.split_once(&head).map_or("", |(_, below)| below);
+        below.split("\n## ").next().unwrap_or_default().trim()
+    }
+}
+
+macro_rules! page {
+    ($number:literal) => {
+        include_str!(concat!("../../../docs/rules/GP", $number, ".md"))
+    };
+}
+
+fn page(code: Code) -> &'static str {
+    match code {
+        Code::Syntax => page!("0001"),
+        Code::FileTooLarge => page!("0002"),
+        Code::NestedTooDeep => page!("0003"),
+        Code::Unbalanced => page!("0004"),
+        Code::NotUtf8 => page!("0005"),
+        Code::OldKdl => page!("0006"),
+        Code::UnknownNode => page!("1001"),
+        Code::UnknownProperty => page!("1002"),
+        Code::UnexpectedArgument => page!("1003"),
+        Code::Missing => page!("1004"),
+        Code::Duplicate => page!("1005"),
+        Code::BadValue => page!("1006"),
+        Code::BadUnit => page!("1007"),
+        Code::UnknownWord => page!("1008"),
+        Code::UnexpectedChildren => page!("1009"),
+        Code::PolicyNode => page!("1010"),
+        Code::NotSupported => page!("1011"),
+        Code::DuplicateName => page!("2001"),
+        Code::UnresolvedName => page!("2002"),
+        Code::Cycle => page!("2003"),
+        Code::Unused => page!("2004"),
+        Code::LabelsCollide => page!("2005"),
+        Code::TenantsOverlap => page!("3001"),
+        Code::GrantsOverlap => page!("3002"),
+        Code::Contradiction => page!("3003"),
+        Code::GlobTooComplex => page!("3004"),
+        Code::EmptyGpuSet => page!("4001"),
+        Code::TooFewDevices => page!("4002"),
+        Code::MemoryNearMiss => page!("4003"),
+        Code::TooManySlots => page!("4004"),
+        Code::UnknownFact => page!("4005"),
+        Code::GrantEmptied => page!("4006"),
+        Code::SharingConflict => page!("4007"),
+        Code::MpsConflict => page!("4008"),
+        Code::SocketTrust => page!("5001"),
+        Code::SharingNotEnforced => page!("5002"),
+        Code::TestFailed => page!("8001"),
+        Code::UnusedAllowance => page!("8002"),
+        Code::ExpiredAllowance => page!("8003"),
+        Code::NotAllowable => page!("8004"),
+        Code::NoTopology => page!("9001"),
+    }
+}
