@@ -24,6 +24,8 @@ mod print;
 mod render;
 mod search;
 mod store;
+mod test;
+mod trial;
 
 use args::{Args, Command};
 use exit::Exit;
@@ -47,6 +49,7 @@ fn run() -> Exit {
     };
     let done = match &args.command {
         Command::Check(args) => check::run(args),
+        Command::Test(args) => test::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Compile(args) => compile::run(args),
         Command::Discover(args) => discover::run(args),

@@ -10,9 +10,11 @@ use gpupol_plan::index::{self, Index};
 use gpupol_plan::lookup::{Decision, Granted, decide};
 use gpupol_plan::plan::{Edit, Plan, Rule, Sharing};
 use gpupol_plan::refusal::{Reason, Refusal};
+use gpupol_plan::request::{self, Devices};
 
 use crate::emit::PlanSet;
 
+pub mod coverage;
 pub mod test;
 
 /// What comes of starting a container.
@@ -101,6 +103,13 @@ impl<'s> Reader<'s> {
                 Err(refusal) => Outcome::Denied { tenant: Some(granted.tenant.name.clone()), refusal },
             },
         }
+    }
+
+    /// Which devices a container asks for; nothing also if it cannot be understood.
+    #[must_use]
+    pub fn asked(&self, entry: &Entry, config: &Config) -> Option<Devices> {
+        let request = request::request(&self.index, entry, config).ok().flatten();
+        request.map(|request| request.devices)
     }
 
     fn give(&self, granted: &Granted, leases: &Leases) -> Result<Gift, Refusal> {

@@ -20,6 +20,17 @@ mod select;
 pub struct Resolution<'a> {
     /// One for each tenant of each grant: by tenant, then by the grant's name.
     pub grants: Vec<Grant<'a>>,
+    /// One for each deny, by its name.
+    pub denies: Vec<Reach<'a>>,
+}
+
+/// What a deny takes away on one host: whole GPUs, with all their MIG devices.
+#[derive(Clone, Debug)]
+pub struct Reach<'a> {
+    /// The deny as the policy says it.
+    pub rule: &'a policy::Deny,
+    /// The GPUs by their NVML index.
+    pub gpus: BTreeMap<u32, &'a Gpu>,
 }
 
 /// What one tenant has by one grant.
@@ -105,7 +116,8 @@ pub fn resolve<'a>(
     sink: &mut Sink,
 ) -> Resolution<'a> {
     let sets = select::all(policy, topology, name, sink);
-    let denied = deny::all(policy, &sets);
+    let denies = deny::reaches(policy, &sets);
+    let denied = deny::by_tenant(&denies);
     let host = Host { name, fabric: place::Fabric::of(topology), sets: &sets };
     let mut grants: Vec<Grant> = Vec::new();
     for rule in policy.grants.values() {
@@ -118,7 +130,7 @@ pub fn resolve<'a>(
     }
     grants.sort_by(|a, b| (a.tenant, &a.rule.name.value).cmp(&(b.tenant, &b.rule.name.value)));
     check::sharing(&grants, name, sink);
-    Resolution { grants }
+    Resolution { grants, denies }
 }
 
 /// What a line has before denies.

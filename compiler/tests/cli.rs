@@ -75,7 +75,7 @@ fn sound(name: &str) -> PathBuf {
 fn help() {
     let place = place("help");
     let mut text = String::new();
-    for verb in ["", "check", "plan", "compile", "discover", "init", "completions", "man"] {
+    for verb in ["", "check", "test", "plan", "compile", "discover", "init", "completions", "man"] {
         let args: Vec<&str> = [verb, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let ran = run(&place, &args);
         assert_eq!((ran.code, ran.err.as_str()), (0, ""));

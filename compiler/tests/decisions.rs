@@ -5,7 +5,6 @@
 mod given;
 
 use given::{gpu, host, policy, sliced};
-use gpupol::diag::Sink;
 use gpupol::outcome::{Reader, test};
 
 /// Runs the tests of a policy on five GPUs, of which the last two are in MIG mode; the messages of those that fail.
@@ -15,12 +14,9 @@ fn failures(kdl: &str) -> Vec<String> {
     let gpus = [gpu(0, "A"), gpu(1, "A"), gpu(2, "B")].into_iter().chain(mig).collect();
     let plans = given.plan_set(&host(gpus, &[&[0, 1], &[3, 4]]));
     let reader = Reader::open(&plans).unwrap();
-    let mut sink = Sink::default();
     assert!(!given.policy.tests.is_empty());
-    for case in &given.policy.tests {
-        test::run(case, &given.policy, &reader, "host", &mut sink);
-    }
-    sink.finish().into_iter().map(|finding| finding.message).collect()
+    let runs = given.policy.tests.iter().map(|case| test::run(case, &given.policy, &reader, "host"));
+    runs.flat_map(|run| run.findings).map(|finding| finding.message).collect()
 }
 
 const SETS: &str = r#"

@@ -19,6 +19,8 @@ pub(super) struct Args {
 pub(super) enum Command {
     /// Check policies against topologies and run their tests.
     Check(Check),
+    /// Run the tests of policies alone, and say which grants and denies they cover.
+    Test(Test),
     /// Print what one container gets on one host.
     Plan(Plan),
     /// Write the plan set of one host.
@@ -58,6 +60,35 @@ pub(super) struct Check {
 pub(super) enum Deny {
     /// All warnings.
     Warnings,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Test {
+    #[command(flatten)]
+    pub(super) policies: Policies,
+    /// A topology to run them on: a file, `builtin:NAME`, or `live` for this host.
+    #[arg(long, value_name = "TOPOLOGY")]
+    pub(super) topology: Vec<String>,
+    /// Run only the tests of such names; `*` and `?` as in policies.
+    #[arg(long, value_name = "GLOB")]
+    pub(super) filter: Option<String>,
+    /// How to print what came of them.
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(super) format: Report,
+    /// Fail if the tests cover less than this share of all grants and denies.
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(super) threshold: Option<u8>,
+}
+
+/// Forms of a report of tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Report {
+    /// One line for each test.
+    Human,
+    /// A JUnit XML document.
+    Junit,
+    /// A JSON document.
+    Json,
 }
 
 #[derive(Debug, clap::Args)]

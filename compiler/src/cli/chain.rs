@@ -9,8 +9,9 @@ use super::render::{self, Style};
 use super::{Exit, Failure, args};
 use crate::diag::{Finding, Severity, Sink};
 use crate::emit::{Digests, PlanSet, emit};
+use crate::outcome::Reader;
 use crate::policy::{Policy, lower};
-use crate::resolve::resolve;
+use crate::resolve::{Resolution, resolve};
 use crate::source::{Source, SourceId, Sources};
 use crate::syntax::{self, Document};
 
@@ -83,16 +84,35 @@ pub(super) fn sound(read: Read) -> Result<(Policy, Files, Sink), Exit> {
     }
 }
 
-/// The plan set of a sound policy on a host; nothing if that has errors there, which are in `sink` then.
-pub(super) fn plan_set(policy: &Policy, files: &Files, host: &Host, sink: &mut Sink) -> Option<PlanSet> {
+/// A policy on a host; nothing if it has errors there, which are in `sink` then.
+pub(super) fn resolution<'a>(policy: &'a Policy, host: &'a Host, sink: &mut Sink) -> Option<Resolution<'a>> {
     let mut own = Sink::default();
     let resolution = resolve(policy, &host.topology, &host.name, &mut own);
     let sound = !own.has_errors();
     for finding in own.finish() {
         sink.push(finding);
     }
+    sound.then_some(resolution)
+}
+
+/// The plan set of a sound policy on a host; nothing if that has errors there, which are in `sink` then.
+pub(super) fn plan_set(policy: &Policy, files: &Files, host: &Host, sink: &mut Sink) -> Option<PlanSet> {
+    Some(emitted(policy, files, host, &resolution(policy, host, sink)?))
+}
+
+/// The plan set of a resolution.
+pub(super) fn emitted(policy: &Policy, files: &Files, host: &Host, resolution: &Resolution) -> PlanSet {
     let digests = Digests::of(files.policy(), host.text.as_bytes());
-    sound.then(|| emit(policy, &files.sources, &resolution, &host.topology, &digests))
+    emit(policy, &files.sources, resolution, &host.topology, &digests)
+}
+
+/// A plan set, open for decisions.
+#[expect(
+    clippy::expect_used,
+    reason = "a plan set of our own that cannot be read is a defect and must end as one"
+)]
+pub(super) fn reader(plans: &PlanSet) -> Reader<'_> {
+    Reader::open(plans).expect("what was just written can be read")
 }
 
 /// Prints findings to standard error.

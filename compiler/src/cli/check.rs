@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use super::args::{self, Deny};
 use super::chain::{self, Files};
 use super::hosts::{self, Host};
+use super::trial::{self, Trial};
 use super::{Exit, Failure, print};
 use crate::diag::{Code, Finding, Severity, Sink};
-use crate::outcome::{Reader, test};
-use crate::policy::{Policy, Test};
-use crate::source::{Sources, Span};
+use crate::policy::Policy;
+use crate::source::Span;
 
 pub(super) fn run(args: &args::Check) -> Result<Exit, Failure> {
     let read = chain::read(&args.policies)?;
@@ -55,14 +55,12 @@ fn on_hosts(policy: &Policy, files: &Files, hosts: &[Host], sink: &mut Sink) -> 
     let mut found: Vec<Finding> = Vec::new();
     for host in hosts {
         let mut own = Sink::default();
-        let plans = chain::plan_set(policy, files, host, &mut own);
-        let reader = plans.as_ref().filter(|_| sound).and_then(|plans| Reader::open(plans).ok());
-        for test in policy.tests.iter().filter(|test| applies(test, host, &files.sources)) {
-            if let Some(reader) = &reader {
-                test::run(test, policy, reader, &host.name, &mut own);
-            }
-        }
+        let resolution = chain::resolution(policy, host, &mut own);
         found.extend(own.finish());
+        if let Some(resolution) = resolution.filter(|_| sound) {
+            let trials = trial::all(policy.tests.iter(), policy, files, host, &resolution);
+            found.extend(trials.into_iter().flat_map(Trial::findings));
+        }
     }
     for finding in without_partial(found, hosts.len()) {
         sink.push(finding);
@@ -70,13 +68,9 @@ fn on_hosts(policy: &Policy, files: &Files, hosts: &[Host], sink: &mut Sink) -> 
     let ran = policy
         .tests
         .iter()
-        .filter(|test| hosts.iter().any(|host| applies(test, host, &files.sources)))
+        .filter(|test| hosts.iter().any(|host| trial::applies(test, host, &files.sources)))
         .count();
     Tests { ran, elsewhere: policy.tests.len() - ran }
-}
-
-fn applies(test: &Test, host: &Host, sources: &Sources) -> bool {
-    test.on.is_empty() || test.on.iter().any(|word| hosts::is_meant(word, host, sources))
 }
 
 /// Hosts differ, so a gpu-set that is empty on some of several is how a fleet is; one that is empty on all is not.

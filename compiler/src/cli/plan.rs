@@ -11,7 +11,7 @@ use gpupol_plan::refusal::Refusal;
 use super::args::{self, Format};
 use super::{Exit, Failure, chain, hosts, input, print};
 use crate::diag::{Code, Finding, Sink};
-use crate::outcome::{Outcome, Reader};
+use crate::outcome::Outcome;
 use crate::policy::{Container, Policy, Who, lower};
 use crate::workload::{self, Workload};
 
@@ -36,8 +36,7 @@ pub(super) fn run(args: &args::Plan) -> Result<Exit, Failure> {
         chain::say(chain::errors(sink), &files.sources);
         return Ok(Exit::Findings);
     };
-    let reader =
-        Reader::open(&plans).map_err(|refusal| Failure::usage(refusal.message, "report this defect"))?;
+    let reader = chain::reader(&plans);
     let outcome = reader.start(&container.entry, &container.config, &Leases::new());
     print::data(&match args.format {
         Format::Json => json::outcome(&outcome, &host.name, reader.on_denied()),

@@ -8,10 +8,12 @@ use crate::diag::{Finding, Label, Severity};
 use crate::source::Sources;
 
 mod escape;
+mod json;
 mod style;
 mod text;
 
 pub(super) use escape::escape;
+pub(super) use json::json;
 pub(super) use style::Style;
 use text::Texts;
 

@@ -3,17 +3,37 @@
 use std::collections::BTreeSet;
 
 use gpupol_plan::choose::Leases;
+use gpupol_plan::request::Devices;
 
 use super::{Gift, Outcome, Reader};
-use crate::diag::{Code, Finding, Sink};
+use crate::diag::{Code, Finding};
 use crate::policy::{self, Container, Expect, Policy, Test};
 use crate::source::{Span, Spanned};
 use crate::workload;
 
-/// Runs one test against a plan set; `host` names the topology in findings. Whether it passed.
-pub fn run(test: &Test, policy: &Policy, plans: &Reader, host: &str, sink: &mut Sink) -> bool {
+/// What came of one test on one host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// What came of each container, in order.
+    pub started: Vec<Started>,
+    /// One for each expectation that was not met; none: the test passed.
+    pub findings: Vec<Finding>,
+}
+
+/// What came of one container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// Which devices it asked for.
+    pub asked: Option<Devices>,
+    /// What it got.
+    pub outcome: Outcome,
+}
+
+/// Runs one test against a plan set; `host` names the topology in findings.
+#[must_use]
+pub fn run(test: &Test, policy: &Policy, plans: &Reader, host: &str) -> Run {
     let started = start(&test.containers, policy, plans);
-    let mut passed = true;
+    let mut findings = Vec::new();
     let mut judged = BTreeSet::new();
     for expect in &test.expectations {
         let at = match &expect.container {
@@ -23,21 +43,19 @@ pub fn run(test: &Test, policy: &Policy, plans: &Reader, host: &str, sink: &mut 
         judged.extend(at);
         let Some((container, outcome)) = at.and_then(|at| Some((test.containers.get(at)?, started.get(at)?)))
         else {
-            sink.push(no_container(expect, test));
-            passed = false;
+            findings.push(no_container(expect, test));
             continue;
         };
-        if let Some(wrong) = compare(&expect.outcome, outcome) {
-            sink.push(wrong.finding(test, expect, container, host));
-            passed = false;
+        if let Some(wrong) = compare(&expect.outcome, &outcome.outcome) {
+            findings.push(wrong.finding(test, expect, container, host));
         }
     }
-    passed
+    Run { started, findings }
 }
 
-fn start(containers: &[Container], policy: &Policy, plans: &Reader) -> Vec<Outcome> {
+fn start(containers: &[Container], policy: &Policy, plans: &Reader) -> Vec<Started> {
     let mut leases = Leases::new();
-    let mut outcomes = Vec::with_capacity(containers.len());
+    let mut started = Vec::with_capacity(containers.len());
     for container in containers {
         let described = workload::describe(container, policy);
         let outcome = plans.start(&described.entry, &described.config, &leases);
@@ -46,9 +64,10 @@ fn start(containers: &[Container], policy: &Policy, plans: &Reader) -> Vec<Outco
                 leases.entry(device.uuid.clone()).or_default().push(device.sharing.clone());
             }
         }
-        outcomes.push(outcome);
+        let asked = plans.asked(&described.entry, &described.config);
+        started.push(Started { asked, outcome });
     }
-    outcomes
+    started
 }
 
 fn position(containers: &[Container], name: &Spanned<String>) -> Option<usize> {

@@ -3,22 +3,27 @@
 
 use std::collections::BTreeMap;
 
-use super::Device;
 use super::select::Sets;
+use super::{Device, Reach};
 use crate::policy::{Deny, Policy};
 
 /// The GPUs that one tenant may not have, by index, each with the deny that says so.
 pub(super) type Denied<'a> = BTreeMap<u32, &'a Deny>;
 
+/// How far each deny reaches.
+pub(super) fn reaches<'a>(policy: &'a Policy, sets: &Sets<'a>) -> Vec<Reach<'a>> {
+    let gpus = |rule: &Deny| rule.gpu_sets.iter().flat_map(|set| sets.reached(&set.value)).collect();
+    policy.denies.values().map(|rule| Reach { rule, gpus: gpus(rule) }).collect()
+}
+
 /// For each tenant that a deny names.
-pub(super) fn all<'a>(policy: &'a Policy, sets: &Sets<'a>) -> BTreeMap<&'a str, Denied<'a>> {
+pub(super) fn by_tenant<'a>(reaches: &[Reach<'a>]) -> BTreeMap<&'a str, Denied<'a>> {
     let mut all: BTreeMap<&str, Denied> = BTreeMap::new();
-    for deny in policy.denies.values() {
-        let gpus: Vec<u32> = deny.gpu_sets.iter().flat_map(|set| sets.reached(&set.value)).collect();
-        for tenant in &deny.to {
+    for Reach { rule, gpus } in reaches {
+        for tenant in &rule.to {
             let denied = all.entry(&tenant.value).or_default();
-            for gpu in &gpus {
-                denied.entry(*gpu).or_insert(deny);
+            for gpu in gpus.keys() {
+                denied.entry(*gpu).or_insert(rule);
             }
         }
     }

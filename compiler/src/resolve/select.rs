@@ -46,10 +46,10 @@ pub(super) fn all<'a>(policy: &'a Policy, topology: &'a Topology, name: &str, si
 }
 
 impl<'a> Sets<'a> {
-    /// Indices of the GPUs that a set reaches, by themselves or by a MIG device.
-    pub(super) fn reached(&self, set: &str) -> BTreeSet<u32> {
+    /// The GPUs that a set reaches, by themselves or by a MIG device, by index.
+    pub(super) fn reached(&self, set: &str) -> BTreeMap<u32, &'a Gpu> {
         let members = self.sets.get(set).map(|set| &set.members);
-        members.into_iter().flatten().map(|((gpu, _), _)| *gpu).collect()
+        members.into_iter().flatten().map(|((index, _), member)| (*index, member.gpu)).collect()
     }
 
     /// The devices that a line can give, by index: whole GPUs with MIG off, or MIG devices.

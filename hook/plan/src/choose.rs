@@ -282,8 +282,14 @@ fn place_named(plan: &Plan, name: &str, leases: &Leases, picked: &mut Picked) ->
 }
 
 fn is_named(device: &Device, name: &str) -> bool {
-    let pci = || canonical_pci(name).is_some_and(|name| canonical_pci(&device.pci) == Some(name));
-    device.index == name || device.uuid.eq_ignore_ascii_case(name) || (device.mig.is_none() && pci())
+    names_device(name, &device.index, &device.uuid, device.mig.is_none().then_some(device.pci.as_str()))
+}
+
+/// Whether a name in a request means the device of that index and UUID; a whole GPU also has a PCI address.
+#[must_use]
+pub fn names_device(name: &str, index: &str, uuid: &str, pci: Option<&str>) -> bool {
+    let same_pci = |pci| canonical_pci(name).is_some_and(|name| canonical_pci(pci) == Some(name));
+    index == name || uuid.eq_ignore_ascii_case(name) || pci.is_some_and(same_pci)
 }
 
 /// `[domain:]bus:device[.function]` as numbers; an absent domain or function is 0.

@@ -7,6 +7,7 @@ use gpupol_plan::index::OnDenied;
 use gpupol_plan::plan::{Edit, Rule, Sharing};
 use serde::Serialize;
 
+use crate::cli::render::json;
 use crate::outcome::{Device, Gift, Outcome};
 
 /// The version of this form; it grows by fields only.
@@ -77,11 +78,7 @@ pub(super) fn outcome(outcome: &Outcome, host: &str, on_denied: OnDenied) -> Str
         },
         Outcome::Granted(gift) => granted(gift),
     };
-    let document = Document { format_version: FORMAT_VERSION, topology: host, body };
-    // Plain structs with string keys: there is nothing in them that JSON lacks.
-    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
-    text.push('\n');
-    text
+    json(&Document { format_version: FORMAT_VERSION, topology: host, body })
 }
 
 fn granted(gift: &Gift) -> Body<'_> {

@@ -33,7 +33,7 @@ pub(super) fn cover(text: &str) -> String {
 }
 
 /// Control characters, and Unicode's marks, embeddings, overrides and isolates of direction.
-fn is_harmful(character: char) -> bool {
+pub(super) fn is_harmful(character: char) -> bool {
     let turns = matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     character.is_control() || turns
 }

@@ -1,0 +1,110 @@
+//! The report as a JSON document.
+
+use serde::Serialize;
+
+use super::{Report, Tried, Verdict};
+use crate::cli::render::json;
+use crate::cli::trial::Trial;
+use crate::diag::Finding;
+use crate::outcome::coverage;
+
+/// The version of this form; it grows by fields only.
+const FORMAT_VERSION: u32 = 1;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'r> {
+    format_version: u32,
+    topologies: Vec<Topology<'r>>,
+    runs: Runs,
+    coverage: Coverage<'r>,
+}
+
+#[derive(Serialize)]
+struct Topology<'r> {
+    name: &'r str,
+    tests: Vec<Test<'r>>,
+}
+
+#[derive(Serialize)]
+struct Test<'r> {
+    name: &'r str,
+    file: &'r str,
+    line: usize,
+    outcome: &'static str,
+    failures: Vec<Failure<'r>>,
+}
+
+#[derive(Serialize)]
+struct Failure<'r> {
+    message: &'r str,
+    file: &'r str,
+    line: usize,
+}
+
+#[derive(Serialize)]
+struct Runs {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+#[derive(Serialize)]
+struct Coverage<'r> {
+    covered: usize,
+    total: usize,
+    rules: Vec<Rule<'r>>,
+}
+
+#[derive(Serialize)]
+struct Rule<'r> {
+    kind: &'static str,
+    name: &'r str,
+    file: &'r str,
+    line: usize,
+    covered: bool,
+}
+
+/// The document, with a line feed at its end.
+pub(super) fn report(report: &Report) -> String {
+    let document = Document {
+        format_version: FORMAT_VERSION,
+        topologies: report.hosts.iter().map(|tried| topology(tried, report)).collect(),
+        runs: Runs {
+            passed: report.all(Verdict::Passed),
+            failed: report.all(Verdict::Failed),
+            skipped: report.all(Verdict::Skipped),
+        },
+        coverage: Coverage {
+            covered: report.covered(),
+            total: report.rules.len(),
+            rules: report.rules.iter().map(|found| rule(found, report)).collect(),
+        },
+    };
+    json(&document)
+}
+
+fn topology<'r>(tried: &'r Tried, report: &'r Report) -> Topology<'r> {
+    Topology { name: tried.host, tests: tried.trials.iter().map(|trial| test(trial, report)).collect() }
+}
+
+fn test<'r>(trial: &'r Trial, report: &'r Report) -> Test<'r> {
+    let (file, line) = report.place(trial.test.name.span);
+    Test {
+        name: &trial.test.name.value,
+        file,
+        line,
+        outcome: trial.verdict().word(),
+        failures: trial.failures().iter().map(|finding| failure(finding, report)).collect(),
+    }
+}
+
+fn failure<'r>(finding: &'r Finding, report: &'r Report) -> Failure<'r> {
+    let (file, line) = report.place_of(finding);
+    Failure { message: &finding.message, file, line }
+}
+
+fn rule<'r>(rule: &'r coverage::Rule, report: &'r Report) -> Rule<'r> {
+    let (file, line) = report.place(rule.name.span);
+    Rule { kind: rule.kind, name: &rule.name.value, file, line, covered: rule.covered }
+}

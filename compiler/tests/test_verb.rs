@@ -1,0 +1,149 @@
+//! `gpupol test` as users and CI meet it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking, and look at files"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+const POLICY: &str = r#"policy version=1 { topology "hosts/*.json" }
+tenant lab { identity podman }
+tenant guests { identity kubernetes namespace=guests }
+gpu-set small { model "NVIDIA L4" }
+gpu-set large { model "NVIDIA H100*" "NVIDIA A100*" }
+grant notebooks { to lab guests; gpus small; sharing time-slicing replicas=4; capabilities compute utility }
+grant jobs rank=1 { to lab; when { label kind=job }; gpus small; capabilities compute utility }
+deny guests-stay-off { to guests; gpus large }
+"#;
+
+const TESTS: &str = r#"
+test "a notebook & a <guest>" on="hosts/l4.json" {
+    container tenant=lab { request gpus=1 }
+    container tenant=guests { request gpus=1 }
+    expect grant=notebooks
+    expect grant=notebooks
+}
+test "a \"guest\" never has a large one" on="hosts/a100.json" {
+    container tenant=guests { request visible-devices="0" }
+    expect denied reason=device-not-granted
+}
+test "this one is wrong\u{202e}" on="hosts/l4.json" {
+    container tenant=lab { request gpus=2 }
+    expect gpus=2
+}
+"#;
+
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+/// A directory with these policies and two hosts.
+fn place(name: &str, policies: &str) -> PathBuf {
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("test-verb").join(name);
+    if place.exists() {
+        fs::remove_dir_all(&place).unwrap();
+    }
+    fs::create_dir_all(place.join("policies/hosts")).unwrap();
+    fs::write(place.join("policies/all.kdl"), policies).unwrap();
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/topologies");
+    for (from, to) in [("l4-8x-pcie", "l4"), ("a100-8x-minor-mismatch", "a100")] {
+        let to = place.join(format!("policies/hosts/{to}.json"));
+        fs::copy(recorded.join(format!("{from}.json")), to).unwrap();
+    }
+    place
+}
+
+fn test(place: &Path, args: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
+    let output = command.arg("test").args(args).current_dir(place).env_clear().output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+fn snapshot(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../snapshots/cli");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+#[test]
+fn every_test_is_named_with_what_came_of_it() {
+    let place = place("human", &format!("{POLICY}{TESTS}"));
+    let ran = test(&place, &[]);
+    assert_eq!(ran.code, 1);
+    assert_eq!(ran.out, test(&place, &["--format", "human"]).out);
+    snapshot("test-human", &format!("{}--\n{}", ran.out, ran.err));
+}
+
+#[test]
+fn junit_and_json_say_the_same() {
+    let place = place("formats", &format!("{POLICY}{TESTS}"));
+    let junit = test(&place, &["--format", "junit"]);
+    assert_eq!((junit.code, junit.err.as_str()), (1, ""));
+    snapshot("test-junit", &junit.out);
+    let json = test(&place, &["--format", "json"]);
+    assert_eq!((json.code, json.err.as_str()), (1, ""));
+    let document: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(document["runs"], serde_json::json!({"passed": 2, "failed": 1, "skipped": 3}));
+    snapshot("test-json", &json.out);
+}
+
+#[test]
+fn the_shipped_tests_pass_and_cover_everything() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let ran = test(&root, &["--threshold", "100"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
+    assert!(ran.out.ends_with("6 of 6 grants and denies covered (100 %)\n"), "{}", ran.out);
+}
+
+#[test]
+fn a_threshold_is_met_or_fails() {
+    let sound = TESTS.split("test \"this").next().unwrap();
+    let place = place("threshold", &format!("{POLICY}{sound}"));
+    for (least, code) in [("0", 0), ("66", 0), ("67", 1), ("100", 1), ("101", 2), ("-1", 2), ("half", 2)] {
+        let threshold = format!("--threshold={least}");
+        let ran = test(&place, &[&threshold, "--format", "json"]);
+        assert_eq!(ran.code, code, "{least}: {}", ran.err);
+    }
+    let ran = test(&place, &["--threshold", "67"]);
+    assert_eq!(ran.err, "error: 2 of 3 grants and denies covered, less than 67 %\n");
+}
+
+#[test]
+fn a_filter_runs_those_that_it_names() {
+    let place = place("filter", &format!("{POLICY}{TESTS}"));
+    let ran = test(&place, &["--filter", "a *"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.out.contains("2 runs passed, 2 runs skipped\n") && !ran.out.contains("wrong"), "{}", ran.out);
+}
+
+#[test]
+fn tests_that_do_not_run_do_not_pass() {
+    let there = place("none", POLICY);
+    let elsewhere = TESTS.replace("hosts/l4.json", "hosts/b.json").replace("hosts/a100.json", "hosts/b.json");
+    let skipped = place("elsewhere", &format!("{POLICY}{elsewhere}"));
+    let mut text = String::new();
+    for (place, args) in [(&there, &[][..]), (&skipped, &[]), (&skipped, &["--filter", "an *"])] {
+        let ran = test(place, args);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{args:?}");
+        text.push_str(&ran.err);
+    }
+    snapshot("test-none", &text);
+}
+
+#[test]
+fn a_policy_with_errors_is_not_tested() {
+    let place = place("errors", &format!("{}{TESTS}", POLICY.replace("gpus small", "gpus smal")));
+    let ran = test(&place, &["--format", "json"]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    assert!(ran.err.contains("did you mean `small`?"), "{}", ran.err);
+}
