@@ -12,6 +12,9 @@ use crate::source::{Span, Spanned};
 mod diags;
 pub mod lower;
 mod overlap;
+mod version;
+
+pub use version::{Version, Versions};
 
 /// Everything that the policy files say together.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,13 +115,23 @@ pub struct GpuSet {
     pub mig_profiles: Vec<Spanned<String>>,
     /// gpu-sets that are taken out.
     pub except: Vec<Spanned<String>>,
+    /// `first`: of all that, on each host, so many devices, lowest index first.
+    pub first: Option<Spanned<u32>>,
 }
 
 /// One selector; several values of one are alternatives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selector {
+    /// `vendor`: `nvidia`, `amd` or `intel`.
+    Vendor(Vec<String>),
     /// `model`: the name NVML gives.
     Model(Vec<Glob>),
+    /// `brand`, in the words of `NVIDIA_REQUIRE_CUDA`.
+    Brand(Vec<String>),
+    /// `architecture`, in lower case.
+    Architecture(Vec<String>),
+    /// `compute-capability`: CUDA's, such as `9.0`.
+    ComputeCapability(Versions),
     /// `memory`: total memory in bytes, both bounds inclusive.
     Memory {
         /// `at-least=`
@@ -128,8 +141,16 @@ pub enum Selector {
     },
     /// `uuid`, exact but for case.
     Uuid(Vec<String>),
+    /// `pci`: addresses as the kernel writes them, `0000:3b:00.0`; of a MIG device that of its GPU.
+    Pci(Vec<String>),
     /// `numa`: the GPU's node is one of these.
     Numa(Vec<u32>),
+    /// `host`: the name of the host.
+    Host(Vec<Glob>),
+    /// `driver`: the version of the host's driver.
+    Driver(Versions),
+    /// `any-of`: one of these is enough.
+    AnyOf(Vec<Spanned<Selector>>),
 }
 
 /// A grant.

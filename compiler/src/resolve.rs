@@ -12,6 +12,7 @@ use crate::topology::{Gpu, MigDevice, Topology};
 mod check;
 mod deny;
 mod diags;
+mod judge;
 mod place;
 mod select;
 

@@ -66,6 +66,18 @@ pub enum Vendor {
     Intel,
 }
 
+impl Vendor {
+    /// The word for it in documents and policies.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nvidia => "nvidia",
+            Self::Amd => "amd",
+            Self::Intel => "intel",
+        }
+    }
+}
+
 /// One GPU.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -82,6 +94,9 @@ pub struct Gpu {
     pub vendor: Vendor,
     /// The name that NVML gives, such as `NVIDIA H100 80GB HBM3`.
     pub model: String,
+    /// Brand, in the words of `NVIDIA_REQUIRE_CUDA`, such as `geforcertx`; documents older than it do not say.
+    #[serde(default = "not_recorded")]
+    pub brand: Fact<String>,
     /// Architecture, such as `Hopper`.
     pub architecture: Fact<String>,
     /// CUDA compute capability, such as `9.0`.
@@ -98,6 +113,10 @@ pub struct Gpu {
     pub mig_devices: Vec<MigDevice>,
     /// Its own nodes, such as `/dev/nvidia0`.
     pub nodes: Vec<DeviceNode>,
+}
+
+fn not_recorded() -> Fact<String> {
+    Fact::unknown("the document does not say")
 }
 
 /// One MIG device.

@@ -4,7 +4,7 @@
 
 use gpupol_plan::config::{Config, DOCKER_GPUS_HOOK, HookCall};
 use gpupol_plan::entry::{ENTRY_VERSION, Engine, Entry, Form};
-use gpupol_plan::request::{DRIVER_CAPABILITIES, GPUS, VISIBLE_DEVICES};
+use gpupol_plan::request::{DRIVER_CAPABILITIES, GPUS, LIST_LIMIT, VISIBLE_DEVICES};
 
 use crate::policy::{Container, Devices, Identity, Policy, Request, Tenant, Who};
 
@@ -95,9 +95,10 @@ fn ask(request: &Request, workload: &mut Workload) {
     }
 }
 
-/// dockerd writes a count as that many numbers from 0.
+/// dockerd writes a count as that many numbers from 0. One more than the hook reads is as good as any number more.
 fn numbers(count: u32) -> String {
-    let numbers: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+    let most = u32::try_from(LIST_LIMIT).unwrap_or(u32::MAX).saturating_add(1);
+    let numbers: Vec<String> = (0..count.min(most)).map(|number| number.to_string()).collect();
     numbers.join(",")
 }
 

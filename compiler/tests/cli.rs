@@ -457,3 +457,53 @@ fn init_writes_every_policy_of_this_repository() {
     };
     assert_eq!(files(&place), files(&shipped));
 }
+
+#[test]
+fn a_pipe_is_refused_and_nobody_waits_for_its_writer() {
+    let place = sound("pipe");
+    let made = Command::new("mkfifo").arg(place.join("pipe.kdl")).status().unwrap();
+    assert!(made.success());
+    let ran = run(&place, &["check", "pipe.kdl"]);
+    assert_eq!(
+        (ran.code, ran.err),
+        (2, "error: `pipe.kdl` cannot be read: it is not a regular file\n".to_owned())
+    );
+    assert_eq!(run(&place, &["check", "--topology", "pipe.kdl"]).code, 2);
+}
+
+#[test]
+fn an_absurd_number_in_a_test_is_only_a_failed_request() {
+    let place = place("absurd");
+    let text = SOUND
+        .replace("identity podman", "identity docker")
+        .replace("request gpus=1", "request gpus=4000000000");
+    fs::write(place.join("p.kdl"), text).unwrap();
+    let ran = run(&place, &["check", "p.kdl"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("bad-request"), "{}", ran.err);
+}
+
+#[test]
+fn overlaps_of_hundreds_are_found_at_once() {
+    let place = place("hundreds");
+    let tenants: String = (0..700).map(|n| format!("tenant t{n} {{ identity podman }}\n")).collect();
+    fs::write(place.join("tenants.kdl"), format!("policy version=1\n{tenants}")).unwrap();
+    let ran = run(&place, &["check", "tenants.kdl"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("1000 errors"), "{}", ran.err.lines().last().unwrap());
+}
+
+#[test]
+fn a_plan_set_that_the_hook_would_not_accept_is_written_anew() {
+    let place = sound("unacceptable");
+    let set = compile(&place, 2);
+    let directory = place.join("plans").join(&set);
+    fs::rename(&directory, place.join("elsewhere")).unwrap();
+    symlink(place.join("elsewhere"), &directory).unwrap();
+    assert_eq!(compile(&place, 2), set);
+    assert!(fs::symlink_metadata(&directory).unwrap().is_dir());
+    assert!(place.join("elsewhere/index").is_file());
+    fs::set_permissions(directory.join("plans"), fs::Permissions::from_mode(0o666)).unwrap();
+    compile(&place, 2);
+    assert_eq!(fs::metadata(directory.join("plans")).unwrap().permissions().mode() & 0o777, 0o644);
+}

@@ -56,3 +56,14 @@ fn uuids_are_not_shared_between_hosts() {
         assert!(seen.insert(gpu.uuid.clone()), "{} is on two hosts", gpu.uuid);
     }
 }
+
+#[test]
+fn a_document_older_than_the_brand_is_read_and_its_brand_is_unknown() {
+    let made = describe::topology(&hosts::all()[0]);
+    let older = read::write(&made).replace("\"brand\": \"nvidia\",", "");
+    let read = read::read("older", &older).unwrap();
+    assert_eq!(read.gpus.len(), made.gpus.len());
+    for gpu in read.gpus {
+        assert_eq!(gpu.brand, gpupol::topology::Fact::unknown("the document does not say"));
+    }
+}

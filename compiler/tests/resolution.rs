@@ -45,6 +45,141 @@ fn selectors_are_anded_and_their_values_are_alternatives() {
     assert_eq!(devices(&by_uuid.on(&host).0, "t", "g"), ["2"]);
 }
 
+/// Four GPUs of four kinds on one host; what a gpu-set of these selectors has of them.
+fn selected(selectors: &str) -> String {
+    let gpus = [("Volta", "7.0"), ("Ampere", "8.0"), ("Ada", "8.9"), ("Hopper", "9.0")];
+    let gpus = (0u32..).zip(gpus).map(|(index, (architecture, capability))| Gpu {
+        architecture: Fact::Known(architecture.to_owned()),
+        compute_capability: Fact::Known(capability.to_owned()),
+        ..gpu(index, "A")
+    });
+    let given = granting(&format!("gpu-set s {{ {selectors} }}"), "gpus s");
+    let host = host(gpus.collect(), &[]);
+    let (resolution, _) = given.on(&host);
+    devices(&resolution, "t", "g").remove(0)
+}
+
+#[test]
+fn every_selector_chooses_by_its_fact() {
+    let cases = [
+        ("vendor NVIDIA", "0 1 2 3"),
+        ("vendor amd intel", ""),
+        ("brand tesla nvidia", "0 1 2 3"),
+        ("brand geforcertx; model A", ""),
+        ("pci \"0000:02:00.0\" \"00000000:01:00.0\"", "1 2"),
+        ("architecture hopper Ada", "2 3"),
+        ("compute-capability \"8\"", "1 2"),
+        ("compute-capability \"8.0\" \"9.0\"", "1 3"),
+        ("compute-capability at-least=\"8.9\"", "2 3"),
+        ("compute-capability at-least=\"7.5\" at-most=\"8\"", "1 2"),
+        ("vendor nvidia; host \"ho?t\" other", "0 1 2 3"),
+        ("vendor nvidia; host \"other*\"", ""),
+        ("vendor nvidia; driver at-least=\"550.54\"", "0 1 2 3"),
+        ("vendor nvidia; driver at-least=\"560\"", ""),
+        ("vendor nvidia; driver \"550\" \"535\"", "0 1 2 3"),
+        ("any-of { architecture volta; pci \"0000:03:00.0\" }", "0 3"),
+        ("any-of { architecture volta; architecture ada }; compute-capability at-least=\"8\"", "2"),
+        ("any-of { model B; host other }", ""),
+        ("vendor nvidia; first 2", "0 1"),
+        ("vendor nvidia; first 9", "0 1 2 3"),
+        ("first 1; architecture ada hopper", "2"),
+    ];
+    for (selectors, expected) in cases {
+        assert_eq!(selected(selectors), expected, "{selectors}");
+    }
+}
+
+#[test]
+fn first_counts_what_the_set_holds_and_excepting_it_leaves_the_rest() {
+    let gpus = vec![
+        sliced(gpu(0, "A"), &["1g.10gb", "1g.10gb"]),
+        gpu(1, "A"),
+        sliced(gpu(2, "A"), &["1g.10gb"]),
+        gpu(3, "A"),
+        gpu(4, "A"),
+    ];
+    let host = host(gpus, &[]);
+    let sets = "gpu-set two { model A; first 2 }
+                gpu-set all { model A; except one }
+                gpu-set one { model A; first 1 }
+                gpu-set rest { model A; except two }
+                gpu-set rest-of-all { except one; first 1; model A }
+                gpu-set slices { mig-profile \"1g.10gb\"; first 2 }
+                gpu-set more-slices { mig-profile \"1g.10gb\"; except slices }";
+    for (set, expected) in [
+        ("two", "1 3"),
+        ("one", "1"),
+        ("all", "3 4"),
+        ("rest", "4"),
+        ("rest-of-all", "3"),
+        ("slices", "0:0 0:1"),
+        ("more-slices", "2:0"),
+    ] {
+        let given = granting(sets, &format!("gpus {set}"));
+        assert_eq!(devices(&given.on(&host).0, "t", "g"), [expected], "{set}");
+    }
+    let denied = granting(&format!("{sets}\ngpu-set a {{ model A }}\ndeny d {{ to t; gpus one }}"), "gpus a");
+    assert_eq!(devices(&denied.on(&host).0, "t", "g"), ["3 4"]);
+}
+
+#[test]
+fn an_empty_set_says_what_leaves_it_nothing() {
+    let host = host(vec![gpu(0, "A"), gpu(1, "A"), gpu(2, "B")], &[]);
+    let blamed = |set: &str| {
+        let given = granting(&format!("gpu-set b {{ model B }}\ngpu-set s {{ {set} }}"), "gpus s");
+        let findings = given.on(&host).1;
+        let place = |finding: &gpupol::diag::Finding| {
+            let label = finding.labels.get(1)?;
+            let text = &given.sources.get(label.span.source).unwrap().text;
+            Some(format!("{}: {}", text.get(label.span.start..label.span.end)?, label.text))
+        };
+        (codes(&findings), findings.first().and_then(place))
+    };
+    let empty = |place: &str| (vec![Code::EmptyGpuSet], Some(place.to_owned()));
+    assert_eq!(
+        blamed("model A; pci \"0000:02:00.0\"").1.unwrap(),
+        "pci \"0000:02:00.0\": of 2 devices, this leaves none"
+    );
+    assert_eq!(
+        blamed("model A; driver at-least=\"900\""),
+        empty("driver at-least=\"900\": of 2 devices, this leaves none")
+    );
+    assert_eq!(blamed("model B; except b"), empty("b: of 1 devices, this leaves none"));
+    assert_eq!(blamed("mig-profile \"1g.10gb\""), (vec![Code::EmptyGpuSet], None));
+    assert_eq!(blamed("model C; host \"elsewhere-*\""), (vec![], None));
+}
+
+#[test]
+fn a_selector_whose_fact_is_unknown_is_an_error_unless_another_decides() {
+    let unknown = || Fact::unknown("not recorded");
+    let mut one = gpu(0, "A");
+    one.brand = unknown();
+    one.architecture = unknown();
+    one.compute_capability = Fact::Known("nine".to_owned());
+    one.mig = Fact::unknown("not recorded");
+    let mut topology = host(vec![one], &[]);
+    topology.driver.version = unknown();
+    let found = |set: &str| {
+        let given =
+            granting(&format!("gpu-set other {{ model B }}\ngpu-set s {{ {set} }}"), "gpus s\n gpus other");
+        let findings = given.on(&topology).1;
+        codes(&findings).contains(&Code::UnknownFact)
+    };
+    for set in [
+        "brand nvidia",
+        "architecture ada",
+        "compute-capability at-least=\"8\"",
+        "driver at-least=\"535\"",
+        "any-of { model B; architecture ada }",
+        "model A; first 1",
+    ] {
+        assert!(found(set), "{set}");
+    }
+    for set in ["architecture ada; model B", "any-of { architecture ada; driver \"1\" }; model B"] {
+        assert!(!found(set), "{set}");
+    }
+}
+
 #[test]
 fn an_excepted_gpu_takes_its_mig_devices_along() {
     let host = host(vec![sliced(gpu(0, "A100"), &["1g.10gb"]), sliced(gpu(1, "A100"), &["1g.10gb"])], &[]);

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gpupol_plan::plan::Rule;
-use rustix::fs::{FileType, Mode, OFlags, openat};
+use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 use serde::Serialize;
 
 use crate::error::{Called, Error, Result};
@@ -135,7 +135,18 @@ impl Audit {
     pub(crate) fn append(&self, record: &Record<'_>) -> Result<()> {
         let mut line = serde_json::to_vec(record).map_err(|error| Error::found(error.to_string()))?;
         line.push(b'\n');
-        file::write_all(&self.file, &line).map_err(|error| error.during(|| "audit".to_owned()))
+        self.begin_line()
+            .and_then(|()| file::write_all(&self.file, &line))
+            .map_err(|error| error.during(|| "audit".to_owned()))
+    }
+
+    /// A record that a full disk cut off has no line end, and would take the next one with it.
+    fn begin_line(&self) -> Result<()> {
+        let size = fstat(&self.file).called(|| "fstat()".to_owned())?.st_size;
+        let Some(last) = u64::try_from(size).unwrap_or(0).checked_sub(1) else { return Ok(()) };
+        let mut byte = [0_u8];
+        let read = rustix::io::pread(&self.file, &mut byte, last).called(|| "pread()".to_owned())?;
+        if read == 1 && byte != *b"\n" { file::write_all(&self.file, b"\n") } else { Ok(()) }
     }
 }
 
@@ -145,7 +156,7 @@ fn open(path: &str) -> Result<OwnedFd> {
         return Err(Error::found("not the absolute path of a file"));
     };
     let directory = file::make_trusted_directory(directory)?;
-    let flags = OFlags::WRONLY
+    let flags = OFlags::RDWR
         | OFlags::APPEND
         | OFlags::CREATE
         | OFlags::NOFOLLOW

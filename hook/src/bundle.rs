@@ -2,10 +2,9 @@
 
 use gpupol_plan::config::Config;
 use rustix::fs::{CWD, Mode, OFlags, openat};
-use std::os::fd::AsFd;
 
 use crate::error::{Called, Error, Result};
-use crate::file::{self, Trust};
+use crate::file;
 use crate::state::State;
 
 /// A larger `config.json` is not read. Nobody could then say whether the container asks for a GPU, so it does
@@ -21,7 +20,11 @@ pub(crate) fn config(state: &State) -> Result<(Config, usize)> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = openat(CWD, state.bundle.as_str(), flags, Mode::empty())
         .called(|| format!("openat(`{}`)", state.bundle))?;
-    let bytes = file::read_bounded(directory.as_fd(), "config.json", LIMIT, Trust::Nobody)
+    // The runtime follows a symbolic link here, so it is the linked file that must be judged.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let bytes = openat(&directory, "config.json", flags, Mode::empty())
+        .called(|| "openat(`config.json`)".to_owned())
+        .and_then(|file| file::read_regular(&file, "config.json", LIMIT))
         .map_err(|error| error.during(step))?;
     let config = Config::parse(&bytes).map_err(|refusal| Error::found(refusal.message).during(step))?;
     Ok((config, bytes.len()))

@@ -64,11 +64,17 @@ impl Hierarchy {
         let has_devices = |mount: &&Mount| {
             mount.kind == "cgroup" && mount.super_options.split(',').any(|option| option == "devices")
         };
-        let v1 = mounts.mounts.iter().rev().filter(has_devices).find_map(|m| Self::visible(Version::V1, m));
         let unified = |mount: &&Mount| mount.kind == "cgroup2";
-        let v2 = || mounts.mounts.iter().rev().filter(unified).find_map(|m| Self::visible(Version::V2, m));
+        let v1 = Self::widest(Version::V1, mounts.mounts.iter().rev().filter(has_devices));
+        let v2 = || Self::widest(Version::V2, mounts.mounts.iter().rev().filter(unified));
         let neither = || Error::found("neither the `devices` cgroup hierarchy nor cgroup2 is mounted");
         v1.or_else(v2).ok_or_else(neither)
+    }
+
+    /// A mount of all of the hierarchy, else one of a part of it, as somebody may have bound a part elsewhere.
+    fn widest<'m>(version: Version, mounts: impl Iterator<Item = &'m Mount> + Clone) -> Option<Self> {
+        let whole = mounts.clone().filter(|mount| mount.root == "/");
+        whole.chain(mounts).find_map(|mount| Self::visible(version, mount))
     }
 
     /// The hierarchy of a mount, unless another mount hides it.
@@ -91,7 +97,9 @@ impl Hierarchy {
     }
 
     fn open(&self, path: &str) -> Result<Cgroup> {
-        let names = self.names(path)?;
+        let names = self.names(path).ok_or_else(|| {
+            Error::found(format!("cgroup `{path}` is not below the mounted `{}`", self.below))
+        })?;
         let mut levels = vec![Level { path: "/".to_owned(), directory: file::duplicate(&self.root)? }];
         let mut at = String::new();
         for name in names {
@@ -104,21 +112,23 @@ impl Hierarchy {
         Ok(Cgroup { version: self.version, path: path.to_owned(), levels })
     }
 
-    fn names<'p>(&self, path: &'p str) -> Result<Vec<&'p str>> {
+    /// The names that lead to a cgroup; `None`: it is not in the mounted part.
+    fn names<'p>(&self, path: &'p str) -> Option<Vec<&'p str>> {
         let below = self.below.trim_end_matches('/');
         let rest = path.strip_prefix(below).filter(|rest| rest.is_empty() || rest.starts_with('/'));
-        let names: Option<Vec<&str>> =
-            rest.map(|rest| rest.split('/').filter(|name| !name.is_empty()).collect());
-        names
-            .filter(|names| !names.contains(&".."))
-            .ok_or_else(|| Error::found(format!("cgroup `{path}` is not below the mounted `{}`", self.below)))
+        let names: Vec<&str> = rest?.split('/').filter(|name| !name.is_empty()).collect();
+        (!names.contains(&"..")).then_some(names)
     }
 
-    /// Whether any process is in the cgroup at this path or below it. A cgroup that is not there has none.
+    /// Whether any process is in the cgroup at this path or below it. A cgroup that is not there has none; one
+    /// that cannot be seen from here counts as populated.
     ///
     /// # Errors
     /// The call that failed.
     pub fn is_populated(&self, path: &str) -> Result<bool> {
+        if self.names(path).is_none() {
+            return Ok(true);
+        }
         let cgroup = match self.open(path) {
             Ok(cgroup) => cgroup,
             Err(error) if is_gone(&error) => return Ok(false),
@@ -126,7 +136,7 @@ impl Hierarchy {
         };
         let Some(leaf) = cgroup.levels.last() else { return Ok(false) };
         let populated = match self.version {
-            Version::V1 => has_processes(leaf.directory.as_fd(), 0),
+            Version::V1 => has_processes(leaf.directory.as_fd()),
             Version::V2 => file::read_text(leaf.directory.as_fd(), "cgroup.events", LIMIT)
                 .map(|events| events.lines().any(|line| line == "populated 1")),
         };
@@ -138,14 +148,19 @@ impl Hierarchy {
 }
 
 impl Cgroup {
-    /// Checks that the cgroup is not the hierarchy's root and that every process in it shares the mount namespace
-    /// of this one, so that what is opened there is opened for this container alone.
+    /// Checks that the cgroup is not the hierarchy's root and that every process in it and below it shares the
+    /// mount namespace of this one, so that what is opened there is opened for this container alone.
     ///
     /// # Errors
     /// The call that failed, or who else is there.
     pub fn require_alone(&self, process: &Process) -> Result<()> {
         match self.levels.split_last() {
-            Some((leaf, ancestors)) if !ancestors.is_empty() => require_alone(leaf, &self.path, process),
+            Some((leaf, ancestors)) if !ancestors.is_empty() => {
+                let own = process.mount_namespace_id()?;
+                for_each_process(leaf.directory.as_fd(), 0, &mut |pid| {
+                    require_in(own, pid).map_err(|error| error.during(|| format!("cgroup `{}`", self.path)))
+                })
+            }
             _ => Err(Error::found(format!("the container is in the root cgroup `{}`", self.path))),
         }
     }
@@ -175,32 +190,49 @@ fn path_in(text: &str, version: Version) -> Option<&str> {
     })
 }
 
-fn require_alone(leaf: &Level, path: &str, process: &Process) -> Result<()> {
-    let processes = file::read_text(leaf.directory.as_fd(), "cgroup.procs", LIMIT)?;
-    let own = process.mount_namespace_id()?;
-    for pid in processes.split_ascii_whitespace() {
-        let foreign = || Error::found(format!("cgroup `{path}` also holds process {pid} of somebody else"));
-        let pid_number = pid.parse().map_err(|_| foreign())?;
-        let Some(other) = Process::open(pid_number)? else { continue };
-        match other.mount_namespace_id() {
-            Ok(namespace) if namespace == own => {}
-            Err(error) if is_gone(&error) => {}
-            _ => return Err(foreign()),
+/// Checks that a process, unless it is gone, sees this mount namespace.
+fn require_in(namespace: (u64, u64), pid: Option<&str>) -> Result<()> {
+    let Some(pid) = pid else { return Err(Error::found("it is nested too deep")) };
+    let foreign = || Error::found(format!("it also holds process {pid} of somebody else"));
+    let Some(process) = Process::open(pid.parse().map_err(|_| foreign())?)? else { return Ok(()) };
+    match process.mount_namespace_id() {
+        Ok(found) if found == namespace => Ok(()),
+        Err(error) if is_gone(&error) => Ok(()),
+        _ => Err(foreign()),
+    }
+}
+
+fn has_processes(directory: BorrowedFd<'_>) -> Result<bool> {
+    let mut found = false;
+    for_each_process(directory, 0, &mut |_| {
+        found = true;
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Visits the processes of a cgroup and of all below it; `None` stands for those in a cgroup that lies too deep to
+/// be looked at. A cgroup below it that goes away meanwhile has none.
+fn for_each_process(
+    directory: BorrowedFd<'_>,
+    depth: u32,
+    visit: &mut impl FnMut(Option<&str>) -> Result<()>,
+) -> Result<()> {
+    if depth > MAX_DEPTH {
+        return visit(None);
+    }
+    let processes = file::read_text(directory, "cgroup.procs", LIMIT)?;
+    processes.split_ascii_whitespace().map(Some).try_for_each(&mut *visit)?;
+    for child in children(directory)? {
+        let below = file::open_directory(directory, &child)
+            .and_then(|child| for_each_process(child.as_fd(), depth.saturating_add(1), visit));
+        if let Err(error) = below
+            && !is_gone(&error)
+        {
+            return Err(error);
         }
     }
     Ok(())
-}
-
-fn has_processes(directory: BorrowedFd<'_>, depth: u32) -> Result<bool> {
-    if depth > MAX_DEPTH || !file::read_text(directory, "cgroup.procs", LIMIT)?.trim().is_empty() {
-        return Ok(true);
-    }
-    for child in children(directory)? {
-        if has_processes(file::open_directory(directory, &child)?.as_fd(), depth.saturating_add(1))? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 fn children(directory: BorrowedFd<'_>) -> Result<Vec<String>> {
@@ -241,8 +273,9 @@ mod tests {
     fn names_are_relative_to_the_mounted_part() {
         assert_eq!(hierarchy("/").names("/a/b").unwrap(), ["a", "b"]);
         assert_eq!(hierarchy("/a").names("/a/b").unwrap(), ["b"]);
-        assert!(hierarchy("/a").names("/ab").is_err());
-        assert!(hierarchy("/").names("/../b").is_err());
+        assert!(hierarchy("/a").names("/ab").is_none());
+        assert!(hierarchy("/").names("/../b").is_none());
+        assert!(hierarchy("/a").is_populated("/ab").unwrap(), "nobody can say that it is empty");
         assert!(hierarchy("/").names("/").unwrap().is_empty());
     }
 }

@@ -110,7 +110,8 @@ fn require_root_sticky(directory: &OwnedFd, path: &str) -> Result<()> {
     if sticky { Ok(()) } else { require_root(directory, path).map(drop) }
 }
 
-/// Reads a regular file whole, if it is no longer than `limit` bytes.
+/// Reads a regular file whole, if it is no longer than `limit` bytes. The last component of its path may not be a
+/// symbolic link.
 ///
 /// # Errors
 /// The call that failed; a file of another type or hands; a file over the limit.
@@ -121,15 +122,23 @@ pub(crate) fn read_bounded(
     trust: Trust,
 ) -> Result<Vec<u8>> {
     let file = open(directory, path)?;
-    let stat = match trust {
-        Trust::Root => require_root(&file, path)?,
-        Trust::Nobody => fstat(&file).called(|| format!("fstat(`{path}`)"))?,
-    };
+    if trust == Trust::Root {
+        require_root(&file, path)?;
+    }
+    read_regular(&file, path, limit)
+}
+
+/// Reads an open regular file whole, if it is no longer than `limit` bytes; `name` is for errors.
+///
+/// # Errors
+/// The call that failed; a file of another type; a file over the limit.
+pub(crate) fn read_regular(file: &OwnedFd, name: &str, limit: usize) -> Result<Vec<u8>> {
+    let stat = fstat(file).called(|| format!("fstat(`{name}`)"))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(Error::found(format!("`{path}` is not a regular file")));
+        return Err(Error::found(format!("`{name}` is not a regular file")));
     }
     let expected = usize::try_from(stat.st_size).unwrap_or(0);
-    read_all(&file, expected.min(limit), limit).map_err(|e| e.during(|| format!("`{path}`")))
+    read_all(file, expected.min(limit), limit).map_err(|e| e.during(|| format!("`{name}`")))
 }
 
 /// Reads a descriptor to its end, if that comes within `limit` bytes.
@@ -151,6 +160,16 @@ pub(crate) fn read_all(file: impl AsFd, expected: usize, limit: usize) -> Result
         }
         content.extend_from_slice(read);
     }
+}
+
+/// Reads a text of a kernel file system in which users have a say, as in names of processes and paths of mounts:
+/// what is no UTF-8 is replaced, so that nobody can make the whole of it unreadable.
+///
+/// # Errors
+/// The call that failed.
+pub(crate) fn read_lossy(directory: BorrowedFd<'_>, path: &str, limit: usize) -> Result<String> {
+    let bytes = read_bounded(directory, path, limit, Trust::Nobody)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Reads a small text file of a kernel file system whole.

@@ -119,7 +119,8 @@ pub fn release(
     liveness: &Liveness,
     mut on_dead: impl FnMut(&Record) -> Result<()>,
 ) -> Result<()> {
-    let name = record::file_name(engine, container)?;
+    // A container whose id is too long for a lease never got one.
+    let Ok(name) = record::file_name(engine, container) else { return Ok(()) };
     for directory in store.devices()? {
         let Found::Record(record) = Found::read(&directory, &name) else { continue };
         if !liveness.is_live(&record)? {

@@ -34,10 +34,9 @@ mod state;
 mod stop;
 pub mod sys;
 
-use gpupol_plan::refusal::one_line;
-
 use arguments::{Arguments, Stage};
 use error::Called;
+use gpupol_plan::refusal::one_line;
 
 /// How the executor ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

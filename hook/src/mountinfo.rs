@@ -41,7 +41,7 @@ impl MountInfo {
     /// # Errors
     /// The call that failed.
     pub fn read() -> Result<Self> {
-        Ok(Self::parse(&file::read_text(CWD, "/proc/self/mountinfo", LIMIT)?))
+        Ok(Self::parse(&file::read_lossy(CWD, "/proc/self/mountinfo", LIMIT)?))
     }
 
     /// Reads a table from its text; lines that are no mounts are left out.

@@ -35,15 +35,14 @@ impl Process {
             Err(Error::Failed { errno: Some(Errno::NOENT | Errno::SRCH), .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let stat = match file::read_text(directory.as_fd(), "stat", LIMIT) {
+        let stat = match file::read_lossy(directory.as_fd(), "stat", LIMIT) {
             Ok(stat) => stat,
             Err(Error::Failed { errno: Some(Errno::NOENT | Errno::SRCH), .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let (state, start_time) =
+        let Stat { is_alive, start_time } =
             parse_stat(&stat).ok_or_else(|| Error::found(format!("`{path}/stat` cannot be understood")))?;
-        let dead = matches!(state, 'Z' | 'X' | 'x');
-        Ok((!dead).then_some(Self { pid, start_time, directory }))
+        Ok(is_alive.then_some(Self { pid, start_time, directory }))
     }
 
     /// Its membership in cgroups, the text of `/proc/PID/cgroup`.
@@ -59,7 +58,9 @@ impl Process {
     /// # Errors
     /// The call that failed.
     pub fn mounts(&self) -> Result<MountInfo> {
-        Ok(MountInfo::parse(&self.read("mountinfo")?))
+        file::read_lossy(self.directory.as_fd(), "mountinfo", LIMIT)
+            .map(|text| MountInfo::parse(&text))
+            .map_err(|error| error.during(|| format!("`/proc/{}`", self.pid)))
     }
 
     /// A descriptor of its mount namespace.
@@ -120,13 +121,26 @@ fn own_namespace(path: &str) -> Result<(u64, u64)> {
     Ok((stat.st_dev, stat.st_ino))
 }
 
-/// State and start time, fields 3 and 22. The second field is a name in parentheses that may hold anything.
-fn parse_stat(stat: &str) -> Option<(char, u64)> {
+/// What is needed of `/proc/PID/stat`.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    is_alive: bool,
+    start_time: u64,
+}
+
+/// State, number of threads and start time, fields 3, 20 and 22. The second field is a name in parentheses that may
+/// hold anything.
+///
+/// A process whose first thread has ended looks like a zombie while its other threads run on, so a zombie is dead
+/// only when it is the last of its threads.
+fn parse_stat(stat: &str) -> Option<Stat> {
     let (_, after) = stat.rsplit_once(") ")?;
     let mut fields = after.split_ascii_whitespace();
     let state = fields.next()?.chars().next()?;
-    let start_time = fields.nth(18)?.parse().ok()?;
-    Some((state, start_time))
+    let threads: u64 = fields.nth(16)?.parse().ok()?;
+    let start_time = fields.nth(1)?.parse().ok()?;
+    let is_alive = !matches!(state, 'Z' | 'X' | 'x') || threads > 1;
+    Some(Stat { is_alive, start_time })
 }
 
 fn mapped_root(map: &str) -> Option<u32> {
@@ -144,7 +158,17 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_does_not_move_the_fields() {
         let stat = "7 (a) Z 1) S 1 7 7 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 4242 1 2 3";
-        assert_eq!(parse_stat(stat), Some(('S', 4242)));
+        assert_eq!(parse_stat(stat), Some(Stat { is_alive: true, start_time: 4242 }));
+    }
+
+    #[test]
+    fn a_zombie_with_running_threads_is_alive() {
+        let stat = |state: &str, threads: u32| {
+            format!("7 (a) {state} 1 7 7 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 {threads} 0 4242 1 2 3")
+        };
+        let is_alive = |state, threads| parse_stat(&stat(state, threads)).unwrap().is_alive;
+        assert!(is_alive("S", 1) && is_alive("Z", 2));
+        assert!(!is_alive("Z", 1) && !is_alive("X", 0));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags, mkdirat, openat, openat2, statx,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags, fstat, mkdirat, openat, openat2, statx,
 };
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, move_mount};
@@ -65,12 +65,19 @@ pub struct Made {
 }
 
 impl Rootfs {
-    /// Opens the root at its path on the host, from within the container's mount namespace.
+    /// Opens the root at its path on the host, from within the container's mount namespace, whose own root still is
+    /// the host's.
     ///
     /// # Errors
-    /// The call that failed.
+    /// The call that failed, or that the host's root is the container's: what is made for it would stay on the host.
     pub fn open(path: &str, surroundings: Surroundings) -> Result<Self> {
         let root = openat(CWD, path, PATH_DIRECTORY, Mode::empty()).called(|| format!("openat(`{path}`)"))?;
+        let host = openat(CWD, "/", PATH_DIRECTORY, Mode::empty()).called(|| call("openat", "/"))?;
+        if identity(&root)? == identity(&host)? {
+            return Err(Error::found(
+                "the container's root is the host's: give it a root file system of its own",
+            ));
+        }
         let mount = place(root.as_fd()).called(|| format!("statx(`{path}`)"))?.mount;
         Ok(Self { root, mount, surroundings })
     }
@@ -228,6 +235,12 @@ impl Drop for FsIds {
         // Nothing is done after a failure to go back: every later call then fails for want of rights.
         let _ = sys::set_fs_ids(0, 0);
     }
+}
+
+/// Which file it is, whatever its path.
+fn identity(file: &OwnedFd) -> Result<(u64, u64)> {
+    let stat = fstat(file).called(|| "fstat()".to_owned())?;
+    Ok((stat.st_dev, stat.st_ino))
 }
 
 fn split(path: &str) -> Result<(&str, &str)> {

@@ -2,11 +2,11 @@
 
 use gpupol_plan::choose::Choice;
 use gpupol_plan::config::{Config, LIMIT_WITH_GPUS};
-use gpupol_plan::entry::{Entry, Form};
+use gpupol_plan::entry::Entry;
 use gpupol_plan::index::{Index, OnDenied, Tenant};
 use gpupol_plan::lookup::{self, Decision, Granted};
 use gpupol_plan::plan::Plan;
-use gpupol_plan::refusal::{Reason, Refusal};
+use gpupol_plan::refusal::{Reason, Refusal, one_line};
 use gpupol_plan::request;
 
 use crate::apply::{self, Applied, Container};
@@ -15,6 +15,7 @@ use crate::audit::{self, Audit, Event};
 use crate::cgroup::{Cgroup, Hierarchy};
 use crate::error::{Error, Result};
 use crate::lease::live::Liveness;
+use crate::lease::record::CgroupName;
 use crate::mountinfo::MountInfo;
 use crate::planset::PlanSet;
 use crate::process::Process;
@@ -98,10 +99,6 @@ impl Start<'_> {
     }
 
     fn give(&self, plans: &PlanSet, granted: &Granted<'_>) -> Result<()> {
-        if self.entry.form != Form::Hook {
-            let message = "entries of form spec are not supported yet: write \"form\": \"hook\"";
-            return Err(Refusal::new(Reason::NotSupported, message).into());
-        }
         let plan = plans.plan(granted.grant).map_err(Error::into_plan_set_refusal)?;
         host::verify(&plan.host)?;
         let scene = Scene::of(self)?;
@@ -122,7 +119,7 @@ impl Start<'_> {
         if matches!(error, Error::Refused(_)) {
             return;
         }
-        let message = error.to_string();
+        let message = one_line(&error.to_string());
         let mut record = self.record(Event::Failure);
         record.tenant = Some(&granted.tenant.name);
         record.grant = Some(&granted.grant.name);
@@ -166,7 +163,9 @@ impl Scene {
         let hierarchy = Hierarchy::find(&mounts)?;
         let cgroup = hierarchy.cgroup_of(&process)?;
         let audit = Audit::open(&start.entry.audit)?;
-        Ok(Self { process, mounts, cgroup, liveness: Liveness { hierarchy }, audit })
+        let alone = cgroup.require_alone(&process).is_ok();
+        let own = alone.then(|| CgroupName { version: cgroup.version, path: cgroup.path.clone() });
+        Ok(Self { process, mounts, cgroup, liveness: Liveness { hierarchy, own }, audit })
     }
 }
 

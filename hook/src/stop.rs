@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let state = State::read()?;
     let entry = entry::load(&arguments.entries, &arguments.entry)?;
     let Some(store) = Store::lock_existing(&entry.state_dir)? else { return Ok(()) };
-    let liveness = Liveness { hierarchy: Hierarchy::find(&MountInfo::read()?)? };
+    let liveness = Liveness { hierarchy: Hierarchy::find(&MountInfo::read()?)?, own: None };
     lease::release(&store, entry.engine.name(), &state.id, &liveness, |ended| {
         let mut record = Record::new(Event::Stop, ended.engine.name(), &ended.container);
         record.tenant = Some(&ended.tenant);

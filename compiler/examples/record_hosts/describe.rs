@@ -44,6 +44,8 @@ pub(crate) struct Card {
 pub(crate) struct Model {
     /// The name NVML gives.
     pub(crate) name: &'static str,
+    /// Brand.
+    pub(crate) brand: &'static str,
     /// Architecture.
     pub(crate) architecture: &'static str,
     /// CUDA compute capability.
@@ -122,6 +124,7 @@ fn gpu(host: &Host, index: u32, card: &Card) -> Gpu {
         pci: card.pci.to_owned(),
         vendor: Vendor::Nvidia,
         model: model.name.to_owned(),
+        brand: Fact::Known(model.brand.to_owned()),
         architecture: Fact::Known(model.architecture.to_owned()),
         compute_capability: Fact::Known(model.compute_capability.to_owned()),
         memory: Fact::Known(model.mib << 20),

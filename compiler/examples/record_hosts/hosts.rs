@@ -6,6 +6,7 @@ use crate::describe::{Card, Host, Levels, Mig, Model};
 
 const A100_SXM4_40: Model = Model {
     name: "NVIDIA A100-SXM4-40GB",
+    brand: "nvidia",
     architecture: "Ampere",
     compute_capability: "8.0",
     mib: 40_960,
@@ -16,14 +17,21 @@ const A100_PCIE_80: Model = Model { name: "NVIDIA A100 80GB PCIe", mib: 81_920, 
 
 const H100_SXM5_80: Model = Model {
     name: "NVIDIA H100 80GB HBM3",
+    brand: "nvidia",
     architecture: "Hopper",
     compute_capability: "9.0",
     mib: 81_559,
     has_mig: true,
 };
 
-const L4: Model =
-    Model { name: "NVIDIA L4", architecture: "Ada", compute_capability: "8.9", mib: 23_034, has_mig: false };
+const L4: Model = Model {
+    name: "NVIDIA L4",
+    brand: "nvidia",
+    architecture: "Ada",
+    compute_capability: "8.9",
+    mib: 23_034,
+    has_mig: false,
+};
 
 const L40S: Model = Model { name: "NVIDIA L40S", mib: 46_068, ..L4 };
 

@@ -57,6 +57,24 @@ unsafe extern "C" fn nvmlDeviceGetPciInfo_v3(device: nvmlDevice_t, out: *mut nvm
 }
 
 #[unsafe(no_mangle)]
+unsafe extern "C" fn nvmlDeviceGetBrand(device: nvmlDevice_t, out: *mut u32) -> nvmlReturn_t {
+    call("nvmlDeviceGetBrand", |host| {
+        let brand = match text(host.gpu(device)?, "brand")? {
+            "unknown" => 0,
+            "tesla" => 2,
+            "cloudgaming" => 11,
+            "nvidiartx" => 13,
+            "nvidia" => 14,
+            "geforcertx" => 15,
+            // One that no header of today names.
+            _ => 18,
+        };
+        // SAFETY: the caller gives a number to write.
+        unsafe { answer::value(out, brand) }
+    })
+}
+
+#[unsafe(no_mangle)]
 unsafe extern "C" fn nvmlDeviceGetArchitecture(device: nvmlDevice_t, out: *mut u32) -> nvmlReturn_t {
     call("nvmlDeviceGetArchitecture", |host| {
         let architecture = match text(host.gpu(device)?, "architecture")? {

@@ -50,12 +50,13 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Input, Failure> {
 /// The bytes of a regular file of at most `limit` bytes; of a longer one, one byte more than that.
 pub(super) fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
     let unreadable = |why| Failure::Unreadable { what: name(path), why };
-    let file = File::open(path).map_err(unreadable)?;
-    let kind = file.metadata().map_err(unreadable)?.file_type();
+    // Opening a pipe would wait for somebody who writes.
+    let kind = fs::metadata(path).map_err(unreadable)?.file_type();
     if !kind.is_file() {
         let why = if kind.is_dir() { "it is a directory" } else { "it is not a regular file" };
         return Err(unreadable(io::Error::other(why)));
     }
+    let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;

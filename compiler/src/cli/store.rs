@@ -59,7 +59,13 @@ pub(super) fn write(directory: &Path, plans: &PlanSet) -> Result<Stored, Failure
     let name: String = plans.digest.chars().take(NAME_LENGTH).collect();
     let target = directory.join(&name);
     if !is_same(&target, plans) {
-        replace(directory, &target, plans).map_err(at(&target))?;
+        let unfinished = directory.join(format!("{UNFINISHED}{}", std::process::id()));
+        let replaced = replace(&unfinished, &target, plans);
+        if replaced.is_err() {
+            // On a full disk what was begun would be in the way of the next attempt.
+            _ = remove(&unfinished);
+        }
+        replaced.map_err(at(&target))?;
     }
     touch(&target).map_err(at(&target))?;
     switch(directory, &name).map_err(at(&current))?;
@@ -80,22 +86,30 @@ fn named(current: &Path) -> io::Result<Option<String>> {
     }
 }
 
+/// Whether this very set lies there already, in a form that the hook accepts: no symbolic links, and nothing that
+/// others may write.
 fn is_same(target: &Path, plans: &PlanSet) -> bool {
-    let same = |file: &str, bytes: &[u8]| fs::read(target.join(file)).is_ok_and(|found| found == bytes);
-    same("index", &plans.index) && same("plans", &plans.plans)
+    let private = |path: &Path, is_right_kind: fn(&fs::Metadata) -> bool| {
+        fs::symlink_metadata(path)
+            .is_ok_and(|found| is_right_kind(&found) && found.permissions().mode() & 0o022 == 0)
+    };
+    let same = |file: &str, bytes: &[u8]| {
+        let path = target.join(file);
+        private(&path, fs::Metadata::is_file) && fs::read(path).is_ok_and(|found| found == bytes)
+    };
+    private(target, fs::Metadata::is_dir) && same("index", &plans.index) && same("plans", &plans.plans)
 }
 
-fn replace(directory: &Path, target: &Path, plans: &PlanSet) -> io::Result<()> {
-    let unfinished = directory.join(format!("{UNFINISHED}{}", std::process::id()));
-    remove(&unfinished)?;
-    DirBuilder::new().mode(0o755).create(&unfinished)?;
-    fs::set_permissions(&unfinished, Permissions::from_mode(0o755))?;
+fn replace(unfinished: &Path, target: &Path, plans: &PlanSet) -> io::Result<()> {
+    remove(unfinished)?;
+    DirBuilder::new().mode(0o755).create(unfinished)?;
+    fs::set_permissions(unfinished, Permissions::from_mode(0o755))?;
     file(&unfinished.join("index"), &plans.index)?;
     file(&unfinished.join("plans"), &plans.plans)?;
-    File::open(&unfinished)?.sync_all()?;
+    File::open(unfinished)?.sync_all()?;
     // Something of that name that has other bytes is a damaged copy of this very set.
     remove(target)?;
-    fs::rename(&unfinished, target)
+    fs::rename(unfinished, target)
 }
 
 fn file(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -59,6 +59,13 @@ pub(super) fn contradiction(span: Span, label: &str, message: impl Into<String>)
     Finding::at(Code::Contradiction, span, label, message)
 }
 
+/// Bounds that nothing is within.
+pub(super) fn reversed(least: Span, most: Span) -> Finding {
+    contradiction(most, "less than that", "`at-least` is more than `at-most`")
+        .and(least, "at least this")
+        .help("exchange the two")
+}
+
 /// gpu-sets that are made of each other: the names along the circle, each with the place that leads to the next.
 pub(super) fn cycle(path: &[(&str, Span)]) -> Option<Finding> {
     let (first, span) = path.first()?;

@@ -18,9 +18,11 @@ mod labels;
 mod names;
 mod policy_tests;
 mod quantities;
+mod selectors;
 mod settings;
 mod sharing;
 mod tenants;
+mod versions;
 
 use names::{Kind, Names};
 

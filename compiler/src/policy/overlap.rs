@@ -3,6 +3,9 @@
 //! Decided exactly, by a search over the product of automata; what is too large for that is a finding, never a guess.
 //! Every overlap comes with a container that shows it.
 
+/// Enough pairs to see what is wrong; all pairs of thousands would take minutes and memory, and nobody reads them.
+const MOST_PAIRS: usize = 1_000;
+
 pub(super) mod grants;
 mod search;
 pub(super) mod tenants;

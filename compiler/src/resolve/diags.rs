@@ -10,10 +10,21 @@ use crate::policy::{self, GpuSet, Line, Place, Selector};
 use crate::source::{Span, Spanned};
 use crate::topology::{Gpu, Topology};
 
-pub(super) fn empty_gpu_set(set: &GpuSet, topology: &Topology, name: &str) -> Finding {
+/// `by`: what leaves the set nothing, and of how many devices.
+pub(super) fn empty_gpu_set(
+    set: &GpuSet,
+    by: Option<(Span, usize)>,
+    topology: &Topology,
+    name: &str,
+) -> Finding {
     let message = format!("gpu-set `{}` has no device on `{name}`", set.name.value);
     let help = format!("`{name}` has {}", inventory(topology));
-    Finding::at(Code::EmptyGpuSet, set.name.span, "nothing there is chosen by this", message).help(help)
+    let finding =
+        Finding::at(Code::EmptyGpuSet, set.name.span, "nothing there is chosen by this", message).help(help);
+    match by {
+        Some((span, count)) => finding.and(span, format!("of {count} devices, this leaves none")),
+        None => finding,
+    }
 }
 
 /// `4 x NVIDIA L4, 1 x NVIDIA A100 80GB PCIe with MIG devices 1g.10gb`

@@ -5,14 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gpupol_plan::glob;
 use petgraph::algo::toposort;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::{Dfs, Walker};
 
-use super::{Device, Devices, Key, diags};
+use super::judge::{Candidate, Verdict};
+use super::{Device, Devices, Key, diags, judge};
 use crate::diag::Sink;
 use crate::policy::{GpuSet, Line, Policy, Selector};
+use crate::source::Span;
 use crate::topology::{Fact, Gpu, MigDevice, Topology};
 
 /// The sets that something uses.
@@ -36,9 +37,11 @@ pub(super) fn all<'a>(policy: &'a Policy, topology: &'a Topology, name: &str, si
     let mut sets = Sets { sets: BTreeMap::new() };
     let granted = granted(policy);
     for rule in in_order(policy) {
-        let members = members(rule, &sets, topology, name, sink);
-        if members.is_empty() && granted.contains(rule.name.value.as_str()) {
-            sink.push(diags::empty_gpu_set(rule, topology, name));
+        let candidates = candidates(rule, topology);
+        let members = first(rule, members(rule, &sets, &candidates, name, sink), name, sink);
+        let missed = granted.contains(rule.name.value.as_str()) && !is_elsewhere(rule, topology);
+        if members.is_empty() && missed {
+            sink.push(diags::empty_gpu_set(rule, emptied(rule, &candidates), topology, name));
         }
         sets.sets.insert(&rule.name.value, Set { rule, members });
     }
@@ -58,7 +61,7 @@ impl<'a> Sets<'a> {
         let whole = set.rule.mig_profiles.is_empty();
         let mut devices = Devices::new();
         for (key, member) in &set.members {
-            if member.mig.is_some() == whole || (whole && member.gpu.mig.known() == Some(&true)) {
+            if !member.is_held(whole) {
                 continue;
             }
             match member.device() {
@@ -82,6 +85,11 @@ struct Missing<'a> {
 }
 
 impl<'a> Member<'a> {
+    /// Whether it is a device of its set in the narrow sense: a whole GPU with MIG off, or a MIG device.
+    fn is_held(self, whole: bool) -> bool {
+        self.mig.is_none() == whole && !(whole && self.gpu.mig.known() == Some(&true))
+    }
+
     /// The device, if the host's facts suffice to give it.
     fn device(self) -> Result<Device<'a>, Missing<'a>> {
         let Self { gpu, mig } = self;
@@ -136,53 +144,67 @@ fn in_order(policy: &Policy) -> Vec<&GpuSet> {
 fn members<'a>(
     rule: &'a GpuSet,
     sets: &Sets<'a>,
-    topology: &'a Topology,
+    candidates: &[Candidate<'a>],
     name: &str,
     sink: &mut Sink,
 ) -> BTreeMap<Key, Member<'a>> {
     let mut members = BTreeMap::new();
-    for gpu in &topology.gpus {
-        for mig in candidates(rule, gpu) {
-            let key = (gpu.index, mig.map(|mig| mig.index));
-            let excepted = rule.except.iter().any(|other| sets.contains(&other.value, &key));
-            if !excepted && chosen(rule, gpu, mig, name, sink) {
-                members.insert(key, Member { gpu, mig });
-            }
+    for candidate in candidates {
+        let Candidate { gpu, mig, .. } = *candidate;
+        let key = (gpu.index, mig.map(|mig| mig.index));
+        let excepted = rule.except.iter().any(|other| sets.contains(&other.value, &key));
+        if !excepted && chosen(rule, candidate, name, sink) {
+            members.insert(key, Member { gpu, mig });
         }
     }
     members
 }
 
-fn candidates<'a>(rule: &GpuSet, gpu: &'a Gpu) -> Vec<Option<&'a MigDevice>> {
-    if rule.mig_profiles.is_empty() {
-        return std::iter::once(None).chain(gpu.mig_devices.iter().map(Some)).collect();
+/// The first devices that a set holds, if it says how many: then it is these in its widest sense too, so that what one
+/// set has and another excepts leaves nothing out.
+fn first<'a>(
+    rule: &GpuSet,
+    members: BTreeMap<Key, Member<'a>>,
+    name: &str,
+    sink: &mut Sink,
+) -> BTreeMap<Key, Member<'a>> {
+    let Some(count) = &rule.first else { return members };
+    let whole = rule.mig_profiles.is_empty();
+    for member in members.values() {
+        if let (true, Fact::Unknown(why)) = (whole && member.mig.is_none(), &member.gpu.mig) {
+            sink.push(diags::unknown_to_selector(rule, count.span, member.gpu, "MIG mode", why, name));
+        }
     }
+    let most = usize::try_from(count.value).unwrap_or(usize::MAX);
+    members.into_iter().filter(|(_, member)| member.is_held(whole)).take(most).collect()
+}
+
+/// What a set could have: GPUs and all their MIG devices, or MIG devices of its profiles.
+fn candidates<'a>(rule: &GpuSet, topology: &'a Topology) -> Vec<Candidate<'a>> {
     let wanted = |mig: &&MigDevice| rule.mig_profiles.iter().any(|profile| profile.value == mig.profile);
-    gpu.mig_devices.iter().filter(wanted).map(Some).collect()
+    let mut candidates = Vec::new();
+    for gpu in &topology.gpus {
+        let whole = rule.mig_profiles.is_empty();
+        candidates.extend(whole.then_some(Candidate { topology, gpu, mig: None }));
+        let migs = gpu.mig_devices.iter().filter(|mig| whole || wanted(mig));
+        candidates.extend(migs.map(|mig| Candidate { topology, gpu, mig: Some(mig) }));
+    }
+    candidates
 }
 
-/// What one selector says of one device.
-enum Verdict<'a> {
-    Yes,
-    No,
-    /// No, by less than 5 %.
-    Near(u64),
-    Unknown(&'static str, &'a str),
-}
-
-fn chosen(rule: &GpuSet, gpu: &Gpu, mig: Option<&MigDevice>, name: &str, sink: &mut Sink) -> bool {
-    let verdicts = rule.selectors.iter().map(|selector| (selector, judge(&selector.value, gpu, mig)));
-    let open: Vec<_> = verdicts.filter(|(_, verdict)| !matches!(verdict, Verdict::Yes)).collect();
-    if open.iter().any(|(_, verdict)| matches!(verdict, Verdict::No)) {
+fn chosen<'a>(rule: &'a GpuSet, candidate: &Candidate<'a>, name: &str, sink: &mut Sink) -> bool {
+    let verdicts = rule.selectors.iter().map(|selector| candidate.judge(selector));
+    let open: Vec<_> = verdicts.filter(|verdict| !matches!(verdict, Verdict::Yes)).collect();
+    if open.iter().any(|verdict| matches!(verdict, Verdict::No)) {
         return false;
     }
-    for (selector, verdict) in &open {
+    for verdict in &open {
         match verdict {
-            Verdict::Near(has) if open.len() == 1 => {
-                sink.push(diags::memory_near_miss(rule, selector, gpu, *has, name));
+            Verdict::Near(selector, has) if open.len() == 1 => {
+                sink.push(diags::memory_near_miss(rule, selector, candidate.gpu, *has, name));
             }
-            Verdict::Unknown(fact, why) => {
-                sink.push(diags::unknown_to_selector(rule, selector.span, gpu, fact, why, name));
+            Verdict::Unknown(selector, fact, why) => {
+                sink.push(diags::unknown_to_selector(rule, selector.span, candidate.gpu, fact, why, name));
             }
             _ => {}
         }
@@ -190,46 +212,25 @@ fn chosen(rule: &GpuSet, gpu: &Gpu, mig: Option<&MigDevice>, name: &str, sink: &
     open.is_empty()
 }
 
-fn judge<'a>(selector: &Selector, gpu: &'a Gpu, mig: Option<&MigDevice>) -> Verdict<'a> {
-    match selector {
-        Selector::Model(globs) => Verdict::of(globs.iter().any(|glob| glob::matches(&glob.0, &gpu.model))),
-        Selector::Uuid(uuids) => {
-            let own = mig.map_or(gpu.uuid.as_str(), |mig| mig.uuid.as_str());
-            let named =
-                |uuid: &String| uuid.eq_ignore_ascii_case(own) || uuid.eq_ignore_ascii_case(&gpu.uuid);
-            Verdict::of(uuids.iter().any(named))
+/// Why a set is empty: what of it leaves nothing of the devices before it, and how many these are. Nothing if facts
+/// are missing, or if the set is for other hosts.
+fn emptied<'a>(rule: &'a GpuSet, candidates: &[Candidate<'a>]) -> Option<(Span, usize)> {
+    let is_whole = |candidate: &&Candidate<'_>| candidate.mig.is_none() || !rule.mig_profiles.is_empty();
+    let mut left: Vec<&Candidate> = candidates.iter().filter(is_whole).collect();
+    for selector in &rule.selectors {
+        let before = left.len();
+        left.retain(|candidate| !matches!(candidate.judge(selector), Verdict::No | Verdict::Near(..)));
+        if left.is_empty() && before > 0 {
+            return Some((selector.span, before));
         }
-        Selector::Numa(wanted) => match &gpu.numa {
-            Fact::Known(nodes) => Verdict::of(nodes.iter().any(|node| wanted.contains(node))),
-            Fact::Absent => Verdict::No,
-            Fact::Unknown(why) => Verdict::Unknown("NUMA node", why),
-        },
-        Selector::Memory { at_least, at_most } => match &gpu.memory {
-            Fact::Known(has) => memory(*has, *at_least, *at_most),
-            Fact::Absent => Verdict::No,
-            Fact::Unknown(why) => Verdict::Unknown("memory", why),
-        },
     }
+    rule.except.first().filter(|_| !left.is_empty()).map(|except| (except.span, left.len()))
 }
 
-/// A bound is nearly met when it would be met were it 5 % softer.
-fn memory<'a>(has: u64, at_least: Option<u64>, at_most: Option<u64>) -> Verdict<'a> {
-    let under = |bound: u64| has < bound;
-    let over = |bound: u64| has > bound;
-    if !at_least.is_some_and(under) && !at_most.is_some_and(over) {
-        return Verdict::Yes;
-    }
-    let soft_least = at_least.map(|bound| bound - bound / 20);
-    let soft_most = at_most.map(|bound| bound.saturating_add(bound / 20));
-    if soft_least.is_some_and(under) || soft_most.is_some_and(over) {
-        Verdict::No
-    } else {
-        Verdict::Near(has)
-    }
-}
-
-impl Verdict<'_> {
-    fn of(yes: bool) -> Self {
-        if yes { Self::Yes } else { Self::No }
-    }
+/// Whether a set says by itself that it is of other hosts.
+fn is_elsewhere(rule: &GpuSet, topology: &Topology) -> bool {
+    rule.selectors.iter().any(|selector| match &selector.value {
+        Selector::Host(globs) => !judge::any_matches(globs, &topology.host),
+        _ => false,
+    })
 }

@@ -94,7 +94,7 @@ struct Guard<'t> {
     lexer: Lexer<'t>,
     cut: Cut,
     stack: Vec<Block>,
-    /// How many blocks are open beyond the limit.
+    /// How many blocks are open beyond a limit.
     beyond: usize,
     node: NodeState,
     piece: Option<Piece>,
@@ -277,12 +277,9 @@ impl<'t> Guard<'t> {
             self.report(finding);
         }
         let slashdashed = self.node.take_slashdash();
-        if slashdashed && self.slashdashes() >= MAX_SLASHDASH {
-            self.report(diags::slashdash_too_deep(span, MAX_SLASHDASH));
-        }
-        if self.stack.len() >= MAX_DEPTH {
+        if let Some(finding) = self.too_deep(slashdashed, span) {
             self.beyond = 1;
-            self.report(diags::too_deep(span, MAX_DEPTH));
+            self.report(finding);
             return;
         }
         let indent = self.indent.unwrap_or(0);
@@ -298,8 +295,14 @@ impl<'t> Guard<'t> {
         self.node = NodeState::default();
     }
 
-    fn slashdashes(&self) -> usize {
-        self.stack.iter().filter(|block| block.slashdashed).count()
+    /// What is wrong if one more block stands here; it is skipped then as a whole, so that what is too deep inside of
+    /// it is not blamed again.
+    fn too_deep(&self, slashdashed: bool, span: Span) -> Option<Finding> {
+        let slashdashes = self.stack.iter().filter(|block| block.slashdashed).count();
+        if slashdashed && slashdashes >= MAX_SLASHDASH {
+            return Some(diags::slashdash_too_deep(span, MAX_SLASHDASH));
+        }
+        (self.stack.len() >= MAX_DEPTH).then(|| diags::too_deep(span, MAX_DEPTH))
     }
 
     fn close(&mut self, token: Token) {

@@ -126,6 +126,23 @@ fn an_architecture_newer_than_the_headers_is_unknown() {
 }
 
 #[test]
+fn a_brand_is_written_in_the_words_of_requirements() {
+    let mut record = recorded("l4-8x-pcie");
+    let brands =
+        ["tesla", "cloudgaming", "nvidiartx", "geforcertx"].map(|brand| Fact::Known(brand.to_owned()));
+    for (gpu, brand) in record.gpus.iter_mut().zip(&brands) {
+        gpu.brand = brand.clone();
+    }
+    record.gpus[4].brand = Fact::Known("unknown".to_owned());
+    record.gpus[5].brand = Fact::Known("newer".to_owned());
+    let found: Vec<Fact<String>> =
+        Simulation::of("brand", &record).discover().unwrap().gpus.into_iter().map(|gpu| gpu.brand).collect();
+    assert_eq!(found[..4], brands);
+    assert_eq!(found[4], Fact::unknown("nvmlDeviceGetBrand: NVML does not know it"));
+    assert_eq!(found[5], Fact::unknown("nvmlDeviceGetBrand: unexpected enum variant value: 18"));
+}
+
+#[test]
 fn a_gpu_that_fell_off_the_bus_is_left_out() {
     let simulation = Simulation::of("lost", &recorded("l4-8x-pcie"));
     simulation.fail("nvmlDeviceGetUUID", 15);

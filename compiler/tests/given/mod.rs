@@ -85,6 +85,7 @@ pub(crate) fn gpu(index: u32, model: &str) -> Gpu {
         pci: format!("0000:{index:02x}:00.0"),
         vendor: Vendor::Nvidia,
         model: model.to_owned(),
+        brand: Fact::Known("nvidia".to_owned()),
         architecture: Fact::Absent,
         compute_capability: Fact::Absent,
         memory: Fact::Known(80 * GIB),

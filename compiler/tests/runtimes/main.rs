@@ -55,7 +55,7 @@ everywhere! {
     devices: exactly_the_granted_nodes, two_devices, mig_device, docker_gpus, podman_annotation, same_as_plan,
         hook_called_twice;
     denials: nothing_asked, no_tenant, denied_devices, more_than_granted, runs_without_gpu_when_so_said;
-    leases: exclusive, killed_without_poststop, time_slicing, poststop_releases, replaced_plan_set,
+    leases: exclusive, killed_without_poststop, started_again, time_slicing, poststop_releases, replaced_plan_set,
         simultaneous;
     rootfs: libraries, debian_libraries, read_only_root, user_namespace, image_library_stays,
         hostile_library_directory, volume_over_libraries, dev_is_a_symlink, dev_is_the_hosts;

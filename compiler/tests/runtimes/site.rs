@@ -33,7 +33,7 @@ pub(crate) struct Site {
     pub(crate) installed: Installed,
     runtime: Runtime,
     ids: Mutex<Vec<String>>,
-    before: (String, BTreeMap<PathBuf, (u32, u64)>),
+    before: (String, BTreeMap<PathBuf, (u32, u64)>, u32),
     finished: AtomicBool,
 }
 
@@ -70,7 +70,7 @@ impl Site {
         let host = Host::make(dir.join("host"), &view);
         let installed = Installed::new(dir.join("gpupol"), &host.topology());
         symlink(hook, dir.join("nvidia-container-runtime-hook")).expect("the directory is new");
-        let before = (view.mounts(), nodes_of_dev(&view));
+        let before = (view.mounts(), nodes_of_dev(&view), owner_of_null());
         let runtime = Runtime::new(kind, cgroup, state);
         let (ids, finished) = (Mutex::default(), AtomicBool::new(false));
         Self { dir, view, host, installed, runtime, ids, before, finished }
@@ -101,6 +101,16 @@ impl Site {
     /// The same in a bundle that the test has prepared.
     pub(crate) fn hold_in(&self, bundle: &Bundle, container: &Container) -> Result<Held, Box<Outcome>> {
         let id = self.write(bundle, container, &look_and_stay());
+        self.stay(bundle, id)
+    }
+
+    /// Starts a container that was held in this bundle once more, under its own id and in its own cgroup.
+    pub(crate) fn start_again(&self, bundle: &Bundle, held: Held) -> Result<Held, Box<Outcome>> {
+        assert!(self.runtime.delete(&self.view, &held.id), "`delete --force {}` failed", held.id);
+        self.stay(bundle, held.id)
+    }
+
+    fn stay(&self, bundle: &Bundle, id: String) -> Result<Held, Box<Outcome>> {
         let outcome = self.start(bundle, &id, true);
         if !outcome.started {
             return Err(Box::new(outcome));
@@ -161,9 +171,10 @@ impl Site {
     /// Fails if the view's mounts or its `/dev` are not what they were.
     pub(crate) fn finish(&self) {
         self.clean();
-        let (mounts, nodes) = &self.before;
+        let (mounts, nodes, owner) = &self.before;
         assert_eq!(&self.view.mounts(), mounts, "the mount table is not what it was");
         assert_eq!(&nodes_of_dev(&self.view), nodes, "the view's /dev is not what it was");
+        assert_eq!(owner_of_null(), *owner, "the host's /dev/null was given away");
     }
 
     fn start(&self, bundle: &Bundle, id: &str, stays: bool) -> Outcome {
@@ -198,6 +209,11 @@ impl Drop for Site {
 /// A path of ours as text.
 pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("our paths are UTF-8")
+}
+
+/// Whose the host's `/dev/null` is.
+fn owner_of_null() -> u32 {
+    fs::metadata("/dev/null").expect("the host has a /dev/null").uid()
 }
 
 /// What crun 1.8.1 itself puts wherever a rootfs's `/dev` leads to, before it calls any hook.

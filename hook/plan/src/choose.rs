@@ -283,6 +283,16 @@ fn place_named(plan: &Plan, name: &str, leases: &Leases, picked: &mut Picked) ->
 
 fn is_named(device: &Device, name: &str) -> bool {
     names_device(name, &device.index, &device.uuid, device.mig.is_none().then_some(device.pci.as_str()))
+<<<<<<< HEAD
+}
+
+/// Whether a name in a request means the device of that index and UUID; a whole GPU also has a PCI address.
+#[must_use]
+pub fn names_device(name: &str, index: &str, uuid: &str, pci: Option<&str>) -> bool {
+    let same_pci = |pci| canonical_pci(name).is_some_and(|name| canonical_pci(pci) == Some(name));
+    index == name || uuid.eq_ignore_ascii_case(name) || pci.is_some_and(same_pci)
+=======
+>>>>>>> main
 }
 
 /// Whether a name in a request means the device of that index and UUID; a whole GPU also has a PCI address.
@@ -292,12 +302,16 @@ pub fn names_device(name: &str, index: &str, uuid: &str, pci: Option<&str>) -> b
     index == name || uuid.eq_ignore_ascii_case(name) || pci.is_some_and(same_pci)
 }
 
-/// `[domain:]bus:device[.function]` as numbers; an absent domain or function is 0.
+/// `[domain:]bus:device[.function]` as numbers; an absent domain or function is 0. Bus and device have two digits:
+/// `0:1` is a MIG device.
 fn canonical_pci(text: &str) -> Option<(u32, u32, u32, u32)> {
     let (rest, function) = text.split_once('.').unwrap_or((text, "0"));
     let mut parts = rest.rsplit(':');
     let (device, bus) = (parts.next()?, parts.next()?);
     let domain = parts.next().unwrap_or("0");
+    if bus.len() != 2 || device.len() != 2 {
+        return None;
+    }
     let hex = |digits: &str| u32::from_str_radix(digits, 16).ok();
     match parts.next() {
         Some(_) => None,

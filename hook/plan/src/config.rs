@@ -67,6 +67,34 @@ pub struct Linux {
     /// `devices`
     #[serde(default, deserialize_with = "nullable")]
     pub devices: Vec<LinuxDevice>,
+    /// `resources`
+    #[serde(default, deserialize_with = "nullable")]
+    pub resources: Resources,
+}
+
+/// `linux.resources`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Resources {
+    /// `devices`: the rules, of which a later one counts more than an earlier one.
+    #[serde(default, deserialize_with = "nullable")]
+    pub devices: Vec<DeviceRule>,
+}
+
+/// One line of `linux.resources.devices`. What is absent means all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct DeviceRule {
+    /// Whether it allows.
+    #[serde(default, deserialize_with = "nullable")]
+    pub allow: bool,
+    /// `a` for both kinds, `c` or `b`.
+    #[serde(default, rename = "type")]
+    pub kind: Option<String>,
+    /// Major number.
+    #[serde(default)]
+    pub major: Option<i64>,
+    /// Minor number.
+    #[serde(default)]
+    pub minor: Option<i64>,
 }
 
 /// One line of `linux.devices`.
@@ -102,6 +130,16 @@ impl Config {
     pub fn env(&self, name: &str) -> Option<&str> {
         let mut pairs = self.process.env.iter().rev().filter_map(|line| line.split_once('='));
         pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// Whether the container may open every device, as a privileged one may.
+    #[must_use]
+    pub fn allows_all_devices(&self) -> bool {
+        let all = |rule: &&DeviceRule| {
+            rule.kind.as_deref().is_none_or(|kind| matches!(kind, "" | "a"))
+                && [rule.major, rule.minor].iter().all(|number| number.is_none_or(|number| number < 0))
+        };
+        self.linux.resources.devices.iter().rev().find(all).is_some_and(|rule| rule.allow)
     }
 
     /// Whether dockerd wrote this for `docker run --gpus`.

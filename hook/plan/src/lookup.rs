@@ -1,11 +1,11 @@
 //! From a container's configuration to its grant: who it is, what it asks for, by which grant it may have it.
 
 use crate::config::Config;
-use crate::entry::Entry;
+use crate::entry::{Entry, Form};
 use crate::glob;
 use crate::identity;
 use crate::index::{Clause, Grant, Index, Tenant};
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::{self, Reason, Refusal};
 use crate::request::{self, Request};
 
 /// What the index says of a container.
@@ -52,9 +52,15 @@ pub fn decide<'i>(index: &'i Index, entry: &Entry, config: &Config) -> Decision<
         Err(refusal) => return refused(refusal),
     };
     match grant(index, tenant, &request, entry, config) {
+        Ok(_) if entry.form != Form::Hook => refused(of_spec_form()),
         Ok(grant) => Decision::Granted(Granted { tenant, grant, request }),
         Err(refusal) => refused(refusal),
     }
+}
+
+fn of_spec_form() -> Refusal {
+    let message = "entries of form spec are not supported yet: write \"form\": \"hook\"";
+    Refusal::new(Reason::NotSupported, message)
 }
 
 fn of_no_tenant(entry: &Entry, config: &Config) -> Refusal {
@@ -110,6 +116,9 @@ fn fails(clause: &Clause, entry: &Entry, config: &Config) -> Option<String> {
     match request::label(entry, config, key) {
         None => Some(format!("label `{key}` is absent")),
         Some(value) if values.iter().any(|pattern| glob::matches(pattern, value)) => None,
-        Some(value) => Some(format!("label `{key}` is `{value}`, not `{}`", values.join("` or `"))),
+        Some(value) => {
+            let value = refusal::excerpt(value);
+            Some(format!("label `{key}` is `{value}`, not `{}`", values.join("` or `")))
+        }
     }
 }

@@ -1,13 +1,14 @@
 //! Why a container does not get what it asks for, in words that an administrator can act on.
 
 use core::fmt;
+use std::borrow::Cow;
 
 /// A refusal: a slug that tests and audit records name, and one line for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// What kind of refusal, stable.
     pub reason: Reason,
-    /// One line, no line break, control characters of foreign text escaped.
+    /// One line of bounded length, control characters of foreign text escaped.
     pub message: String,
 }
 
@@ -86,18 +87,28 @@ impl Reason {
 }
 
 impl Refusal {
-    /// A refusal; control characters in the message are escaped, so that foreign text cannot break the line.
+    /// A refusal; its message becomes [`one_line`].
     #[must_use]
     pub fn new(reason: Reason, message: impl AsRef<str>) -> Self {
         Self { reason, message: one_line(message.as_ref()) }
     }
 }
 
-/// The text on one line: control characters, which names that tenants choose may hold, are escaped.
+/// Longer lines are cut: a container's own text must not fill logs, nor push the reason out of sight.
+const LINE_LIMIT: usize = 2_000;
+/// Foreign text within a line.
+const EXCERPT_LIMIT: usize = 100;
+
+/// The text on one line: control characters, which names that tenants choose may hold, are escaped, and a long text
+/// is cut.
 #[must_use]
 pub fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
+    let mut line = String::new();
     for character in text.chars() {
+        if line.len() > LINE_LIMIT {
+            line.push('…');
+            break;
+        }
         if character.is_control() {
             line.extend(character.escape_default());
         } else {
@@ -105,4 +116,26 @@ pub fn one_line(text: &str) -> String {
         }
     }
     line
+}
+
+/// The beginning of a text that somebody else wrote, for a message that quotes it.
+pub(crate) fn excerpt(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(EXCERPT_LIMIT) {
+        Some(_) => Cow::Owned(text.chars().take(EXCERPT_LIMIT).chain(['…']).collect()),
+        None => Cow::Borrowed(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{excerpt, one_line};
+
+    #[test]
+    fn foreign_text_stays_on_its_line_and_short() {
+        assert_eq!(one_line("a\nb\u{1b}"), "a\\nb\\u{1b}");
+        let long = one_line(&"é".repeat(1_000_000));
+        assert!(long.len() < 2_100 && long.ends_with('…'), "{}", long.len());
+        assert_eq!(excerpt("short"), "short");
+        assert_eq!(excerpt(&"é".repeat(1_000)).chars().count(), 101);
+    }
 }

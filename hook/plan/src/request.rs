@@ -25,7 +25,7 @@ pub const DRIVER_CAPABILITIES: &str = "NVIDIA_DRIVER_CAPABILITIES";
 /// The major number of NVIDIA's own nodes (Linux `Documentation/admin-guide/devices.txt`).
 const NVIDIA_MAJOR: i64 = 195;
 /// More names than any host has devices are not a request but an attack.
-const LIST_LIMIT: usize = 1024;
+pub const LIST_LIMIT: usize = 1024;
 
 /// What a container that asks, asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,8 +110,10 @@ fn gpupol_word<'c>(entry: &Entry, config: &'c Config, key: &str, variable: &str)
     config.annotations.get(key).map(String::as_str).or_else(under_docker).filter(|word| !word.is_empty())
 }
 
+/// Whether somebody allocated a GPU. A privileged container is given every node of the host, and nobody meant it.
 fn has_gpu_node(config: &Config) -> bool {
-    config.linux.devices.iter().any(|device| device.kind == "c" && device.major == NVIDIA_MAJOR)
+    !config.allows_all_devices()
+        && config.linux.devices.iter().any(|device| device.kind == "c" && device.major == NVIDIA_MAJOR)
 }
 
 fn annotation_devices(text: &str) -> Result<Option<Devices>, Refusal> {

@@ -73,6 +73,7 @@ fn named_devices_are_exactly_those() {
     assert_eq!(given(&plan, names(&["gpu-2", "2"]), &none), list(&["GPU-2"]));
     assert_eq!(given(&plan, names(&["00000000:02:00.0"]), &none), list(&["GPU-2"]));
     assert_eq!(given(&plan, names(&["01:00"]), &none), list(&["GPU-1"]));
+    assert_eq!(given(&plan, names(&["1:0"]), &none), Err("device-not-granted"), "MIG device 0 of GPU 1");
     assert_eq!(given(&plan, names(&["7"]), &none), Err("device-not-granted"));
     assert_eq!(given(&plan, names(&["0", "1", "2"]), &none), Err("too-many"));
     assert_eq!(given(&plan, names(&["1"]), &exclusive(&["GPU-1"])), Err("no-free-device"));
@@ -155,4 +156,48 @@ fn capabilities_are_cut_to_the_ceiling_and_never_to_nothing() {
         ask(&[Capability::Video]).unwrap_err(),
         "none of the capabilities video is among those of grant `g`: compute, utility"
     );
+}
+
+/// Every kind of request against every state of three devices, of which two lines share one.
+#[test]
+fn nothing_is_given_beyond_a_line_its_amount_or_its_leases() {
+    let sliced = json!({"sharing": {"mode": "time-slicing", "replicas": 2}, "atMost": 2});
+    let plan = plan(vec![line("a", &[0, 1], json!({})), line("b", &[1, 2], sliced)]);
+    let words = ["0", "1", "2", "3", "gpu-1", "GPU-2", "02:00.0", "0:1"];
+    let pairs = words.iter().flat_map(|left| words.iter().map(move |right| names(&[left, right])));
+    let lines = |a, b| Devices::Lines([("a".into(), a), ("b".into(), b)].into());
+    let amounts = (0..4).flat_map(|a| (0..4).map(move |b| (a, b)));
+    let requests: Vec<Devices> = pairs
+        .chain(amounts.map(|(a, b)| lines(a, b)))
+        .chain((1..6).flat_map(|n| [Devices::Count(n), Devices::Indices((0..n).collect())]))
+        .chain([Devices::Default])
+        .collect();
+    let held = [
+        vec![],
+        vec![Sharing::Exclusive {}],
+        vec![Sharing::TimeSlicing { replicas: 2 }],
+        vec![Sharing::TimeSlicing { replicas: 8 }; 2],
+    ];
+    let mut granted = 0;
+    for state in 0..64_usize {
+        let of = |index: usize| held.get(state >> (2 * index) & 3).cloned().unwrap_or_default();
+        let leases: Leases = (0..3).map(|index| (format!("GPU-{index}"), of(index))).collect();
+        for request in &requests {
+            let Ok(choice) = choose(&plan, &ask(request.clone()), &leases) else { continue };
+            granted += 1;
+            let mut uuids: Vec<&str> = choice.given.iter().map(|given| given.device.uuid.as_str()).collect();
+            uuids.sort_unstable();
+            uuids.dedup();
+            assert_eq!(uuids.len(), choice.given.len(), "{request:?} {leases:?}");
+            assert!(!uuids.is_empty(), "{request:?} {leases:?}");
+            for line in &plan.lines {
+                let given: Vec<_> = choice.given.iter().filter(|given| given.line == line).collect();
+                assert!(given.len() <= line.at_most as usize, "{request:?} {leases:?}");
+                assert!(given.iter().all(|given| line.devices.contains(given.device)), "{request:?}");
+                let free = |uuid: &String| admits(&line.sharing, leases.get(uuid).map_or(&[], Vec::as_slice));
+                assert!(given.iter().all(|given| free(&given.device.uuid)), "{request:?} {leases:?}");
+            }
+        }
+    }
+    assert!(granted > 500, "only {granted} requests were granted");
 }

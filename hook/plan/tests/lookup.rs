@@ -133,3 +133,22 @@ fn a_newer_index_is_called_newer_whatever_is_in_it() {
     assert_eq!(refusal.reason.slug(), "plan-set");
     assert!(Index::parse(b"").is_err() && Index::parse(b"{}").is_err() && Index::parse(b"[1]").is_err());
 }
+
+#[test]
+fn an_entry_of_spec_form_gives_nothing_yet() {
+    let mut entry = entry("docker", Value::Null, json!("gpupol-research"));
+    entry.form = gpupol_plan::entry::Form::Spec;
+    assert_eq!(outcome(&entry, json!({"gpupol.io/gpus": "1", "stage": "train"})), "not-supported");
+    assert_eq!(outcome(&entry, json!({})), "not asked");
+}
+
+#[test]
+fn a_refusal_quotes_no_more_of_a_label_than_its_beginning() {
+    let docker = entry("docker", Value::Null, json!("gpupol-research"));
+    let annotations = json!({"gpupol.io/gpus": "1", "stage": "x".repeat(1 << 20)});
+    let config = Config::parse(json!({"annotations": annotations}).to_string().as_bytes()).unwrap();
+    let index = index();
+    let Decision::Refused { refusal, .. } = decide(&index, &docker, &config) else { panic!("not refused") };
+    assert!(refusal.message.len() < 1_000, "{} bytes", refusal.message.len());
+    assert!(refusal.message.contains("x…`, not `train"), "{}", refusal.message);
+}

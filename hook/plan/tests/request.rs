@@ -150,6 +150,23 @@ fn without_allocate_nobody_is_chosen_for() {
 }
 
 #[test]
+fn a_privileged_container_was_allocated_nothing() {
+    let entry = entry("containerd", json!({"allocate": false}));
+    let with = |rules: Value| {
+        let linux = json!({"devices": [{"path": "/dev/nvidia0", "type": "c", "major": 195, "minor": 0}],
+            "resources": {"devices": rules}});
+        let config = Config::parse(json!({"linux": linux}).to_string().as_bytes()).unwrap();
+        devices(&entry, &config, RequestIndices::Auto)
+    };
+    assert_eq!(with(json!([{"allow": true, "access": "rwm"}])), Ok(None));
+    assert_eq!(with(json!([{"allow": true, "type": "a", "major": -1, "minor": -1}])), Ok(None));
+    let one = json!({"allow": true, "type": "c", "major": 195, "minor": 0, "access": "rw"});
+    let none = json!({"allow": false, "access": "rwm"});
+    assert_eq!(with(json!([none, one])), Err("not-supported"));
+    assert_eq!(with(json!([{"allow": true, "access": "rwm"}, none])), Err("not-supported"));
+}
+
+#[test]
 fn capabilities_are_nvidias_words() {
     use gpupol_plan::capability::Capability::{Compute, Utility, Video};
     let ask = |text: Option<&str>| {

@@ -2,7 +2,7 @@
 
 use crate::cgroup::Hierarchy;
 use crate::error::Result;
-use crate::lease::record::Record;
+use crate::lease::record::{CgroupName, Record};
 use crate::process::Process;
 
 /// What is needed to judge leases.
@@ -10,11 +10,14 @@ use crate::process::Process;
 pub struct Liveness {
     /// The hierarchy in which cgroups are looked up.
     pub hierarchy: Hierarchy,
+    /// The cgroup of the container that is about to start, if it holds that container alone.
+    pub own: Option<CgroupName>,
 }
 
 impl Liveness {
     /// A lease lives while its container's init exists or its cgroup holds a process. A cgroup of a hierarchy
-    /// that cannot be seen from here counts as populated.
+    /// that cannot be seen from here counts as populated. One that holds the starting container alone holds no
+    /// other: engines start a container again in the cgroup that it had before, and need not say that it ended.
     ///
     /// # Errors
     /// The call that failed.
@@ -25,6 +28,7 @@ impl Liveness {
         }
         match &record.cgroup {
             None => Ok(false),
+            Some(_) if record.cgroup == self.own => Ok(false),
             Some(cgroup) if cgroup.version != self.hierarchy.version => Ok(true),
             Some(cgroup) => self.hierarchy.is_populated(&cgroup.path),
         }

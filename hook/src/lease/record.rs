@@ -69,6 +69,10 @@ impl Found {
     /// Reads the file of this name.
     #[must_use]
     pub fn read(directory: &OwnedFd, name: &str) -> Self {
+        // No lease is called so, and what is no UTF-8 has arrived here with replaced characters.
+        if !name.is_ascii() {
+            return Self::Unreadable;
+        }
         let bytes = match file::read_bounded(directory.as_fd(), name, LIMIT, Trust::Root) {
             Ok(bytes) => bytes,
             Err(Error::Failed { errno: Some(Errno::NOENT), .. }) => return Self::Gone,

@@ -14,7 +14,12 @@ use crate::lease::record::{self, Record};
 const PATIENCE: Duration = Duration::from_secs(5);
 const NEW: &str = ".new";
 const PRIVATE_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
-const CREATE: OFlags = OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+/// Nothing here ever blocks, not even on a pipe that somebody left in the place of a file.
+const CREATE: OFlags = OFlags::WRONLY
+    .union(OFlags::CREATE)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::CLOEXEC);
 
 /// The leases of this host. The lock is held as long as this lives.
 #[derive(Debug)]
@@ -68,13 +73,16 @@ impl Store {
         }
     }
 
-    /// The directories of all devices.
+    /// The directories of all devices. What else somebody put beside them is nobody's lease.
     ///
     /// # Errors
     /// The call that failed.
     pub fn devices(&self) -> Result<Vec<OwnedFd>> {
-        let names = Self::names(&self.leases)?;
-        names.iter().map(|name| file::open_directory(self.leases.as_fd(), name)).collect()
+        let open = |name: &String| match file::open_directory(self.leases.as_fd(), name) {
+            Err(Error::Failed { errno: Some(Errno::NOTDIR | Errno::LOOP), .. }) => None,
+            other => Some(other),
+        };
+        Self::names(&self.leases)?.iter().filter_map(open).collect()
     }
 
     /// What lies in a directory of leases. What begins with a dot is the store's own.
@@ -104,7 +112,7 @@ impl Store {
         let bytes = serde_json::to_vec(record).map_err(|error| Error::found(error.to_string()))?;
         let new = openat(&directory, NEW, CREATE | OFlags::TRUNC, PRIVATE_FILE)
             .called(|| format!("openat(lease `{name}`)"))?;
-        file::write_all(&new, &bytes)?;
+        file::write_all(&new, &bytes).map_err(|error| error.during(|| format!("lease `{name}`")))?;
         renameat(&directory, NEW, &directory, name.as_str())
             .called(|| format!("renameat(lease `{name}`)"))?;
         Ok((directory, name))

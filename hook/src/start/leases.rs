@@ -9,7 +9,7 @@ use gpupol_plan::request::{Devices, Request};
 use crate::audit::{EndedBy, Event, Record as AuditRecord};
 use crate::error::Result;
 use crate::host;
-use crate::lease::record::{CgroupName, LEASE_VERSION, Record};
+use crate::lease::record::{LEASE_VERSION, Record};
 use crate::lease::store::Store;
 use crate::lease::{self, Holder, Survey, Taken};
 use crate::start::{Scene, Start};
@@ -28,7 +28,7 @@ pub(super) fn take<'p>(
     host::verify_devices(&choice.given)?;
     let new = choice.given.iter().filter(|given| !survey.own.contains(&given.device.uuid));
     let records: Vec<Record> = new.map(|given| record(start, scene, plan, given)).collect();
-    let taken = lease::take(&store, &records)?;
+    let taken = lease::take(&store, &records).map_err(|error| error.during(|| step(start)))?;
     Ok((choice, taken))
 }
 
@@ -44,6 +44,7 @@ fn survey(start: &Start<'_>, scene: &Scene, plan: &Plan, store: &Store) -> Resul
         record.ended_by = Some(EndedBy::Reclaimed);
         scene.audit.append(&record)
     })
+    .map_err(|error| error.during(|| step(start)))
 }
 
 /// A container that has leases from an earlier call keeps just these devices.
@@ -66,8 +67,6 @@ fn name_unreadable(refusal: Refusal, survey: &Survey) -> Refusal {
 }
 
 fn record(start: &Start<'_>, scene: &Scene, plan: &Plan, given: &Given<'_>) -> Record {
-    let alone = scene.cgroup.require_alone(&scene.process).is_ok();
-    let name = || CgroupName { version: scene.cgroup.version, path: scene.cgroup.path.clone() };
     Record {
         lease_version: LEASE_VERSION,
         engine: start.entry.engine,
@@ -78,6 +77,10 @@ fn record(start: &Start<'_>, scene: &Scene, plan: &Plan, given: &Given<'_>) -> R
         sharing: given.line.sharing.clone(),
         pid: scene.process.pid,
         start_time: scene.process.start_time,
-        cgroup: alone.then(name),
+        cgroup: scene.liveness.own.clone(),
     }
+}
+
+fn step(start: &Start<'_>) -> String {
+    format!("leases in `{}`", start.entry.state_dir)
 }

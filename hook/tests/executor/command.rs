@@ -112,3 +112,50 @@ fn entries_in_other_hands_and_unknown_verbs_are_refused() {
     assert_eq!(code, 1);
     assert!(line.contains("version 2") && !line.contains("(plan-set)"), "{line}");
 }
+
+#[test]
+fn a_linked_configuration_is_judged_like_its_target() {
+    let folder = host("linked");
+    config(&folder, &json!(null));
+    std::fs::rename(folder.path("bundle/config.json"), folder.path("bundle/real.json")).unwrap();
+    std::os::unix::fs::symlink("real.json", folder.path("bundle/config.json")).unwrap();
+    assert_eq!(call(&folder, &["createRuntime"], &state(&folder)), (0, String::new()));
+    std::fs::remove_file(folder.path("bundle/config.json")).unwrap();
+    config(&folder, &json!({"gpupol.io/gpus": "1"}));
+    std::fs::rename(folder.path("bundle/config.json"), folder.path("bundle/real.json")).unwrap();
+    std::os::unix::fs::symlink("real.json", folder.path("bundle/config.json")).unwrap();
+    assert!(call(&folder, &["createRuntime"], &state(&folder)).1.contains("(plan-set)"));
+}
+
+#[test]
+fn a_pipe_in_the_place_of_the_configuration_is_refused_at_once() {
+    let folder = host("pipe");
+    let made = Command::new("mkfifo").arg(folder.path("bundle/config.json")).status();
+    assert!(made.unwrap().success());
+    let (code, line) = call(&folder, &["createRuntime"], &state(&folder));
+    assert_eq!(code, 1);
+    assert!(line.contains("is not a regular file"), "{line}");
+}
+
+#[test]
+fn a_long_text_does_not_fill_the_line() {
+    let folder = host("flood");
+    let state = json!({"id": "c", "bundle": format!("/{}", "é".repeat(1 << 20))}).to_string();
+    let (code, line) = call(&folder, &["createRuntime"], &state);
+    assert_eq!(code, 1);
+    assert!(line.len() < 4096 && line.lines().count() == 1, "{} bytes", line.len());
+}
+
+#[test]
+fn a_record_that_was_cut_off_does_not_take_the_next_one_with_it() {
+    let folder = host("torn");
+    folder.directory("audit");
+    folder.write("audit/audit.jsonl", "{\"auditVersion\":1,\"ti");
+    config(&folder, &json!({"gpupol.io/gpus": "1"}));
+    for _ in 0..2 {
+        assert_eq!(call(&folder, &["createRuntime"], &state(&folder)).0, 1);
+    }
+    let audit = std::fs::read_to_string(folder.path("audit/audit.jsonl")).unwrap();
+    let whole = |line: &&str| serde_json::from_str::<serde_json::Value>(line).is_ok();
+    assert_eq!((audit.lines().count(), audit.lines().filter(whole).count()), (3, 2), "{audit}");
+}

@@ -264,3 +264,52 @@ fn neither_the_root_cgroup_nor_one_of_others_is_opened() {
         assert!(found.unwrap_err().to_string().contains("also holds process"));
     });
 }
+
+/// What is opened for a cgroup is opened for the cgroups below it, so somebody else there is somebody else.
+#[test]
+fn a_stranger_in_a_cgroup_below_is_found() {
+    if scene::role().is_some() {
+        let cgroups = Cgroups::new(Version::V1, "below", &[]);
+        let cgroup = cgroups.open(Version::V1);
+        let below = format!("{}/below", cgroups.names[0]);
+        std::fs::create_dir(&below).unwrap();
+        let mut stranger = std::process::Command::new("unshare")
+            .args(["-m", "sh", "-c", "echo $$ > $0/cgroup.procs; echo moved; read x", &below])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = [0; 6];
+        std::io::Read::read_exact(stranger.stdout.as_mut().unwrap(), &mut said).unwrap();
+        let process = Process::open(std::process::id()).unwrap().unwrap();
+        let alone = cgroup.require_alone(&process);
+        drop(stranger.stdin.take());
+        stranger.wait().unwrap();
+        let again = cgroup.require_alone(&process);
+        std::fs::remove_dir(&below).unwrap();
+        assert!(alone.unwrap_err().to_string().contains("of somebody else"));
+        again.unwrap();
+        return;
+    }
+    scene::run_child("device_rules::a_stranger_in_a_cgroup_below_is_found", &["x"], V1);
+}
+
+/// Of two mounts of one hierarchy, the one that shows all of it is used, whichever came last.
+#[test]
+fn a_part_of_the_hierarchy_that_is_bound_elsewhere_is_not_taken_for_it() {
+    if scene::role().is_some() {
+        let cgroups = Cgroups::new(Version::V1, "part", &[]);
+        let folder = Folder::new("part");
+        let point = folder.directory("bound");
+        let mount = |words: &[&str]| std::process::Command::new("mount").args(words).status().unwrap();
+        assert!(mount(&["--bind", &cgroups.names[0], &point]).success());
+        let hierarchy = Hierarchy::find(&MountInfo::read().unwrap()).unwrap();
+        let init = Process::open(1).unwrap().unwrap();
+        let found = hierarchy.cgroup_of(&init).map(|cgroup| cgroup.path);
+        assert!(std::process::Command::new("umount").arg(&point).status().unwrap().success());
+        found.unwrap();
+        return;
+    }
+    let name = "device_rules::a_part_of_the_hierarchy_that_is_bound_elsewhere_is_not_taken_for_it";
+    scene::run_child(name, &["x"], V1);
+}

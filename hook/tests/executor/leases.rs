@@ -20,7 +20,7 @@ const DEVICE: &str = "GPU-1";
 const PLAIN: &str = r#"exec "$@""#;
 
 fn liveness() -> Liveness {
-    Liveness { hierarchy: Hierarchy::find(&MountInfo::read().unwrap()).unwrap() }
+    Liveness { hierarchy: Hierarchy::find(&MountInfo::read().unwrap()).unwrap(), own: None }
 }
 
 fn me() -> Process {
@@ -170,9 +170,12 @@ fn what_cannot_be_read_counts_as_held() {
     folder.write("state/leases/GPU-1/podman-x", "{");
     folder.write("state/leases/GPU-1/podman-y", r#"{"leaseVersion":2}"#);
     folder.write("state/leases/GPU-1/.new", "half a lease of a crash");
+    let name = std::os::unix::ffi::OsStrExt::from_bytes(b"podman-\xff");
+    let foreign = std::path::Path::new(&folder.path("state/leases/GPU-1")).join::<&std::ffi::OsStr>(name);
+    std::fs::write(foreign, "").unwrap();
     let (found, dead) = survey(&Store::lock(&state).unwrap(), "b", &me());
-    assert_eq!(found.leases[DEVICE], [Sharing::Exclusive {}, Sharing::Exclusive {}]);
-    assert_eq!(found.unreadable, ["GPU-1/podman-x", "GPU-1/podman-y"]);
+    assert_eq!(found.leases[DEVICE], [Sharing::Exclusive {}, Sharing::Exclusive {}, Sharing::Exclusive {}]);
+    assert_eq!(found.unreadable, ["GPU-1/podman-x", "GPU-1/podman-y", "GPU-1/podman-\u{fffd}"]);
     assert!(dead.is_empty());
 }
 
@@ -206,4 +209,73 @@ fn leases_are_private_and_a_missing_directory_is_not_made_to_release() {
     assert_eq!(mode("state/leases/GPU-1") & 0o077, 0);
     drop(store);
     assert!(Store::lock_existing(&state).unwrap().is_some());
+}
+
+#[test]
+fn a_cgroup_that_the_starting_container_has_to_itself_keeps_no_old_lease_alive() {
+    let mut live = liveness();
+    let cgroup = |path: &str| Some(CgroupName { version: live.hierarchy.version, path: path.to_owned() });
+    let mut ended = record("a", &me(), Sharing::Exclusive {});
+    (ended.start_time, ended.cgroup) = (ended.start_time + 1, cgroup("/"));
+    let other = cgroup("/other");
+    live.own = cgroup("/");
+    assert!(!live.is_live(&ended).unwrap(), "started again with the same cgroup");
+    live.own = other;
+    assert!(live.is_live(&ended).unwrap());
+}
+
+/// Whoever is in a container may give its init any name.
+#[test]
+fn no_name_of_a_process_hides_that_it_lives() {
+    let mut child = std::process::Command::new("sh")
+        .args(["-c", "printf '\\377) Z 1 1' > /proc/$$/comm; echo named; read x"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
+    let comm = std::fs::read(format!("/proc/{}/comm", child.id())).unwrap();
+    assert_eq!(comm, b"\xff) Z 1 1\n", "{said}");
+    let process = Process::open(child.id()).unwrap().expect("it lives");
+    assert!(liveness().is_live(&record("a", &process, Sharing::Exclusive {})).unwrap());
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    assert!(!liveness().is_live(&record("a", &process, Sharing::Exclusive {})).unwrap());
+}
+
+#[test]
+fn a_pipe_in_the_place_of_the_lock_or_of_a_lease_stops_nobody() {
+    let folder = Folder::new("pipes");
+    let state = folder.path("state");
+    drop(Store::lock(&state).unwrap());
+    let fifo = |below: &str| {
+        let made = std::process::Command::new("mkfifo").arg(folder.path(below)).status();
+        assert!(made.unwrap().success());
+    };
+    folder.directory("state/leases/GPU-1");
+    fifo("state/leases/GPU-1/podman-x");
+    fifo("state/leases/GPU-1/.new");
+    let store = Store::lock(&state).unwrap();
+    assert_eq!(survey(&store, "b", &me()).0.unreadable, ["GPU-1/podman-x"]);
+    assert!(lease::take(&store, &[record("a", &me(), Sharing::Exclusive {})]).is_err());
+    drop(store);
+    std::fs::remove_file(folder.path("state/leases/.lock")).unwrap();
+    fifo("state/leases/.lock");
+    assert!(Store::lock(&state).is_err());
+}
+
+#[test]
+fn what_is_no_lease_does_not_keep_others_from_being_given_back() {
+    let folder = Folder::new("strays");
+    let state = folder.path("state");
+    let store = Store::lock(&state).unwrap();
+    folder.write("state/leases/AAA", "");
+    std::os::unix::fs::symlink("nowhere", folder.path("state/leases/AAB")).unwrap();
+    let mut ended = record("a", &me(), Sharing::Exclusive {});
+    ended.start_time += 1;
+    lease::take(&store, &[ended]).unwrap();
+    lease::release(&store, "podman", "a", &liveness(), |_| Ok(())).unwrap();
+    assert!(!std::fs::exists(folder.path("state/leases/GPU-1/podman-a")).unwrap());
+    lease::release(&store, "podman", &"a".repeat(4096), &liveness(), |_| Ok(())).unwrap();
 }

@@ -35,6 +35,17 @@ fn links_out_of_the_root_stay_inside() {
 }
 
 #[test]
+fn the_hosts_root_is_no_containers() {
+    let folder = Folder::new("host-root");
+    symlink("/", folder.path("root")).unwrap();
+    for path in ["/", "/proc/self/root", &folder.path("root")] {
+        let surroundings = Surroundings { private: BTreeSet::new(), shared: BTreeSet::new(), owner: None };
+        let error = Rootfs::open(path, surroundings).unwrap_err().to_string();
+        assert!(error.contains("the container's root is the host's"), "{path}: {error}");
+    }
+}
+
+#[test]
 fn what_is_missing_is_made_and_named_in_order() {
     let folder = Folder::new("made");
     let rootfs = open(&folder.directory("root"));
@@ -129,4 +140,20 @@ fn files_are_made_as_the_containers_root() {
         let found = std::fs::metadata(folder.path(below)).unwrap();
         assert_eq!((found.uid(), found.gid()), (100_000, 100_001));
     }
+}
+
+/// A user may mount what he likes below a directory of any name, by FUSE for one, and all see it.
+#[test]
+fn no_name_of_a_mount_hides_the_others() {
+    if scene::role().is_some() {
+        let info = MountInfo::read().unwrap();
+        assert!(info.mounts.iter().any(|mount| mount.kind == "proc"));
+        let me = gpupol_hook::process::Process::open(std::process::id()).unwrap().unwrap();
+        assert_eq!(me.mounts().unwrap(), info);
+        return;
+    }
+    let folder = Folder::new("names");
+    let shell = "d=$(printf '$F/x\\377'); mkdir \"$d\"; mount -t tmpfs x \"$d\"; exec \"$@\"";
+    let shell = shell.replace("$F", &folder.path(""));
+    scene::run_child("rootfs::no_name_of_a_mount_hides_the_others", &["x"], &shell);
 }

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diag::Sink;
+use crate::diag::{Finding, Sink};
 use crate::policy::{Clause, Grant, Tenant, diags};
 use crate::source::Span;
 
+use super::MOST_PAIRS;
 use super::search::{Pattern, TooComplex, witness};
 
 /// A grant with its conditions ready to be compared, by label key.
@@ -24,11 +25,14 @@ pub(in crate::policy) fn report(
     let mut candidates: Vec<Candidate<'_>> =
         grants.values().filter_map(|grant| candidate(grant, sink)).collect();
     candidates.sort_by_key(|candidate| candidate.grant.name.span);
-    for (at, left) in candidates.iter().enumerate() {
-        for right in candidates.iter().skip(at + 1) {
-            pair(left, right, tenants, sink);
-        }
-    }
+    let pairs = candidates
+        .iter()
+        .enumerate()
+        .flat_map(|(at, left)| candidates.iter().skip(at + 1).map(move |right| (left, right)));
+    pairs
+        .filter_map(|(left, right)| pair(left, right, tenants))
+        .take(MOST_PAIRS)
+        .for_each(|finding| sink.push(finding));
 }
 
 /// None if its condition holds for nothing, or is too complex.
@@ -63,22 +67,23 @@ fn candidate<'g>(grant: &'g Grant, sink: &mut Sink) -> Option<Candidate<'g>> {
     satisfiable.then_some(Candidate { grant, to, labels })
 }
 
-fn pair(left: &Candidate<'_>, right: &Candidate<'_>, tenants: &BTreeMap<String, Tenant>, sink: &mut Sink) {
+/// What is wrong with a pair, if anything is.
+fn pair(left: &Candidate<'_>, right: &Candidate<'_>, tenants: &BTreeMap<String, Tenant>) -> Option<Finding> {
     let decided = left.grant.rank != right.grant.rank || left.grant.named || right.grant.named;
     let shared = left.to.intersection(&right.to).find(|tenant| tenants.contains_key(**tenant));
-    let (false, Some(tenant)) = (decided, shared) else { return };
+    let (false, Some(tenant)) = (decided, shared) else { return None };
     let differ = difference(left.grant, right.grant);
     if differ.is_empty() {
-        return;
+        return None;
     }
     let names = [left, right].map(|side| (side.grant.name.value.as_str(), side.grant.name.span));
     match labels(left, right) {
         Ok(Some(labels)) => {
             let witness = format!("a container of tenant `{tenant}` with {labels}");
-            sink.push(diags::grants_overlap(names[0], names[1], &differ.join(" and "), witness));
+            Some(diags::grants_overlap(names[0], names[1], &differ.join(" and "), witness))
         }
-        Ok(None) => {}
-        Err(TooComplex) => sink.push(diags::glob_too_complex(right.grant.name.span)),
+        Ok(None) => None,
+        Err(TooComplex) => Some(diags::glob_too_complex(right.grant.name.span)),
     }
 }
 

@@ -1,11 +1,12 @@
 //! Tenants that one container could be of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::Sink;
 use crate::policy::{Glob, Identity, Tenant, diags};
 use crate::source::{Span, Spanned};
 
+use super::MOST_PAIRS;
 use super::search::{Pattern, TooComplex, witness};
 
 /// One identity of one tenant, ready to be compared.
@@ -18,23 +19,25 @@ struct Candidate<'t> {
     name: Option<Pattern>,
 }
 
-/// Reports every pair of tenants of which one engine could know one container as either.
+/// Reports the pairs of tenants of which one engine could know one container as either, up to a bound.
 pub(in crate::policy) fn report(tenants: &BTreeMap<String, Tenant>, sink: &mut Sink) {
     let candidates = candidates(tenants);
-    let mut reported: Vec<(&str, &str)> = Vec::new();
+    let mut reported: BTreeSet<(&str, &str)> = BTreeSet::new();
     for (at, left) in candidates.iter().enumerate() {
         for right in candidates.iter().skip(at + 1).filter(|right| right.tenant != left.tenant) {
             let (left, right) = in_order(left, right);
             let pair = (left.tenant, right.tenant);
             match both(left, right) {
-                Ok(Some(witness)) if !reported.contains(&pair) => {
-                    reported.push(pair);
+                Ok(Some(witness)) if reported.insert(pair) => {
                     let first = (left.tenant, left.identity.span);
                     let second = (right.tenant, right.identity.span);
                     sink.push(diags::tenants_overlap(first, second, witness));
                 }
                 Ok(_) => {}
                 Err(TooComplex) => sink.push(diags::glob_too_complex(right.identity.span)),
+            }
+            if reported.len() >= MOST_PAIRS {
+                return;
             }
         }
     }

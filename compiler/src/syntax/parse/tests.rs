@@ -219,3 +219,15 @@ fn the_deepest_sound_text_fits_the_stack() {
 fn began() -> std::time::Instant {
     std::time::Instant::now()
 }
+
+#[test]
+fn what_stands_too_deep_is_blamed_once() {
+    let nested = |open: &str, times: usize| open.repeat(times) + &"}".repeat(times);
+    for text in [nested("a /-{", 40), nested("a {", 100), nested("/-a {", 100), nested("a {\n", 70)] {
+        let codes: Vec<Code> = faults(&text).iter().map(|fault| fault.0).collect();
+        assert_eq!(codes, [Code::NestedTooDeep], "{text}");
+    }
+    let twice = format!("{0}\n{0}\nb", nested("a /-{", 5));
+    assert_eq!(faults(&twice).len(), 2, "each of two nodes is blamed");
+    assert_eq!(names(&read_text(&twice).0), ["b"]);
+}

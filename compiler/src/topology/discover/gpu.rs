@@ -1,6 +1,7 @@
 //! One GPU, through NVML and the kernel.
 
 use nvml_wrapper::Device;
+use nvml_wrapper::enum_wrappers::device::Brand;
 use nvml_wrapper::error::NvmlError;
 
 use super::module::Information;
@@ -51,6 +52,7 @@ fn one<'s>(sources: &Sources<'s>, index: u32) -> Result<Option<Found<'s>>, Disco
         minor,
         vendor: Vendor::Nvidia,
         model,
+        brand: brand(&device),
         architecture: architecture(&device),
         compute_capability: compute_capability(&device),
         memory: memory(sources, &device),
@@ -88,6 +90,16 @@ fn minor(index: u32, device: &Device<'_>, information: &Information) -> Result<F
         (Ok(minor), _) | (Err(_), Some(minor)) => Ok(Fact::Known(minor)),
         (Err(error), None) => Ok(unknown("nvmlDeviceGetMinorNumber", &error)),
     }
+}
+
+/// In the words of `NVIDIA_REQUIRE_CUDA`.
+fn brand(device: &Device<'_>) -> Fact<String> {
+    let brand = match device.brand() {
+        Ok(Brand::Unknown) => return Fact::unknown("nvmlDeviceGetBrand: NVML does not know it"),
+        Ok(Brand::CloudGaming | Brand::VGaming) => Ok("cloudgaming".to_owned()),
+        brand => brand.map(|brand| format!("{brand:?}").to_ascii_lowercase()),
+    };
+    fact("nvmlDeviceGetBrand", brand)
 }
 
 fn architecture(device: &Device<'_>) -> Fact<String> {

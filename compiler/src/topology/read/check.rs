@@ -51,6 +51,7 @@ fn gpu(place: &str, gpu: &Gpu) -> Checked {
         format!("`{}` is no PCI address: write it in lower case, such as `0000:07:00.0`", gpu.pci)
     })?;
     plain_text(&format!("{place}.model"), &gpu.model)?;
+    plain_fact(&format!("{place}.brand"), &gpu.brand)?;
     plain_fact(&format!("{place}.architecture"), &gpu.architecture)?;
     plain_fact(&format!("{place}.computeCapability"), &gpu.compute_capability)?;
     plain_fact(&format!("{place}.cpus"), &gpu.cpus)?;

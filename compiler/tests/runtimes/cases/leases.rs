@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::thread;
 
+use serde_json::Value;
+
 use super::expect::{assert_sees, computing, holds, is_refused, refused, runs};
 use crate::container::Container;
 use crate::host::GPUS;
@@ -33,6 +35,21 @@ pub(crate) fn killed_without_poststop(site: &Site) {
     let audit = site.installed.audit();
     let reclaimed = audit.iter().filter(|record| record.to_string().contains("reclaimed")).count();
     assert!(reclaimed > 0, "no audit record says that the leases were reclaimed: {audit:?}");
+}
+
+/// `docker restart`: the same id in the same cgroup, and Docker has no poststop hook. What the container held before
+/// does not stand in its own way.
+pub(crate) fn started_again(site: &Site) {
+    let bundle = site.bundle();
+    let container = Container::training("2").edited(|config| config["hooks"]["poststop"] = Value::Null);
+    let mut held = site.hold_in(&bundle, &container).unwrap();
+    for _ in 0..2 {
+        site.kill(&held);
+        held = site.start_again(&bundle, held).unwrap();
+        assert_sees(&held.seen, &computing(site, &[GPUS[0].minor, GPUS[1].minor]));
+        refused(site, &Container::training("1"), "no-free-device");
+        assert_eq!(site.installed.leases().len(), 2);
+    }
 }
 
 /// Two devices of two replicas each fit four containers, and not five.
