@@ -283,16 +283,6 @@ fn place_named(plan: &Plan, name: &str, leases: &Leases, picked: &mut Picked) ->
 
 fn is_named(device: &Device, name: &str) -> bool {
     names_device(name, &device.index, &device.uuid, device.mig.is_none().then_some(device.pci.as_str()))
-<<<<<<< HEAD
-}
-
-/// Whether a name in a request means the device of that index and UUID; a whole GPU also has a PCI address.
-#[must_use]
-pub fn names_device(name: &str, index: &str, uuid: &str, pci: Option<&str>) -> bool {
-    let same_pci = |pci| canonical_pci(name).is_some_and(|name| canonical_pci(pci) == Some(name));
-    index == name || uuid.eq_ignore_ascii_case(name) || pci.is_some_and(same_pci)
-=======
->>>>>>> main
 }
 
 /// Whether a name in a request means the device of that index and UUID; a whole GPU also has a PCI address.
