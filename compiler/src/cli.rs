@@ -22,6 +22,7 @@ mod man;
 mod plan;
 mod print;
 mod render;
+mod schema;
 mod search;
 mod store;
 mod test;
@@ -54,6 +55,7 @@ fn run() -> Exit {
         Command::Compile(args) => compile::run(args),
         Command::Discover(args) => discover::run(args),
         Command::Init(args) => init::run(args),
+        Command::Schema => schema::run(),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     };

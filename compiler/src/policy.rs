@@ -12,6 +12,7 @@ use crate::source::{Span, Spanned};
 mod diags;
 pub mod lower;
 mod overlap;
+pub mod schema;
 mod version;
 
 pub use version::{Version, Versions};

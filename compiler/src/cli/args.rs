@@ -29,6 +29,8 @@ pub(super) enum Command {
     Discover(Discover),
     /// Write a set of policies to begin with.
     Init(Init),
+    /// Print the policy language as a JSON document.
+    Schema,
     /// Print the completions of a shell.
     Completions(Completions),
     /// Write the manual pages.

@@ -18,6 +18,7 @@ mod labels;
 mod names;
 mod policy_tests;
 mod quantities;
+mod schema;
 mod selectors;
 mod settings;
 mod sharing;
@@ -25,6 +26,7 @@ mod tenants;
 mod versions;
 
 use names::{Kind, Names};
+pub use schema::schema;
 
 /// The top-level nodes that this version reads.
 const KNOWN: [&str; 6] = ["policy", "tenant", "gpu-set", "grant", "deny", "test"];

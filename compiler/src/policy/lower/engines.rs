@@ -20,6 +20,13 @@ pub(super) enum Engine {
     Podman,
 }
 
+impl Engine {
+    /// Its word.
+    pub(super) fn word(self) -> &'static str {
+        ENGINES.iter().find(|(_, engine)| *engine == self).map_or("", |(word, _)| word)
+    }
+}
+
 /// The engine of that word.
 pub(super) fn engine(word: &Spanned<String>) -> Result<Engine, Finding> {
     if LATER.contains(&word.value.as_str()) {

@@ -15,7 +15,8 @@ use super::{Context, definition, labels, references, sharing};
 
 const LATER: [&str; 2] = ["require", "features"];
 const LATER_CLAUSES: [&str; 2] = ["image", "engine"];
-const PLACES: [(&str, Place); 4] = [
+/// The words of `place=`.
+pub(super) const PLACES: [(&str, Place); 4] = [
     ("nvlink", Place::Nvlink),
     ("same-numa", Place::SameNuma),
     ("packed", Place::Packed),
