@@ -2,8 +2,8 @@
 
 use gpupol_plan::refusal::Reason;
 
-use super::super::{engines::Engine, names::Kind, sharing};
 use super::{capability_words, definition, reference, words};
+use crate::policy::lower::{engines::Engine, names::Kind, sharing};
 use crate::policy::schema::{Count, Form, Value};
 
 pub(super) fn test() -> Form {

@@ -1,7 +1,7 @@
 //! `gpu-set` and its selectors.
 
-use super::super::{names::Kind, selectors};
 use super::{definition, memory, references};
+use crate::policy::lower::{names::Kind, selectors};
 use crate::policy::schema::{Count, Form, Value};
 
 pub(super) fn gpu_set() -> Form {

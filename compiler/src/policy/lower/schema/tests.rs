@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use super::super::{container, lower};
 use super::schema;
 use crate::diag::{Code, Finding, Severity, Sink};
+use crate::policy::lower::{container, lower};
 use crate::policy::schema::{Count, Form, Value, When};
 use crate::source::{Source, SourceId, Sources, Span};
 use crate::syntax::cursor::record::{self, Record};
