@@ -169,10 +169,12 @@ fn line(line: &Line, grant: &policy::Grant) -> plan::Line {
         Order::LeastLeased => plan::Order::LeastLeased,
     };
     let devices = line.devices.iter().map(|device| self::device(device, grant));
+    let count = line.devices.len();
+    let default = line.rule.default.of(count);
     plan::Line {
         gpu_set: line.rule.gpu_set.value.clone(),
-        at_most: line.rule.at_most,
-        default: line.rule.default,
+        at_most: line.rule.at_most.of(count).max(default),
+        default,
         sharing: identities::sharing(&line.rule.sharing.value),
         order,
         devices: devices.collect(),

@@ -4,6 +4,7 @@
 //! points at what a later stage may have to blame.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use gpupol_plan::capability::Capability;
 
@@ -101,6 +102,44 @@ pub enum Identity {
     Podman,
 }
 
+impl Identity {
+    /// By which engine a container is known so.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        match self {
+            Self::Kubernetes { .. } => Engine::Kubernetes,
+            Self::Docker { .. } => Engine::Docker,
+            Self::Podman => Engine::Podman,
+        }
+    }
+}
+
+/// What starts containers, as identities and conditions name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Engine {
+    /// containerd or CRI-O.
+    Kubernetes,
+    /// Docker.
+    Docker,
+    /// Podman.
+    Podman,
+}
+
+impl Engine {
+    /// Every engine.
+    pub const ALL: [Self; 3] = [Self::Kubernetes, Self::Docker, Self::Podman];
+
+    /// Its word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kubernetes => "kubernetes",
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+        }
+    }
+}
+
 /// A pattern: `*` within one segment (up to `/`), `**`, `?`; everything else is itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Glob(pub String);
@@ -185,6 +224,10 @@ pub enum Clause {
         /// Alternatives.
         values: Vec<Glob>,
     },
+    /// `image`: the name of the container's image, which only Kubernetes tells; alternatives.
+    Image(Vec<Glob>),
+    /// `engine`: alternatives.
+    Engine(BTreeSet<Engine>),
 }
 
 /// A `gpus` line.
@@ -195,13 +238,53 @@ pub struct Line {
     /// The whole line.
     pub span: Span,
     /// `at-most=`, 1 when absent.
-    pub at_most: u32,
+    pub at_most: Amount,
     /// `default=`, 1 when absent; never above `at_most`.
-    pub default: u32,
+    pub default: Amount,
     /// `place=`
     pub place: Place,
     /// Its own `sharing`, or the grant's, or exclusive.
     pub sharing: Spanned<Sharing>,
+}
+
+/// How many devices of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// So many.
+    Count(u32),
+    /// `all`: every device that the line has on the host.
+    All,
+}
+
+impl Amount {
+    /// How many that is where the line has so many devices; at least one if it is all, for a line without a device
+    /// gives none by having none.
+    #[must_use]
+    pub fn of(self, devices: usize) -> u32 {
+        match self {
+            Self::Count(count) => count,
+            Self::All => u32::try_from(devices).unwrap_or(u32::MAX).max(1),
+        }
+    }
+
+    /// Whether it is more than another, wherever that is.
+    #[must_use]
+    pub fn exceeds(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Count(one), Self::Count(other)) => one > other,
+            (Self::All, Self::Count(_)) => true,
+            (_, Self::All) => false,
+        }
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => write!(out, "{count}"),
+            Self::All => out.write_str("all"),
+        }
+    }
 }
 
 /// `place=`
@@ -289,6 +372,8 @@ pub struct Container {
     pub name: Option<Spanned<String>>,
     /// Whose it is.
     pub who: Spanned<Who>,
+    /// The name of its image.
+    pub image: Option<String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// OCI annotations.

@@ -178,7 +178,11 @@ impl<'a> Host<'a, '_> {
             return Line { rule: line, order, devices, slots: Some(Vec::new()) };
         };
         let most = place::most(&devices, slots.as_deref());
-        check::denied(&check::Loss { rule, line, tenant, most, by: &lost }, offer.devices.len(), sink);
+        check::denied(
+            &check::Loss { rule, line, tenant, left: devices.len(), most, by: &lost },
+            offer.devices.len(),
+            sink,
+        );
         Line { rule: line, order, devices, slots }
     }
 }

@@ -40,6 +40,7 @@ pub fn describe(container: &Container, policy: &Policy) -> Workload {
         Who::Docker { daemon, runtime } => identity::docker(daemon, runtime.as_deref(), &mut workload),
         Who::Podman => {}
     }
+    identity::image(container.image.as_deref(), &mut workload);
     if let Some(request) = &container.request {
         ask(&request.value, &mut workload);
     }

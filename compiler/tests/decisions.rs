@@ -108,6 +108,86 @@ fn a_container_cannot_write_its_own_identity() {
 }
 
 #[test]
+fn an_image_counts_only_where_kubernetes_says_it() {
+    passes(
+        r#"
+        tenant any { identity kubernetes namespace=any; identity docker daemon=any }
+        grant serving rank=1 { to any; when { image "r.example.org/serve/**" }; gpus b; capabilities compute }
+        grant other { to any; gpus a; capabilities compute }
+        test images {
+            container one engine=kubernetes namespace=any { image "r.example.org/serve/eu/llm:2"; request gpus=1 }
+            container two engine=kubernetes namespace=any { image "r.example.org/train:2"; request gpus=1 }
+            container three engine=docker daemon=any { image "r.example.org/serve/llm:2"; request gpus=1 }
+            container four engine=kubernetes namespace=any {
+                annotation "io.kubernetes.cri.image-name"="r.example.org/serve/llm:2"
+                annotation "gpupol.io/grant"=serving
+                request gpus=1
+            }
+            expect one grant=serving devices="2"
+            expect two grant=other devices="0"
+            expect three grant=other devices="1"
+            expect four denied reason=grant-not-applicable
+        }
+        "#,
+    );
+}
+
+#[test]
+fn a_grant_may_be_for_some_engines() {
+    passes(
+        r#"
+        tenant both { identity kubernetes namespace=both; identity docker daemon=both }
+        grant pods { to both; when { engine kubernetes }; gpus a; capabilities compute }
+        grant lab { to both p; when { engine docker podman; label stage=dev }; gpus b; capabilities compute }
+        test engines {
+            container engine=kubernetes namespace=both { label stage=dev; request gpus=1 }
+            container engine=docker daemon=both { label stage=dev; request gpus=1 }
+            container engine=docker daemon=both { request gpus=1 }
+            expect grant=pods
+            expect grant=lab
+            expect denied reason=no-grant
+        }
+        "#,
+    );
+}
+
+#[test]
+fn all_is_the_whole_line_on_this_host_and_what_a_deny_leaves_of_it() {
+    passes(
+        r#"
+        tenant e { identity docker runtime=rest }
+        gpu-set whole { model A B }
+        gpu-set none { model D }
+        grant up-to { to p; gpus whole at-most=all; capabilities compute }
+        grant every named=#true { to p e; gpus whole at-most=all default=all; capabilities compute }
+        grant slices named=#true { to p; gpus slices at-most=all default=2 place=nvlink; capabilities compute }
+        grant nothing named=#true { to p; gpus none at-most=all default=all; capabilities compute }
+        deny one { to e; gpus b }
+        test up-to {
+            container tenant=p { request gpus=3 }
+            container tenant=p { request gpus=1 }
+            expect grant=up-to devices="0,1,2"
+            expect denied reason=no-free-device
+        }
+        test one-by-default { container tenant=p { request gpus=all }; expect devices="0" }
+        test beyond { container tenant=p { request gpus=4 }; expect denied reason=too-many }
+        test every {
+            container tenant=p { annotation "gpupol.io/grant"=every; request gpus=all }
+            container tenant=p { annotation "gpupol.io/grant"=every; request gpus=all }
+            expect gpus=3
+            expect denied reason=no-free-device
+        }
+        test what-a-deny-leaves {
+            container tenant=e { annotation "gpupol.io/grant"=every; request gpus=all }
+            expect devices="0,1"
+        }
+        test no-place { container tenant=p { annotation "gpupol.io/grant"=slices }; expect denied reason=no-free-device }
+        test nothing { container tenant=p { annotation "gpupol.io/grant"=nothing }; expect denied reason=no-free-device }
+        "#,
+    );
+}
+
+#[test]
 fn leases_are_kept_within_a_test_and_not_between_tests() {
     passes(
         r#"

@@ -1,13 +1,16 @@
 //! What must hold for every policy and every host.
+#![expect(clippy::unwrap_used, reason = "what a test cannot make fails the test")]
 
 #[cfg(test)]
 mod given;
 
 use std::collections::BTreeSet;
 
-use given::{files, gpu, host, policy, sliced};
+use given::{devices, files, gpu, host, policy, sliced};
+use gpupol::diag::Code;
 use gpupol::topology::{Gpu, Topology};
 use gpupol_plan::index::Index;
+use gpupol_plan::lookup::{Decision, decide};
 use gpupol_plan::plan::{Edit, Plan};
 use proptest::prelude::*;
 
@@ -56,6 +59,75 @@ fn held(plan: &Plan) -> BTreeSet<String> {
     plan.lines.iter().flat_map(|line| &line.devices).flat_map(of_device).collect()
 }
 
+/// What a `when` may ask of a container.
+#[derive(Clone, Debug)]
+struct When {
+    engines: BTreeSet<&'static str>,
+    image: Option<&'static str>,
+    label: Option<&'static str>,
+}
+
+const ENGINES: [&str; 3] = ["kubernetes namespace=n", "docker", "podman"];
+
+fn word(engine: &str) -> &str {
+    engine.split(' ').next().unwrap()
+}
+
+fn when() -> impl Strategy<Value = When> {
+    let engines = prop::collection::btree_set(prop::sample::select(ENGINES.map(word).to_vec()), 0..3);
+    let image = prop::option::of(prop::sample::select(vec!["a", "b", "*", "a b", "?c", "a/**"]));
+    let label = prop::option::of(prop::sample::select(vec!["k=x", "k=y", "k=\"*\"", "k=x k=y", "l=x"]));
+    (engines, image, label).prop_map(|(engines, image, label)| When { engines, image, label })
+}
+
+impl When {
+    fn kdl(&self) -> String {
+        let engines = self.engines.iter().copied().collect::<Vec<_>>().join(" ");
+        let engines = (!engines.is_empty()).then(|| format!("engine {engines};"));
+        let image = self.image.map(|image| format!("image {};", quoted(image)));
+        let label = self.label.map(|label| format!("label {label};"));
+        let said: String = [engines, image, label].into_iter().flatten().collect();
+        if said.is_empty() { said } else { format!("when {{ {said} }};") }
+    }
+}
+
+fn quoted(words: &str) -> String {
+    words.split(' ').map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" ")
+}
+
+/// Every container that could matter to conditions of [`when`], of a tenant known by all engines.
+fn containers() -> String {
+    let labels = ["", "label k=x", "label k=y", "label k=z", "label k=x l=x", "label k=y l=x", "label l=x"];
+    let mut all = String::new();
+    for engine in ENGINES {
+        let images = ["", "image a", "image b", "image c", "image ac", "image \"a/x\""];
+        for image in images.iter().take(if word(engine) == "kubernetes" { 6 } else { 1 }) {
+            for label in labels {
+                let said: Vec<&str> = [*image, label].into_iter().filter(|said| !said.is_empty()).collect();
+                all.push_str(&format!("container engine={engine} {{ {} }}\n", said.join("; ")));
+            }
+        }
+    }
+    all
+}
+
+/// Whether some container is given each of two grants when it names them.
+fn meet(given: &given::Given, topology: &Topology) -> bool {
+    let plans = given.plan_set(topology);
+    let index = Index::parse(&plans.index).unwrap();
+    let applies = |container: &gpupol::policy::Container, grant: &str| {
+        let mut workload = gpupol::workload::describe(container, &given.policy);
+        for (key, value) in [("gpupol.io/grant", grant), ("gpupol.io/gpus", "1")] {
+            workload.config.annotations.insert(key.to_owned(), value.to_owned());
+            let variable = key.replace("gpupol.io/", "gpupol_").to_ascii_uppercase();
+            workload.config.process.env.push(format!("{variable}={value}"));
+        }
+        matches!(decide(&index, &workload.entry, &workload.config), Decision::Granted(_))
+    };
+    let containers = given.policy.tests.iter().flat_map(|test| &test.containers);
+    containers.into_iter().any(|container| applies(container, "g") && applies(container, "h"))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -81,6 +153,49 @@ proptest! {
                     prop_assert!(traces(gpu).is_disjoint(&held), "GPU {} of {:?}", gpu.index, set);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn grants_overlap_exactly_if_some_container_may_have_both(
+        left in when(), right in when(), known in prop::collection::btree_set(0..3usize, 1..3)
+    ) {
+        let identities: String = known.iter().map(|at| format!("identity {};", ENGINES[*at])).collect();
+        let text = |rank: &str| format!(
+            "tenant t {{ {identities} }}\ngpu-set a {{ model A }}\ngpu-set b {{ model A; first 2 }}\n\
+             grant g {rank} {{ to t; {} gpus a; capabilities compute }}\n\
+             grant h {{ to t; {} gpus b; capabilities compute }}\n\
+             test all {{ {} expect gpus=0 }}\n",
+            left.kdl(), right.kdl(), containers(),
+        );
+        let faults = given::faults(&text(""));
+        prop_assume!(!faults.contains(&Code::Contradiction));
+        let overlap = faults.contains(&Code::GrantsOverlap);
+        prop_assert_eq!(overlap, meet(&policy(&text("rank=1")), &mixed()), "{}", text(""));
+    }
+
+    #[test]
+    fn the_first_and_the_rest_of_a_set_are_the_set(sets in sets(), count in 1..7u32) {
+        for set in &sets {
+            let base = text(0, set);
+            let first = base.replace("s0 {", "f {").replace(" }\n", &format!("; first {count} }}\n"));
+            let rest = base.replace("s0 {", "r {").replace(" }\n", "; except f }\n");
+            let any = set.gpus.iter().map(|index| format!("uuid \"{}\";", gpu(*index, "A").uuid));
+            let mig = if set.mig { "mig-profile \"1g.10gb\"" } else { "" };
+            let any = format!("gpu-set o {{ any-of {{ {} }}; {mig} }}\n", any.collect::<String>());
+            let given = policy(&format!(
+                "{base}{first}{rest}{any}tenant t {{ identity podman }}\n\
+                 grant g {{ to t; gpus s0; gpus f; gpus r; gpus o; capabilities compute }}\n"
+            ));
+            let topology = mixed();
+            let (resolution, _) = given.on(&topology);
+            let lines = devices(&resolution, "t", "g");
+            let [whole, first, rest, any] = [0, 1, 2, 3].map(|at: usize| {
+                lines[at].split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+            });
+            prop_assert_eq!(first.len(), whole.len().min(count as usize));
+            prop_assert_eq!(&[first, rest].concat(), &whole);
+            prop_assert_eq!(any, whole);
         }
     }
 

@@ -231,6 +231,29 @@ fn an_empty_set_and_too_few_devices_are_warnings() {
 }
 
 #[test]
+fn all_promises_only_what_it_gives_by_default() {
+    let host = host(vec![gpu(0, "A100"), gpu(1, "A100"), gpu(2, "A100")], &[&[0, 1]]);
+    let found = |line: &str| {
+        let given = granting("gpu-set s { model A100 }", &format!("gpus s {line}"));
+        let findings = given.on(&host).1;
+        let help = findings.first().and_then(|finding| finding.help.clone());
+        (codes(&findings), help.unwrap_or_default())
+    };
+    for line in [
+        "at-most=all",
+        "at-most=all default=all",
+        "at-most=all place=nvlink",
+        "at-most=all default=2 place=nvlink",
+    ] {
+        assert_eq!(found(line), (vec![], String::new()), "{line}");
+    }
+    let too_few = |help: &str| (vec![Code::TooFewDevices], format!("{help}, or choose more GPUs"));
+    assert_eq!(found("at-most=all default=all place=nvlink"), too_few("write `default=2`"));
+    assert_eq!(found("at-most=all default=4"), too_few("write `default=3`"));
+    assert_eq!(found("at-most=4"), too_few("write `at-most=3`"));
+}
+
+#[test]
 fn a_bound_missed_by_little_is_a_note() {
     let mut h100 = gpu(0, "H100");
     h100.memory = Fact::Known(80 * GIB * 996 / 1000);

@@ -1,5 +1,6 @@
 //! The policy's words in the words of the index.
 
+use gpupol_plan::entry::Engine;
 use gpupol_plan::{index, plan};
 
 use crate::policy;
@@ -41,9 +42,25 @@ fn identity(identity: &policy::Identity) -> index::Identity {
 }
 
 pub(super) fn clause(clause: &policy::Clause) -> index::Clause {
-    let policy::Clause::Label { key, values } = clause;
-    let values = values.iter().map(|glob| glob.0.clone());
-    index::Clause::Label { key: key.clone(), values: values.collect() }
+    let globs = |globs: &[policy::Glob]| globs.iter().map(|glob| glob.0.clone()).collect();
+    match clause {
+        policy::Clause::Label { key, values } => {
+            index::Clause::Label { key: key.clone(), values: globs(values) }
+        }
+        policy::Clause::Image(images) => index::Clause::Image { values: globs(images) },
+        policy::Clause::Engine(engines) => {
+            index::Clause::Engine { engines: engines.iter().flat_map(|engine| entries(*engine)).collect() }
+        }
+    }
+}
+
+/// The engines of entries that the policy's word stands for.
+fn entries(engine: policy::Engine) -> Vec<Engine> {
+    match engine {
+        policy::Engine::Kubernetes => vec![Engine::Containerd, Engine::Crio],
+        policy::Engine::Docker => vec![Engine::Docker],
+        policy::Engine::Podman => vec![Engine::Podman],
+    }
 }
 
 pub(super) fn sharing(sharing: &policy::Sharing) -> plan::Sharing {

@@ -1,6 +1,9 @@
 //! The findings of giving a policy its meaning.
 
+use std::collections::BTreeSet;
+
 use crate::diag::{Code, Finding};
+use crate::policy::Engine;
 use crate::source::{Span, Spanned};
 use crate::syntax::cursor::suggestion;
 
@@ -145,6 +148,27 @@ pub(super) fn grants_overlap(
         .and(first.1, "and this one")
         .help("tell them apart by `when`, or give one of them `rank=1` or `named=#true`")
         .witness(witness)
+}
+
+/// Two conditions that hold under different engines.
+pub(super) fn no_engine(first: Span, last: Span) -> Finding {
+    contradiction(last, "and this", "no engine satisfies all of these").and(first, "this").help(
+        "write alternatives on one line, `engine docker podman`; an `image` is known only under kubernetes",
+    )
+}
+
+/// A condition under which none of the grant's tenants is known.
+pub(super) fn unreached_engine(
+    tenant: &Spanned<String>,
+    clause: Span,
+    engines: &BTreeSet<Engine>,
+) -> Finding {
+    let names: Vec<&str> = engines.iter().map(|engine| engine.name()).collect();
+    let names = names.join(" or ");
+    let message = format!("none of the grant's tenants is known under {names}, and so it never applies");
+    contradiction(clause, &format!("holds only under {names}"), message)
+        .and(tenant.span, "not known there")
+        .help(format!("give tenant `{}` such an identity, or remove the condition", tenant.value))
 }
 
 /// A pattern that cannot be compared within bounds.

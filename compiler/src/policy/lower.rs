@@ -24,6 +24,7 @@ mod settings;
 mod sharing;
 mod tenants;
 mod versions;
+mod when;
 
 use names::{Kind, Names};
 pub use schema::schema;

@@ -6,6 +6,7 @@
 /// Enough pairs to see what is wrong; all pairs of thousands would take minutes and memory, and nobody reads them.
 const MOST_PAIRS: usize = 1_000;
 
+mod engines;
 pub(super) mod grants;
 mod search;
 pub(super) mod tenants;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Device, Grant, Key, diags};
 use crate::diag::Sink;
-use crate::policy::{self, Deny, Line, Place, Sharing};
+use crate::policy::{self, Amount, Deny, Line, Place, Sharing};
 use crate::source::Span;
 use crate::topology::Fact;
 
@@ -14,14 +14,16 @@ pub(super) struct Loss<'a, 'l> {
     pub(super) rule: &'a policy::Grant,
     pub(super) line: &'a Line,
     pub(super) tenant: &'l str,
-    /// The most devices that it can still have together.
+    /// How many devices are left.
+    pub(super) left: usize,
+    /// The most of them that it can have together.
     pub(super) most: usize,
     pub(super) by: &'l [&'a Deny],
 }
 
 /// Whether what a line's `place` is judged by is known.
 pub(super) fn place_facts(line: &Line, devices: &[Device], name: &str, sink: &mut Sink) {
-    if line.place != Place::SameNuma || line.at_most <= 1 {
+    if line.place != Place::SameNuma || line.at_most == Amount::Count(1) {
         return;
     }
     for device in devices {
@@ -39,7 +41,7 @@ pub(super) fn amounts(
     name: &str,
     sink: &mut Sink,
 ) {
-    if most > 0 && exceeds(line, most) {
+    if most > 0 && promise(line, devices) > most {
         sink.push(diags::too_few_devices(rule, line, devices, most, name));
     }
 }
@@ -51,13 +53,16 @@ pub(super) fn denied(loss: &Loss, before: usize, sink: &mut Sink) {
     }
     if loss.most == 0 {
         sink.push(diags::emptied(loss));
-    } else if exceeds(loss.line, loss.most) && !exceeds(loss.line, before) {
+    } else if promise(loss.line, loss.left) > loss.most && promise(loss.line, before) <= before {
         sink.push(diags::too_few_after_deny(loss));
     }
 }
 
-fn exceeds(line: &Line, most: usize) -> bool {
-    usize::try_from(line.at_most).is_ok_and(|wanted| wanted > most)
+/// How many devices together a line lets its tenants count on where it has `devices`: no limit is no promise, but what
+/// it gives by default is.
+pub(super) fn promise(line: &Line, devices: usize) -> usize {
+    let amount = if line.at_most == Amount::All { line.default } else { line.at_most };
+    usize::try_from(amount.of(devices)).unwrap_or(usize::MAX)
 }
 
 /// One `gpus` line and the grant that it belongs to.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::Device;
-use super::check::{Giver, Loss};
+use super::check::{Giver, Loss, promise};
 use super::place::MOST_SLOTS;
 use crate::diag::{Code, Finding};
-use crate::policy::{self, GpuSet, Line, Place, Selector};
+use crate::policy::{self, Amount, GpuSet, Line, Place, Selector};
 use crate::source::{Span, Spanned};
 use crate::topology::{Gpu, Topology};
 
@@ -113,7 +113,7 @@ pub(super) fn too_few_devices(
     most: usize,
     name: &str,
 ) -> Finding {
-    let (grant, set, wanted) = (&rule.name.value, &line.gpu_set.value, line.at_most);
+    let (grant, set, wanted) = (&rule.name.value, &line.gpu_set.value, promise(line, devices));
     let have = match line.place {
         Place::Nvlink if most < devices => format!("at most {most} there are joined by NVLink"),
         Place::SameNuma if most < devices => format!("at most {most} there share a NUMA node"),
@@ -121,17 +121,21 @@ pub(super) fn too_few_devices(
     };
     let message = format!("grant `{grant}` allows {wanted} of gpu-set `{set}` together on `{name}`: {have}");
     Finding::at(Code::TooFewDevices, line.span, format!("asks for up to {wanted}"), message)
-        .help(format!("write `at-most={most}`, or choose more GPUs"))
+        .help(format!("write `{}={most}`, or choose more GPUs", promising(line)))
 }
 
 pub(super) fn too_few_after_deny(loss: &Loss) -> Finding {
     let (grant, tenant, most) = (&loss.rule.name.value, loss.tenant, loss.most);
-    let message = format!(
-        "denies leave tenant `{tenant}` only {most} of the {} that grant `{grant}` allows",
-        loss.line.at_most
-    );
+    let wanted = promise(loss.line, loss.left);
+    let message =
+        format!("denies leave tenant `{tenant}` only {most} of the {wanted} that grant `{grant}` allows");
     by_denies(Finding::at(Code::TooFewDevices, loss.line.span, "granted here", message), loss)
-        .help(format!("write `at-most={most}` in a grant for `{tenant}`"))
+        .help(format!("write `{}={most}` in a grant for `{tenant}`", promising(loss.line)))
+}
+
+/// The property by which a line lets its tenants count on several devices.
+fn promising(line: &Line) -> &'static str {
+    if line.at_most == Amount::All { "default" } else { "at-most" }
 }
 
 pub(super) fn emptied(loss: &Loss) -> Finding {
@@ -149,7 +153,7 @@ fn by_denies(finding: Finding, loss: &Loss) -> Finding {
 pub(super) fn too_many_slots(line: &Line, devices: usize, name: &str) -> Finding {
     let message = format!(
         "{devices} devices of `{name}` taken up to {} at a time give more than {MOST_SLOTS} choices",
-        line.at_most
+        line.at_most.of(devices)
     );
     Finding::at(Code::TooManySlots, line.span, "too many to write into a plan", message)
         .help("lower `at-most`, choose fewer GPUs, or use `place=packed`, which needs no list")

@@ -53,12 +53,13 @@ impl<'a> Fabric<'a> {
             Place::SameNuma => nodes(devices),
             Place::Any | Place::Packed | Place::Spread => return Ok(None),
         };
-        if line.at_most <= 1 || groups.iter().any(|group| group.len() == devices.len()) {
+        let at_most = line.at_most.of(devices.len());
+        if at_most <= 1 || groups.iter().any(|group| group.len() == devices.len()) {
             return Ok(None);
         }
         let mut slots = BTreeSet::new();
         for group in &groups {
-            extend(group, line.at_most, &mut Vec::new(), &mut slots)?;
+            extend(group, at_most, &mut Vec::new(), &mut slots)?;
         }
         let mut slots: Vec<Vec<u32>> = slots.into_iter().collect();
         slots.sort_by_cached_key(|slot| self.worth(slot, devices));

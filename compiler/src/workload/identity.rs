@@ -31,6 +31,13 @@ pub(super) fn kubernetes([namespace, uid, name]: [Option<&str>; 3], workload: &m
     write(annotations, CONTAINERD_KEYS.name, name);
 }
 
+/// What containerd says of the image; another engine tells a hook nothing of it.
+pub(super) fn image(name: Option<&str>, workload: &mut Workload) {
+    if workload.entry.engine == Engine::Containerd {
+        write(&mut workload.config.annotations, CONTAINERD_KEYS.image, name);
+    }
+}
+
 /// A container of a Docker daemon through one of its runtimes.
 pub(super) fn docker(daemon: &str, runtime: Option<&str>, workload: &mut Workload) {
     workload.entry = entry(Engine::Docker);

@@ -30,6 +30,15 @@ pub(crate) fn files(files: &[(&str, &str)]) -> Given {
     Given { sources, policy: policy.unwrap() }
 }
 
+/// The codes of what is wrong with a policy in one file.
+pub(crate) fn faults(text: &str) -> Vec<Code> {
+    let sources = Sources::new(vec![Source::new("p.kdl", format!("policy version=1\n{text}"))]);
+    let mut sink = Sink::default();
+    let documents: Vec<_> = sources.iter().map(|(id, source)| syntax::parse(id, source, &mut sink)).collect();
+    lower::lower(&documents, &mut sink);
+    sink.finish().into_iter().filter(|one| one.severity() == Severity::Error).map(|one| one.code).collect()
+}
+
 /// Reads a policy from one file.
 pub(crate) fn policy(text: &str) -> Given {
     files(&[("p.kdl", text)])

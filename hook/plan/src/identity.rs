@@ -43,6 +43,8 @@ pub struct PodKeys {
     pub uid: &'static str,
     /// The pod's name.
     pub name: &'static str,
+    /// The name of the container's image, which the pod chooses: no identity.
+    pub image: &'static str,
 }
 
 /// What containerd's CRI plugin writes, after all that the pod says.
@@ -50,13 +52,15 @@ pub const CONTAINERD_KEYS: PodKeys = PodKeys {
     namespace: "io.kubernetes.cri.sandbox-namespace",
     uid: "io.kubernetes.cri.sandbox-uid",
     name: "io.kubernetes.cri.sandbox-name",
+    image: "io.kubernetes.cri.image-name",
 };
 
-/// What CRI-O writes; its `io.kubernetes.cri-o.` keys a pod may write as well.
+/// What CRI-O writes; by its `io.kubernetes.cri-o.` keys nobody is known, because a pod may write such keys as well.
 pub const CRIO_KEYS: PodKeys = PodKeys {
     namespace: "io.kubernetes.pod.namespace",
     uid: "io.kubernetes.pod.uid",
     name: "io.kubernetes.pod.name",
+    image: "io.kubernetes.cri-o.ImageName",
 };
 
 /// The daemon that an entry means when it names none.
@@ -75,6 +79,17 @@ pub fn facts<'c>(entry: &'c Entry, config: &'c Config) -> Facts<'c> {
         Engine::Podman => Facts::Podman,
         Engine::Slurm => Facts::Unknown(Engine::Slurm),
     }
+}
+
+/// The name of a container's image, where the engine tells it.
+#[must_use]
+pub fn image<'c>(entry: &Entry, config: &'c Config) -> Option<&'c str> {
+    let keys = match entry.engine {
+        Engine::Containerd => &CONTAINERD_KEYS,
+        Engine::Crio => &CRIO_KEYS,
+        Engine::Docker | Engine::Podman | Engine::Slurm => return None,
+    };
+    config.annotations.get(keys.image).map(String::as_str)
 }
 
 /// The tenant of a container, if it is anybody's.

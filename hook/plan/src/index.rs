@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::document;
+use crate::entry::Engine;
 use crate::refusal::Refusal;
 
 /// The version of [`Index`] that this crate reads and writes.
@@ -127,5 +128,15 @@ pub enum Clause {
         key: String,
         /// Globs over its value.
         values: Vec<String>,
+    },
+    /// Kubernetes names the container's image, and the name matches one of the globs.
+    Image {
+        /// Globs over the name.
+        values: Vec<String>,
+    },
+    /// The container came in through one of these engines.
+    Engine {
+        /// The engines.
+        engines: Vec<Engine>,
     },
 }

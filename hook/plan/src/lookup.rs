@@ -112,13 +112,27 @@ fn no_grant(tenant: &Tenant, near_misses: &[String]) -> Refusal {
 
 /// Why a clause does not hold, if it does not.
 fn fails(clause: &Clause, entry: &Entry, config: &Config) -> Option<String> {
-    let Clause::Label { key, values } = clause;
-    match request::label(entry, config, key) {
-        None => Some(format!("label `{key}` is absent")),
-        Some(value) if values.iter().any(|pattern| glob::matches(pattern, value)) => None,
+    match clause {
+        Clause::Label { key, values } => {
+            unlike(&format!("label `{key}`"), request::label(entry, config, key), values)
+        }
+        Clause::Image { values } => unlike("the image", identity::image(entry, config), values),
+        Clause::Engine { engines } if engines.contains(&entry.engine) => None,
+        Clause::Engine { engines } => {
+            let names: Vec<&str> = engines.iter().map(|engine| engine.name()).collect();
+            Some(format!("the engine is {}, not {}", entry.engine.name(), names.join(" or ")))
+        }
+    }
+}
+
+/// Why a value is none of those wanted, if it is none.
+fn unlike(what: &str, value: Option<&str>, wanted: &[String]) -> Option<String> {
+    match value {
+        None => Some(format!("{what} is absent")),
+        Some(value) if wanted.iter().any(|pattern| glob::matches(pattern, value)) => None,
         Some(value) => {
             let value = refusal::excerpt(value);
-            Some(format!("label `{key}` is `{value}`, not `{}`", values.join("` or `")))
+            Some(format!("{what} is `{value}`, not `{}`", wanted.join("` or `")))
         }
     }
 }

@@ -100,6 +100,47 @@ fn labels_choose_among_what_the_tenant_has() {
 }
 
 #[test]
+fn images_and_engines_are_the_entrys_to_tell() {
+    let mut index = index();
+    let clause = |clause: Value| serde_json::from_value(clause).unwrap();
+    index.grants[0].when = vec![
+        clause(json!({"test": "image", "values": ["r.example.org/*", "r.example.org/serve/**"]})),
+        clause(json!({"test": "engine", "engines": ["containerd", "crio"]})),
+    ];
+    let decided = |entry: &Entry, annotations: Value| {
+        let config = json!({"annotations": annotations});
+        match decide(&index, entry, &Config::parse(config.to_string().as_bytes()).unwrap()) {
+            Decision::Granted(granted) => granted.grant.name.clone(),
+            Decision::Refused { refusal, .. } => refusal.message,
+            Decision::NotAsked => "not asked".to_owned(),
+        }
+    };
+    let containerd = entry("containerd", Value::Null, Value::Null);
+    let image = |name: &str| pod("prod-1", json!({"io.kubernetes.cri.image-name": name}));
+    assert_eq!(decided(&containerd, image("r.example.org/app:1")), "inference");
+    assert_eq!(decided(&containerd, image("r.example.org/serve/eu/app:1")), "inference");
+    let refused = |why: &str| format!("no grant of tenant `prod` applies: `inference` ({why})");
+    assert_eq!(
+        decided(&containerd, image("r.example.org/eu/app:1")),
+        refused("the image is `r.example.org/eu/app:1`, not `r.example.org/*` or `r.example.org/serve/**`")
+    );
+    assert_eq!(decided(&containerd, pod("prod-1", json!({}))), refused("the image is absent"));
+    let crio = entry("crio", Value::Null, Value::Null);
+    let of_crio = json!({"io.kubernetes.pod.namespace": "prod-1", "gpupol.io/gpus": "1",
+        "io.kubernetes.cri-o.ImageName": "r.example.org/app:1"});
+    assert_eq!(decided(&crio, of_crio), "inference");
+    let by_another_key = json!({"io.kubernetes.pod.namespace": "prod-1", "gpupol.io/gpus": "1",
+        "io.kubernetes.cri.image-name": "r.example.org/app:1"});
+    assert_eq!(decided(&crio, by_another_key), refused("the image is absent"));
+    let docker = entry("docker", json!("prod"), Value::Null);
+    assert_eq!(decided(&docker, image("r.example.org/app:1")), refused("the image is absent"));
+    index.grants[0].when.remove(0);
+    let config = Config::parse(br#"{"annotations": {"gpupol.io/gpus": "1"}}"#).unwrap();
+    let Decision::Refused { refusal, .. } = decide(&index, &docker, &config) else { panic!("not refused") };
+    assert_eq!(refusal.message, refused("the engine is docker, not containerd or crio"));
+}
+
+#[test]
 fn under_docker_a_variable_stands_for_an_annotation() {
     let docker = entry("docker", Value::Null, json!("gpupol-research"));
     let env = json!({"process": {"env": ["GPUPOL_GPUS=1", "GPUPOL_LABEL_stage=train"]}});

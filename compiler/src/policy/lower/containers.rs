@@ -3,29 +3,28 @@
 use std::collections::BTreeMap;
 
 use crate::diag::Sink;
-use crate::policy::{Container, Devices, Request, Who, diags};
+use crate::policy::{Container, Devices, Engine, Request, Who, diags};
 use crate::source::{Span, Spanned};
 use crate::syntax::cursor::Cursor;
 use crate::syntax::{Node, Value};
 
-use super::engines::{DEFAULT_DAEMON, Engine, engine};
-
-const LATER: [&str; 1] = ["image"];
+use super::engines::{DEFAULT_DAEMON, engine};
 
 /// What one `container` node says; its tenant's name is not resolved.
 pub(super) fn lower(node: &Node, sink: &mut Sink) -> Option<Container> {
     let mut cursor = Cursor::open(node, sink);
-    cursor.later(&LATER);
     let name = name(&mut cursor, sink);
     let who = who(&mut cursor, sink);
+    let image = cursor.child("image", sink).map(|child| image(child, sink));
     let labels = map(&mut cursor, "label", "label stage=train", sink);
     let annotations = map(&mut cursor, "annotation", "annotation \"gpupol.io/gpus\"=\"1\"", sink);
     let env = pairs(&mut cursor, "env", "env NVIDIA_VISIBLE_DEVICES=\"0\"", sink);
     let request = cursor.child("request", sink).map(|child| request(child, sink));
-    let sound = cursor.finish(sink) && request.as_ref().is_none_or(Option::is_some);
+    let read = request.as_ref().is_none_or(Option::is_some) && image.as_ref().is_none_or(Option::is_some);
+    let sound = cursor.finish(sink) && read;
     let env = env.into_iter().map(|(key, value)| (key.value, value.value)).collect();
-    let container =
-        Container { span: node.span, name, who: who?, labels, annotations, env, request: request.flatten() };
+    let (image, request) = (image.flatten(), request.flatten());
+    let container = Container { span: node.span, name, who: who?, image, labels, annotations, env, request };
     sound.then_some(container)
 }
 
@@ -92,6 +91,14 @@ fn by_engine(cursor: &mut Cursor<'_>, word: &Spanned<String>, sink: &mut Sink) -
 
 fn plain(cursor: &mut Cursor<'_>, key: &'static str, sink: &mut Sink) -> Option<String> {
     cursor.string_property(key, sink).map(|text| text.value)
+}
+
+/// `image "registry.example.org/app:1"`
+fn image(node: &Node, sink: &mut Sink) -> Option<String> {
+    let mut cursor = Cursor::open(node, sink);
+    let image = cursor.required("its name", "image \"registry.example.org/app:1\"", sink);
+    let sound = cursor.finish(sink);
+    image.filter(|_| sound).map(|image| image.value)
 }
 
 /// Pairs of all children of that name, in order.

@@ -5,16 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use gpupol_plan::capability::Capability;
 
 use crate::diag::Finding;
-use crate::policy::{Clause, Glob, GpuSet, Grant, Line, Place, Sharing, diags};
+use crate::policy::{Amount, GpuSet, Grant, Line, Place, Sharing, diags};
 use crate::source::{Span, Spanned};
-use crate::syntax::cursor::{Cursor, not_supported, one_of};
+use crate::syntax::cursor::{Cursor, one_of};
 use crate::syntax::{Node, Value};
 
 use super::names::Kind;
-use super::{Context, definition, labels, references, sharing};
+use super::{Context, definition, labels, references, sharing, when};
 
 const LATER: [&str; 2] = ["require", "features"];
-const LATER_CLAUSES: [&str; 2] = ["image", "engine"];
 /// The words of `place=`.
 pub(super) const PLACES: [(&str, Place); 4] = [
     ("nvlink", Place::Nvlink),
@@ -47,7 +46,7 @@ fn grant(node: &Node, context: &mut Context<'_>) -> Option<Grant> {
     let rank = rank(&mut cursor, context);
     let named = cursor.bool_property("named", context.sink).unwrap_or(false);
     let to = to(&mut cursor, context);
-    let when = cursor.child("when", context.sink).map(|child| when(child, context));
+    let when = cursor.child("when", context.sink).map(|child| when::lower(child, context));
     let shared = cursor.child("sharing", context.sink).map(|child| sharing::lower(child, context));
     let inherited = shared.clone().flatten().unwrap_or(Spanned::new(Sharing::Exclusive, node.span));
     let lines = lines(&mut cursor, &inherited, context);
@@ -86,37 +85,6 @@ pub(super) fn to(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Vec<Span
     tenants
 }
 
-fn when(node: &Node, context: &mut Context<'_>) -> Option<Vec<Spanned<Clause>>> {
-    let mut cursor = Cursor::open(node, context.sink);
-    cursor.later(&LATER_CLAUSES);
-    let labels: Vec<&Node> = cursor.children("label").collect();
-    if node.children().is_empty() {
-        cursor.lacks("a condition", "when { label stage=train }");
-    }
-    let mut sound = cursor.finish(context.sink);
-    let mut clauses = Vec::new();
-    for label in labels {
-        let mut inner = Cursor::open(label, context.sink);
-        clauses.extend(label_clauses(&mut inner, context));
-        sound &= inner.finish(context.sink);
-    }
-    sound.then_some(clauses)
-}
-
-/// One clause for each key of the line; its values are alternatives.
-fn label_clauses(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Vec<Spanned<Clause>> {
-    let mut keys: Vec<(String, Span, Vec<Glob>)> = Vec::new();
-    for (key, value) in cursor.pairs("a key and a value", "label stage=train", context.sink) {
-        let span = Span::new(key.span.source, key.span.start..value.span.end);
-        let glob = Glob(value.value);
-        match keys.iter_mut().find(|(known, _, _)| *known == key.value) {
-            Some((_, _, values)) => values.push(glob),
-            None => keys.push((key.value, span, vec![glob])),
-        }
-    }
-    keys.into_iter().map(|(key, span, values)| Spanned::new(Clause::Label { key, values }, span)).collect()
-}
-
 /// The `gpus` lines of a grant; none if one of them could not be read.
 fn lines(
     cursor: &mut Cursor<'_>,
@@ -150,9 +118,10 @@ fn line(node: &Node, inherited: &Spanned<Sharing>, context: &mut Context<'_>) ->
     let default = amount(&mut cursor, "default", 0, context);
     let place = place(&mut cursor, context);
     let own = cursor.child("sharing", context.sink).map(|child| sharing::lower(child, context));
-    let most = at_most.as_ref().map_or(1, |amount| amount.value);
-    if let Some(default) =
-        default.as_ref().filter(|default| default.value > most && !refused(&cursor, "at-most", &at_most))
+    let most = at_most.as_ref().map_or(Amount::Count(1), |amount| amount.value);
+    if let Some(default) = default
+        .as_ref()
+        .filter(|default| default.value.exceeds(most) && !refused(&cursor, "at-most", &at_most))
     {
         cursor.blame(context.sink, over_the_limit(default, at_most.as_ref()));
     }
@@ -162,17 +131,17 @@ fn line(node: &Node, inherited: &Spanned<Sharing>, context: &mut Context<'_>) ->
         None => Some(inherited.clone()),
         Some(own) => own,
     };
-    let default = default.map_or(1, |amount| amount.value);
+    let default = default.map_or(Amount::Count(1), |amount| amount.value);
     let line = Line { gpu_set: set?, span: node.span, at_most: most, default, place, sharing: sharing? };
     sound.then_some(line)
 }
 
 /// Whether a property is written but could not be read, so that nothing can be concluded from its absence.
-fn refused(cursor: &Cursor<'_>, key: &str, read: &Option<Spanned<u32>>) -> bool {
+fn refused(cursor: &Cursor<'_>, key: &str, read: &Option<Spanned<Amount>>) -> bool {
     read.is_none() && cursor.node().properties.iter().any(|property| property.key.value == key)
 }
 
-fn over_the_limit(default: &Spanned<u32>, at_most: Option<&Spanned<u32>>) -> Finding {
+fn over_the_limit(default: &Spanned<Amount>, at_most: Option<&Spanned<Amount>>) -> Finding {
     let message = "a grant cannot give more by default than at most";
     let finding = diags::contradiction(default.span, "more than that", message);
     match at_most {
@@ -186,16 +155,14 @@ fn amount(
     key: &'static str,
     least: u32,
     context: &mut Context<'_>,
-) -> Option<Spanned<u32>> {
-    let all = cursor.node().properties.iter().find(|property| {
-        property.key.value == key && property.value.value == Value::String("all".to_owned())
-    });
-    if let Some(all) = all {
-        cursor.property(key, context.sink);
-        cursor.blame(context.sink, not_supported("all", all.value.span).help(format!("`{key}=8`, a number")));
-        return None;
+) -> Option<Spanned<Amount>> {
+    let mut written = cursor.node().properties.iter().filter(|property| property.key.value == key);
+    if written.next().is_some_and(|first| first.value.value == Value::String("all".to_owned())) {
+        let span = cursor.property(key, context.sink)?.value.span;
+        return Some(Spanned::new(Amount::All, span));
     }
-    cursor.number_property(key, least, context.sink)
+    let number = cursor.number_property(key, least, context.sink)?;
+    Some(Spanned::new(Amount::Count(number.value), number.span))
 }
 
 fn place(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Place {
@@ -234,7 +201,7 @@ fn mps(grant: &Grant, sets: &BTreeMap<String, GpuSet>, context: &mut Context<'_>
                 .sink
                 .push(finding.and(other.span, "another line").help("make a grant of its own of each line"));
         }
-        if line.at_most > 1 {
+        if line.at_most != Amount::Count(1) {
             let finding =
                 diags::contradiction(sharing, "mps here", "`sharing mps` gives one GPU to each container");
             context.sink.push(finding.and(line.span, "more than one here").help("`at-most=1`"));

@@ -13,8 +13,9 @@ pub(super) fn collisions(grants: &BTreeMap<String, Grant>, sink: &mut Sink) {
     let mut keys: Vec<(Span, &str)> = grants
         .values()
         .flat_map(|grant| &grant.when)
-        .map(|clause| match &clause.value {
-            Clause::Label { key, .. } => (clause.span, key.as_str()),
+        .filter_map(|clause| match &clause.value {
+            Clause::Label { key, .. } => Some((clause.span, key.as_str())),
+            Clause::Image(_) | Clause::Engine(_) => None,
         })
         .collect();
     keys.sort_unstable();

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::policy::{Glob, Identity, Tenant, diags};
+use crate::policy::{Engine, Glob, Identity, Tenant, diags};
 use crate::source::Spanned;
 use crate::syntax::Node;
 use crate::syntax::cursor::Cursor;
 
-use super::engines::{DEFAULT_DAEMON, Engine, engine};
+use super::engines::{DEFAULT_DAEMON, engine};
 use super::names::Kind;
 use super::{Context, definition};
 
