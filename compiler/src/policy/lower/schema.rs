@@ -2,7 +2,8 @@
 
 use gpupol_plan::capability::Capability;
 
-use super::{engines, grants, names, quantities, settings, sharing};
+use super::{grants, names, quantities, settings, sharing};
+use crate::policy::Engine;
 use crate::policy::schema::{Count, Form, Schema, Value};
 
 mod containers;
@@ -69,20 +70,19 @@ fn tenant() -> Form {
 }
 
 fn identities() -> [Form; 3] {
-    let identity = |engine: engines::Engine, summary| {
-        Form::new("identity", Count::AtLeastOne, summary).word(engine.word())
-    };
+    let identity =
+        |engine: Engine, summary| Form::new("identity", Count::AtLeastOne, summary).word(engine.name());
     [
-        identity(engines::Engine::Kubernetes, "a pod, by what the orchestrator says of it")
+        identity(Engine::Kubernetes, "a pod, by what the orchestrator says of it")
             .optional("namespace", Value::Glob)
             .optional("uid", Value::Text)
             .optional("name", Value::Glob)
             .note("`namespace=` or `uid=` must be there; `name=` only narrows a `namespace=`"),
-        identity(engines::Engine::Docker, "a container of a Docker daemon")
+        identity(Engine::Docker, "a container of a Docker daemon")
             .optional("daemon", Value::Text)
             .optional("runtime", Value::Text)
             .note("without `daemon=` the one called `default`, without `runtime=` its default runtime"),
-        identity(engines::Engine::Podman, "a container of Podman, run by root"),
+        identity(Engine::Podman, "a container of Podman, run by root"),
     ]
 }
 
@@ -103,22 +103,29 @@ fn grant() -> Form {
 }
 
 fn when() -> Form {
-    let label = Form::new(
-        "label",
-        Count::AtLeastOne,
-        "a label of the workload has one of the values that stand for its key",
-    )
-    .pairs(Value::Glob);
-    Form::new("when", Count::AtMostOne, "for which workloads: all of these hold").children([label])
+    let label = Form::new("label", Count::Any, "a label is one of the values that stand for its key");
+    let image =
+        Form::new("image", Count::Any, "the image's name is one of these; known only under Kubernetes");
+    let engine = Form::new("engine", Count::Any, "the engine is one of these");
+    Form::new("when", Count::AtMostOne, "for which workloads: all of these hold, and there is one at least")
+        .children([
+            label.pairs(Value::Glob),
+            image.argument(Value::Glob, Count::AtLeastOne),
+            engine.argument(engines(), Count::AtLeastOne),
+        ])
+}
+
+fn engines() -> Value {
+    Value::Word { words: Engine::ALL.iter().map(|engine| engine.name()).collect() }
 }
 
 fn line() -> Form {
     Form::new("gpus", Count::AtLeastOne, "devices of one gpu-set; several lines are given together")
         .argument(reference(Kind::GpuSet), Count::One)
-        .optional("at-most", Value::Integer { least: Some(1) })
-        .optional("default", Value::Integer { least: Some(0) })
+        .optional("at-most", Value::IntegerOrWord { least: 1, words: vec!["all"] })
+        .optional("default", Value::IntegerOrWord { least: 0, words: vec!["all"] })
         .optional("place", words(&grants::PLACES))
-        .note("`at-most=` and `default=` are 1 when absent")
+        .note("`at-most=` and `default=` are 1 when absent; `all` is the whole line")
         .children(sharing("how the devices of this line are shared; absent: as the grant says"))
 }
 

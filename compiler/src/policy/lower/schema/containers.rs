@@ -3,7 +3,8 @@
 use gpupol_plan::refusal::Reason;
 
 use super::{capability_words, definition, reference, words};
-use crate::policy::lower::{engines::Engine, names::Kind, sharing};
+use crate::policy::Engine;
+use crate::policy::lower::{names::Kind, sharing};
 use crate::policy::schema::{Count, Form, Value};
 
 pub(super) fn test() -> Form {
@@ -26,7 +27,7 @@ pub(super) fn container(count: Count) -> Vec<Form> {
             .argument(Value::Definition { of: "container" }, Count::AtMostOne)
             .children(workload())
     };
-    let by_engine = |engine: Engine, summary| form(summary).by("engine", Some(engine.word()));
+    let by_engine = |engine: Engine, summary| form(summary).by("engine", Some(engine.name()));
     vec![
         form("a container of a tenant, as its first identity knows one")
             .by("tenant", None)
@@ -51,6 +52,8 @@ fn workload() -> Vec<Form> {
         pairs("label", "labels: OCI annotations"),
         pairs("annotation", "OCI annotations"),
         pairs("env", "environment variables"),
+        Form::new("image", Count::AtMostOne, "the image's name, known only under Kubernetes")
+            .argument(Value::Text, Count::One),
         request("asks for so many devices")
             .by("gpus", None)
             .required("gpus", Value::IntegerOrWord { least: 0, words: vec!["all"] })
