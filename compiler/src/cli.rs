@@ -15,6 +15,7 @@ mod completions;
 mod discover;
 mod exit;
 mod failure;
+mod fmt;
 mod hosts;
 mod init;
 mod input;
@@ -54,6 +55,7 @@ fn run() -> Exit {
         Command::Plan(args) => plan::run(args),
         Command::Compile(args) => compile::run(args),
         Command::Discover(args) => discover::run(args),
+        Command::Fmt(args) => fmt::run(args),
         Command::Init(args) => init::run(args),
         Command::Schema => schema::run(),
         Command::Completions(args) => completions::run(args),

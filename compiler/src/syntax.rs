@@ -9,12 +9,15 @@ use crate::source::{SourceId, Span, Spanned};
 
 pub(crate) mod cursor;
 mod diags;
+mod format;
 mod guard;
 mod lex;
 mod node;
 mod parse;
+mod same;
 mod word;
 
+pub use format::{FormatError, format};
 pub use guard::MAX_FILE;
 pub use parse::parse;
 

@@ -75,8 +75,8 @@ fn sound(name: &str) -> PathBuf {
 fn help() {
     let place = place("help");
     let mut text = String::new();
-    for verb in ["", "check", "test", "plan", "compile", "discover", "init", "schema", "completions", "man"] {
-        let args: Vec<&str> = [verb, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
+    for verb in [&[String::new()], &*verbs(&place)].concat() {
+        let args: Vec<&str> = [verb.as_str(), "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let ran = run(&place, &args);
         assert_eq!((ran.code, ran.err.as_str()), (0, ""));
         text.push_str(&format!("$ gpupol {}\n{}\n", args.join(" "), ran.out));

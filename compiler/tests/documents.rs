@@ -1,4 +1,4 @@
-//! Documents tell the truth: every KDL block is a sound policy, every command of a console block is run.
+//! Documents tell the truth: every KDL block is a sound policy and formatted, every command of a console block is run.
 //!
 //! A block ```` ```kdl ```` must be a policy without errors, and one with `file=PATH` must be that file, letter for
 //! letter. What a ```` ```console ```` block shows after `$ ` is run at the root, and must print what it shows.
@@ -8,6 +8,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use gpupol::diag::Sink;
+use gpupol::source::{Source, Sources};
+use gpupol::syntax;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -60,6 +64,16 @@ fn kdl_blocks_are_sound_policies() {
             Command::new(env!("CARGO_BIN_EXE_gpupol")).arg("check").arg(directory.path()).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{}: {said}", block.place);
+    }
+}
+
+#[test]
+fn kdl_blocks_are_formatted() {
+    for block in blocks("kdl") {
+        let sources = Sources::new(vec![Source::new(block.place.as_str(), block.text.as_str())]);
+        let (id, source) = sources.iter().next().unwrap();
+        let formatted = syntax::format(id, source, &mut Sink::default());
+        assert_eq!(formatted, Ok(block.text), "{}", block.place);
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) enum Command {
     Compile(Compile),
     /// Record this host's topology.
     Discover(Discover),
+    /// Lay out policy files; comments, order and spellings stay.
+    Fmt(Fmt),
     /// Write a set of policies to begin with.
     Init(Init),
     /// Print the policy language as a JSON document.
@@ -150,6 +152,19 @@ pub(super) struct Discover {
     /// Where to write the topology instead of standard output.
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Fmt {
+    /// Policy files, directories of `*.kdl` files, or `-`: standard input is formatted to standard output.
+    #[arg(value_name = "PATHS", default_value = "policies/")]
+    pub(super) paths: Vec<PathBuf>,
+    /// Write nothing, name the files that are not formatted, and exit with 1 if there are any.
+    #[arg(long)]
+    pub(super) check: bool,
+    /// Write nothing, print what would change, and exit with 1 if that is anything.
+    #[arg(long, conflicts_with = "check")]
+    pub(super) diff: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -11,7 +11,7 @@ use super::render::escape;
 pub(super) enum Exit {
     /// No errors.
     Clean = 0,
-    /// Errors, failed tests, or warnings that were denied.
+    /// Errors, failed tests, warnings that were denied, or files that are not formatted.
     Findings = 1,
     /// It could not be decided: usage, unreadable input, limits.
     Undecided = 2,

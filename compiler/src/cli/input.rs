@@ -16,11 +16,15 @@ use crate::syntax::{self, MAX_FILE};
 const MOST_FILES: usize = 10_000;
 /// Directories nested deeper than any policy's.
 const MOST_LEVELS: usize = 64;
+/// What messages call standard input.
+const STANDARD: &str = "<stdin>";
 
 /// Policy files, read.
 pub(super) struct Input {
     /// All files, a damaged one without text.
     pub(super) sources: Sources,
+    /// Where each of them is, in their order; standard input is nowhere.
+    pub(super) paths: Vec<PathBuf>,
     /// The damaged ones, each with what is wrong.
     pub(super) damaged: BTreeMap<String, Finding>,
 }
@@ -34,17 +38,34 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Input, Failure> {
     if search.files.is_empty() {
         return Err(nothing(paths));
     }
-    let mut damaged = BTreeMap::new();
-    let mut sources = Vec::with_capacity(search.files.len());
-    for path in &search.files {
-        let name = name(path);
-        let text = syntax::text(&name, read_file(path, MAX_FILE)?).unwrap_or_else(|finding| {
-            damaged.insert(name.clone(), finding);
-            String::new()
-        });
-        sources.push(Source::new(name, text));
+    let mut paths = search.files;
+    // As sources are sorted, files of one name too.
+    paths.sort_by_key(|path| name(path));
+    let texts: Result<Vec<_>, Failure> =
+        paths.iter().map(|path| Ok((name(path), read_file(path, MAX_FILE)?))).collect();
+    Ok(Input { paths, ..Input::of(texts?) })
+}
+
+/// Reads standard input as one policy file.
+pub(super) fn standard() -> Result<Input, Failure> {
+    let unreadable = |why| Failure::Unreadable { what: STANDARD.to_owned(), why };
+    let bytes = at_most(io::stdin().lock(), MAX_FILE).map_err(unreadable)?;
+    Ok(Input::of(vec![(STANDARD.to_owned(), bytes)]))
+}
+
+impl Input {
+    fn of(texts: Vec<(String, Vec<u8>)>) -> Self {
+        let mut damaged = BTreeMap::new();
+        let mut sources = Vec::with_capacity(texts.len());
+        for (name, bytes) in texts {
+            let text = syntax::text(&name, bytes).unwrap_or_else(|finding| {
+                damaged.insert(name.clone(), finding);
+                String::new()
+            });
+            sources.push(Source::new(name, text));
+        }
+        Self { sources: Sources::new(sources), paths: Vec::new(), damaged }
     }
-    Ok(Input { sources: Sources::new(sources), damaged })
 }
 
 /// The bytes of a regular file of at most `limit` bytes; of a longer one, one byte more than that.
@@ -57,9 +78,13 @@ pub(super) fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
         return Err(unreadable(io::Error::other(why)));
     }
     let file = File::open(path).map_err(unreadable)?;
+    at_most(file, limit).map_err(unreadable)
+}
+
+/// All bytes of a reader up to `limit`, and one more if there are more.
+fn at_most(from: impl Read, limit: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
+    from.take(u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1)).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
