@@ -26,6 +26,7 @@ mod print;
 mod render;
 mod report;
 mod rule;
+mod schema;
 mod search;
 mod store;
 mod test;
@@ -61,6 +62,7 @@ fn run() -> Exit {
         Command::Fmt(args) => fmt::run(args),
         Command::Init(args) => init::run(args),
         Command::Rule(args) => rule::run(args),
+        Command::Schema => schema::run(),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     };

@@ -17,6 +17,7 @@ mod date;
 mod diags;
 pub mod lower;
 mod overlap;
+pub mod schema;
 mod version;
 
 pub use version::{Version, Versions};

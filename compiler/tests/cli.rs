@@ -75,10 +75,8 @@ fn sound(name: &str) -> PathBuf {
 fn help() {
     let place = place("help");
     let mut text = String::new();
-    for verb in
-        ["", "check", "test", "plan", "compile", "discover", "fmt", "init", "rule", "completions", "man"]
-    {
-        let args: Vec<&str> = [verb, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
+    for verb in [&[String::new()], &*verbs(&place)].concat() {
+        let args: Vec<&str> = [verb.as_str(), "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let ran = run(&place, &args);
         assert_eq!((ran.code, ran.err.as_str()), (0, ""));
         text.push_str(&format!("$ gpupol {}\n{}\n", args.join(" "), ran.out));
@@ -92,6 +90,17 @@ fn verbs(place: &Path) -> Vec<String> {
     let listed = help.split("Commands:\n").nth(1).unwrap().lines().take_while(|line| !line.is_empty());
     let verbs = listed.map(|line| line.split_whitespace().next().unwrap().to_owned());
     verbs.filter(|verb| verb != "help").collect()
+}
+
+#[test]
+fn the_language_is_a_document() {
+    let ran = run(&place("schema"), &["schema"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let document: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let nodes: Vec<&str> =
+        document["policy"].as_array().unwrap().iter().map(|node| node["name"].as_str().unwrap()).collect();
+    assert_eq!(nodes, ["policy", "tenant", "gpu-set", "grant", "deny", "test", "allow-finding"]);
+    snapshot("schema", &ran.out);
 }
 
 #[test]

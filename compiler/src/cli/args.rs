@@ -37,6 +37,8 @@ pub(super) enum Command {
     Init(Init),
     /// Explain a finding: why it matters, a bad and a good policy, and how it is mended.
     Rule(Rule),
+    /// Print the policy language as a JSON document.
+    Schema,
     /// Print the completions of a shell.
     Completions(Completions),
     /// Write the manual pages.

@@ -21,6 +21,7 @@ mod names;
 mod policy_tests;
 mod quantities;
 mod require;
+mod schema;
 mod selectors;
 mod settings;
 mod sharing;
@@ -29,6 +30,7 @@ mod versions;
 mod when;
 
 use names::{Kind, Names};
+pub use schema::schema;
 
 /// The top-level nodes that this version reads.
 const KNOWN: [&str; 7] = ["policy", "tenant", "gpu-set", "grant", "deny", "test", "allow-finding"];

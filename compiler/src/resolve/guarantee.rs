@@ -48,6 +48,10 @@ pub(super) fn reserve<'a>(
         sink.push(diags::guarantee_impossible(&together, &devices, name));
         blamed.extend(rivals);
     }
+    if !blamed.is_empty() {
+        // Which tenant goes without would be chance, and so would be whatever else is found from it.
+        return Reserved(BTreeMap::new());
+    }
     let owner = |(key, at): (Key, usize)| Some((key, demands.get(at)?.tenant.name.value.as_str()));
     Reserved(served.into_iter().filter_map(owner).collect())
 }

@@ -10,6 +10,8 @@ use crate::source::{Span, Spanned};
 use super::{Argument, Node, Property, Value};
 
 mod near;
+#[cfg(test)]
+pub(crate) mod record;
 
 pub(crate) use near::{nearest, one_of, suggestion};
 
@@ -243,6 +245,8 @@ impl<'n> Cursor<'n> {
 
     /// Reports what nobody took; whether the node was sound, as far as this cursor saw.
     pub(crate) fn finish(mut self, sink: &mut Sink) -> bool {
+        #[cfg(test)]
+        record::add(&self);
         let surplus =
             [self.surplus_arguments(sink), self.surplus_properties(sink), self.surplus_children(sink)];
         if !surplus.contains(&true) {

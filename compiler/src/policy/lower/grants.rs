@@ -14,7 +14,8 @@ use super::names::Kind;
 use super::{Context, definition, labels, references, require, sharing, when};
 
 const LATER: [&str; 1] = ["features"];
-const PLACES: [(&str, Place); 4] = [
+/// The words of `place=`.
+pub(super) const PLACES: [(&str, Place); 4] = [
     ("nvlink", Place::Nvlink),
     ("same-numa", Place::SameNuma),
     ("packed", Place::Packed),

@@ -6,7 +6,7 @@ use crate::source::Spanned;
 use crate::syntax::Value;
 
 /// Units of memory and how many bytes each is.
-const UNITS: [(&str, u64); 8] = [
+pub(super) const UNITS: [(&str, u64); 8] = [
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
     ("GiB", 1 << 30),

@@ -25,9 +25,10 @@ const READERS: [(&str, Reader); 12] = [
     ("any-of", any_of),
 ];
 
-const VENDORS: [&str; 3] = ["nvidia", "amd", "intel"];
+/// The words of `vendor`.
+pub(super) const VENDORS: [&str; 3] = ["nvidia", "amd", "intel"];
 /// Those of `NVIDIA_REQUIRE_CUDA`.
-const BRANDS: [&str; 16] = [
+pub(super) const BRANDS: [&str; 16] = [
     "quadro",
     "tesla",
     "nvs",
@@ -46,7 +47,7 @@ const BRANDS: [&str; 16] = [
     "titanrtx",
 ];
 /// Those that NVML names, whatever their case there.
-const ARCHITECTURES: [&str; 9] =
+pub(super) const ARCHITECTURES: [&str; 9] =
     ["kepler", "maxwell", "pascal", "volta", "turing", "ampere", "ada", "hopper", "blackwell"];
 
 /// All selectors in the order of their places; nothing in the place of one that could not be read.

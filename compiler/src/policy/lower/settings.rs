@@ -8,9 +8,13 @@ use crate::syntax::{Node, Value};
 use super::Context;
 
 const LATER: [&str; 2] = ["on-bypass", "audit"];
-const ON_DENIED: [(&str, OnDenied); 2] =
+/// The version of the language.
+pub(super) const VERSION: u32 = 1;
+/// The words of `on-denied`.
+pub(super) const ON_DENIED: [(&str, OnDenied); 2] =
     [("refuse", OnDenied::Refuse), ("run-without-gpu", OnDenied::RunWithoutGpu)];
-const REQUEST_INDICES: [(&str, RequestIndices); 3] =
+/// The words of `request-indices`.
+pub(super) const REQUEST_INDICES: [(&str, RequestIndices); 3] =
     [("auto", RequestIndices::Auto), ("host", RequestIndices::Host), ("count", RequestIndices::Count)];
 
 /// The settings of exactly one node; `broken`: there may be another one that could not be read.
@@ -46,7 +50,7 @@ fn settings(node: &Node, context: &mut Context<'_>) -> Option<Settings> {
 fn version(cursor: &mut Cursor<'_>, context: &mut Context<'_>) {
     match cursor.property("version", context.sink).map(|property| &property.value) {
         None => cursor.lacks("its version", "policy version=1"),
-        Some(value) if value.value == Value::Integer(1) => {}
+        Some(value) if value.value == Value::Integer(VERSION.into()) => {}
         Some(value) => cursor.blame(context.sink, diags::unknown_version(value.span)),
     }
 }

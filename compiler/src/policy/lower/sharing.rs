@@ -10,7 +10,8 @@ use super::{Context, quantities};
 /// The forms of sharing, by their words.
 pub(super) const FORMS: [(&str, Form); 3] =
     [("exclusive", Form::Exclusive), ("time-slicing", Form::TimeSlicing), ("mps", Form::Mps)];
-const TIMESLICES: [(&str, Timeslice); 4] = [
+/// The words of `timeslice=`.
+pub(super) const TIMESLICES: [(&str, Timeslice); 4] = [
     ("default", Timeslice::Default),
     ("short", Timeslice::Short),
     ("medium", Timeslice::Medium),
@@ -23,6 +24,13 @@ pub(super) enum Form {
     Exclusive,
     TimeSlicing,
     Mps,
+}
+
+impl Form {
+    /// Its word.
+    pub(super) fn word(self) -> &'static str {
+        FORMS.iter().find(|(_, form)| *form == self).map_or("", |(word, _)| word)
+    }
 }
 
 /// What one `sharing` node says.

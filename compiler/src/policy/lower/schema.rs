@@ -1,0 +1,190 @@
+//! What the readers of this stage read, said once more as data. A test holds the two together.
+
+use gpupol_plan::capability::Capability;
+
+use super::{grants, names, quantities, settings, sharing};
+use crate::policy::Engine;
+use crate::policy::schema::{Count, Form, Schema, Value};
+
+mod containers;
+mod gpu_sets;
+
+use names::Kind;
+
+/// The language that [`super::lower`] and [`super::container`] read.
+#[must_use]
+pub fn schema() -> Schema {
+    let policy =
+        vec![policy(), tenant(), gpu_sets::gpu_set(), grant(), deny(), containers::test(), allow_finding()];
+    Schema { policy_version: settings::VERSION, policy, workload: containers::container(Count::One) }
+}
+
+/// The words of a table that a reader uses.
+fn words<T>(table: &[(&'static str, T)]) -> Value {
+    Value::Word { words: table.iter().map(|(word, _)| *word).collect() }
+}
+
+fn capability_words() -> Vec<&'static str> {
+    Capability::ALL.iter().map(|capability| capability.name()).collect()
+}
+
+fn definition(kind: Kind) -> Value {
+    Value::Definition { of: kind.word() }
+}
+
+fn reference(kind: Kind) -> Value {
+    Value::Reference { to: kind.word() }
+}
+
+/// A node whose arguments are names of a kind.
+fn references(name: &'static str, count: Count, kind: Kind, summary: &'static str) -> Form {
+    Form::new(name, count, summary).argument(reference(kind), Count::AtLeastOne)
+}
+
+/// A node whose only content is one word.
+fn setting(name: &'static str, value: Value, summary: &'static str) -> Form {
+    Form::new(name, Count::AtMostOne, summary).argument(value, Count::One)
+}
+
+fn policy() -> Form {
+    let topology =
+        Form::new("topology", Count::Any, "files, relative to this one, that policies are checked against")
+            .argument(Value::Glob, Count::AtLeastOne)
+            .note("`builtin:campus` is a made-up host that is part of gpupol");
+    Form::new("policy", Count::One, "settings of the whole policy")
+        .required("version", Value::Exactly { integer: settings::VERSION })
+        .children([
+            topology,
+            setting(
+                "on-denied",
+                words(&settings::ON_DENIED),
+                "what a container comes to that asks and may not",
+            ),
+            setting("request-indices", words(&settings::REQUEST_INDICES), "what numbers in a request mean"),
+        ])
+}
+
+fn tenant() -> Form {
+    Form::new("tenant", Count::Any, "who: containers that any of its identities knows")
+        .argument(definition(Kind::Tenant), Count::One)
+        .children(identities())
+        .children([
+            Form::new("limit", Count::AtMostOne, "its leases at a time on each host")
+                .required("gpus", Value::Integer { least: Some(1) })
+                .note("a GPU, a MIG device and one share of a device count 1 each"),
+            Form::new(
+                "guarantee",
+                Count::Any,
+                "devices that are kept for it on each host that has any of them",
+            )
+            .required("gpus", Value::Integer { least: Some(1) })
+            .required("from", reference(Kind::GpuSet)),
+        ])
+}
+
+fn identities() -> [Form; 3] {
+    let identity =
+        |engine: Engine, summary| Form::new("identity", Count::AtLeastOne, summary).word(engine.name());
+    [
+        identity(Engine::Kubernetes, "a pod, by what the orchestrator says of it")
+            .optional("namespace", Value::Glob)
+            .optional("uid", Value::Text)
+            .optional("name", Value::Glob)
+            .note("`namespace=` or `uid=` must be there; `name=` only narrows a `namespace=`"),
+        identity(Engine::Docker, "a container of a Docker daemon")
+            .optional("daemon", Value::Text)
+            .optional("runtime", Value::Text)
+            .note("without `daemon=` the one called `default`, without `runtime=` its default runtime"),
+        identity(Engine::Podman, "a container of Podman, run by root"),
+    ]
+}
+
+fn grant() -> Form {
+    Form::new("grant", Count::Any, "which devices some tenants may have, and how")
+        .argument(definition(Kind::Grant), Count::One)
+        .optional("rank", Value::Integer { least: None })
+        .optional("named", Value::Flag)
+        .note("of several that apply the one of the highest `rank=`; `named=#true` waits for workloads to name it")
+        .children([
+            references("to", Count::One, Kind::Tenant, "the tenants"),
+            when(),
+            Form::new("capabilities", Count::One, "the driver capabilities that it gives at most")
+                .argument(Value::Word { words: capability_words() }, Count::AtLeastOne),
+            line(),
+            Form::new("require", Count::AtMostOne, "what a host must have for the grant to give anything there")
+                .optional("cuda", Value::Exact { example: ">=12.4" })
+                .optional("driver", Value::Exact { example: ">=550" })
+                .note("at least one of both; several conditions are separated by commas and all hold"),
+        ])
+        .children(sharing("how the devices of its lines are shared; absent: exclusive"))
+}
+
+fn allow_finding() -> Form {
+    Form::new("allow-finding", Count::Any, "a finding that is known and accepted")
+        .argument(Value::Exact { example: "GP4001" }, Count::One)
+        .optional("reason", Value::Text)
+        .optional("until", Value::Exact { example: "2027-03-01" })
+        .note("code or slug; `until=` is the last day; findings GP5000 to GP5999 need both properties")
+}
+
+fn when() -> Form {
+    let label = Form::new("label", Count::Any, "a label is one of the values that stand for its key");
+    let image =
+        Form::new("image", Count::Any, "the image's name is one of these; known only under Kubernetes");
+    let engine = Form::new("engine", Count::Any, "the engine is one of these");
+    Form::new("when", Count::AtMostOne, "for which workloads: all of these hold, and there is one at least")
+        .children([
+            label.pairs(Value::Glob),
+            image.argument(Value::Glob, Count::AtLeastOne),
+            engine.argument(engines(), Count::AtLeastOne),
+        ])
+}
+
+fn engines() -> Value {
+    Value::Word { words: Engine::ALL.iter().map(|engine| engine.name()).collect() }
+}
+
+fn line() -> Form {
+    Form::new("gpus", Count::AtLeastOne, "devices of one gpu-set; several lines are given together")
+        .argument(reference(Kind::GpuSet), Count::One)
+        .optional("at-most", Value::IntegerOrWord { least: 1, words: vec!["all"] })
+        .optional("default", Value::IntegerOrWord { least: 0, words: vec!["all"] })
+        .optional("place", words(&grants::PLACES))
+        .note("`at-most=` and `default=` are 1 when absent; `all` is the whole line")
+        .children(sharing("how the devices of this line are shared; absent: as the grant says"))
+}
+
+fn sharing(summary: &'static str) -> [Form; 3] {
+    let form = |form: sharing::Form| Form::new("sharing", Count::AtMostOne, summary).word(form.word());
+    [
+        form(sharing::Form::Exclusive),
+        form(sharing::Form::TimeSlicing)
+            .required("replicas", Value::Integer { least: Some(1) })
+            .optional("timeslice", words(&sharing::TIMESLICES)),
+        form(sharing::Form::Mps)
+            .required("clients", Value::Integer { least: Some(1) })
+            .optional("threads", Value::Amount { units: vec!["%"] })
+            .optional("memory", memory()),
+    ]
+}
+
+fn memory() -> Value {
+    Value::Amount { units: quantities::UNITS.iter().map(|(unit, _)| *unit).collect() }
+}
+
+fn deny() -> Form {
+    Form::new("deny", Count::Any, "devices that some tenants never have, whatever grants say")
+        .argument(definition(Kind::Deny), Count::One)
+        .children([
+            references("to", Count::One, Kind::Tenant, "the tenants"),
+            references(
+                "gpus",
+                Count::AtLeastOne,
+                Kind::GpuSet,
+                "the gpu-sets; whole GPUs with all their MIG devices",
+            ),
+        ])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! `test`, and the made-up containers in it and in workload files.
+
+use gpupol_plan::refusal::Reason;
+
+use super::{capability_words, definition, reference, words};
+use crate::policy::Engine;
+use crate::policy::lower::{names::Kind, sharing};
+use crate::policy::schema::{Count, Form, Value};
+
+pub(super) fn test() -> Form {
+    Form::new(
+        "test",
+        Count::Any,
+        "containers that start in order and keep their devices, and what must become of them",
+    )
+    .argument(definition(Kind::Test), Count::One)
+    .optional("on", Value::Glob)
+    .note("`on=` names the topologies on which it runs; absent: all")
+    .children(container(Count::AtLeastOne))
+    .children(expect())
+}
+
+/// Every way to say whose a container is.
+pub(super) fn container(count: Count) -> Vec<Form> {
+    let form = |summary| {
+        Form::new("container", count, summary)
+            .argument(Value::Definition { of: "container" }, Count::AtMostOne)
+            .children(workload())
+    };
+    let by_engine = |engine: Engine, summary| form(summary).by("engine", Some(engine.name()));
+    vec![
+        form("a container of a tenant, as its first identity knows one")
+            .by("tenant", None)
+            .required("tenant", reference(Kind::Tenant)),
+        by_engine(Engine::Kubernetes, "a container of a pod")
+            .optional("namespace", Value::Text)
+            .optional("uid", Value::Text)
+            .optional("name", Value::Text),
+        by_engine(Engine::Docker, "a container of a Docker daemon")
+            .optional("daemon", Value::Text)
+            .optional("runtime", Value::Text),
+        by_engine(Engine::Podman, "a container of Podman"),
+    ]
+}
+
+/// What a container says of itself and asks for.
+fn workload() -> Vec<Form> {
+    let pairs = |name, summary| Form::new(name, Count::Any, summary).pairs(Value::Text);
+    let request = |summary| Form::new("request", Count::AtMostOne, summary);
+    let capabilities = || Value::WordList { words: [capability_words(), vec!["all"]].concat() };
+    vec![
+        pairs("label", "labels: OCI annotations"),
+        pairs("annotation", "OCI annotations"),
+        pairs("env", "environment variables"),
+        Form::new("image", Count::AtMostOne, "the image's name, known only under Kubernetes")
+            .argument(Value::Text, Count::One),
+        request("asks for so many devices")
+            .by("gpus", None)
+            .required("gpus", Value::IntegerOrWord { least: 0, words: vec!["all"] })
+            .optional("capabilities", capabilities()),
+        request("asks as NVIDIA_VISIBLE_DEVICES would, by indices, UUIDs or PCI addresses")
+            .by("visible-devices", None)
+            .required("visible-devices", Value::Text)
+            .optional("capabilities", capabilities()),
+    ]
+}
+
+fn expect() -> [Form; 2] {
+    let expect = |summary| {
+        Form::new("expect", Count::AtLeastOne, summary)
+            .argument(Value::Reference { to: "container" }, Count::AtMostOne)
+            .note("without a name, of the next container that nothing else is expected of")
+    };
+    let reasons = Reason::ALL.iter().map(|reason| reason.slug()).collect();
+    [
+        expect("the container is denied").word("denied").optional("reason", Value::Word { words: reasons }),
+        expect("every property is so; `gpus=0`: it asked for nothing")
+            .optional("grant", reference(Kind::Grant))
+            .optional("gpus", Value::Integer { least: Some(0) })
+            .optional("sharing", words(&sharing::FORMS))
+            .optional("devices", Value::Text)
+            .optional("capabilities", Value::WordList { words: capability_words() }),
+    ]
+}
