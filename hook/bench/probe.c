@@ -45,6 +45,16 @@ static void look(int file) {
     checked(syscall(SYS_statx, file, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID, &is), "statx");
 }
 
+/* Reads a file of /proc to its end, as the hook must before it can tell which mounts are the container's own. */
+static void read_of(const char *process, const char *name) {
+    static char text[1 << 16];
+    snprintf(text, sizeof text, "/proc/%s/%s", process, name);
+    int file = checked(open(text, O_RDONLY | O_CLOEXEC), name);
+    while (checked(read(file, text, sizeof text), name) > 0)
+        ;
+    close(file);
+}
+
 /* The target of a mount, made if it is missing. */
 static int target(int root, const char *directory, const char *name) {
     char path[8192];
@@ -53,8 +63,7 @@ static int target(int root, const char *directory, const char *name) {
     if (file < 0 && errno == ENOENT) {
         int parent = checked(in_root(root, directory, O_DIRECTORY), directory);
         look(parent);
-        close(checked(openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644), name));
-        file = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        file = openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
         close(parent);
     }
     look(checked(file, path));
@@ -81,6 +90,7 @@ static void apply(char **argv, int numbers, char **number) {
     int mounts = atoi(argv[5]);
     if (mounts > MOST_MOUNTS)
         exit(2);
+    read_of(argv[1], "mountinfo");
     snprintf(path, sizeof path, "/proc/%s/ns/mnt", argv[1]);
     int namespace = checked(open(path, O_RDONLY | O_CLOEXEC), path);
     for (int i = 0; i < mounts; i++) {

@@ -109,8 +109,7 @@ impl Rootfs {
         }
         let (parent, name) = split(path)?;
         let parent = self.directory(parent, made)?;
-        self.make(&parent, name, path, is_directory, made)?;
-        openat(&parent, name, PATH | OFlags::NOFOLLOW, Mode::empty()).called(|| call("openat", path))
+        self.make(&parent, name, path, is_directory, made)
     }
 
     /// Attaches a detached mount to a target in the container, which is of this type.
@@ -160,11 +159,10 @@ impl Rootfs {
         }
         let (parent, name) = split(path)?;
         let parent = self.directory(parent, made)?;
-        self.make(&parent, name, path, true, made)?;
-        openat(&parent, name, PATH_DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
-            .called(|| call("openat", path))
+        self.make(&parent, name, path, true, made)
     }
 
+    /// Makes a file or directory and gives back just that, not what may have taken its name since.
     fn make(
         &self,
         parent: &OwnedFd,
@@ -172,16 +170,22 @@ impl Rootfs {
         path: &str,
         is_directory: bool,
         made: &mut Vec<Made>,
-    ) -> Result<()> {
+    ) -> Result<OwnedFd> {
         let place = place(parent.as_fd()).called(|| call("statx", path))?;
         if place.mount != self.mount && !self.surroundings.private.contains(&place.mount) {
             return Err(Error::found(format!("`{path}` is missing on a file system that is the host's too")));
         }
-        let parent = file::duplicate(parent)?;
-        self.as_owner(|| if is_directory { new_directory(&parent, name) } else { new_file(&parent, name) })
-            .map_err(|error| dangling(error, path))?;
-        made.push(Made { parent, name: name.to_owned(), is_directory, path: path.to_owned() });
-        Ok(())
+        let kept = file::duplicate(parent)?;
+        let new = || {
+            if is_directory {
+                new_directory(parent, name).map(|()| None)
+            } else {
+                new_file(parent, name).map(Some)
+            }
+        };
+        let file = self.as_owner(new).map_err(|error| dangling(error, path))?;
+        made.push(Made { parent: kept, name: name.to_owned(), is_directory, path: path.to_owned() });
+        file.map_or_else(|| open_new(parent, name, path), Ok)
     }
 }
 
@@ -189,9 +193,14 @@ impl Rootfs {
 ///
 /// # Errors
 /// The call that failed.
-pub fn new_file(parent: &OwnedFd, name: &str) -> Result<()> {
+pub fn new_file(parent: &OwnedFd, name: &str) -> Result<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(parent, name, flags, FILE_MODE).map(drop).called(|| format!("openat(`{name}`, O_CREAT|O_EXCL)"))
+    openat(parent, name, flags, FILE_MODE).called(|| format!("openat(`{name}`, O_CREAT|O_EXCL)"))
+}
+
+/// Opens a directory that was just made; a link in its place is not followed.
+fn open_new(parent: &OwnedFd, name: &str, path: &str) -> Result<OwnedFd> {
+    openat(parent, name, PATH_DIRECTORY | OFlags::NOFOLLOW, Mode::empty()).called(|| call("openat", path))
 }
 
 /// Makes a directory that was not there.

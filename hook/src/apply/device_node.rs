@@ -71,10 +71,8 @@ impl<'p> Ready<'p> {
             steps.push(Step::Dev(made));
             return Ok(());
         };
-        rootfs.as_owner(|| rootfs::new_file(&parent, file))?;
+        let target = rootfs.as_owner(|| rootfs::new_file(&parent, file))?;
         steps.push(Step::Dev(made));
-        let target = openat(&parent, file, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-            .called(|| format!("openat(`{file}`)"))?;
         rootfs.attach(&node, &target, FileType::RegularFile)?;
         steps.push(Step::Mounted(node));
         Ok(())
