@@ -111,3 +111,13 @@ fn compile_does_not_say_it_either() {
     let over = compile(&format!("{POLICY}{}", BOTH.replace("2027-03-01", "2020-01-01")));
     assert!(over.contains("GP5001") && over.contains("GP8003") && !over.contains("GP4001 "), "{over}");
 }
+
+#[test]
+fn a_blank_is_no_reason_to_allow_a_finding_about_security() {
+    for reason in ["", "  "] {
+        let text = format!("{POLICY}allow-finding GP5001 reason=\"{reason}\" until=\"2027-03-01\"\n");
+        let (exit, codes, allowed) = on("2027-02-28", &text);
+        assert_eq!((exit, allowed), (1, 0));
+        assert!(codes.contains(&"GP1004".to_owned()), "{codes:?}");
+    }
+}

@@ -463,6 +463,24 @@ fn a_later_demand_moves_an_earlier_one_where_both_fit() {
 }
 
 #[test]
+fn a_mig_device_does_not_stand_for_a_guaranteed_gpu() {
+    let given = policy(
+        r#"gpu-set whole { model A100 }
+           gpu-set slices { mig-profile "1g.10gb" }
+           tenant a { identity docker runtime=a; guarantee gpus=1 from=whole }
+           tenant b { identity docker runtime=b }
+           grant g { to a b; gpus whole; gpus slices; capabilities compute }"#,
+    );
+    let both = host(vec![sliced(gpu(0, "A100"), &["1g.10gb"]), gpu(1, "A100"), gpu(2, "A100")], &[]);
+    let (resolution, findings) = given.on(&both);
+    assert_eq!(findings, []);
+    assert_eq!(devices(&resolution, "a", "g"), ["1 2", "0:0"]);
+    assert_eq!(devices(&resolution, "b", "g"), ["2", "0:0"]);
+    let (_, findings) = given.on(&host(vec![sliced(gpu(0, "A100"), &["1g.10gb"])], &[]));
+    assert!(findings.iter().any(|finding| finding.code == Code::GuaranteeImpossible), "{findings:?}");
+}
+
+#[test]
 fn slots_of_kept_devices_come_before_better_joined_ones() {
     let given = |guarantee: &str| {
         policy(&format!(

@@ -95,7 +95,7 @@ fn demands<'a>(
                 continue;
             }
             let devices = own(&tenant.name.value).into_iter().map(|device| (device.key(), device));
-            let devices = devices.filter(|(key, _)| sets.contains(set, key)).collect();
+            let devices = devices.filter(|(key, _)| sets.holds(set, key)).collect();
             demands.push(Demand { tenant, rule, devices });
         }
     }

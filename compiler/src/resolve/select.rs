@@ -74,8 +74,17 @@ impl<'a> Sets<'a> {
         devices.into_values().collect()
     }
 
-    /// Whether a set has the device.
-    pub(super) fn contains(&self, set: &str, key: &Key) -> bool {
+    /// Whether a line of the set could give the device: of a set of whole GPUs no MIG device.
+    pub(super) fn holds(&self, set: &str, key: &Key) -> bool {
+        let held = |set: &Set| {
+            let member = set.members.get(key);
+            member.is_some_and(|member| member.is_held(set.rule.mig_profiles.is_empty()))
+        };
+        self.sets.get(set).is_some_and(held)
+    }
+
+    /// Whether a set in its widest sense has the device.
+    fn contains(&self, set: &str, key: &Key) -> bool {
         self.sets.get(set).is_some_and(|set| set.members.contains_key(key))
     }
 }

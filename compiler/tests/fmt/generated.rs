@@ -112,6 +112,7 @@ fn nodes(node: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
         " \\\n\n",
         " \\ // n\n /* o */\n",
         "; \\ // p\n",
+        " \\ // v\n; // w\n",
         "\n/* q */ /* r\n */ ",
     ]);
     let starts =

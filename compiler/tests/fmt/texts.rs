@@ -43,6 +43,8 @@ fn comments_and_what_is_taken_out_stay() {
         ("a \\ // b\n  c", "a \\ // b\n    c\n"),
         ("a \\ /* b */ // c\n", "a /* b */ // c\n"),
         ("a \\ // b\n /* c */\nd", "a // b\n/* c */\nd\n"),
+        ("a \\ // b\n; // c\nd", "a // b\n// c\nd\n"),
+        ("a /* b */ \\ // c\n; /* d */ // e\n", "a /* b */ // c\n/* d */ // e\n"),
         ("a k /* b */ = /* c */ v", "a k/* b */=/* c */v\n"),
         ("a\n/-  b  {c}\n/-\n\n d", "a\n/-b { c }\n/-d\n"),
         ("a /- b  /-  k = v /-{ c }{d} /- {\n}", "a /-b /-k=v /-{ c } { d } /-{}\n"),

@@ -32,7 +32,8 @@ fn allowance(node: &Node, context: &mut Context<'_>) -> Option<Allowance> {
     let reason = cursor.string_property("reason", context.sink);
     let until = cursor.string_property("until", context.sink);
     if code.as_ref().is_some_and(|code| code.value.is_security()) {
-        if reason.is_none() {
+        // Blanks tell nobody why.
+        if reason.as_ref().is_none_or(|reason| reason.value.trim().is_empty()) {
             cursor.lacks("a reason", "reason=\"…\"");
         }
         if until.is_none() {

@@ -39,14 +39,15 @@ impl Writer {
             self.space();
             self.node(node);
         }
-        self.comments(&item.after);
+        // A `;` may come a line after what `\` ended: together they may have more than one comment to the end of a line.
+        let trailing = item.node.iter().flat_map(|node| &node.trailing);
+        self.comments(trailing.chain(&item.after));
     }
 
     fn node(&mut self, node: &Node<'_>) {
         for part in &node.parts {
             self.part(part);
         }
-        self.comments(&node.trailing);
     }
 
     fn part(&mut self, part: &Part<'_>) {
@@ -119,7 +120,7 @@ impl Writer {
     }
 
     /// Comments, each after a space; what follows one to the end of the line stands on a line of its own.
-    fn comments(&mut self, comments: &[Comment<'_>]) {
+    fn comments<'c>(&mut self, comments: impl IntoIterator<Item = &'c Comment<'c>>) {
         let mut ended = false;
         for comment in comments {
             if ended {
