@@ -13,6 +13,7 @@ use crate::diag::Code;
 use crate::source::{Span, Spanned};
 
 pub mod allow;
+mod container;
 mod date;
 mod diags;
 pub mod lower;
@@ -22,6 +23,7 @@ mod version;
 
 pub use version::{Version, Versions};
 
+pub use container::{Container, Devices, Expect, Outcome, Request, Test, Who};
 pub use date::Date;
 
 /// Everything that the policy files say together.
@@ -418,117 +420,4 @@ pub struct Allowance {
     pub reason: Option<Spanned<String>>,
     /// `until=`, the last day on which it holds; always there for what is about security.
     pub until: Option<Spanned<Date>>,
-}
-
-/// An in-policy test: containers start in order and keep their leases.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Test {
-    /// Its name.
-    pub name: Spanned<String>,
-    /// Only on these topologies, as in [`Settings::topologies`]; none: on each.
-    pub on: Vec<Spanned<String>>,
-    /// The containers.
-    pub containers: Vec<Container>,
-    /// What is expected of each, in order.
-    pub expectations: Vec<Expect>,
-}
-
-/// A container of a test or of a workload file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Container {
-    /// The node.
-    pub span: Span,
-    /// Its name, if it has one.
-    pub name: Option<Spanned<String>>,
-    /// Whose it is.
-    pub who: Spanned<Who>,
-    /// The name of its image.
-    pub image: Option<String>,
-    /// Labels.
-    pub labels: BTreeMap<String, String>,
-    /// OCI annotations.
-    pub annotations: BTreeMap<String, String>,
-    /// Environment, in order.
-    pub env: Vec<(String, String)>,
-    /// `request gpus=…`, absent: it asks by annotation or environment, or for nothing.
-    pub request: Option<Spanned<Request>>,
-}
-
-/// Whose container it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Who {
-    /// `tenant=NAME`
-    Tenant(String),
-    /// `engine=kubernetes namespace= [uid=] [name=]`
-    Kubernetes {
-        /// Namespace.
-        namespace: Option<String>,
-        /// The pod's uid.
-        uid: Option<String>,
-        /// The pod's name.
-        name: Option<String>,
-    },
-    /// `engine=docker [daemon=] [runtime=]`
-    Docker {
-        /// `default` when absent.
-        daemon: String,
-        /// Absent: the default runtime.
-        runtime: Option<String>,
-    },
-    /// `engine=podman`
-    Podman,
-}
-
-/// A `request` node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// What it asks for.
-    pub devices: Devices,
-    /// `capabilities=`, as `NVIDIA_DRIVER_CAPABILITIES` would say it.
-    pub capabilities: Option<String>,
-}
-
-/// What a `request` asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Devices {
-    /// `gpus=N`
-    Count(u32),
-    /// `gpus=all`
-    All,
-    /// `visible-devices=`, as `NVIDIA_VISIBLE_DEVICES` would say it.
-    Visible(String),
-}
-
-/// `expect [NAME] …`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Expect {
-    /// The node.
-    pub span: Span,
-    /// Of which container; absent: of the next one without an expectation.
-    pub container: Option<Spanned<String>>,
-    /// What.
-    pub outcome: Outcome,
-}
-
-/// The expected outcome.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// `denied [reason=SLUG]`
-    Denied {
-        /// The slug of a [`gpupol_plan::refusal::Reason`], known to exist.
-        reason: Option<Spanned<String>>,
-    },
-    /// Anything else: every given property must be so.
-    Granted {
-        /// `grant=`
-        grant: Option<Spanned<String>>,
-        /// `gpus=`; 0: it asked for nothing.
-        gpus: Option<Spanned<u32>>,
-        /// `sharing=`
-        sharing: Option<Spanned<String>>,
-        /// `devices=`, NVML indices or UUIDs, comma-separated.
-        devices: Option<Spanned<String>>,
-        /// `capabilities=`
-        capabilities: Option<Spanned<BTreeSet<Capability>>>,
-    },
 }
