@@ -15,11 +15,12 @@ mod lex;
 mod node;
 mod parse;
 mod same;
+mod threads;
 mod word;
 
 pub use format::{FormatError, format};
 pub use guard::MAX_FILE;
-pub use parse::parse;
+pub use parse::{parse, parse_all};
 
 /// One file.
 #[derive(Clone, Debug, PartialEq)]

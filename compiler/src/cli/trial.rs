@@ -31,13 +31,19 @@ pub(super) fn all<'p>(
     host: &Host,
     resolution: &Resolution,
 ) -> Vec<Trial<'p>> {
+    let tests: Vec<(&'p Test, bool)> =
+        tests.map(|test| (test, applies(test, host, &files.sources))).collect();
+    let nothing_to_run = tests.iter().all(|(_, applies)| !applies);
+    if nothing_to_run {
+        return tests.into_iter().map(|(test, _)| Trial { test, run: None }).collect();
+    }
     let plans = chain::emitted(policy, files, host, resolution);
     let reader = chain::reader(&plans);
-    let trial = |test| {
-        let applies = applies(test, host, &files.sources);
-        Trial { test, run: applies.then(|| test::run(test, policy, &reader, &host.name)) }
+    let run = |(test, applies): (&'p Test, bool)| Trial {
+        test,
+        run: applies.then(|| test::run(test, policy, &reader, &host.name)),
     };
-    tests.map(trial).collect()
+    tests.into_iter().map(run).collect()
 }
 
 /// Whether a test is for this host.

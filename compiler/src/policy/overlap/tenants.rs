@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::Sink;
-use crate::policy::{Glob, Identity, Tenant, diags};
+use crate::policy::{Engine, Glob, Identity, Tenant, diags};
 use crate::source::{Span, Spanned};
 
 use super::MOST_PAIRS;
-use super::search::{Pattern, TooComplex, witness};
+use super::search::{Effort, Pattern, TooComplex, witness};
+use super::sieve::{Shape, Sieve};
 
 /// One identity of one tenant, ready to be compared.
 struct Candidate<'t> {
@@ -21,14 +22,20 @@ struct Candidate<'t> {
 
 /// Reports the pairs of tenants of which one engine could know one container as either, up to a bound.
 pub(in crate::policy) fn report(tenants: &BTreeMap<String, Tenant>, sink: &mut Sink) {
+    report_within(&Effort::default(), tenants, sink);
+}
+
+fn report_within(effort: &Effort, tenants: &BTreeMap<String, Tenant>, sink: &mut Sink) {
     let candidates = candidates(tenants);
+    let shapes: Vec<_> = candidates.iter().map(Candidate::shape).collect();
+    let sieve = Sieve::new(&shapes);
     let mut reported: BTreeSet<(&str, &str)> = BTreeSet::new();
-    for (at, left) in candidates.iter().enumerate() {
-        for right in candidates.iter().skip(at + 1).filter(|right| right.tenant != left.tenant) {
-            let (left, right) = in_order(left, right);
-            let pair = (left.tenant, right.tenant);
-            match both(left, right) {
-                Ok(Some(witness)) if reported.insert(pair) => {
+    for (at, one) in candidates.iter().enumerate() {
+        let of_another = |at: usize| candidates.get(at).is_some_and(|other| other.tenant != one.tenant);
+        for other in sieve.after(at, of_another).into_iter().filter_map(|other| candidates.get(other)) {
+            let (left, right) = in_order(one, other);
+            match both(left, right, effort) {
+                Ok(Some(witness)) if reported.insert((left.tenant, right.tenant)) => {
                     let first = (left.tenant, left.identity.span);
                     let second = (right.tenant, right.identity.span);
                     sink.push(diags::tenants_overlap(first, second, witness));
@@ -36,9 +43,30 @@ pub(in crate::policy) fn report(tenants: &BTreeMap<String, Tenant>, sink: &mut S
                 Ok(_) => {}
                 Err(TooComplex) => sink.push(diags::glob_too_complex(right.identity.span)),
             }
-            if reported.len() >= MOST_PAIRS {
+            if reported.len() >= MOST_PAIRS || effort.is_spent() {
                 return;
             }
+        }
+    }
+}
+
+impl Candidate<'_> {
+    /// One engine's containers are never another's.
+    fn shape(&self) -> Shape<Engine, &'static str> {
+        let shape = Shape::new([self.identity.value.engine()]);
+        match &self.identity.value {
+            Identity::Kubernetes { namespace, uid, name } => {
+                let globs = [("namespace", namespace), ("name", name)].into_iter();
+                let globs = globs.filter_map(|(key, glob)| Some((key, glob.as_ref()?)));
+                let shape =
+                    globs.fold(shape, |shape, (key, glob)| shape.with(key, std::slice::from_ref(glob)));
+                uid.iter().fold(shape, |shape, uid| shape.with_exact("uid", uid))
+            }
+            Identity::Docker { daemon, runtime } => {
+                let shape = shape.with_exact("daemon", daemon);
+                shape.with_exact("runtime", runtime.as_deref().unwrap_or_default())
+            }
+            Identity::Podman => shape,
         }
     }
 }
@@ -69,14 +97,14 @@ fn candidates<'t>(tenants: &'t BTreeMap<String, Tenant>) -> Vec<Candidate<'t>> {
 }
 
 /// A container that is both, in words.
-fn both(left: &Candidate<'_>, right: &Candidate<'_>) -> Result<Option<String>, TooComplex> {
+fn both(left: &Candidate<'_>, right: &Candidate<'_>, effort: &Effort) -> Result<Option<String>, TooComplex> {
     match (&left.identity.value, &right.identity.value) {
         (Identity::Kubernetes { uid: first, .. }, Identity::Kubernetes { uid: second, .. }) => {
             if matches!((first, second), (Some(first), Some(second)) if first != second) {
                 return Ok(None);
             }
             let uid = first.as_ref().or(second.as_ref());
-            kubernetes(left, right, uid)
+            kubernetes(left, right, uid, effort)
         }
         (Identity::Docker { daemon, runtime }, right) if left.identity.value == *right => {
             let runtime =
@@ -92,6 +120,7 @@ fn kubernetes(
     left: &Candidate<'_>,
     right: &Candidate<'_>,
     uid: Option<&String>,
+    effort: &Effort,
 ) -> Result<Option<String>, TooComplex> {
     let mut words = Vec::new();
     let parts = [("namespace", [&left.namespace, &right.namespace]), ("pod name", [&left.name, &right.name])];
@@ -100,9 +129,12 @@ fn kubernetes(
         if patterns.is_empty() {
             continue;
         }
-        let Some(value) = witness(&patterns, true)? else { return Ok(None) };
+        let Some(value) = witness(&patterns, true, effort)? else { return Ok(None) };
         words.push(format!("{what} `{value}`"));
     }
     words.extend(uid.map(|uid| format!("pod uid `{uid}`")));
     Ok(Some(format!("a Kubernetes container with {}", words.join(", "))))
 }
+
+#[cfg(test)]
+mod tests;
