@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
-use crate::policy::overlap::search::{Effort, Pattern, witness};
 use super::*;
+use crate::policy::overlap::search::{Effort, Pattern, witness};
 
 /// Rooms, and the globs of two attributes; none: free.
 type Thing = (Vec<u8>, [Option<Vec<String>>; 2]);
