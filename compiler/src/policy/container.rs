@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gpupol_plan::capability::Capability;
+use gpupol_plan::feature::Feature;
 
 use crate::source::{Span, Spanned};
 
@@ -72,6 +73,8 @@ pub struct Request {
     pub devices: Devices,
     /// `capabilities=`, as `NVIDIA_DRIVER_CAPABILITIES` would say it.
     pub capabilities: Option<String>,
+    /// `features=`, as the annotation `gpupol.io/features` would say it.
+    pub features: Option<String>,
 }
 
 /// What a `request` asks for.
@@ -116,5 +119,7 @@ pub enum Outcome {
         devices: Option<Spanned<String>>,
         /// `capabilities=`
         capabilities: Option<Spanned<BTreeSet<Capability>>>,
+        /// `features=`, each IMEX channel on its own; empty: it gets none.
+        features: Option<Spanned<BTreeSet<Feature>>>,
     },
 }
