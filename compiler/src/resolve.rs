@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::diag::Sink;
 use gpupol_plan::capability::Capability;
 
-use crate::policy::{self, Place, Policy, rights};
+use crate::policy::rights::Denied;
+use crate::policy::{self, Place, Policy};
 use crate::topology::{Gpu, MigDevice, Topology};
 
 mod check;
@@ -144,7 +145,8 @@ pub fn resolve<'a>(
         }
         offered.push((rule, offers));
     }
-    let own = |tenant: &str| owned(policy, &offered, tenant, denied.get(tenant));
+    let rights = Denied::of(&policy.denies);
+    let own = |tenant: &str| owned(&rights, &offered, tenant, denied.get(tenant));
     let reserved = guarantee::reserve(policy, &sets, own, name, sink);
     let mut grants: Vec<Grant> = Vec::new();
     for (rule, offers) in &offered {
@@ -155,7 +157,7 @@ pub fn resolve<'a>(
                 denied: denied.get(tenant.value.as_str()),
                 reserved: &reserved,
             };
-            let rights = rights::of(rule, &tenant.value, policy.denies.values());
+            let rights = rights.rights(rule, &tenant.value);
             let void = rights.capabilities.is_empty();
             let line =
                 |offer: &Offer<'a>| if void { offer.of_nothing() } else { host.line(&share, offer, sink) };
@@ -174,13 +176,12 @@ pub fn resolve<'a>(
 
 /// The devices that a tenant has by any of its grants.
 fn owned<'a>(
-    policy: &Policy,
+    rights: &Denied,
     offered: &[(&policy::Grant, Vec<Offer<'a>>)],
     tenant: &str,
     denied: Option<&deny::Denied<'a>>,
 ) -> Vec<Device<'a>> {
-    let usable =
-        |rule: &policy::Grant| !rights::of(rule, tenant, policy.denies.values()).capabilities.is_empty();
+    let usable = |rule: &policy::Grant| !rights.rights(rule, tenant).capabilities.is_empty();
     let own =
         offered.iter().filter(|(rule, _)| rule.to.iter().any(|name| name.value == tenant) && usable(rule));
     own.flat_map(|(_, offers)| offers).flat_map(|offer| deny::subtract(&offer.devices, denied).0).collect()

@@ -97,20 +97,16 @@ pub(super) fn deny_of_both(other: &str, span: Span, gpus: Span) -> Finding {
 pub(super) fn no_capability_left(
     (grant, capabilities): (&str, Span),
     tenant: &Spanned<String>,
-    denies: &[(&str, Span)],
+    denies: impl Iterator<Item = Span>,
 ) -> Finding {
-    let names: Vec<String> = denies.iter().map(|(name, _)| format!("`{name}`")).collect();
     let message = format!(
-        "grant `{grant}` gives tenant `{}` nothing: {} leaves it no driver capability",
-        tenant.value,
-        names.join(" and ")
+        "grant `{grant}` gives tenant `{}` nothing: denies leave it no driver capability",
+        tenant.value
     );
     let finding = Finding::at(Code::NoCapabilityLeft, capabilities, "all of these are denied", message);
-    let denied = |finding: Finding, deny: &(&str, Span)| finding.and(deny.1, "denied here");
     denies
-        .iter()
-        .fold(finding, denied)
-        .help(format!("take `{}` out of the grant's `to`, or leave the deny one of these", tenant.value))
+        .fold(finding, |finding, deny| finding.and(deny, "denied here"))
+        .help(format!("take `{}` out of the grant's `to`, or one of these out of the deny", tenant.value))
 }
 
 /// Bounds that nothing is within.

@@ -1,6 +1,6 @@
 //! What denies leave of the capabilities and features of a grant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gpupol_plan::capability::Capability;
 use gpupol_plan::feature::Feature;
@@ -16,15 +16,37 @@ pub struct Rights {
     pub features: BTreeSet<Feature>,
 }
 
-/// What `denies` leave `tenant` of a grant.
-pub fn of<'d>(grant: &Grant, tenant: &str, denies: impl Iterator<Item = &'d Deny>) -> Rights {
-    let features = grant.features.iter().flat_map(|features| &features.value).copied().collect();
-    let mut rights = Rights { capabilities: grant.capabilities.clone(), features };
-    for deny in denies.filter(|deny| deny.names(tenant)) {
-        rights.capabilities.retain(|capability| !deny.capabilities.contains(capability));
-        rights.features.retain(|feature| !deny.takes(*feature));
+/// The denies of capabilities and features, by the tenants that they name.
+#[derive(Clone, Debug)]
+pub struct Denied<'d>(BTreeMap<&'d str, Vec<&'d Deny>>);
+
+impl<'d> Denied<'d> {
+    /// Those of a policy.
+    pub fn of(denies: &'d BTreeMap<String, Deny>) -> Self {
+        let mut by_tenant: BTreeMap<&str, Vec<&Deny>> = BTreeMap::new();
+        for deny in denies.values().filter(|deny| deny.gpu_sets.is_empty()) {
+            for tenant in &deny.to {
+                by_tenant.entry(&tenant.value).or_default().push(deny);
+            }
+        }
+        Self(by_tenant)
     }
-    rights
+
+    /// Those that name a tenant.
+    pub fn of_tenant(&self, tenant: &str) -> &[&'d Deny] {
+        self.0.get(tenant).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// What is left to a tenant of a grant.
+    pub fn rights(&self, grant: &Grant, tenant: &str) -> Rights {
+        let features = grant.features.iter().flat_map(|features| &features.value).copied().collect();
+        let mut rights = Rights { capabilities: grant.capabilities.clone(), features };
+        for deny in self.of_tenant(tenant) {
+            rights.capabilities.retain(|capability| !deny.capabilities.contains(capability));
+            rights.features.retain(|feature| !deny.takes(*feature));
+        }
+        rights
+    }
 }
 
 impl Deny {

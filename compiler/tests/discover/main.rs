@@ -180,6 +180,7 @@ fn features_are_absent_without_nodes_and_unknown_where_a_node_is_none() {
     host.write("dev/gdrdrv", "");
     host.write("dev/gdrdrv2", "");
     host.write("usr/local/cuda/gds/cufile.json", "{}");
+    host.write("etc/os-release", "");
     std::os::unix::fs::symlink("/usr/local/cuda/gds/cufile.json", host.root().join("etc/cufile.json"))
         .unwrap();
     let found = host.discover().unwrap();

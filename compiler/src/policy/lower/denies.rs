@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use gpupol_plan::feature::Feature;
 
 use crate::diag::Sink;
-use crate::policy::{Deny, Grant, diags, rights};
+use crate::policy::rights::Denied;
+use crate::policy::{Deny, Grant, diags};
 use crate::source::Spanned;
 use crate::syntax::Node;
 use crate::syntax::cursor::Cursor;
@@ -31,18 +32,16 @@ pub(super) fn report_emptied(
     denies: &BTreeMap<String, Deny>,
     sink: &mut Sink,
 ) {
-    for (grant, tenant) in
-        grants.values().flat_map(|grant| grant.to.iter().map(move |tenant| (grant, tenant)))
-    {
-        if !rights::of(grant, &tenant.value, denies.values()).capabilities.is_empty() {
-            continue;
+    let denied = Denied::of(denies);
+    for grant in grants.values() {
+        for tenant in &grant.to {
+            if denied.rights(grant, &tenant.value).capabilities.is_empty() {
+                let takes = |deny: &&&Deny| !deny.capabilities.is_disjoint(&grant.capabilities);
+                let by = denied.of_tenant(&tenant.value).iter().filter(takes).map(|deny| deny.name.span);
+                let grant = (grant.name.value.as_str(), grant.capabilities_span);
+                sink.push(diags::no_capability_left(grant, tenant, by));
+            }
         }
-        let takes =
-            |deny: &&Deny| deny.names(&tenant.value) && !deny.capabilities.is_disjoint(&grant.capabilities);
-        let by: Vec<_> =
-            denies.values().filter(takes).map(|deny| (deny.name.value.as_str(), deny.name.span)).collect();
-        let grant = (grant.name.value.as_str(), grant.capabilities_span);
-        sink.push(diags::no_capability_left(grant, tenant, &by));
     }
 }
 

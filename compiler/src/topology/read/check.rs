@@ -41,11 +41,11 @@ pub(super) fn topology(topology: &Topology) -> Checked {
     each("gpus", &topology.gpus, gpu)?;
     gpu_order(&topology.gpus)?;
     unique_identities(&topology.gpus)?;
+    features(topology)?;
     unique_nodes(topology)?;
     links(topology)?;
     each("driverFiles", &topology.driver_files, driver_file)?;
-    ascending("driverFiles", &topology.driver_files, "path", |file| file.path.clone())?;
-    features(topology)
+    ascending("driverFiles", &topology.driver_files, "path", |file| file.path.clone())
 }
 
 /// A feature has known nodes and files only: any other may open more than the feature.
