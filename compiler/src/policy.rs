@@ -25,7 +25,7 @@ mod version;
 
 pub use version::{Version, Versions};
 
-pub use container::{Container, Devices, Expect, Outcome, Request, Test, Who};
+pub use container::{Container, Devices, Expect, Expected, Outcome, Request, Test, Who};
 pub use date::Date;
 
 /// Everything that the policy files say together.

@@ -8,7 +8,7 @@ use gpupol_plan::request::Request;
 
 use super::{Gift, Outcome, Reader};
 use crate::diag::{Code, Finding};
-use crate::policy::{self, Container, Expect, Policy, Test};
+use crate::policy::{self, Container, Expect, Expected, Policy, Test};
 use crate::source::{Span, Spanned};
 use crate::workload;
 
@@ -104,7 +104,7 @@ impl Wrong {
 fn compare(expected: &policy::Outcome, outcome: &Outcome) -> Option<Wrong> {
     match expected {
         policy::Outcome::Denied { reason } => denied(reason.as_ref(), outcome),
-        policy::Outcome::Granted { .. } => granted(expected, outcome),
+        policy::Outcome::Granted(expected) => granted(expected, outcome),
     }
 }
 
@@ -122,10 +122,8 @@ fn denied(reason: Option<&Spanned<String>>, outcome: &Outcome) -> Option<Wrong> 
     }
 }
 
-fn granted(expected: &policy::Outcome, outcome: &Outcome) -> Option<Wrong> {
-    let policy::Outcome::Granted { grant, gpus, sharing, devices, capabilities, features } = expected else {
-        return None;
-    };
+fn granted(expected: &Expected, outcome: &Outcome) -> Option<Wrong> {
+    let Expected { grant, gpus, sharing, devices, capabilities, features } = expected;
     let nothing = [grant, sharing, devices].iter().all(|property| property.is_none())
         && capabilities.is_none()
         && features.as_ref().is_none_or(|features| features.value.is_empty());
@@ -158,10 +156,8 @@ fn names(list: &str, gift: &Gift) -> bool {
 }
 
 /// What is expected, as it is written.
-fn words(expected: &policy::Outcome) -> String {
-    let policy::Outcome::Granted { grant, gpus, sharing, devices, capabilities, features } = expected else {
-        return "denied".to_owned();
-    };
+fn words(expected: &Expected) -> String {
+    let Expected { grant, gpus, sharing, devices, capabilities, features } = expected;
     let mut words = Vec::new();
     words.extend(grant.as_ref().map(|grant| format!("grant={}", grant.value)));
     words.extend(gpus.as_ref().map(|gpus| format!("gpus={}", gpus.value)));

@@ -107,19 +107,23 @@ pub enum Outcome {
         /// The slug of a [`gpupol_plan::refusal::Reason`], known to exist.
         reason: Option<Spanned<String>>,
     },
-    /// Anything else: every given property must be so.
-    Granted {
-        /// `grant=`
-        grant: Option<Spanned<String>>,
-        /// `gpus=`; 0: it asked for nothing.
-        gpus: Option<Spanned<u32>>,
-        /// `sharing=`
-        sharing: Option<Spanned<String>>,
-        /// `devices=`, NVML indices or UUIDs, comma-separated.
-        devices: Option<Spanned<String>>,
-        /// `capabilities=`
-        capabilities: Option<Spanned<BTreeSet<Capability>>>,
-        /// `features=`, each IMEX channel on its own; empty: it gets none.
-        features: Option<Spanned<BTreeSet<Feature>>>,
-    },
+    /// Anything else.
+    Granted(Box<Expected>),
+}
+
+/// What a container is expected to get: every property that is given must be so.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expected {
+    /// `grant=`
+    pub grant: Option<Spanned<String>>,
+    /// `gpus=`; 0: it asked for nothing.
+    pub gpus: Option<Spanned<u32>>,
+    /// `sharing=`
+    pub sharing: Option<Spanned<String>>,
+    /// `devices=`, NVML indices or UUIDs, comma-separated.
+    pub devices: Option<Spanned<String>>,
+    /// `capabilities=`
+    pub capabilities: Option<Spanned<BTreeSet<Capability>>>,
+    /// `features=`, each IMEX channel on its own; empty: it gets none.
+    pub features: Option<Spanned<BTreeSet<Feature>>>,
 }

@@ -6,7 +6,7 @@ use gpupol_plan::capability::Capability;
 use gpupol_plan::feature::Feature;
 use gpupol_plan::refusal::Reason;
 
-use crate::policy::{Container, Expect, Outcome, Test, Who, diags};
+use crate::policy::{Container, Expect, Expected, Outcome, Test, Who, diags};
 use crate::source::{Span, Spanned};
 use crate::syntax::Node;
 use crate::syntax::cursor::{Cursor, one_of, suggestion};
@@ -142,7 +142,7 @@ fn granted_outcome(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Outcom
     if cursor.node().properties.is_empty() {
         cursor.lacks("anything that is expected", "expect gpus=1");
     }
-    Outcome::Granted { grant, gpus, sharing, devices, capabilities, features }
+    Outcome::Granted(Box::new(Expected { grant, gpus, sharing, devices, capabilities, features }))
 }
 
 /// `gds,imex/0`, or `none`.

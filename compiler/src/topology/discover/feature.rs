@@ -51,7 +51,7 @@ pub(super) fn files(root: &Root) -> BTreeMap<Feature, Vec<FeatureFile>> {
         let host_path = (real != **path).then_some(real);
         Some(FeatureFile { path: (**path).to_owned(), host_path })
     };
-    let found: Vec<FeatureFile> = GDS_FILES.iter().filter_map(|path| file(&path)).collect();
+    let found: Vec<FeatureFile> = GDS_FILES.iter().filter_map(file).collect();
     if found.is_empty() { BTreeMap::new() } else { [(Feature::Gds, found)].into() }
 }
 
