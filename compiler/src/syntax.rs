@@ -11,6 +11,7 @@ pub(crate) mod cursor;
 mod diags;
 mod format;
 mod guard;
+mod habit;
 mod lex;
 mod node;
 mod parse;
@@ -21,6 +22,7 @@ mod word;
 pub use format::{FormatError, format};
 pub use guard::MAX_FILE;
 pub use parse::{parse, parse_all};
+pub(crate) use same::node as same_node;
 
 /// One file.
 #[derive(Clone, Debug, PartialEq)]

@@ -13,6 +13,7 @@ mod allowances;
 mod containers;
 mod denies;
 mod engines;
+mod features;
 mod gpu_sets;
 mod grants;
 mod labels;
@@ -71,6 +72,7 @@ pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     limits::report(&tenants, &grants, sink);
     overlap::tenants::report(&tenants, sink);
     overlap::grants::report(&tenants, &grants, sink);
+    denies::report_emptied(&grants, &denies, sink);
     let settings = settings.filter(|_| !sink.has_errors())?;
     Some(Policy { settings, tenants, gpu_sets, grants, denies, layouts, tests, allowances })
 }
@@ -127,7 +129,7 @@ fn references(
     let mut references: Vec<Spanned<String>> = Vec::new();
     for name in cursor.strings(&format!("the name of a {}", kind.word()), example, context.sink) {
         match references.iter().find(|other| other.value == name.value) {
-            Some(first) => cursor.blame(context.sink, diags::twice(kind.word(), &name, first.span)),
+            Some(first) => cursor.blame(context.sink, diags::twice_in_list(kind.word(), &name, first.span)),
             None if context.names.resolve(kind, &name, context.sink) => references.push(name),
             None => {}
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::{Finding, Sink};
 use crate::policy::{
-    Amount, Capability, Clause, Engine, Grant, Line, Place, Require, Sharing, Tenant, diags,
+    Amount, Capability, Clause, Engine, Feature, Grant, Line, Place, Require, Sharing, Tenant, diags,
 };
 use crate::source::Span;
 
@@ -29,6 +29,7 @@ struct Gift<'g> {
     lines: Vec<(&'g str, Amount, Amount, Place, &'g Sharing)>,
     require: Option<&'g Vec<Require>>,
     capabilities: &'g BTreeSet<Capability>,
+    features: Option<&'g BTreeSet<Feature>>,
 }
 
 /// What a workload says of itself in a text.
@@ -133,6 +134,7 @@ impl<'g> Gift<'g> {
             lines: grant.lines.iter().map(line).collect(),
             require: grant.require.as_ref().map(|require| &require.value),
             capabilities: &grant.capabilities,
+            features: grant.features.as_ref().map(|features| &features.value),
         }
     }
 
@@ -141,7 +143,8 @@ impl<'g> Gift<'g> {
         let lines = (self.lines != other.lines).then_some("`gpus`");
         let require = (self.require != other.require).then_some("`require`");
         let capabilities = (self.capabilities != other.capabilities).then_some("`capabilities`");
-        [lines, require, capabilities].into_iter().flatten().collect()
+        let features = (self.features != other.features).then_some("`features`");
+        [lines, require, capabilities, features].into_iter().flatten().collect()
     }
 }
 

@@ -41,7 +41,7 @@ fn report_within(effort: &Effort, tenants: &BTreeMap<String, Tenant>, sink: &mut
                     sink.push(diags::tenants_overlap(first, second, witness));
                 }
                 Ok(_) => {}
-                Err(TooComplex) => sink.push(diags::glob_too_complex(right.identity.span)),
+                Err(TooComplex) => sink.push(diags::glob_too_complex(blamed(left, right, effort))),
             }
             if reported.len() >= MOST_PAIRS || effort.is_spent() {
                 return;
@@ -69,6 +69,18 @@ impl Candidate<'_> {
             Identity::Podman => shape,
         }
     }
+}
+
+/// Where a pattern is that is too complex by itself, so that it is blamed once and not whatever it is compared with;
+/// else the later of the two.
+fn blamed(left: &Candidate<'_>, right: &Candidate<'_>, effort: &Effort) -> Span {
+    let patterns = |candidate: &Candidate<'_>| {
+        [&candidate.namespace, &candidate.name]
+            .into_iter()
+            .flatten()
+            .any(|pattern| pattern.is_too_complex(effort))
+    };
+    if patterns(left) && !patterns(right) { left.identity.span } else { right.identity.span }
 }
 
 /// The one that stands first in the files first.
