@@ -16,7 +16,7 @@ use crate::topology::Topology;
 mod device_nodes;
 pub(crate) mod digest;
 mod driver_files;
-mod identities;
+pub(crate) mod identities;
 
 /// The files of a plan set.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ mod denies;
 mod engines;
 mod gpu_sets;
 mod grants;
+mod identities;
 mod labels;
 mod limits;
 mod names;
@@ -26,6 +27,7 @@ mod selectors;
 mod settings;
 mod sharing;
 mod tenants;
+mod unenforced;
 mod versions;
 mod when;
 
@@ -66,6 +68,7 @@ pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     let allowances = allowances::lower(&named(&nodes, "allow-finding"), &mut context);
     context.names.unused(context.sink);
     limits::report(&tenants, &grants, sink);
+    unenforced::report(&tenants, &grants, sink);
     overlap::tenants::report(&tenants, sink);
     overlap::grants::report(&tenants, &grants, sink);
     let settings = settings.filter(|_| !sink.has_errors())?;

@@ -55,6 +55,7 @@ everywhere! {
     devices: exactly_the_granted_nodes, two_devices, mig_device, docker_gpus, podman_annotation, same_as_plan,
         hook_called_twice;
     denials: nothing_asked, no_tenant, denied_devices, more_than_granted, requirement, runs_without_gpu_when_so_said;
+    identities: cgroup, cgroup_of_another_engine, slurm_record, users_own_podman;
     leases: exclusive, killed_without_poststop, started_again, time_slicing, limit, poststop_releases,
         replaced_plan_set,
         simultaneous;

@@ -6,7 +6,8 @@ use gpupol_plan::plan::Edit;
 use crate::cli::render::escape;
 use crate::outcome::{Gift, Outcome};
 
-pub(super) fn outcome(outcome: &Outcome, host: &str, on_denied: OnDenied) -> String {
+/// `known`: by which identity the container is known, if it gets anything.
+pub(super) fn outcome(outcome: &Outcome, known: Option<&str>, host: &str, on_denied: OnDenied) -> String {
     match outcome {
         Outcome::NotAsked => format!("not asked: the container asks for no GPU and gets none on {host}\n"),
         Outcome::Denied { tenant, refusal } => {
@@ -21,14 +22,15 @@ pub(super) fn outcome(outcome: &Outcome, host: &str, on_denied: OnDenied) -> Str
             let (reason, message) = (refusal.reason.slug(), escape(&refusal.message));
             format!("denied ({reason}): {message}\n  {whose} on {host}; {then}\n")
         }
-        Outcome::Granted(gift) => granted(gift, host),
+        Outcome::Granted(gift) => granted(gift, known, host),
     }
 }
 
-fn granted(gift: &Gift, host: &str) -> String {
+fn granted(gift: &Gift, known: Option<&str>, host: &str) -> String {
     let Gift { tenant, grant, rule, .. } = gift;
     let place = format!("{}:{}", escape(&rule.file), rule.line);
     let mut text = format!("granted: tenant {tenant} by grant {grant} ({place}) on {host}\n");
+    text.extend(known.map(|known| format!("known by: {}\n", escape(known))));
     let capabilities: Vec<&str> = gift.capabilities.iter().map(|capability| capability.name()).collect();
     text.push_str(&format!("capabilities: {}\n", capabilities.join(", ")));
     let devices = gift.devices.iter().map(|device| {
