@@ -76,7 +76,8 @@ fn known(identity: &str, containers: &[String]) -> BTreeSet<usize> {
     containers.iter().for_each(|one| writeln!(text, "container {one} {{ request gpus=1 }}").unwrap());
     let given = policy(&(text + "expect denied\n}"));
     let plans = given.plan_set(&host(vec![gpu(0, "A")], &[]));
-    let run = test::run(&given.policy.tests[0], &given.policy, &Reader::open(&plans).unwrap(), "host");
+    let run =
+        test::run(given.policy.tests.first().unwrap(), &given.policy, &Reader::open(&plans).unwrap(), "host");
     let of_tenant = |outcome: &Outcome| match outcome {
         Outcome::Granted(_) => true,
         Outcome::Denied { tenant, .. } => tenant.is_some(),
@@ -89,16 +90,16 @@ fn known(identity: &str, containers: &[String]) -> BTreeSet<usize> {
 #[test]
 fn two_tenants_are_refused_exactly_if_a_container_is_of_both() {
     let containers = containers();
-    let known = IDENTITIES.map(|identity| known(identity, &containers));
+    let known = IDENTITIES.map(|identity| (identity, known(identity, &containers)));
     let mut overlapping = 0;
-    for (at, first) in IDENTITIES.iter().enumerate() {
-        assert!(!known[at].is_empty(), "no container is of `{first}`");
-        for (other, second) in IDENTITIES.iter().enumerate().skip(at + 1) {
+    for (at, (first, of_first)) in known.iter().enumerate() {
+        assert!(!of_first.is_empty(), "no container is of `{first}`");
+        for (second, of_second) in known.iter().skip(at + 1) {
             let faults = faults(&format!(
                 "tenant a {{ identity {first} }}; tenant b {{ identity {second} }}
                 gpu-set s {{ model A }}; grant g {{ to a b; gpus s; capabilities compute }}"
             ));
-            let meet = !known[at].is_disjoint(&known[other]);
+            let meet = !of_first.is_disjoint(of_second);
             let expected = if meet { vec![Code::TenantsOverlap] } else { Vec::new() };
             assert_eq!(faults, expected, "`{first}` and `{second}`");
             overlapping += usize::from(meet);

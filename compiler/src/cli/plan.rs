@@ -13,7 +13,7 @@ use super::chain::{self, Files};
 use super::{Exit, Failure, hosts, input, print};
 use crate::diag::{Code, Finding, Sink};
 use crate::outcome::{Outcome, known_by};
-use crate::policy::{Container, Policy, Who, lower};
+use crate::policy::{Container, Identity, Policy, Who, lower};
 use crate::workload::{self, Workload};
 
 mod human;
@@ -40,24 +40,33 @@ pub(super) fn run(args: &args::Plan) -> Result<Exit, Failure> {
     };
     let reader = chain::reader(&plans);
     let outcome = reader.start(&container, &Leases::new());
+    let known = known(&outcome, &policy, &files, &container);
     print::data(&match args.format {
-        Format::Json => json::outcome(&outcome, &host.name, reader.on_denied()),
-        Format::Human => {
-            let known = known(&outcome, &policy, &files, &container);
-            human::outcome(&outcome, known.as_deref(), &host.name, reader.on_denied())
-        }
+        Format::Json => json::outcome(&outcome, known.as_ref(), &host.name, reader.on_denied()),
+        Format::Human => human::outcome(&outcome, known.as_ref(), &host.name, reader.on_denied()),
     })?;
     Ok(if matches!(outcome, Outcome::Denied { .. }) { Exit::Denied } else { Exit::Clean })
 }
 
-/// By which identity of its tenant a container with devices is known, and whose word that is.
-fn known(outcome: &Outcome, policy: &Policy, files: &Files, container: &Workload) -> Option<String> {
+/// By which identity a container with devices is known.
+struct Known<'p> {
+    identity: &'p Identity,
+    file: &'p str,
+    /// From 1.
+    line: usize,
+}
+
+fn known<'p>(
+    outcome: &Outcome,
+    policy: &'p Policy,
+    files: &'p Files,
+    container: &Workload,
+) -> Option<Known<'p>> {
     let Outcome::Granted(gift) = outcome else { return None };
     let identity = known_by(policy, &gift.tenant, container)?;
     let source = files.sources.get(identity.span.source)?;
     let (line, _) = source.position(identity.span.start);
-    let class = identity.value.class().name();
-    Some(format!("{} ({}:{line}), the {class}'s word", identity.value, source.name))
+    Some(Known { identity: &identity.value, file: &source.name, line })
 }
 
 /// The container; an exit code after what is wrong with its file has been said.

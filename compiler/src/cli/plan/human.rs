@@ -3,11 +3,16 @@
 use gpupol_plan::index::OnDenied;
 use gpupol_plan::plan::Edit;
 
+use super::Known;
 use crate::cli::render::escape;
 use crate::outcome::{Gift, Outcome};
 
-/// `known`: by which identity the container is known, if it gets anything.
-pub(super) fn outcome(outcome: &Outcome, known: Option<&str>, host: &str, on_denied: OnDenied) -> String {
+pub(super) fn outcome(
+    outcome: &Outcome,
+    known: Option<&Known<'_>>,
+    host: &str,
+    on_denied: OnDenied,
+) -> String {
     match outcome {
         Outcome::NotAsked => format!("not asked: the container asks for no GPU and gets none on {host}\n"),
         Outcome::Denied { tenant, refusal } => {
@@ -26,11 +31,11 @@ pub(super) fn outcome(outcome: &Outcome, known: Option<&str>, host: &str, on_den
     }
 }
 
-fn granted(gift: &Gift, known: Option<&str>, host: &str) -> String {
+fn granted(gift: &Gift, known: Option<&Known<'_>>, host: &str) -> String {
     let Gift { tenant, grant, rule, .. } = gift;
     let place = format!("{}:{}", escape(&rule.file), rule.line);
     let mut text = format!("granted: tenant {tenant} by grant {grant} ({place}) on {host}\n");
-    text.extend(known.map(|known| format!("known by: {}\n", escape(known))));
+    text.extend(known.map(known_by));
     let capabilities: Vec<&str> = gift.capabilities.iter().map(|capability| capability.name()).collect();
     text.push_str(&format!("capabilities: {}\n", capabilities.join(", ")));
     let devices = gift.devices.iter().map(|device| {
@@ -44,6 +49,12 @@ fn granted(gift: &Gift, known: Option<&str>, host: &str) -> String {
     text.push_str(&table(["DEVICE NODE", "RULE", "FROM"], gift.edits.iter().filter_map(node).collect()));
     text.push_str(&table(["FILE", "FROM"], gift.edits.iter().filter_map(file).collect()));
     text
+}
+
+fn known_by(known: &Known<'_>) -> String {
+    let Known { identity, file, line } = known;
+    let class = identity.class().name();
+    format!("known by: {} ({}:{line}), the {class}'s word\n", escape(&identity.to_string()), escape(file))
 }
 
 fn node(edit: &Edit) -> Option<[String; 3]> {
