@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod builtin;
 pub mod discover;
+pub mod drift;
 mod fact;
 pub mod read;
 
