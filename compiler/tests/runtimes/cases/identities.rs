@@ -69,21 +69,23 @@ pub(crate) fn slurm_record(site: &Site) {
 /// A user's own Podman calls the hook as that user: who asks is known and refused, who does not is left alone.
 pub(crate) fn users_own_podman(site: &Site) {
     site.installed.set_policies(POLICIES);
-    let said = |uid, container: &Container| {
+    let said = |uid, verb, container: &Container| {
         let bundle = site.bundle();
         let id = site.write(&bundle, container, &look());
         let state =
             json!({ "ociVersion": "1.0.2", "id": id, "status": "creating", "pid": 2, "bundle": bundle.dir });
-        let output = site.call_hook_as(uid, "createRuntime", Entry::Podman, &state);
+        let output = site.call_hook_as(uid, verb, Entry::Podman, &state);
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let asking = Container::through(Entry::Podman).gpus("1");
-    let (started, line) = said(1000, &asking);
+    let (started, line) = said(1000, "createRuntime", &asking);
     assert!(!started && line.contains("(not-supported)") && line.contains("uid 1000"), "{line}");
-    let (started, line) = said(1001, &asking);
+    let (started, line) = said(1001, "createRuntime", &asking);
     assert!(!started && line.contains("(no-tenant)") && line.contains("podman user=1001"), "{line}");
-    assert_eq!(said(1000, &Container::through(Entry::Podman)), (true, String::new()));
     assert_sees(&runs(site, &asking), &computing(site, &[GPUS[2].minor]));
+    for verb in ["createRuntime", "poststop"] {
+        assert_eq!(said(1000, verb, &Container::through(Entry::Podman)), (true, String::new()), "{verb}");
+    }
 }
 
 fn last(site: &Site) -> Value {
