@@ -15,8 +15,16 @@ use names::Kind;
 /// The language that [`super::lower`] and [`super::container`] read.
 #[must_use]
 pub fn schema() -> Schema {
-    let policy =
-        vec![policy(), tenant(), gpu_sets::gpu_set(), grant(), deny(), containers::test(), allow_finding()];
+    let policy = vec![
+        policy(),
+        tenant(),
+        gpu_sets::gpu_set(),
+        grant(),
+        deny(),
+        layout(),
+        containers::test(),
+        allow_finding(),
+    ];
     Schema { policy_version: settings::VERSION, policy, workload: containers::container(Count::One) }
 }
 
@@ -168,6 +176,16 @@ fn deny() -> Form {
                 "the gpu-sets; whole GPUs with all their MIG devices",
             ),
         ])
+}
+
+fn layout() -> Form {
+    let wish = Form::new("mig", Count::AtLeastOne, "so many MIG devices of a profile")
+        .argument(Value::Exact { example: "1g.10gb" }, Count::One)
+        .argument(Value::Integer { least: Some(1) }, Count::One);
+    Form::new("layout", Count::Any, "which MIG devices each of some GPUs is wished to have")
+        .argument(definition(Kind::Layout), Count::One)
+        .children([references("gpus", Count::One, Kind::GpuSet, "gpu-sets of whole GPUs"), wish])
+        .note("`check` proves that it fits and says which GPUs do not have it yet; nothing is changed on the host")
 }
 
 #[cfg(test)]
