@@ -377,6 +377,8 @@ pub struct Wish {
 /// `allow-finding`: every finding of one code is known and accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowance {
+    /// The whole node.
+    pub span: Span,
     /// Which; one that may be allowed.
     pub code: Spanned<Code>,
     /// `reason=`; always there for what is about security.

@@ -7,7 +7,10 @@ mod given;
 use std::collections::BTreeSet;
 
 use given::{devices, files, gpu, host, policy, sliced};
-use gpupol::diag::Code;
+use gpupol::diag::{Code, Finding, Sink};
+use gpupol::policy::lower;
+use gpupol::source::{Source, Sources};
+use gpupol::syntax;
 use gpupol::topology::{Gpu, Topology};
 use gpupol_plan::index::Index;
 use gpupol_plan::lookup::{Decision, decide};
@@ -235,6 +238,57 @@ proptest! {
         prop_assert_eq!(&whole, &plans(&[("x.kdl", &text(first)), ("b.kdl", &text(second))]));
         prop_assert_eq!(&whole, &plans(&[("p.kdl", &nodes.concat())]));
     }
+}
+
+/// Nodes of which most have a fault; each finding says the same wherever its node stands.
+const FAULTY: [&str; 12] = [
+    "tenant t { identity podman }\n",
+    "tenant u { identity docker }\n",
+    "tenant v { identity docker }\n",
+    "tenant idle { identity kubernetes namespace=idle }\n",
+    "gpu-set all { model A }\n",
+    "gpu-set ring { model A; except ring }\n",
+    "grant g { to t; gpus al; capabilities compute }\n",
+    "grant h { to t; when { label a=b }; gpus all; capabilities compute }\n",
+    "grant i { to t; when { label a=b }; gpus all; capabilities video }\n",
+    "grant j { to u v; gpus all at-most=0; capabilties compute }\n",
+    "deny d { to t; gpus [all] }\n",
+    "test x { container tenant=t { request gpus=1 }; expect devied }\n",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_order_and_the_split_of_files_change_no_finding(
+        order in Just((0..FAULTY.len()).collect::<Vec<_>>()).prop_shuffle(),
+        homes in prop::collection::vec(0..5usize, FAULTY.len()),
+    ) {
+        let whole = findings(&[FAULTY.concat()]);
+        prop_assert!(whole.len() >= 8, "{whole:?}");
+        let mut files = vec![String::new(); 5];
+        for (at, home) in order.iter().zip(homes) {
+            files[home].push_str(FAULTY[*at]);
+        }
+        prop_assert_eq!(findings(&files), whole);
+    }
+}
+
+/// What is found in some files, without the places; of two things of which neither is first only the code.
+fn findings(files: &[String]) -> Vec<(Code, String)> {
+    let policy = Source::new("policy.kdl", "policy version=1");
+    let named = files.iter().enumerate().map(|(at, text)| Source::new(format!("{at}.kdl"), text.as_str()));
+    let sources = Sources::new(named.chain([policy]).collect());
+    let mut sink = Sink::default();
+    let documents: Vec<_> = sources.iter().map(|(id, source)| syntax::parse(id, source, &mut sink)).collect();
+    lower::lower(&documents, &mut sink);
+    let message = |finding: &Finding| match finding.code {
+        Code::TenantsOverlap | Code::GrantsOverlap => String::new(),
+        _ => finding.message.clone(),
+    };
+    let mut found: Vec<_> = sink.finish().iter().map(|finding| (finding.code, message(finding))).collect();
+    found.sort();
+    found
 }
 
 #[test]

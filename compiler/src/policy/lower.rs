@@ -130,7 +130,7 @@ fn references(
     let mut references: Vec<Spanned<String>> = Vec::new();
     for name in cursor.strings(&format!("the name of a {}", kind.word()), example, context.sink) {
         match references.iter().find(|other| other.value == name.value) {
-            Some(first) => cursor.blame(context.sink, diags::twice(kind.word(), &name, first.span)),
+            Some(first) => cursor.blame(context.sink, diags::twice_in_list(kind.word(), &name, first.span)),
             None if context.names.resolve(kind, &name, context.sink) => references.push(name),
             None => {}
         }

@@ -186,7 +186,7 @@ fn capabilities(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<(B
     for word in inner.strings("a capability", example, context.sink) {
         let capability = inner.accept(one_of(&word, "driver capability", &known), context.sink);
         if let Some(first) = capability.and_then(|capability| capabilities.insert(capability, word.span)) {
-            inner.blame(context.sink, diags::twice("capability", &word, first));
+            inner.blame(context.sink, diags::twice_in_list("capability", &word, first));
         }
     }
     let sound = inner.finish(context.sink);
