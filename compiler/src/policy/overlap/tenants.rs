@@ -75,7 +75,7 @@ pub(in crate::policy) fn report(tenants: &BTreeMap<String, Tenant>, sink: &mut S
 /// else the later of the two.
 fn blamed(left: &Candidate<'_>, right: &Candidate<'_>) -> Span {
     let patterns = |candidate: &Candidate<'_>| {
-        [&candidate.namespace, &candidate.name].into_iter().flatten().any(Pattern::is_too_complex)
+        candidate.attributes.values().any(Pattern::is_too_complex)
     };
     if patterns(left) && !patterns(right) { left.identity.span } else { right.identity.span }
 }
