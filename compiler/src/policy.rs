@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use gpupol_plan::capability::Capability;
+use gpupol_plan::feature::Feature;
 use gpupol_plan::requirement::version::Comparator;
 
 use crate::diag::Code;
@@ -19,12 +20,13 @@ mod diags;
 mod identity;
 pub mod lower;
 mod overlap;
+pub mod rights;
 pub mod schema;
 mod version;
 
 pub use version::{Version, Versions};
 
-pub use container::{Container, Devices, Expect, Outcome, Request, Test, Who};
+pub use container::{Container, Devices, Expect, Expected, Outcome, Request, Test, Who};
 pub use date::Date;
 pub use identity::{Class, Engine, Identity};
 
@@ -178,6 +180,8 @@ pub struct Grant {
     pub capabilities: BTreeSet<Capability>,
     /// Where the capabilities stand.
     pub capabilities_span: Span,
+    /// `features`: what it gives beside devices to those who ask; the node. Never IMEX as a whole.
+    pub features: Option<Spanned<BTreeSet<Feature>>>,
     /// Higher wins.
     pub rank: i64,
     /// Applies only to workloads that name it.
@@ -343,15 +347,19 @@ pub enum Timeslice {
     Long,
 }
 
-/// A deny: takes devices away from tenants, whatever grants say.
+/// A deny: takes something away from tenants, whatever grants say: either devices, or capabilities and features.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Deny {
     /// Its name, where it is defined.
     pub name: Spanned<String>,
     /// Tenants; at least one.
     pub to: Vec<Spanned<String>>,
-    /// gpu-sets; at least one.
+    /// gpu-sets; none if it takes no devices.
     pub gpu_sets: Vec<Spanned<String>>,
+    /// Driver capabilities that are taken out of every grant.
+    pub capabilities: BTreeSet<Capability>,
+    /// Features that are taken out of every grant; IMEX as a whole means each of its channels.
+    pub features: BTreeSet<Feature>,
 }
 
 /// `layout`: which MIG devices some GPUs are wished to have, each of them.

@@ -13,6 +13,7 @@ mod allowances;
 mod containers;
 mod denies;
 mod engines;
+mod features;
 mod gpu_sets;
 mod grants;
 mod identities;
@@ -74,6 +75,7 @@ pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     unenforced::report(&tenants, &grants, sink);
     overlap::tenants::report(&tenants, sink);
     overlap::grants::report(&tenants, &grants, sink);
+    denies::report_emptied(&grants, &denies, sink);
     let settings = settings.filter(|_| !sink.has_errors())?;
     Some(Policy { settings, tenants, gpu_sets, grants, denies, layouts, tests, allowances })
 }

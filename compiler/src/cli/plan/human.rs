@@ -39,6 +39,10 @@ fn granted(gift: &Gift, known: Option<&Known<'_>>, host: &str) -> String {
     text.extend(known.map(known_by));
     let capabilities: Vec<&str> = gift.capabilities.iter().map(|capability| capability.name()).collect();
     text.push_str(&format!("capabilities: {}\n", capabilities.join(", ")));
+    if !gift.features.is_empty() {
+        let features: Vec<String> = gift.features.keys().map(ToString::to_string).collect();
+        text.push_str(&format!("features: {}\n", features.join(", ")));
+    }
     let devices = gift.devices.iter().map(|device| {
         let shared = match device.sharing.replicas() {
             1 => device.sharing.name().to_owned(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use gpupol_plan::capability::Capability;
+use gpupol_plan::feature::Feature;
 use gpupol_plan::index::OnDenied;
 use gpupol_plan::plan::{Edit, Rule, Sharing};
 use serde::Serialize;
@@ -41,6 +42,7 @@ enum Body<'o> {
         known_by: Option<KnownBy<'o>>,
         devices: Vec<Given<'o>>,
         capabilities: &'o BTreeSet<Capability>,
+        features: Vec<Granted<'o>>,
         edits: &'o [Edit],
         device_rules: Vec<DeviceRule<'o>>,
     },
@@ -66,6 +68,12 @@ struct Given<'o> {
     paths: &'o [String],
     gpu_set: &'o str,
     sharing: &'o Sharing,
+}
+
+#[derive(Serialize)]
+struct Granted<'o> {
+    feature: Feature,
+    rule: &'o Rule,
 }
 
 /// In the words of the OCI runtime specification.
@@ -111,6 +119,7 @@ fn granted<'o>(gift: &'o Gift, known: Option<&Known<'o>>) -> Body<'o> {
         }),
         devices: gift.devices.iter().map(given).collect(),
         capabilities: &gift.capabilities,
+        features: gift.features.iter().map(|(feature, rule)| Granted { feature: *feature, rule }).collect(),
         edits: &gift.edits,
         device_rules: gift.edits.iter().filter_map(rule).collect(),
     }

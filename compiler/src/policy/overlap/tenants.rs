@@ -74,9 +74,7 @@ pub(in crate::policy) fn report(tenants: &BTreeMap<String, Tenant>, sink: &mut S
 /// Where a pattern is that is too complex by itself, so that it is blamed once and not whatever it is compared with;
 /// else the later of the two.
 fn blamed(left: &Candidate<'_>, right: &Candidate<'_>) -> Span {
-    let patterns = |candidate: &Candidate<'_>| {
-        candidate.attributes.values().any(Pattern::is_too_complex)
-    };
+    let patterns = |candidate: &Candidate<'_>| candidate.attributes.values().any(Pattern::is_too_complex);
     if patterns(left) && !patterns(right) { left.identity.span } else { right.identity.span }
 }
 
