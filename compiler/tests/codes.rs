@@ -42,6 +42,13 @@ fn unknown() -> Topology {
     host(vec![gpu], &[])
 }
 
+/// A GPU of a board whose MIG profiles nobody knows.
+fn new_board() -> Topology {
+    let mut gpu = gpu(0, "NVIDIA X100");
+    gpu.mig = Fact::Known(false);
+    host(vec![gpu], &[])
+}
+
 fn tests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
 }
@@ -60,7 +67,9 @@ fn cases(directory: &str) -> Vec<(String, String)> {
 fn found(name: &str, bytes: &[u8], topology: Option<&str>) -> (Vec<(u64, String)>, String) {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join(name), bytes).unwrap();
-    for (name, topology) in [("two-nodes.json", two_nodes()), ("unknown.json", unknown())] {
+    let hosts =
+        [("two-nodes.json", two_nodes()), ("unknown.json", unknown()), ("new-board.json", new_board())];
+    for (name, topology) in hosts {
         fs::write(place.path().join(name), serde_json::to_vec(&topology).unwrap()).unwrap();
     }
     let check = |format: &str| {
