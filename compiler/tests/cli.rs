@@ -111,7 +111,7 @@ fn the_language_is_a_document() {
     let document: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     let nodes: Vec<&str> =
         document["policy"].as_array().unwrap().iter().map(|node| node["name"].as_str().unwrap()).collect();
-    assert_eq!(nodes, ["policy", "tenant", "gpu-set", "grant", "deny", "test", "allow-finding"]);
+    assert_eq!(nodes, ["policy", "tenant", "gpu-set", "grant", "deny", "layout", "test", "allow-finding"]);
     snapshot("schema", &ran.out);
 }
 

@@ -88,6 +88,40 @@ pub(super) fn contradiction(span: Span, label: &str, message: impl Into<String>)
     Finding::at(Code::Contradiction, span, label, message)
 }
 
+/// What is neither a channel nor a range of channels.
+pub(super) fn no_channels(part: &str, span: Span) -> Finding {
+    bad_value(span, "not channels", format!("`{part}` is no IMEX channel and no range of them"))
+        .help("`channels=\"0\"`, `channels=\"0,2-5\"`; a channel is a number below 1048576")
+}
+
+/// More channels than one grant may list.
+pub(super) fn too_many_channels(most: usize, span: Span) -> Finding {
+    bad_value(span, "too many", format!("one list has at most {most} IMEX channels"))
+        .help("list the channels that these tenants need")
+}
+
+/// A deny that takes devices and something else.
+pub(super) fn deny_of_both(other: &str, span: Span, gpus: Span) -> Finding {
+    let message = format!("one deny takes away either devices or {other}");
+    contradiction(span, "and this", message).and(gpus, "this").help("write a `deny` for each of the two")
+}
+
+/// A grant of which denies leave a tenant no driver capability.
+pub(super) fn no_capability_left(
+    (grant, capabilities): (&str, Span),
+    tenant: &Spanned<String>,
+    denies: impl Iterator<Item = Span>,
+) -> Finding {
+    let message = format!(
+        "grant `{grant}` gives tenant `{}` nothing: denies leave it no driver capability",
+        tenant.value
+    );
+    let finding = Finding::at(Code::NoCapabilityLeft, capabilities, "all of these are denied", message);
+    denies
+        .fold(finding, |finding, deny| finding.and(deny, "denied here"))
+        .help(format!("take `{}` out of the grant's `to`, or one of these out of the deny", tenant.value))
+}
+
 /// Bounds that nothing is within.
 pub(super) fn reversed(least: Span, most: Span) -> Finding {
     contradiction(most, "less than that", "`at-least` is more than `at-most`")
@@ -293,4 +327,9 @@ pub(super) fn expired_allowance(allowance: &Allowance, until: &Spanned<Date>) ->
 /// A word that is no capability.
 pub(super) fn unknown_capability(word: &str, span: Span) -> Finding {
     Finding::at(Code::UnknownWord, span, "not known", format!("`{word}` is no driver capability"))
+}
+
+/// A word that is no feature.
+pub(super) fn unknown_feature(word: &str, span: Span) -> Finding {
+    Finding::at(Code::UnknownWord, span, "not known", format!("`{word}` is no feature"))
 }
