@@ -97,7 +97,9 @@ impl Wrong {
         let message =
             format!("test `{name}` failed on `{host}`: expected {}, and {}", self.expected, self.found);
         let span = self.at.unwrap_or(expect.span);
-        Finding::at(Code::TestFailed, span, "expected here", message).and(container.span, "of this container")
+        Finding::at(Code::TestFailed, span, "expected here", message)
+            .and(container.span, "of this container")
+            .help("mend the policy, or write into the `expect` what came if that is meant")
     }
 }
 
