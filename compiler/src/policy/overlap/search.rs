@@ -85,6 +85,11 @@ impl Pattern {
         self.globs.iter().any(|left| other.globs.iter().any(|right| ends_meet(&left.0, &right.0)))
     }
 
+    /// The alternatives.
+    pub(super) fn globs(&self) -> &[Glob] {
+        &self.globs
+    }
+
     /// Whether it alone is beyond the bounds, whatever it is compared with.
     pub(super) fn is_too_complex(&self, effort: &Effort) -> bool {
         self.automaton(effort).is_err()

@@ -59,12 +59,6 @@ impl<R: Ord, A: Ord + Copy> Shape<R, A> {
         self
     }
 
-    /// The same with an attribute that is exactly this text.
-    pub(super) fn with_exact(mut self, attribute: A, text: &str) -> Self {
-        self.end(attribute, Side::Head, end(text.bytes(), true));
-        self
-    }
-
     fn end(&mut self, attribute: A, side: Side, end: Vec<u8>) {
         self.ends.entry((attribute, side)).or_default().push(end);
     }

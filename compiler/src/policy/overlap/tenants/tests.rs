@@ -13,7 +13,7 @@ fn identity() -> impl Strategy<Value = Identity> {
         4 => (prop::option::of(glob()), uid, prop::option::of(glob()))
             .prop_map(|(namespace, uid, name)| Identity::Kubernetes { namespace, uid, name }),
         2 => ("[de]", prop::option::of("[rs]")).prop_map(|(daemon, runtime)| Identity::Docker { daemon, runtime }),
-        1 => Just(Identity::Podman),
+        1 => prop::option::of(0u32..2).prop_map(|user| Identity::Podman { user }),
     ]
 }
 
