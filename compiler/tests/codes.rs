@@ -61,8 +61,7 @@ fn cases(directory: &str) -> Vec<(String, String)> {
 fn found(name: &str, bytes: &[u8], topology: Option<&str>) -> (Vec<(u64, String)>, String) {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join(name), bytes).unwrap();
-    let hosts =
-        [("two-nodes.json", two_nodes()), ("unknown.json", unknown())];
+    let hosts = [("two-nodes.json", two_nodes()), ("unknown.json", unknown())];
     for (name, topology) in hosts {
         fs::write(place.path().join(name), serde_json::to_vec(&topology).unwrap()).unwrap();
     }
