@@ -1,6 +1,6 @@
 //! What a container gets by a plan set, decided by the functions that the hook calls.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gpupol_plan::capability::Capability;
 use gpupol_plan::choose::{Leases, choose};
@@ -10,10 +10,11 @@ use gpupol_plan::index::{self, Index};
 use gpupol_plan::lookup::{Decision, Granted, decide};
 use gpupol_plan::plan::{Edit, Plan, Rule, Sharing};
 use gpupol_plan::refusal::{Reason, Refusal};
-use gpupol_plan::request::{self, Devices};
+use gpupol_plan::request::{self, Capabilities, Devices, Request};
 
 use crate::emit::PlanSet;
 
+pub mod assert;
 pub mod coverage;
 pub mod test;
 
@@ -110,6 +111,24 @@ impl<'s> Reader<'s> {
     pub fn asked(&self, entry: &Entry, config: &Config) -> Option<Devices> {
         let request = request::request(&self.index, entry, config).ok().flatten();
         request.map(|request| request.devices)
+    }
+
+    /// Whether a tenant gets so many of each gpu-set by a grant while nobody else holds anything.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not.
+    pub fn can_have(&self, tenant: &str, grant: &str, amounts: BTreeMap<String, u32>) -> Result<(), Refusal> {
+        let own = self.index.grants.iter().find(|own| own.tenant == tenant && own.name == grant);
+        let refuse = || Refusal::new(Reason::NoGrant, format!("no grant `{grant}` of tenant `{tenant}`"));
+        let plan = Plan::parse(self.slice(own.ok_or_else(refuse)?)?)?;
+        let request = Request {
+            devices: Devices::Lines(amounts),
+            capabilities: Capabilities::All,
+            grant: Some(grant.to_owned()),
+            requirements: Vec::new(),
+        };
+        choose(&plan, &request, &Leases::new()).map(|_| ())
     }
 
     fn give(&self, granted: &Granted, leases: &Leases) -> Result<Gift, Refusal> {

@@ -13,6 +13,7 @@ use crate::diag::Code;
 use crate::source::{Span, Spanned};
 
 pub mod allow;
+mod assert;
 mod container;
 mod date;
 mod diags;
@@ -23,6 +24,7 @@ mod version;
 
 pub use version::{Version, Versions};
 
+pub use assert::{Assert, Claim, Level};
 pub use container::{Container, Devices, Expect, Outcome, Request, Test, Who};
 pub use date::Date;
 
@@ -41,6 +43,8 @@ pub struct Policy {
     pub denies: BTreeMap<String, Deny>,
     /// Tests, in the order of their places.
     pub tests: Vec<Test>,
+    /// Asserts, in the order of their places.
+    pub asserts: Vec<Assert>,
     /// What the policy allows of its findings.
     pub allowances: BTreeMap<Code, Allowance>,
 }

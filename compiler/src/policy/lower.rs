@@ -10,6 +10,7 @@ use crate::syntax::cursor::{Cursor, unknown_node};
 use crate::syntax::{Document, Node};
 
 mod allowances;
+mod asserts;
 mod containers;
 mod denies;
 mod engines;
@@ -33,9 +34,9 @@ use names::{Kind, Names};
 pub use schema::schema;
 
 /// The top-level nodes that this version reads.
-const KNOWN: [&str; 7] = ["policy", "tenant", "gpu-set", "grant", "deny", "test", "allow-finding"];
+const KNOWN: [&str; 8] = ["policy", "tenant", "gpu-set", "grant", "deny", "test", "assert", "allow-finding"];
 /// Those that the language has besides.
-const LATER: [&str; 3] = ["trust", "assert", "layout"];
+const LATER: [&str; 2] = ["trust", "layout"];
 
 const CONTAINER: &str =
     "write it into a `test`; a workload file is given by `--workload`, apart from the policy";
@@ -63,13 +64,14 @@ pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     let grants = grants::lower(&named(&nodes, "grant"), &gpu_sets, &mut context);
     let denies = denies::lower(&named(&nodes, "deny"), &mut context);
     let tests = policy_tests::lower(&named(&nodes, "test"), &mut context);
+    let asserts = asserts::lower(&named(&nodes, "assert"), &mut context);
     let allowances = allowances::lower(&named(&nodes, "allow-finding"), &mut context);
     context.names.unused(context.sink);
     limits::report(&tenants, &grants, sink);
     overlap::tenants::report(&tenants, sink);
     overlap::grants::report(&tenants, &grants, sink);
     let settings = settings.filter(|_| !sink.has_errors())?;
-    Some(Policy { settings, tenants, gpu_sets, grants, denies, tests, allowances })
+    Some(Policy { settings, tenants, gpu_sets, grants, denies, tests, asserts, allowances })
 }
 
 /// The container of a workload file: exactly one `container` node. Names of tenants are not resolved, for they stand in
@@ -121,8 +123,29 @@ fn references(
     example: &str,
     context: &mut Context<'_>,
 ) -> Vec<Spanned<String>> {
+    let names = cursor.strings(&format!("the name of a {}", kind.word()), example, context.sink);
+    sound_ones(kind, names, cursor, context)
+}
+
+/// Names of `kind`, each defined, none twice; nothing if there is another among them.
+fn bound(
+    kind: Kind,
+    names: Vec<Spanned<String>>,
+    cursor: &mut Cursor<'_>,
+    context: &mut Context<'_>,
+) -> Option<Vec<Spanned<String>>> {
+    let all = names.len();
+    Some(sound_ones(kind, names, cursor, context)).filter(|sound| sound.len() == all)
+}
+
+fn sound_ones(
+    kind: Kind,
+    names: Vec<Spanned<String>>,
+    cursor: &mut Cursor<'_>,
+    context: &mut Context<'_>,
+) -> Vec<Spanned<String>> {
     let mut references: Vec<Spanned<String>> = Vec::new();
-    for name in cursor.strings(&format!("the name of a {}", kind.word()), example, context.sink) {
+    for name in names {
         match references.iter().find(|other| other.value == name.value) {
             Some(first) => cursor.blame(context.sink, diags::twice(kind.word(), &name, first.span)),
             None if context.names.resolve(kind, &name, context.sink) => references.push(name),

@@ -12,7 +12,7 @@ use crate::syntax::{Document, Node, Value};
 const MAX_NAME: usize = 64;
 
 /// Nodes whose first argument is no name of theirs.
-const NAMELESS: [&str; 2] = ["policy", "allow-finding"];
+const NAMELESS: [&str; 3] = ["policy", "assert", "allow-finding"];
 
 /// What has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,7 +106,7 @@ impl Names {
         for ((kind, name), span) in &self.defined {
             let user = match kind {
                 Kind::Tenant => "grant",
-                Kind::GpuSet => "grant, deny, guarantee or gpu-set",
+                Kind::GpuSet => "grant, deny, guarantee, assert or gpu-set",
                 Kind::Grant | Kind::Deny | Kind::Test => continue,
             };
             let used = self.used.contains(&(*kind, name.clone()));

@@ -6,6 +6,7 @@ use super::{grants, names, quantities, settings, sharing};
 use crate::policy::Engine;
 use crate::policy::schema::{Count, Form, Schema, Value};
 
+mod asserts;
 mod containers;
 mod gpu_sets;
 
@@ -14,8 +15,9 @@ use names::Kind;
 /// The language that [`super::lower`] and [`super::container`] read.
 #[must_use]
 pub fn schema() -> Schema {
-    let policy =
-        vec![policy(), tenant(), gpu_sets::gpu_set(), grant(), deny(), containers::test(), allow_finding()];
+    let rules = [policy(), tenant(), gpu_sets::gpu_set(), grant(), deny()];
+    let about = [containers::test()].into_iter().chain(asserts::assert()).chain([allow_finding()]);
+    let policy = rules.into_iter().chain(about).collect();
     Schema { policy_version: settings::VERSION, policy, workload: containers::container(Count::One) }
 }
 
