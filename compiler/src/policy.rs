@@ -41,6 +41,8 @@ pub struct Policy {
     pub grants: BTreeMap<String, Grant>,
     /// Denies by name.
     pub denies: BTreeMap<String, Deny>,
+    /// Layouts by name.
+    pub layouts: BTreeMap<String, Layout>,
     /// Tests, in the order of their places.
     pub tests: Vec<Test>,
     /// Asserts, in the order of their places.
@@ -413,6 +415,26 @@ pub struct Deny {
     pub to: Vec<Spanned<String>>,
     /// gpu-sets; at least one.
     pub gpu_sets: Vec<Spanned<String>>,
+}
+
+/// `layout`: which MIG devices some GPUs are wished to have, each of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layout {
+    /// Its name, where it is defined.
+    pub name: Spanned<String>,
+    /// gpu-sets of whole GPUs; at least one.
+    pub gpu_sets: Vec<Spanned<String>>,
+    /// At least one, each of another profile.
+    pub wishes: Vec<Wish>,
+}
+
+/// `mig "3g.40gb" 2`: so many MIG devices of one profile.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wish {
+    /// The profile.
+    pub profile: Spanned<String>,
+    /// How many, from 1 to 8: no board has more memory units for the smallest.
+    pub count: u32,
 }
 
 /// `allow-finding`: every finding of one code is known and accepted.

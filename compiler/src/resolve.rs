@@ -14,6 +14,7 @@ mod deny;
 mod diags;
 mod guarantee;
 mod judge;
+mod layout;
 mod place;
 mod require;
 mod select;
@@ -163,6 +164,7 @@ pub fn resolve<'a>(
     }
     grants.sort_by(|a, b| (a.tenant, &a.rule.name.value).cmp(&(b.tenant, &b.rule.name.value)));
     check::sharing(&grants, name, sink);
+    layout::report(policy, &sets, name, sink);
     Resolution { grants, denies, extents: sets.extents() }
 }
 

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 pub mod builtin;
 pub mod discover;
+pub mod drift;
 mod fact;
+pub mod mig;
 pub mod read;
 
 pub use fact::Fact;
@@ -52,6 +54,24 @@ pub struct Driver {
     pub version: Fact<String>,
     /// The newest CUDA version that it serves, such as `12.4`.
     pub cuda: Fact<String>,
+}
+
+impl Gpu {
+    /// The profiles of its GPU instances, by their ids. A MIG device's own profile may be a part of its instance:
+    /// `1c.3g.40gb` is one compute slice of a `3g.40gb`.
+    #[must_use]
+    pub fn instances(&self) -> BTreeMap<u32, &str> {
+        self.mig_devices.iter().map(|device| (device.gi, instance_profile(&device.profile))).collect()
+    }
+}
+
+/// The GPU instance's profile of a MIG device's: `3g.40gb` of `1c.3g.40gb`.
+#[must_use]
+pub fn instance_profile(profile: &str) -> &str {
+    match profile.split_once('.') {
+        Some((first, rest)) if first.ends_with('c') => rest,
+        _ => profile,
+    }
 }
 
 /// Whose GPU it is.

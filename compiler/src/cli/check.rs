@@ -167,7 +167,7 @@ fn on_hosts(policy: &Policy, files: &Files, hosts: &[Host], sink: &mut Sink) -> 
 }
 
 /// What is so on some of several hosts because hosts differ: a fleet is like that. What is so on all is not.
-const PARTIAL: [Code; 2] = [Code::EmptyGpuSet, Code::RequirementUnmet];
+const PARTIAL: [Code; 3] = [Code::EmptyGpuSet, Code::RequirementUnmet, Code::NoSuchProfile];
 
 /// The findings without those that are only of some hosts, and may be.
 fn without_partial(mut findings: Vec<Finding>, hosts: usize) -> Vec<Finding> {

@@ -125,6 +125,16 @@ codes! {
     GuaranteeImpossible = 4012, "guarantee-impossible", Error;
     /// Guarantees of others leave a tenant nothing of a grant.
     GuaranteesEmpty = 4013, "guarantees-empty", Warning;
+    /// A MIG profile that no board of a host has.
+    NoSuchProfile = 4016, "no-such-profile", Warning;
+    /// MIG devices that do not fit on the GPUs for which a layout wishes them.
+    LayoutImpossible = 4017, "layout-impossible", Error;
+    /// GPUs that do not have the MIG devices that a layout wishes.
+    LayoutNotThere = 4018, "layout-not-there", Note;
+    /// Two layouts for one GPU.
+    LayoutsOverlap = 4019, "layouts-overlap", Error;
+    /// A layout for GPUs whose MIG profiles are not known.
+    LayoutUnproved = 4020, "layout-unproved", Warning;
 
     /// Whoever may use the engine's socket is of any of its tenants.
     SocketTrust = 5001, "socket-trust", Note;

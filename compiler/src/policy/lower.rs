@@ -17,7 +17,9 @@ mod engines;
 mod gpu_sets;
 mod grants;
 mod labels;
+mod layouts;
 mod limits;
+mod mig_profiles;
 mod names;
 mod policy_tests;
 mod quantities;
@@ -34,9 +36,10 @@ use names::{Kind, Names};
 pub use schema::schema;
 
 /// The top-level nodes that this version reads.
-const KNOWN: [&str; 8] = ["policy", "tenant", "gpu-set", "grant", "deny", "test", "assert", "allow-finding"];
+const KNOWN: [&str; 9] =
+    ["policy", "tenant", "gpu-set", "grant", "deny", "layout", "test", "assert", "allow-finding"];
 /// Those that the language has besides.
-const LATER: [&str; 2] = ["trust", "layout"];
+const LATER: [&str; 1] = ["trust"];
 
 const CONTAINER: &str =
     "write it into a `test`; a workload file is given by `--workload`, apart from the policy";
@@ -63,6 +66,7 @@ pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     let gpu_sets = gpu_sets::lower(&named(&nodes, "gpu-set"), &mut context);
     let grants = grants::lower(&named(&nodes, "grant"), &gpu_sets, &mut context);
     let denies = denies::lower(&named(&nodes, "deny"), &mut context);
+    let layouts = layouts::lower(&named(&nodes, "layout"), &gpu_sets, &mut context);
     let tests = policy_tests::lower(&named(&nodes, "test"), &mut context);
     let asserts = asserts::lower(&named(&nodes, "assert"), &mut context);
     let allowances = allowances::lower(&named(&nodes, "allow-finding"), &mut context);
@@ -71,7 +75,7 @@ pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     overlap::tenants::report(&tenants, sink);
     overlap::grants::report(&tenants, &grants, sink);
     let settings = settings.filter(|_| !sink.has_errors())?;
-    Some(Policy { settings, tenants, gpu_sets, grants, denies, tests, asserts, allowances })
+    Some(Policy { settings, tenants, gpu_sets, grants, denies, layouts, tests, asserts, allowances })
 }
 
 /// The container of a workload file: exactly one `container` node. Names of tenants are not resolved, for they stand in

@@ -4,6 +4,7 @@ use gpupol_plan::index::OnDenied;
 use gpupol_plan::plan::Edit;
 
 use crate::cli::render::escape;
+use crate::cli::table::table;
 use crate::outcome::{Gift, Outcome};
 
 pub(super) fn outcome(outcome: &Outcome, host: &str, on_denied: OnDenied) -> String {
@@ -38,9 +39,9 @@ fn granted(gift: &Gift, host: &str) -> String {
         };
         [device.index.clone(), device.uuid.clone(), device.gpu_set.clone(), shared, device.paths.join(" ")]
     });
-    text.push_str(&table(["DEVICE", "UUID", "GPU-SET", "SHARING", "NODES"], devices.collect()));
-    text.push_str(&table(["DEVICE NODE", "RULE", "FROM"], gift.edits.iter().filter_map(node).collect()));
-    text.push_str(&table(["FILE", "FROM"], gift.edits.iter().filter_map(file).collect()));
+    text.push_str(&table(&["DEVICE", "UUID", "GPU-SET", "SHARING", "NODES"], devices.collect()));
+    text.push_str(&table(&["DEVICE NODE", "RULE", "FROM"], gift.edits.iter().filter_map(node).collect()));
+    text.push_str(&table(&["FILE", "FROM"], gift.edits.iter().filter_map(file).collect()));
     text
 }
 
@@ -59,24 +60,4 @@ fn file(edit: &Edit) -> Option<[String; 2]> {
         Edit::Bind { host_path, container_path, .. } => Some([container_path.clone(), host_path.clone()]),
         Edit::DeviceNode { .. } => None,
     }
-}
-
-/// An empty line, then columns as wide as their widest cell; nothing without rows.
-fn table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) -> String {
-    if rows.is_empty() {
-        return String::new();
-    }
-    let mut lines = vec![head.map(str::to_owned)];
-    lines.extend(rows.into_iter().map(|row| row.map(|cell| escape(&cell))));
-    let mut widths = [0; N];
-    for (width, cell) in lines.iter().flat_map(|line| (0..N).zip(line)) {
-        if let Some(widest) = widths.get_mut(width) {
-            *widest = cell.chars().count().max(*widest);
-        }
-    }
-    let line = |cells: &[String; N]| {
-        let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        format!("  {}\n", padded.collect::<Vec<_>>().join("  ").trim_end())
-    };
-    std::iter::once("\n".to_owned()).chain(lines.iter().map(line)).collect()
 }

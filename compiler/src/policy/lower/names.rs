@@ -21,6 +21,7 @@ pub(super) enum Kind {
     GpuSet,
     Grant,
     Deny,
+    Layout,
     Test,
 }
 
@@ -37,7 +38,7 @@ pub(super) struct Names {
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Tenant, Self::GpuSet, Self::Grant, Self::Deny, Self::Test];
+    const ALL: [Self; 6] = [Self::Tenant, Self::GpuSet, Self::Grant, Self::Deny, Self::Layout, Self::Test];
 
     /// Its node.
     pub(super) fn word(self) -> &'static str {
@@ -46,6 +47,7 @@ impl Kind {
             Self::GpuSet => "gpu-set",
             Self::Grant => "grant",
             Self::Deny => "deny",
+            Self::Layout => "layout",
             Self::Test => "test",
         }
     }
@@ -106,8 +108,8 @@ impl Names {
         for ((kind, name), span) in &self.defined {
             let user = match kind {
                 Kind::Tenant => "grant",
-                Kind::GpuSet => "grant, deny, guarantee, assert or gpu-set",
-                Kind::Grant | Kind::Deny | Kind::Test => continue,
+                Kind::GpuSet => "grant, deny, guarantee, layout, assert or gpu-set",
+                Kind::Grant | Kind::Deny | Kind::Layout | Kind::Test => continue,
             };
             let used = self.used.contains(&(*kind, name.clone()));
             if let (Some(span), false) = (span, used) {

@@ -15,7 +15,7 @@ use names::Kind;
 /// The language that [`super::lower`] and [`super::container`] read.
 #[must_use]
 pub fn schema() -> Schema {
-    let rules = [policy(), tenant(), gpu_sets::gpu_set(), grant(), deny()];
+    let rules = [policy(), tenant(), gpu_sets::gpu_set(), grant(), deny(), layout()];
     let about = [containers::test()].into_iter().chain(asserts::assert()).chain([allow_finding()]);
     let policy = rules.into_iter().chain(about).collect();
     Schema { policy_version: settings::VERSION, policy, workload: containers::container(Count::One) }
@@ -186,6 +186,16 @@ fn deny() -> Form {
                 "the gpu-sets; whole GPUs with all their MIG devices",
             ),
         ])
+}
+
+fn layout() -> Form {
+    let wish = Form::new("mig", Count::AtLeastOne, "so many MIG devices of a profile")
+        .argument(Value::Exact { example: "1g.10gb" }, Count::One)
+        .argument(Value::Integer { least: Some(1) }, Count::One);
+    Form::new("layout", Count::Any, "which MIG devices each of some GPUs is wished to have")
+        .argument(definition(Kind::Layout), Count::One)
+        .children([references("gpus", Count::One, Kind::GpuSet, "gpu-sets of whole GPUs"), wish])
+        .note("`check` proves that it fits and says which GPUs do not have it yet; nothing is changed on the host")
 }
 
 #[cfg(test)]
