@@ -6,6 +6,7 @@ use gpupol_plan::capability::Capability;
 use gpupol_plan::choose::{Leases, choose};
 use gpupol_plan::config::Config;
 use gpupol_plan::entry::Entry;
+use gpupol_plan::feature::Feature;
 use gpupol_plan::index::{self, Index};
 use gpupol_plan::lookup::{Decision, Granted, decide};
 use gpupol_plan::plan::{Edit, Plan, Rule, Sharing};
@@ -47,6 +48,8 @@ pub struct Gift {
     pub devices: Vec<Device>,
     /// Driver capabilities in force.
     pub capabilities: BTreeSet<Capability>,
+    /// Features, each with the place that grants it.
+    pub features: BTreeMap<Feature, Rule>,
     /// What is done, in order.
     pub edits: Vec<Edit>,
 }
@@ -106,11 +109,10 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// Which devices a container asks for; nothing also if it cannot be understood.
+    /// What a container asks for; nothing also if it cannot be understood.
     #[must_use]
-    pub fn asked(&self, entry: &Entry, config: &Config) -> Option<Devices> {
-        let request = request::request(&self.index, entry, config).ok().flatten();
-        request.map(|request| request.devices)
+    pub fn asked(&self, entry: &Entry, config: &Config) -> Option<Request> {
+        request::request(&self.index, entry, config).ok().flatten()
     }
 
     /// Whether a tenant gets so many of each gpu-set by a grant while nobody else holds anything.
@@ -125,6 +127,7 @@ impl<'s> Reader<'s> {
         let request = Request {
             devices: Devices::Lines(amounts),
             capabilities: Capabilities::All,
+            features: BTreeSet::new(),
             grant: Some(grant.to_owned()),
             requirements: Vec::new(),
         };
@@ -147,6 +150,7 @@ impl<'s> Reader<'s> {
             grant: granted.grant.name.clone(),
             rule: plan.rule.clone(),
             devices: devices.collect(),
+            features: choice.features.iter().map(|granted| (granted.feature, granted.rule.clone())).collect(),
             edits: choice.edits(&plan).into_iter().cloned().collect(),
             capabilities: choice.capabilities,
         })

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use gpupol_plan::capability::Capability;
+use gpupol_plan::feature::Feature;
 use gpupol_plan::requirement::version::Comparator;
 
 use crate::diag::Code;
@@ -19,13 +20,14 @@ mod date;
 mod diags;
 pub mod lower;
 mod overlap;
+pub mod rights;
 pub mod schema;
 mod version;
 
 pub use version::{Version, Versions};
 
 pub use assert::{Assert, Claim, Level};
-pub use container::{Container, Devices, Expect, Outcome, Request, Test, Who};
+pub use container::{Container, Devices, Expect, Expected, Outcome, Request, Test, Who};
 pub use date::Date;
 
 /// Everything that the policy files say together.
@@ -241,6 +243,8 @@ pub struct Grant {
     pub capabilities: BTreeSet<Capability>,
     /// Where the capabilities stand.
     pub capabilities_span: Span,
+    /// `features`: what it gives beside devices to those who ask; the node. Never IMEX as a whole.
+    pub features: Option<Spanned<BTreeSet<Feature>>>,
     /// Higher wins.
     pub rank: i64,
     /// Applies only to workloads that name it.
@@ -406,15 +410,19 @@ pub enum Timeslice {
     Long,
 }
 
-/// A deny: takes devices away from tenants, whatever grants say.
+/// A deny: takes something away from tenants, whatever grants say: either devices, or capabilities and features.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Deny {
     /// Its name, where it is defined.
     pub name: Spanned<String>,
     /// Tenants; at least one.
     pub to: Vec<Spanned<String>>,
-    /// gpu-sets; at least one.
+    /// gpu-sets; none if it takes no devices.
     pub gpu_sets: Vec<Spanned<String>>,
+    /// Driver capabilities that are taken out of every grant.
+    pub capabilities: BTreeSet<Capability>,
+    /// Features that are taken out of every grant; IMEX as a whole means each of its channels.
+    pub features: BTreeSet<Feature>,
 }
 
 /// `layout`: which MIG devices some GPUs are wished to have, each of them.
@@ -440,6 +448,8 @@ pub struct Wish {
 /// `allow-finding`: every finding of one code is known and accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowance {
+    /// The whole node.
+    pub span: Span,
     /// Which; one that may be allowed.
     pub code: Spanned<Code>,
     /// `reason=`; always there for what is about security.

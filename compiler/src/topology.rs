@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use gpupol_plan::capability::Capability;
+use gpupol_plan::feature::Feature;
 use serde::{Deserialize, Serialize};
 
 pub mod builtin;
@@ -44,6 +45,12 @@ pub struct Topology {
     pub links: Vec<Link>,
     /// The driver's user-space files, sorted by path.
     pub driver_files: Vec<DriverFile>,
+    /// What the host has for each feature, IMEX as a whole; of a feature that is not here nothing is known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub features: BTreeMap<Feature, Fact<Vec<DeviceNode>>>,
+    /// Files and directories of the host that a feature needs beside its nodes, sorted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub feature_files: BTreeMap<Feature, Vec<FeatureFile>>,
 }
 
 /// The driver.
@@ -219,6 +226,20 @@ pub struct DriverFile {
     pub soname: Option<String>,
     /// The driver capability that needs it.
     pub capability: Capability,
+}
+
+/// What GPUDirect Storage reads beside its nodes, ascending.
+const GDS_FILES: [&str; 2] = ["/etc/cufile.json", "/run/udev"];
+
+/// A file or directory that a feature needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FeatureFile {
+    /// Where containers expect it, such as `/etc/cufile.json`.
+    pub path: String,
+    /// Where the host has it, if elsewhere; no symbolic link in its last component.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_path: Option<String>,
 }
 
 /// What a driver file is.

@@ -74,6 +74,15 @@ pub(super) struct Check {
     /// Count and do not show; an error cannot be allowed.
     #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = Which::parse)]
     pub(super) allow: Vec<Which>,
+    /// Mend what can mean only one thing, in the files.
+    #[arg(long)]
+    pub(super) fix: bool,
+    /// Mend what was probably meant too: read what it wrote.
+    #[arg(long)]
+    pub(super) unsafe_fixes: bool,
+    /// With either: write nothing, print what would change, and exit with 1 if that is anything.
+    #[arg(long)]
+    pub(super) diff: bool,
     /// Show so many findings at most, the gravest of all [default: 50 for human, plain and github, else all].
     #[arg(long, value_name = "N")]
     pub(super) max_diagnostics: Option<usize>,

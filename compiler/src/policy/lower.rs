@@ -14,6 +14,7 @@ mod asserts;
 mod containers;
 mod denies;
 mod engines;
+mod features;
 mod gpu_sets;
 mod grants;
 mod labels;
@@ -74,6 +75,7 @@ pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     limits::report(&tenants, &grants, sink);
     overlap::tenants::report(&tenants, sink);
     overlap::grants::report(&tenants, &grants, sink);
+    denies::report_emptied(&grants, &denies, sink);
     let settings = settings.filter(|_| !sink.has_errors())?;
     Some(Policy { settings, tenants, gpu_sets, grants, denies, layouts, tests, asserts, allowances })
 }
@@ -151,7 +153,7 @@ fn sound_ones(
     let mut references: Vec<Spanned<String>> = Vec::new();
     for name in names {
         match references.iter().find(|other| other.value == name.value) {
-            Some(first) => cursor.blame(context.sink, diags::twice(kind.word(), &name, first.span)),
+            Some(first) => cursor.blame(context.sink, diags::twice_in_list(kind.word(), &name, first.span)),
             None if context.names.resolve(kind, &name, context.sink) => references.push(name),
             None => {}
         }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gpupol_plan::feature::Feature;
+
 use super::check::{Giver, Loss, promise};
 use super::guarantee::Demand;
 use super::place::MOST_SLOTS;
@@ -165,6 +167,18 @@ pub(super) fn requirement_unmet(
         format!("grant `{grant}` gives nothing on `{name}`: it requires `{wanted}`, and there is {has}");
     Finding::at(Code::RequirementUnmet, span, "not met there", message)
         .help(format!("update the driver of `{name}`, or require less"))
+}
+
+pub(super) fn feature_lacking(
+    rule: &policy::Grant,
+    span: Span,
+    (feature, why): (Feature, &str),
+    name: &str,
+) -> Finding {
+    let grant = &rule.name.value;
+    let message = format!("feature `{feature}` of grant `{grant}` cannot be given on `{name}`: {why}");
+    Finding::at(Code::FeatureLacking, span, "whoever asks for it there is refused", message)
+        .help(format!("record `{name}` again with `gpupol discover`, or take `{feature}` out of the grant"))
 }
 
 pub(super) fn guarantee_impossible(demands: &[&Demand], devices: &[Device], name: &str) -> Finding {

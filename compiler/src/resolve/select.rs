@@ -39,14 +39,18 @@ pub(super) fn all<'a>(policy: &'a Policy, topology: &'a Topology, name: &str, si
     let granted = granted(policy);
     for rule in in_order(policy) {
         let candidates = candidates(rule, topology);
-        let members = first(rule, members(rule, &sets, &candidates, name, sink), name, sink);
+        let mut own = Sink::default();
+        let members = first(rule, members(rule, &sets, &candidates, name, &mut own), name, &mut own);
+        // Of a set of which something cannot be told nobody can say that it is empty.
+        let certain = !own.has_errors();
+        own.finish().into_iter().for_each(|finding| sink.push(finding));
         let missed = granted.contains(rule.name.value.as_str()) && !is_elsewhere(rule, topology);
         let unknown = unknown_profiles(rule, topology);
         unknown
             .iter()
             .filter(|_| missed)
             .for_each(|profile| sink.push(diags::no_such_profile(rule, profile, topology, name)));
-        if members.is_empty() && missed && unknown.is_empty() {
+        if members.is_empty() && missed && certain && unknown.is_empty() {
             sink.push(diags::empty_gpu_set(rule, emptied(rule, &candidates), topology, name));
         }
         sets.sets.insert(&rule.name.value, Set { rule, members });

@@ -16,6 +16,7 @@ pub mod choose;
 pub mod config;
 mod document;
 pub mod entry;
+pub mod feature;
 pub mod glob;
 pub mod identity;
 pub mod index;

@@ -32,6 +32,10 @@ fn granted(gift: &Gift, host: &str) -> String {
     let mut text = format!("granted: tenant {tenant} by grant {grant} ({place}) on {host}\n");
     let capabilities: Vec<&str> = gift.capabilities.iter().map(|capability| capability.name()).collect();
     text.push_str(&format!("capabilities: {}\n", capabilities.join(", ")));
+    if !gift.features.is_empty() {
+        let features: Vec<String> = gift.features.keys().map(ToString::to_string).collect();
+        text.push_str(&format!("features: {}\n", features.join(", ")));
+    }
     let devices = gift.devices.iter().map(|device| {
         let shared = match device.sharing.replicas() {
             1 => device.sharing.name().to_owned(),

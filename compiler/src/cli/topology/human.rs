@@ -2,18 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use gpupol_plan::feature::Feature;
 use serde_json::Value;
 
 use crate::cli::print::count;
 use crate::cli::render::escape;
 use crate::cli::table::table;
 use crate::topology::drift::Drift;
-use crate::topology::{Fact, Gpu, Level, MigDevice, Topology};
+use crate::topology::{DeviceNode, Fact, Gpu, Level, MigDevice, Topology};
 
 const GIB: u64 = 1 << 30;
 
 /// What stands for what nobody knows.
 const UNKNOWN: &str = "?";
+/// Of so many nodes of a feature the paths are shown.
+const SHOWN_NODES: usize = 4;
+
 /// What stands for what a host does not have.
 const ABSENT: &str = "-";
 
@@ -27,6 +31,7 @@ pub(super) fn topology(topology: &Topology) -> String {
         table(&["GPU", "MODEL", "MEMORY", "PCI", "MINOR", "NUMA", "MIG", "UUID"], gpus),
         table(&["MIG DEVICE", "PROFILE", "MEMORY", "GI", "CI", "UUID"], mig.collect()),
         matrix(topology),
+        table(&["FEATURE", "NODES"], topology.features.iter().map(feature).collect()),
         unknown(topology),
     ]
     .concat()
@@ -73,6 +78,16 @@ fn gpu(gpu: &Gpu) -> Vec<String> {
         mig,
         gpu.uuid.clone(),
     ]
+}
+
+fn feature((feature, nodes): (&Feature, &Fact<Vec<DeviceNode>>)) -> Vec<String> {
+    let paths = |nodes: &Vec<DeviceNode>| {
+        let mut words: Vec<String> = nodes.iter().take(SHOWN_NODES).map(|node| node.path.clone()).collect();
+        let more = nodes.len().saturating_sub(SHOWN_NODES);
+        words.extend((more > 0).then(|| format!("and {more} more")));
+        words.join(" ")
+    };
+    vec![feature.to_string(), or_sign(nodes, paths)]
 }
 
 fn mig_device(gpu: &Gpu, device: &MigDevice) -> Vec<String> {

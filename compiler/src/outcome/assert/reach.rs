@@ -61,8 +61,7 @@ impl<'a> Case<'a> {
         let mut findings = Vec::new();
         for grant in tenants.iter().flat_map(|tenant| self.of(&tenant.value)) {
             let Some(way) = ways(grant).first().copied() else { continue };
-            let given =
-                capabilities.iter().filter(|(capability, _)| grant.rule.capabilities.contains(capability));
+            let given = capabilities.iter().filter(|(capability, _)| grant.capabilities.contains(capability));
             findings.extend(given.map(|(capability, span)| diags::given(*capability, *span, way, self)));
         }
         findings

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diag::Sink;
+use crate::diag::fix::Part;
+use crate::diag::{Fix, Sink};
 use crate::policy::diags;
 use crate::source::{Span, Spanned};
 use crate::syntax::cursor::nearest;
@@ -30,6 +31,8 @@ pub(super) enum Kind {
 pub(super) struct Names {
     /// Where; nowhere if it is defined in a node that could not be read.
     defined: BTreeMap<(Kind, String), Option<Span>>,
+    /// The whole definition of each name that has one.
+    nodes: BTreeMap<(Kind, String), Span>,
     used: BTreeSet<(Kind, String)>,
     /// Something could not be read that may define or use any name.
     unread: bool,
@@ -113,7 +116,9 @@ impl Names {
             };
             let used = self.used.contains(&(*kind, name.clone()));
             if let (Some(span), false) = (span, used) {
-                sink.push(diags::unused(kind.word(), name, *span, user));
+                let fix = self.nodes.get(&(*kind, name.clone()));
+                let fix = fix.map(|node| Fix::guess().remove(*node, Part::Node));
+                sink.push(diags::unused(kind.word(), name, *span, user).maybe_fix(fix));
             }
         }
     }
@@ -129,6 +134,7 @@ impl Names {
         let Some(kind) = Kind::from_word(&node.name.value) else {
             return self.guess(&node.name.value, Some(name));
         };
+        self.nodes.entry((kind, name.clone())).or_insert(node.span);
         match self.defined.entry((kind, name.clone())).or_insert(Some(span)) {
             Some(first) if *first != span => {
                 let name = Spanned::new(name.clone(), span);

@@ -1,5 +1,7 @@
+use gpupol_plan::feature::Feature;
+
 use super::*;
-use crate::topology::{Fact, builtin, read};
+use crate::topology::{DeviceNode, Fact, builtin, read};
 
 fn campus() -> Topology {
     let (name, text) = builtin::builtin("campus").unwrap();
@@ -104,4 +106,17 @@ fn json_says_what_was_and_what_is() {
     new.cgroup = Fact::Absent;
     let json = serde_json::to_string(&drift(&campus(), &new)).unwrap();
     assert_eq!(json, r#"[{"of":"host","change":"changed","property":"cgroup","was":2,"is":null}]"#);
+}
+
+#[test]
+fn a_feature_that_moved_is_told_by_its_node() {
+    let node =
+        |major| DeviceNode { path: "/dev/gdrdrv".to_owned(), host_path: None, major, minor: 0, mode: 0o666 };
+    let with = |major| {
+        let mut host = campus();
+        host.features.insert(Feature::Gdrcopy, Fact::Known(vec![node(major)]));
+        host
+    };
+    let said: Vec<String> = drift(&with(500), &with(501)).iter().map(ToString::to_string).collect();
+    assert_eq!(said, ["host: features.gdrcopy./dev/gdrdrv.major was 500, is 501"]);
 }
