@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gpupol_plan::capability::Capability;
 use gpupol_plan::choose::{Leases, choose};
-use gpupol_plan::config::Config;
-use gpupol_plan::entry::Entry;
 use gpupol_plan::feature::Feature;
+use gpupol_plan::identity;
 use gpupol_plan::index::{self, Index};
 use gpupol_plan::lookup::{Decision, Granted, decide};
 use gpupol_plan::plan::{Edit, Plan, Rule, Sharing};
 use gpupol_plan::refusal::{Reason, Refusal};
 use gpupol_plan::request::{self, Capabilities, Devices, Request};
 
-use crate::emit::PlanSet;
+use crate::emit::{PlanSet, identities};
+use crate::policy::{Identity, Policy};
+use crate::source::Spanned;
+use crate::workload::Workload;
 
 pub mod assert;
 pub mod coverage;
@@ -96,8 +98,9 @@ impl<'s> Reader<'s> {
 
     /// What a container gets while other containers hold `leases`.
     #[must_use]
-    pub fn start(&self, entry: &Entry, config: &Config, leases: &Leases) -> Outcome {
-        match decide(&self.index, entry, config) {
+    pub fn start(&self, container: &Workload, leases: &Leases) -> Outcome {
+        let Workload { entry, config, observed } = container;
+        match decide(&self.index, entry, config, observed) {
             Decision::NotAsked => Outcome::NotAsked,
             Decision::Refused { tenant, refusal } => {
                 Outcome::Denied { tenant: tenant.map(|tenant| tenant.name.clone()), refusal }
@@ -111,8 +114,8 @@ impl<'s> Reader<'s> {
 
     /// What a container asks for; nothing also if it cannot be understood.
     #[must_use]
-    pub fn asked(&self, entry: &Entry, config: &Config) -> Option<Request> {
-        request::request(&self.index, entry, config).ok().flatten()
+    pub fn asked(&self, container: &Workload) -> Option<Request> {
+        request::request(&self.index, &container.entry, &container.config).ok().flatten()
     }
 
     /// Whether a tenant gets so many of each gpu-set by a grant while nobody else holds anything.
@@ -163,6 +166,14 @@ impl<'s> Reader<'s> {
         let slice = start.zip(end).and_then(|(start, end)| self.plans.get(start..end));
         slice.ok_or_else(|| Refusal::new(Reason::PlanSet, "a plan lies outside of its file"))
     }
+}
+
+/// By which identity of a tenant a container is known.
+#[must_use]
+pub fn known_by<'p>(policy: &'p Policy, tenant: &str, container: &Workload) -> Option<&'p Spanned<Identity>> {
+    let facts = identity::facts(&container.entry, &container.config, &container.observed);
+    let identities = &policy.tenants.get(tenant)?.identities;
+    identities.iter().find(|known| identity::matches(&identities::identity(&known.value), &facts))
 }
 
 fn nodes(edits: &[Edit], capabilities: &BTreeSet<Capability>) -> Vec<String> {

@@ -145,7 +145,7 @@ impl Force<'_> {
         let document = syntax::parse(id, source, &mut sink);
         let container = lower::container(&document, &mut sink).unwrap();
         let workload = workload::describe(&container, self.policy);
-        match self.plans.start(&workload.entry, &workload.config, &Leases::new()) {
+        match self.plans.start(&workload, &Leases::new()) {
             Outcome::Granted(gift) => Some(gift),
             Outcome::Denied { .. } | Outcome::NotAsked => None,
         }

@@ -1,7 +1,7 @@
 //! The executor of plans: an OCI hook, run by root, that gives a container exactly the GPUs of its plan.
 //!
 //! ```text
-//! state on stdin ─state→ bundle ─bundle→ Config ─lookup→ Granted ─planset→ Plan ─choose under lease→ Choice
+//! state on stdin ─state→ bundle ─bundle→ Config, ─observe→ Observed ─lookup→ Granted ─planset→ Plan ─choose under lease→ Choice
 //!     ─apply→ nodes, mounts, device rules ─audit→ one line
 //! ```
 //!
@@ -26,6 +26,7 @@ mod file;
 mod host;
 pub mod lease;
 pub mod mountinfo;
+mod observe;
 pub mod planset;
 pub mod process;
 pub mod rootfs;

@@ -20,7 +20,7 @@ use crate::mountinfo::MountInfo;
 use crate::planset::PlanSet;
 use crate::process::Process;
 use crate::state::State;
-use crate::{bundle, entry, host};
+use crate::{bundle, entry, host, observe};
 
 mod leases;
 
@@ -66,7 +66,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 impl Start<'_> {
     fn decide(&self, plans: &PlanSet) -> Result<()> {
         let on_denied = plans.index.on_denied;
-        match lookup::decide(&plans.index, self.entry, self.config) {
+        let observed = match observe::observe(self.entry, self.state, &plans.index) {
+            Err(Error::Refused(refusal)) => return self.refuse(on_denied, None, None, refusal),
+            other => other?,
+        };
+        match lookup::decide(&plans.index, self.entry, self.config, &observed) {
             Decision::NotAsked => Ok(()),
             Decision::Refused { tenant, refusal } => self.refuse(on_denied, tenant, None, refusal),
             Decision::Granted(granted) => match self.give(plans, &granted) {
@@ -157,9 +161,7 @@ impl Start<'_> {
 
 impl Scene {
     fn of(start: &Start<'_>) -> Result<Self> {
-        let pid = start.state.pid()?;
-        let process = Process::open(pid)?
-            .ok_or_else(|| Error::found(format!("process {pid}, the container's init, is not alive")))?;
+        let process = start.state.process()?;
         let mounts = MountInfo::read()?;
         let hierarchy = Hierarchy::find(&mounts)?;
         let cgroup = hierarchy.cgroup_of(&process)?;

@@ -127,7 +127,7 @@ fn write_plan_set(dir: &Path) {
         index_version: INDEX_VERSION,
         on_denied: OnDenied::Refuse,
         request_indices: RequestIndices::Auto,
-        tenants: vec![Tenant { name: "bench".to_owned(), identities: vec![Identity::Podman {}] }],
+        tenants: vec![Tenant { name: "bench".to_owned(), identities: vec![Identity::Podman { user: None }] }],
         grants: vec![Grant {
             tenant: "bench".to_owned(),
             name: "bench".to_owned(),

@@ -8,6 +8,9 @@
 //! config.json ─config→ Config ─identity→ tenant ─request→ Request ─lookup→ Decision ─choose→ Choice
 //! ```
 //!
+//! What decides and does not stand in `config.json` is an [`observed::Observed`] beside it: the hook asks the
+//! kernel for it, a test makes it up.
+//!
 //! Nothing here opens a file, reads a clock or looks at the environment of the process, and nothing panics on
 //! any input: whatever a container's configuration says comes back as a value or as a [`refusal::Refusal`].
 
@@ -22,7 +25,9 @@ pub mod identity;
 pub mod index;
 pub mod label;
 pub mod lookup;
+pub mod observed;
 pub mod plan;
 pub mod refusal;
 pub mod request;
 pub mod requirement;
+pub mod slurm;
