@@ -10,6 +10,7 @@ use crate::syntax::cursor::{Cursor, unknown_node};
 use crate::syntax::{Document, Node};
 
 mod allowances;
+mod asserts;
 mod containers;
 mod denies;
 mod engines;
@@ -38,9 +39,10 @@ use names::{Kind, Names};
 pub use schema::schema;
 
 /// The top-level nodes that this version reads.
-const KNOWN: [&str; 8] = ["policy", "tenant", "gpu-set", "grant", "deny", "layout", "test", "allow-finding"];
+const KNOWN: [&str; 9] =
+    ["policy", "tenant", "gpu-set", "grant", "deny", "layout", "test", "assert", "allow-finding"];
 /// Those that the language has besides.
-const LATER: [&str; 2] = ["trust", "assert"];
+const LATER: [&str; 1] = ["trust"];
 
 const CONTAINER: &str =
     "write it into a `test`; a workload file is given by `--workload`, apart from the policy";
@@ -69,6 +71,7 @@ pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     let denies = denies::lower(&named(&nodes, "deny"), &mut context);
     let layouts = layouts::lower(&named(&nodes, "layout"), &gpu_sets, &mut context);
     let tests = policy_tests::lower(&named(&nodes, "test"), &mut context);
+    let asserts = asserts::lower(&named(&nodes, "assert"), &mut context);
     let allowances = allowances::lower(&named(&nodes, "allow-finding"), &mut context);
     context.names.unused(context.sink);
     limits::report(&tenants, &grants, sink);
@@ -77,7 +80,7 @@ pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     overlap::grants::report(&tenants, &grants, sink);
     denies::report_emptied(&grants, &denies, sink);
     let settings = settings.filter(|_| !sink.has_errors())?;
-    Some(Policy { settings, tenants, gpu_sets, grants, denies, layouts, tests, allowances })
+    Some(Policy { settings, tenants, gpu_sets, grants, denies, layouts, tests, asserts, allowances })
 }
 
 /// The container of a workload file: exactly one `container` node. Names of tenants are not resolved, for they stand in
@@ -129,8 +132,29 @@ fn references(
     example: &str,
     context: &mut Context<'_>,
 ) -> Vec<Spanned<String>> {
+    let names = cursor.strings(&format!("the name of a {}", kind.word()), example, context.sink);
+    sound_ones(kind, names, cursor, context)
+}
+
+/// Names of `kind`, each defined, none twice; nothing if there is another among them.
+fn bound(
+    kind: Kind,
+    names: Vec<Spanned<String>>,
+    cursor: &mut Cursor<'_>,
+    context: &mut Context<'_>,
+) -> Option<Vec<Spanned<String>>> {
+    let all = names.len();
+    Some(sound_ones(kind, names, cursor, context)).filter(|sound| sound.len() == all)
+}
+
+fn sound_ones(
+    kind: Kind,
+    names: Vec<Spanned<String>>,
+    cursor: &mut Cursor<'_>,
+    context: &mut Context<'_>,
+) -> Vec<Spanned<String>> {
     let mut references: Vec<Spanned<String>> = Vec::new();
-    for name in cursor.strings(&format!("the name of a {}", kind.word()), example, context.sink) {
+    for name in names {
         match references.iter().find(|other| other.value == name.value) {
             Some(first) => cursor.blame(context.sink, diags::twice_in_list(kind.word(), &name, first.span)),
             None if context.names.resolve(kind, &name, context.sink) => references.push(name),
