@@ -55,6 +55,12 @@ struct Context<'s> {
 
 /// The policy that all `documents` are together; none if there are errors, which are all in `sink` then.
 pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
+    part(documents, sink).filter(|_| !sink.has_errors())
+}
+
+/// What could be read of the policy that all `documents` are together; none if its settings could not. A definition with
+/// an error is left out of it, so it says nothing of what anybody gets: it is for findings about the rest.
+pub fn part(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     let mut documents: Vec<&Document> = documents.iter().collect();
     documents.sort_by_key(|document| document.source);
     let names = Names::collect(&documents, sink);
@@ -79,8 +85,17 @@ pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     overlap::tenants::report(&tenants, sink);
     overlap::grants::report(&tenants, &grants, sink);
     denies::report_emptied(&grants, &denies, sink);
-    let settings = settings.filter(|_| !sink.has_errors())?;
-    Some(Policy { settings, tenants, gpu_sets, grants, denies, layouts, tests, asserts, allowances })
+    Some(Policy {
+        settings: settings?,
+        tenants,
+        gpu_sets,
+        grants,
+        denies,
+        layouts,
+        tests,
+        asserts,
+        allowances,
+    })
 }
 
 /// The container of a workload file: exactly one `container` node. Names of tenants are not resolved, for they stand in
