@@ -6,6 +6,8 @@ use gpupol_plan::capability::Capability;
 use gpupol_plan::choose::{Leases, choose};
 use gpupol_plan::config::Config;
 use gpupol_plan::entry::Entry;
+use gpupol_plan::guard::{self, Answer, Observed};
+use gpupol_plan::identity;
 use gpupol_plan::index::{self, Index};
 use gpupol_plan::lookup::{Decision, Granted, decide};
 use gpupol_plan::plan::{Edit, Plan, Rule, Sharing};
@@ -44,6 +46,8 @@ pub struct Gift {
     pub rule: Rule,
     /// The devices, in the order in which they are given.
     pub devices: Vec<Device>,
+    /// Whether it is trusted, and so holds no leases.
+    pub trusted: bool,
     /// Driver capabilities in force.
     pub capabilities: BTreeSet<Capability>,
     /// What is done, in order.
@@ -93,6 +97,10 @@ impl<'s> Reader<'s> {
     /// What a container gets while other containers hold `leases`.
     #[must_use]
     pub fn start(&self, entry: &Entry, config: &Config, leases: &Leases) -> Outcome {
+        if let Answer::Refuse(refusal) = self.guard(entry, config) {
+            let tenant = identity::tenant(&self.index, entry, config).ok().flatten();
+            return Outcome::Denied { tenant: tenant.map(|tenant| tenant.name.clone()), refusal };
+        }
         match decide(&self.index, entry, config) {
             Decision::NotAsked => Outcome::NotAsked,
             Decision::Refused { tenant, refusal } => {
@@ -112,6 +120,12 @@ impl<'s> Reader<'s> {
         request.map(|request| request.devices)
     }
 
+    /// What the guard answers, as far as the configuration alone shows.
+    fn guard(&self, entry: &Entry, config: &Config) -> Answer {
+        let trips = guard::trips(entry, config, &Observed::default());
+        guard::answer(self.index.on_bypass, guard::standing(&self.index, entry, config), &trips)
+    }
+
     fn give(&self, granted: &Granted, leases: &Leases) -> Result<Gift, Refusal> {
         let plan = Plan::parse(self.slice(granted.grant)?)?;
         let choice = choose(&plan, &granted.request, leases)?;
@@ -127,6 +141,7 @@ impl<'s> Reader<'s> {
             tenant: granted.tenant.name.clone(),
             grant: granted.grant.name.clone(),
             rule: plan.rule.clone(),
+            trusted: plan.trusted,
             devices: devices.collect(),
             edits: choice.edits(&plan).into_iter().cloned().collect(),
             capabilities: choice.capabilities,

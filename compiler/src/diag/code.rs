@@ -130,6 +130,8 @@ codes! {
     SocketTrust = 5001, "socket-trust", Note;
     /// A sharing that is read but cannot be given yet.
     SharingNotEnforced = 5002, "sharing-not-enforced", Warning;
+    /// A `trust`, whose containers may go around every plan.
+    Trusted = 5005, "trusted", Warning;
 
     /// A `test` did not come out as it says.
     TestFailed = 8001, "test-failed", Error;

@@ -95,6 +95,7 @@ fn page(code: Code) -> &'static str {
         Code::GuaranteesEmpty => page!("4013"),
         Code::SocketTrust => page!("5001"),
         Code::SharingNotEnforced => page!("5002"),
+        Code::Trusted => page!("5005"),
         Code::TestFailed => page!("8001"),
         Code::UnusedAllowance => page!("8002"),
         Code::ExpiredAllowance => page!("8003"),

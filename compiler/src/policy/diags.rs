@@ -109,6 +109,14 @@ pub(super) fn socket_trust(span: Span) -> Finding {
         .help("give the socket only to people whom you trust with all of that daemon's GPUs")
 }
 
+/// Somebody whom the guard lets pass.
+pub(super) fn trusted(name: &Spanned<String>) -> Finding {
+    let message = format!("whoever is known as `{}` may go around every plan", name.value);
+    Finding::at(Code::Trusted, name.span, "passes the guard", message).help(
+        "keep its identities narrow, and accept this by `allow-finding GP5005 reason=\"…\" until=\"…\"`",
+    )
+}
+
 /// MPS, which is read and not given yet.
 pub(super) fn not_enforced(span: Span) -> Finding {
     let message = "`sharing mps` is read but not yet given: its containers are refused";

@@ -33,9 +33,9 @@ use names::{Kind, Names};
 pub use schema::schema;
 
 /// The top-level nodes that this version reads.
-const KNOWN: [&str; 7] = ["policy", "tenant", "gpu-set", "grant", "deny", "test", "allow-finding"];
+const KNOWN: [&str; 8] = ["policy", "tenant", "trust", "gpu-set", "grant", "deny", "test", "allow-finding"];
 /// Those that the language has besides.
-const LATER: [&str; 3] = ["trust", "assert", "layout"];
+const LATER: [&str; 2] = ["assert", "layout"];
 
 const CONTAINER: &str =
     "write it into a `test`; a workload file is given by `--workload`, apart from the policy";
@@ -58,7 +58,7 @@ pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
         .any(|document| document.unread || document.broken.iter().any(|broken| broken.keyword == "policy"));
     let mut context = Context { names, sink };
     let settings = settings::lower(&named(&nodes, "policy"), policy_broken, &mut context);
-    let tenants = tenants::lower(&named(&nodes, "tenant"), &mut context);
+    let tenants = tenants::lower(&named(&nodes, "tenant"), &named(&nodes, "trust"), &mut context);
     let gpu_sets = gpu_sets::lower(&named(&nodes, "gpu-set"), &mut context);
     let grants = grants::lower(&named(&nodes, "grant"), &gpu_sets, &mut context);
     let denies = denies::lower(&named(&nodes, "deny"), &mut context);
@@ -106,7 +106,8 @@ fn unknown_nodes(nodes: &[&Node], sink: &mut Sink) {
 
 /// The name that a definition gives itself.
 fn definition(kind: Kind, cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<Spanned<String>> {
-    let example = format!("{} my-{}", kind.word(), kind.word());
+    let word = &cursor.node().name.value;
+    let example = format!("{word} my-{word}");
     let name = cursor.required("its name", &example, context.sink)?;
     if !names::is_valid(kind, &name.value) {
         cursor.blame(context.sink, diags::bad_name(kind.word(), &name));

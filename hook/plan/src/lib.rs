@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! config.json ─config→ Config ─identity→ tenant ─request→ Request ─lookup→ Decision ─choose→ Choice
+//!                            ─guard→ whether its own configuration goes around all that
 //! ```
 //!
 //! Nothing here opens a file, reads a clock or looks at the environment of the process, and nothing panics on
@@ -17,6 +18,7 @@ pub mod config;
 mod document;
 pub mod entry;
 pub mod glob;
+pub mod guard;
 pub mod identity;
 pub mod index;
 pub mod label;

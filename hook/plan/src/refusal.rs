@@ -47,6 +47,8 @@ pub enum Reason {
     Limit,
     /// The host or a device does not meet what the image requires.
     Requirement,
+    /// The container's own configuration goes around its plan.
+    Guard,
     /// What the grant needs is not supported in this form or version.
     NotSupported,
     /// The plan set is missing, damaged, of another version, or no longer true of this host.
@@ -55,7 +57,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NoTenant,
         Self::NoGrant,
         Self::GrantNotApplicable,
@@ -68,6 +70,7 @@ impl Reason {
         Self::Placement,
         Self::Limit,
         Self::Requirement,
+        Self::Guard,
         Self::NotSupported,
         Self::PlanSet,
     ];
@@ -88,6 +91,7 @@ impl Reason {
             Self::Placement => "placement",
             Self::Limit => "limit",
             Self::Requirement => "requirement",
+            Self::Guard => "guard",
             Self::NotSupported => "not-supported",
             Self::PlanSet => "plan-set",
         }

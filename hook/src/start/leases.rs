@@ -26,7 +26,8 @@ pub(super) fn take<'p>(
     let choice = choose(plan, &request(&granted.request, &survey), &survey.leases)
         .map_err(|refusal| name_unreadable(refusal, &survey))?;
     host::verify_devices(&choice.given)?;
-    let new = choice.given.iter().filter(|given| !survey.own.contains(&given.device.uuid));
+    let leased = |given: &&Given<'_>| !plan.trusted && !survey.own.contains(&given.device.uuid);
+    let new = choice.given.iter().filter(leased);
     let records: Vec<Record> = new.map(|given| record(start, scene, plan, given)).collect();
     let taken = lease::take(&store, &records).map_err(|error| error.during(|| step(start)))?;
     Ok((choice, taken))

@@ -14,6 +14,9 @@ const MAX_NAME: usize = 64;
 /// Nodes whose first argument is no name of theirs.
 const NAMELESS: [&str; 2] = ["policy", "allow-finding"];
 
+/// The node of those who are trusted.
+pub(super) const TRUST: &str = "trust";
+
 /// What has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
@@ -50,7 +53,11 @@ impl Kind {
         }
     }
 
+    /// A `trust` is named wherever a tenant is.
     fn from_word(word: &str) -> Option<Self> {
+        if word == TRUST {
+            return Some(Self::Tenant);
+        }
         Self::ALL.into_iter().find(|kind| kind.word() == word)
     }
 }

@@ -14,8 +14,16 @@ use names::Kind;
 /// The language that [`super::lower`] and [`super::container`] read.
 #[must_use]
 pub fn schema() -> Schema {
-    let policy =
-        vec![policy(), tenant(), gpu_sets::gpu_set(), grant(), deny(), containers::test(), allow_finding()];
+    let policy = vec![
+        policy(),
+        tenant(),
+        trust(),
+        gpu_sets::gpu_set(),
+        grant(),
+        deny(),
+        containers::test(),
+        allow_finding(),
+    ];
     Schema { policy_version: settings::VERSION, policy, workload: containers::container(Count::One) }
 }
 
@@ -61,6 +69,12 @@ fn policy() -> Form {
                 "what a container comes to that asks and may not",
             ),
             setting("request-indices", words(&settings::REQUEST_INDICES), "what numbers in a request mean"),
+            setting(
+                "on-bypass",
+                words(&settings::ON_BYPASS),
+                "what a container comes to whose own configuration goes around its plan",
+            ),
+            setting("audit", words(&settings::AUDIT), "whether devices are given that nobody can write down"),
         ])
 }
 
@@ -80,6 +94,14 @@ fn tenant() -> Form {
             .required("gpus", Value::Integer { least: Some(1) })
             .required("from", reference(Kind::GpuSet)),
         ])
+}
+
+fn trust() -> Form {
+    Form::new(names::TRUST, Count::Any, "who may go around every plan, and gets all devices of a grant to it")
+        .argument(definition(Kind::Tenant), Count::One)
+        .required("reason", Value::Text)
+        .note("it shares the names of tenants, and holds no leases")
+        .children(identities())
 }
 
 fn identities() -> [Form; 3] {
