@@ -12,6 +12,7 @@ mod chain;
 mod check;
 mod compile;
 mod completions;
+mod diff;
 mod discover;
 mod exit;
 mod failure;
@@ -24,13 +25,16 @@ mod man;
 mod plan;
 mod print;
 mod render;
+mod replace;
 mod report;
 mod rule;
 mod schema;
 mod search;
 mod store;
+mod table;
 mod test;
 mod today;
+mod topology;
 mod trial;
 
 use args::{Args, Command};
@@ -59,6 +63,7 @@ fn run() -> Exit {
         Command::Plan(args) => plan::run(args),
         Command::Compile(args) => compile::run(args),
         Command::Discover(args) => discover::run(args),
+        Command::Topology(args) => topology::run(args),
         Command::Fmt(args) => fmt::run(args),
         Command::Init(args) => init::run(args),
         Command::Rule(args) => rule::run(args),

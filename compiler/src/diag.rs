@@ -1,10 +1,12 @@
 //! Findings: what a run has to say, as data. Rendering them is `cli`'s work.
 
 pub mod code;
+pub mod fix;
 pub mod rule;
 
 use crate::source::Span;
 pub use code::{Code, Severity};
+pub use fix::Fix;
 pub use rule::Rule;
 
 /// Something a user should know: one cause, one finding.
@@ -22,6 +24,8 @@ pub struct Finding {
     pub help: Option<String>,
     /// A concrete case that shows it: a container, a string, a set of rules.
     pub witness: Option<String>,
+    /// Edits that mend it.
+    pub fix: Option<Box<Fix>>,
 }
 
 /// A place that a finding points at.
@@ -45,7 +49,7 @@ impl Finding {
     #[must_use]
     pub fn general(code: Code, message: impl Into<String>) -> Self {
         let (severity, message) = (code.severity(), message.into());
-        Self { code, severity, message, labels: Vec::new(), help: None, witness: None }
+        Self { code, severity, message, labels: Vec::new(), help: None, witness: None, fix: None }
     }
 
     /// The same, pointing at one more place.
@@ -67,6 +71,22 @@ impl Finding {
     pub fn maybe_help(mut self, help: Option<String>) -> Self {
         self.help = help.or(self.help);
         self
+    }
+
+    /// The same with a fix.
+    #[must_use]
+    pub fn fix(mut self, fix: Fix) -> Self {
+        self.fix = Some(Box::new(fix));
+        self
+    }
+
+    /// The same with a fix, if there is any.
+    #[must_use]
+    pub fn maybe_fix(self, fix: Option<Fix>) -> Self {
+        match fix {
+            Some(fix) => self.fix(fix),
+            None => self,
+        }
     }
 
     /// The same with a witness.

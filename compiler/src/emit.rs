@@ -2,20 +2,22 @@
 //!
 //! Nothing can go wrong here: whatever could, had a place in the policy and was found by an earlier stage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use gpupol_plan::capability::Capability;
 use gpupol_plan::index::{self, INDEX_VERSION, Index};
 use gpupol_plan::plan::{self, GpuCheck, MigCheck, PLAN_VERSION, Plan, Rule};
 use serde::Serialize;
 
 use crate::policy::{self, Policy};
 use crate::resolve::{Device, Grant, Line, Order, Resolution};
-use crate::source::{Source, Sources};
+use crate::source::{Source, Sources, Span};
 use crate::topology::Topology;
 
 mod device_nodes;
 pub(crate) mod digest;
 mod driver_files;
+mod features;
 mod identities;
 
 /// The files of a plan set.
@@ -136,13 +138,13 @@ fn plan(
     digests: &Digests,
     common: &[plan::Edit],
 ) -> Plan {
-    let capabilities = grant.rule.capabilities.clone();
+    let capabilities = grant.capabilities.clone();
     let edits = common.iter().filter(|edit| edit.applies(&capabilities)).cloned().collect();
     Plan {
         plan_version: PLAN_VERSION,
         tenant: grant.tenant.to_owned(),
         grant: grant.rule.name.value.clone(),
-        rule: rule(grant.rule, sources),
+        rule: rule(grant.rule.name.span, grant.rule, sources),
         policy_digest: digests.policy.clone(),
         topology_digest: digests.topology.clone(),
         host: plan::Host {
@@ -154,13 +156,14 @@ fn plan(
         trusted: policy.tenants.get(grant.tenant).is_some_and(|tenant| tenant.trust.is_some()),
         reserved: grant.reserved.iter().map(|uuid| (*uuid).to_owned()).collect(),
         capabilities,
-        lines: grant.lines.iter().map(|line| self::line(line, grant.rule)).collect(),
+        lines: grant.lines.iter().map(|line| self::line(line, &grant.capabilities)).collect(),
         edits,
+        features: features::granted(grant, sources),
     }
 }
 
-fn rule(grant: &policy::Grant, sources: &Sources) -> Rule {
-    let span = grant.name.span;
+/// What stands at `span` in a grant.
+fn rule(span: Span, grant: &policy::Grant, sources: &Sources) -> Rule {
     let source = sources.get(span.source);
     let line = source.map_or(0, |source| source.position(span.start).0);
     Rule {
@@ -170,12 +173,12 @@ fn rule(grant: &policy::Grant, sources: &Sources) -> Rule {
     }
 }
 
-fn line(line: &Line, grant: &policy::Grant) -> plan::Line {
+fn line(line: &Line, capabilities: &BTreeSet<Capability>) -> plan::Line {
     let order = match line.order {
         Order::Ranked => plan::Order::Ranked,
         Order::LeastLeased => plan::Order::LeastLeased,
     };
-    let devices = line.devices.iter().map(|device| self::device(device, grant));
+    let devices = line.devices.iter().map(|device| self::device(device, capabilities));
     let count = line.devices.len();
     let default = line.rule.default.of(count);
     plan::Line {
@@ -189,9 +192,9 @@ fn line(line: &Line, grant: &policy::Grant) -> plan::Line {
     }
 }
 
-fn device(device: &Device, grant: &policy::Grant) -> plan::Device {
+fn device(device: &Device, capabilities: &BTreeSet<Capability>) -> plan::Device {
     let gpu = device.gpu;
-    let edits = device_nodes::of(device).into_iter().filter(|edit| edit.applies(&grant.capabilities));
+    let edits = device_nodes::of(device).into_iter().filter(|edit| edit.applies(capabilities));
     plan::Device {
         uuid: device.uuid().to_owned(),
         index: device.index(),

@@ -1,18 +1,19 @@
 //! What a container gets by a plan set, decided by the functions that the hook calls.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gpupol_plan::capability::Capability;
 use gpupol_plan::choose::{Leases, choose};
 use gpupol_plan::config::Config;
 use gpupol_plan::entry::Entry;
+use gpupol_plan::feature::Feature;
 use gpupol_plan::guard::{self, Answer, Observed};
 use gpupol_plan::identity;
 use gpupol_plan::index::{self, Index};
 use gpupol_plan::lookup::{Decision, Granted, decide};
 use gpupol_plan::plan::{Edit, Plan, Rule, Sharing};
 use gpupol_plan::refusal::{Reason, Refusal};
-use gpupol_plan::request::{self, Devices};
+use gpupol_plan::request::{self, Request};
 
 use crate::emit::PlanSet;
 
@@ -50,6 +51,8 @@ pub struct Gift {
     pub trusted: bool,
     /// Driver capabilities in force.
     pub capabilities: BTreeSet<Capability>,
+    /// Features, each with the place that grants it.
+    pub features: BTreeMap<Feature, Rule>,
     /// What is done, in order.
     pub edits: Vec<Edit>,
 }
@@ -113,11 +116,10 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// Which devices a container asks for; nothing also if it cannot be understood.
+    /// What a container asks for; nothing also if it cannot be understood.
     #[must_use]
-    pub fn asked(&self, entry: &Entry, config: &Config) -> Option<Devices> {
-        let request = request::request(&self.index, entry, config).ok().flatten();
-        request.map(|request| request.devices)
+    pub fn asked(&self, entry: &Entry, config: &Config) -> Option<Request> {
+        request::request(&self.index, entry, config).ok().flatten()
     }
 
     /// What the guard answers, as far as the configuration alone shows.
@@ -143,6 +145,7 @@ impl<'s> Reader<'s> {
             rule: plan.rule.clone(),
             trusted: plan.trusted,
             devices: devices.collect(),
+            features: choice.features.iter().map(|granted| (granted.feature, granted.rule.clone())).collect(),
             edits: choice.edits(&plan).into_iter().cloned().collect(),
             capabilities: choice.capabilities,
         })

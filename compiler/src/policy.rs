@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use gpupol_plan::capability::Capability;
+use gpupol_plan::feature::Feature;
 use gpupol_plan::requirement::version::Comparator;
 
 use crate::diag::Code;
@@ -18,12 +19,13 @@ mod date;
 mod diags;
 pub mod lower;
 mod overlap;
+pub mod rights;
 pub mod schema;
 mod version;
 
 pub use version::{Version, Versions};
 
-pub use container::{Container, Devices, Expect, Outcome, Request, Test, Who};
+pub use container::{Container, Devices, Expect, Expected, Outcome, Request, Test, Who};
 pub use date::Date;
 
 /// Everything that the policy files say together.
@@ -39,6 +41,8 @@ pub struct Policy {
     pub grants: BTreeMap<String, Grant>,
     /// Denies by name.
     pub denies: BTreeMap<String, Deny>,
+    /// Layouts by name.
+    pub layouts: BTreeMap<String, Layout>,
     /// Tests, in the order of their places.
     pub tests: Vec<Test>,
     /// What the policy allows of its findings.
@@ -264,6 +268,8 @@ pub struct Grant {
     pub capabilities: BTreeSet<Capability>,
     /// Where the capabilities stand.
     pub capabilities_span: Span,
+    /// `features`: what it gives beside devices to those who ask; the node. Never IMEX as a whole.
+    pub features: Option<Spanned<BTreeSet<Feature>>>,
     /// Higher wins.
     pub rank: i64,
     /// Applies only to workloads that name it.
@@ -429,20 +435,46 @@ pub enum Timeslice {
     Long,
 }
 
-/// A deny: takes devices away from tenants, whatever grants say.
+/// A deny: takes something away from tenants, whatever grants say: either devices, or capabilities and features.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Deny {
     /// Its name, where it is defined.
     pub name: Spanned<String>,
     /// Tenants; at least one.
     pub to: Vec<Spanned<String>>,
-    /// gpu-sets; at least one.
+    /// gpu-sets; none if it takes no devices.
     pub gpu_sets: Vec<Spanned<String>>,
+    /// Driver capabilities that are taken out of every grant.
+    pub capabilities: BTreeSet<Capability>,
+    /// Features that are taken out of every grant; IMEX as a whole means each of its channels.
+    pub features: BTreeSet<Feature>,
+}
+
+/// `layout`: which MIG devices some GPUs are wished to have, each of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layout {
+    /// Its name, where it is defined.
+    pub name: Spanned<String>,
+    /// gpu-sets of whole GPUs; at least one.
+    pub gpu_sets: Vec<Spanned<String>>,
+    /// At least one, each of another profile.
+    pub wishes: Vec<Wish>,
+}
+
+/// `mig "3g.40gb" 2`: so many MIG devices of one profile.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wish {
+    /// The profile.
+    pub profile: Spanned<String>,
+    /// How many, from 1 to 8: no board has more memory units for the smallest.
+    pub count: u32,
 }
 
 /// `allow-finding`: every finding of one code is known and accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowance {
+    /// The whole node.
+    pub span: Span,
     /// Which; one that may be allowed.
     pub code: Spanned<Code>,
     /// `reason=`; always there for what is about security.

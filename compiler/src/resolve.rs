@@ -6,14 +6,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::Sink;
+use gpupol_plan::capability::Capability;
+
+use crate::policy::rights::Denied;
 use crate::policy::{self, Place, Policy};
 use crate::topology::{Gpu, MigDevice, Topology};
 
 mod check;
 mod deny;
 mod diags;
+mod features;
 mod guarantee;
 mod judge;
+mod layout;
 mod place;
 mod require;
 mod select;
@@ -45,9 +50,15 @@ pub struct Grant<'a> {
     pub rule: &'a policy::Grant,
     /// One for each `gpus` line, in its order.
     pub lines: Vec<Line<'a>>,
+    /// The ceiling of driver capabilities that denies leave; without any there are no devices.
+    pub capabilities: BTreeSet<Capability>,
+    /// The features that denies leave, ascending.
+    pub features: Vec<GrantedFeature<'a>>,
     /// UUIDs of those of its devices that guarantees keep for the tenant.
     pub reserved: BTreeSet<&'a str>,
 }
+
+pub use features::{FeatureParts, GrantedFeature};
 
 /// What one `gpus` line comes to.
 #[derive(Clone, Debug)]
@@ -129,9 +140,14 @@ pub fn resolve<'a>(
         let usable = require::is_met(rule, topology, name, sink);
         let offer =
             |line| if usable { host.offer(rule, line, sink) } else { Offer { line, devices: Vec::new() } };
-        offered.push((rule, rule.lines.iter().map(offer).collect()));
+        let offers: Vec<Offer> = rule.lines.iter().map(offer).collect();
+        if offers.iter().any(|offer| !offer.devices.is_empty()) {
+            features::report(rule, topology, name, sink);
+        }
+        offered.push((rule, offers));
     }
-    let own = |tenant: &str| owned(&offered, tenant, denied.get(tenant));
+    let rights = Denied::of(&policy.denies);
+    let own = |tenant: &str| owned(&rights, &offered, tenant, denied.get(tenant));
     let reserved = guarantee::reserve(policy, &sets, own, name, sink);
     let mut grants: Vec<Grant> = Vec::new();
     for (rule, offers) in &offered {
@@ -142,24 +158,34 @@ pub fn resolve<'a>(
                 denied: denied.get(tenant.value.as_str()),
                 reserved: &reserved,
             };
-            let lines: Vec<Line> = offers.iter().map(|offer| host.line(&share, offer, sink)).collect();
+            let rights = rights.rights(rule, &tenant.value);
+            let void = rights.capabilities.is_empty();
+            let line =
+                |offer: &Offer<'a>| if void { offer.of_nothing() } else { host.line(&share, offer, sink) };
+            let lines: Vec<Line> = offers.iter().map(line).collect();
             let kept = lines.iter().flat_map(|line| &line.devices).filter(|device| reserved.has(device));
             let reserved = kept.map(Device::uuid).collect();
-            grants.push(Grant { tenant: &tenant.value, rule, lines, reserved });
+            let features = features::all(&rights.features, topology);
+            let capabilities = rights.capabilities;
+            grants.push(Grant { tenant: &tenant.value, rule, lines, capabilities, features, reserved });
         }
     }
     grants.sort_by(|a, b| (a.tenant, &a.rule.name.value).cmp(&(b.tenant, &b.rule.name.value)));
     check::sharing(&grants, name, sink);
+    layout::report(policy, &sets, name, sink);
     Resolution { grants, denies }
 }
 
 /// The devices that a tenant has by any of its grants.
 fn owned<'a>(
+    rights: &Denied,
     offered: &[(&policy::Grant, Vec<Offer<'a>>)],
     tenant: &str,
     denied: Option<&deny::Denied<'a>>,
 ) -> Vec<Device<'a>> {
-    let own = offered.iter().filter(|(rule, _)| rule.to.iter().any(|name| name.value == tenant));
+    let usable = |rule: &policy::Grant| !rights.rights(rule, tenant).capabilities.is_empty();
+    let own =
+        offered.iter().filter(|(rule, _)| rule.to.iter().any(|name| name.value == tenant) && usable(rule));
     own.flat_map(|(_, offers)| offers).flat_map(|offer| deny::subtract(&offer.devices, denied).0).collect()
 }
 
@@ -175,6 +201,13 @@ struct Share<'a, 's> {
 struct Offer<'a> {
     line: &'a policy::Line,
     devices: Vec<Device<'a>>,
+}
+
+impl<'a> Offer<'a> {
+    /// The line of a tenant whom denies leave no driver capability, and so nothing.
+    fn of_nothing(&self) -> Line<'a> {
+        Line { rule: self.line, order: Order::Ranked, devices: Vec::new(), slots: None }
+    }
 }
 
 struct Host<'a, 's> {

@@ -11,6 +11,7 @@ pub(crate) mod cursor;
 mod diags;
 mod format;
 mod guard;
+mod habit;
 mod lex;
 mod node;
 mod parse;
@@ -20,6 +21,7 @@ mod word;
 pub use format::{FormatError, format};
 pub use guard::MAX_FILE;
 pub use parse::parse;
+pub(crate) use same::node as same_node;
 
 /// One file.
 #[derive(Clone, Debug, PartialEq)]

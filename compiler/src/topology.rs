@@ -6,11 +6,14 @@
 use std::collections::BTreeMap;
 
 use gpupol_plan::capability::Capability;
+use gpupol_plan::feature::Feature;
 use serde::{Deserialize, Serialize};
 
 pub mod builtin;
 pub mod discover;
+pub mod drift;
 mod fact;
+pub mod mig;
 pub mod read;
 
 pub use fact::Fact;
@@ -42,6 +45,12 @@ pub struct Topology {
     pub links: Vec<Link>,
     /// The driver's user-space files, sorted by path.
     pub driver_files: Vec<DriverFile>,
+    /// What the host has for each feature, IMEX as a whole; of a feature that is not here nothing is known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub features: BTreeMap<Feature, Fact<Vec<DeviceNode>>>,
+    /// Files and directories of the host that a feature needs beside its nodes, sorted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub feature_files: BTreeMap<Feature, Vec<FeatureFile>>,
 }
 
 /// The driver.
@@ -52,6 +61,24 @@ pub struct Driver {
     pub version: Fact<String>,
     /// The newest CUDA version that it serves, such as `12.4`.
     pub cuda: Fact<String>,
+}
+
+impl Gpu {
+    /// The profiles of its GPU instances, by their ids. A MIG device's own profile may be a part of its instance:
+    /// `1c.3g.40gb` is one compute slice of a `3g.40gb`.
+    #[must_use]
+    pub fn instances(&self) -> BTreeMap<u32, &str> {
+        self.mig_devices.iter().map(|device| (device.gi, instance_profile(&device.profile))).collect()
+    }
+}
+
+/// The GPU instance's profile of a MIG device's: `3g.40gb` of `1c.3g.40gb`.
+#[must_use]
+pub fn instance_profile(profile: &str) -> &str {
+    match profile.split_once('.') {
+        Some((first, rest)) if first.ends_with('c') => rest,
+        _ => profile,
+    }
 }
 
 /// Whose GPU it is.
@@ -199,6 +226,20 @@ pub struct DriverFile {
     pub soname: Option<String>,
     /// The driver capability that needs it.
     pub capability: Capability,
+}
+
+/// What GPUDirect Storage reads beside its nodes, ascending.
+const GDS_FILES: [&str; 2] = ["/etc/cufile.json", "/run/udev"];
+
+/// A file or directory that a feature needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FeatureFile {
+    /// Where containers expect it, such as `/etc/cufile.json`.
+    pub path: String,
+    /// Where the host has it, if elsewhere; no symbolic link in its last component.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_path: Option<String>,
 }
 
 /// What a driver file is.

@@ -4,7 +4,7 @@
 
 use gpupol_plan::config::{Config, DOCKER_GPUS_HOOK, DeviceRule, HookCall, Namespace};
 use gpupol_plan::entry::{ENTRY_VERSION, Engine, Entry, Form};
-use gpupol_plan::request::{DRIVER_CAPABILITIES, GPUS, LIST_LIMIT, VISIBLE_DEVICES};
+use gpupol_plan::request::{DRIVER_CAPABILITIES, FEATURES, GPUS, LIST_LIMIT, VISIBLE_DEVICES};
 
 use crate::policy::{Container, Devices, Identity, Policy, Request, Tenant, Who};
 
@@ -98,6 +98,9 @@ fn ask(request: &Request, workload: &mut Workload) {
         hooks.prestart.push(docker_gpus());
     } else if !named {
         annotations.insert(GPUS.to_owned(), word);
+    }
+    if let Some(features) = &request.features {
+        annotations.insert(FEATURES.to_owned(), features.clone());
     }
     if let Some(capabilities) = &request.capabilities {
         process.env.push(format!("{DRIVER_CAPABILITIES}={capabilities}"));

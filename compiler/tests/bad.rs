@@ -81,6 +81,15 @@ fn render(sources: &Sources, finding: &Finding) -> String {
             writeln!(text, "  {what}: {said}").unwrap();
         }
     }
+    if let Some(fix) = &finding.fix {
+        let edits = fix.edits.iter().map(|edit| {
+            let (range, new) = edit.of(sources.get(edit.span.source).unwrap());
+            let old = sources.get(edit.span.source).unwrap().text.get(range).unwrap();
+            format!("`{}` -> `{}`", old.escape_debug(), new.escape_debug())
+        });
+        let edits: Vec<String> = edits.collect();
+        writeln!(text, "  {} fix: {}", fix.applicability.word(), edits.join(", ")).unwrap();
+    }
     text
 }
 

@@ -75,19 +75,31 @@ fn sound(name: &str) -> PathBuf {
 fn help() {
     let place = place("help");
     let mut text = String::new();
-    for verb in [&[String::new()], &*verbs(&place)].concat() {
-        let args: Vec<&str> = [verb.as_str(), "--help"].into_iter().filter(|word| !word.is_empty()).collect();
-        let ran = run(&place, &args);
+    for verbs in commands(&place, &[]) {
+        let args = [verbs, vec!["--help".to_owned()]].concat().join(" ");
+        let ran = run(&place, &args.split(' ').collect::<Vec<_>>());
         assert_eq!((ran.code, ran.err.as_str()), (0, ""));
-        text.push_str(&format!("$ gpupol {}\n{}\n", args.join(" "), ran.out));
+        text.push_str(&format!("$ gpupol {args}\n{}\n", ran.out));
     }
     snapshot("help", &text);
 }
 
-/// The commands that the help lists, without `help` itself.
+/// A command and all within it, each as its words.
+fn commands(place: &Path, verbs: &[String]) -> Vec<Vec<String>> {
+    let args: Vec<&str> = verbs.iter().map(String::as_str).chain(["--help"]).collect();
+    let within = listed(&run(place, &args).out);
+    let within = within.into_iter().flat_map(|verb| commands(place, &[verbs, &[verb]].concat()));
+    std::iter::once(verbs.to_vec()).chain(within).collect()
+}
+
 fn verbs(place: &Path) -> Vec<String> {
-    let help = run(place, &["--help"]).out;
-    let listed = help.split("Commands:\n").nth(1).unwrap().lines().take_while(|line| !line.is_empty());
+    listed(&run(place, &["--help"]).out)
+}
+
+/// The commands that a help lists, without `help` itself.
+fn listed(help: &str) -> Vec<String> {
+    let commands = help.split("Commands:\n").nth(1).unwrap_or_default();
+    let listed = commands.lines().take_while(|line| !line.is_empty());
     let verbs = listed.map(|line| line.split_whitespace().next().unwrap().to_owned());
     verbs.filter(|verb| verb != "help").collect()
 }
@@ -99,7 +111,7 @@ fn the_language_is_a_document() {
     let document: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     let nodes: Vec<&str> =
         document["policy"].as_array().unwrap().iter().map(|node| node["name"].as_str().unwrap()).collect();
-    assert_eq!(nodes, ["policy", "tenant", "gpu-set", "grant", "deny", "test", "allow-finding"]);
+    assert_eq!(nodes, ["policy", "tenant", "gpu-set", "grant", "deny", "layout", "test", "allow-finding"]);
     snapshot("schema", &ran.out);
 }
 
@@ -130,7 +142,8 @@ fn every_command_has_a_manual_page() {
     let written = run(&place, &["man", "pages/man1"]);
     assert_eq!(written.code, 0, "{}", written.err);
     let mut expected = vec!["gpupol.1".to_owned()];
-    expected.extend(verbs(&place).iter().map(|verb| format!("gpupol-{verb}.1")));
+    expected
+        .extend(commands(&place, &[]).iter().skip(1).map(|verbs| format!("gpupol-{}.1", verbs.join("-"))));
     let lines: Vec<String> = expected.iter().map(|name| format!("wrote pages/man1/{name}")).collect();
     assert_eq!(written.out.lines().collect::<Vec<_>>(), lines);
     let page = |name: &str| fs::read_to_string(place.join("pages/man1").join(name)).unwrap();

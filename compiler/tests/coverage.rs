@@ -17,6 +17,10 @@ const POLICY: &str = r#"
     grant low { to p k; gpus a; capabilities compute }
     grant high rank=1 { to p; when { label size=big }; gpus b; capabilities compute }
     deny off { to p; gpus b slices }
+    grant drawing { to draw; gpus a; capabilities compute graphics; features gds }
+    tenant draw { identity docker runtime=draw }
+    deny screens { to draw; capabilities graphics video }
+    deny storage { to draw; features gds nvswitch }
 "#;
 
 /// What a test of these containers and expectations covers, on a GPU of each model and one in MIG mode.
@@ -73,6 +77,25 @@ fn a_deny_is_not_covered_by_anything_else() {
     ];
     for containers in others {
         assert_eq!(covered(containers), [""; 0], "{containers}");
+    }
+}
+
+#[test]
+fn a_deny_of_capabilities_or_features_is_covered_by_asking_for_what_it_takes() {
+    let covering = [
+        ("request gpus=1 capabilities=graphics", "denied", vec!["deny screens"]),
+        ("request gpus=1 capabilities=all", "gpus=1", vec!["grant drawing", "deny screens"]),
+        ("request gpus=1 features=gds", "denied", vec!["deny storage"]),
+        // The grant has no video and no NVSwitch to take.
+        ("request gpus=1 capabilities=video", "denied", vec![]),
+        ("request gpus=1 features=nvswitch", "denied", vec![]),
+        // Nothing that is taken is asked for.
+        ("request gpus=1", "gpus=1", vec!["grant drawing"]),
+        ("request gpus=2", "denied", vec![]),
+    ];
+    for (asked, expected, rules) in covering {
+        let containers = format!("container tenant=draw {{ {asked} }}; expect {expected}");
+        assert_eq!(covered(&containers), rules, "{asked}");
     }
 }
 

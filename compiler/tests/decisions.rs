@@ -4,8 +4,11 @@
 #[cfg(test)]
 mod given;
 
-use given::{gpu, host, policy, sliced};
+use given::{codes, devices, gpu, host, node, policy, sliced};
+use gpupol::diag::Code;
 use gpupol::outcome::{Reader, test};
+use gpupol::topology::Fact;
+use gpupol_plan::feature::Feature;
 
 /// Runs the tests of a policy on five GPUs, of which the last two are in MIG mode; the messages of those that fail.
 fn failures(kdl: &str) -> Vec<String> {
@@ -300,4 +303,120 @@ fn a_wrong_expectation_says_what_came_and_why() {
     ];
     let expected = expected.map(|rest| format!("test `t` failed on `host`: {rest}"));
     assert_eq!(found, expected);
+}
+
+/// Runs a test on a host with GDRCopy and two IMEX channels, of which nothing is known for GPUDirect Storage.
+fn with_features(kdl: &str) -> (Vec<String>, Vec<Code>) {
+    let given = policy(&format!("{SETS}{kdl}"));
+    let mut topology = host(vec![gpu(0, "A")], &[]);
+    let channel = |number| node(&format!("/dev/nvidia-caps-imex-channels/channel{number}"), 502, number);
+    topology.features = [
+        (Feature::Gdrcopy, Fact::Known(vec![node("/dev/gdrdrv", 501, 0)])),
+        (Feature::Imex(None), Fact::Known(vec![channel(0), channel(2)])),
+        (Feature::Nvswitch, Fact::Absent),
+    ]
+    .into();
+    let (_, findings) = given.on(&topology);
+    let plans = given.plan_set(&topology);
+    let reader = Reader::open(&plans).unwrap();
+    let runs = given.policy.tests.iter().map(|case| test::run(case, &given.policy, &reader, "host"));
+    (runs.flat_map(|run| run.findings).map(|finding| finding.message).collect(), codes(&findings))
+}
+
+#[test]
+fn features_are_given_when_granted_and_asked_for() {
+    let (failures, findings) = with_features(
+        r#"
+        grant g { to p; gpus a; capabilities compute; features gdrcopy imex channels="0-2" }
+        test t {
+            container silent tenant=p { request gpus=1 }
+            expect silent gpus=1 features=none
+        }
+        test u {
+            container tenant=p { request gpus=1 features="gdrcopy,imex/2" }
+            expect features="imex/2,gdrcopy"
+        }
+        test v {
+            container tenant=p { annotation "gpupol.io/gpus"="1"; env NVIDIA_GDRCOPY=enabled NVIDIA_IMEX_CHANNELS="0" }
+            expect features="gdrcopy,imex/0"
+        }
+        test w {
+            container tenant=p { request gpus=1 features="imex/1" }
+            expect denied reason=feature-lacking
+        }
+        test x {
+            container tenant=p { request gpus=1 features="gds" }
+            expect denied reason=feature-not-granted
+        }
+        test y {
+            container tenant=p { request gpus=0 features="gds" }
+            expect gpus=0 features=none
+        }
+        "#,
+    );
+    assert_eq!(failures, [""; 0]);
+    assert_eq!(findings, [Code::FeatureLacking], "channel 1 is not there");
+}
+
+#[test]
+fn a_feature_that_is_absent_or_unknown_is_said_once_and_refused() {
+    let (failures, findings) = with_features(
+        r#"
+        grant g { to p k; gpus a; capabilities compute; features gds nvswitch }
+        test t { container tenant=p { request gpus=1 features=nvswitch }; expect denied reason=feature-lacking }
+        test u { container tenant=k { request gpus=1 features=gds }; expect denied reason=feature-lacking }
+        test v { container tenant=k { request gpus=1 }; expect gpus=1 }
+        "#,
+    );
+    assert_eq!(failures, [""; 0]);
+    assert_eq!(findings, [Code::FeatureLacking; 2], "one for each feature, not for each tenant");
+}
+
+#[test]
+fn what_gives_no_device_on_a_host_is_not_said_to_lack_features_there() {
+    let (failures, findings) =
+        with_features("grant g { to p; gpus b; capabilities compute; features nvswitch }");
+    assert_eq!((failures, findings), (Vec::new(), vec![Code::EmptyGpuSet]));
+}
+
+#[test]
+fn denies_take_capabilities_and_features_out_of_every_grant() {
+    let (failures, _) = with_features(
+        r#"
+        grant g { to p k; gpus a; capabilities compute utility graphics; features gdrcopy imex channels="0,2" }
+        deny no-screens { to p; capabilities graphics display }
+        deny no-copies { to p; features gdrcopy imex channels="2" }
+        test t { container tenant=p { request gpus=1 capabilities=all }; expect capabilities="compute,utility" }
+        test u { container tenant=k { request gpus=1 capabilities=all }; expect capabilities="compute,utility,graphics" }
+        test v { container tenant=p { request gpus=1 capabilities=graphics }; expect denied reason=no-capability }
+        test w { container tenant=p { request gpus=1 features=gdrcopy }; expect denied reason=feature-not-granted }
+        test x { container tenant=p { request gpus=1 features=imex }; expect features="imex/0" }
+        test y { container tenant=k { request gpus=1 features="imex,gdrcopy" }; expect features="gdrcopy,imex/0,imex/2" }
+        "#,
+    );
+    assert_eq!(failures, [""; 0]);
+}
+
+#[test]
+fn a_deny_of_imex_is_of_every_channel() {
+    let (failures, _) = with_features(
+        r#"
+        grant g { to p; gpus a; capabilities compute; features imex channels="0,2" }
+        deny none { to p; features imex }
+        test t { container tenant=p { request gpus=1 features="imex/2" }; expect denied reason=feature-not-granted }
+        "#,
+    );
+    assert_eq!(failures, [""; 0]);
+}
+
+#[test]
+fn a_grant_without_capabilities_gives_its_tenant_no_device() {
+    let kdl = "grant g { to p k; gpus a; capabilities compute } deny d { to p; capabilities compute }";
+    let given = policy(&format!("{SETS}{}", kdl.replace("} deny", "}\ndeny")));
+    let topology = host(vec![gpu(0, "A")], &[]);
+    let (resolution, _) = given.on(&topology);
+    assert_eq!(devices(&resolution, "p", "g"), [""]);
+    assert_eq!(devices(&resolution, "k", "g"), ["0"]);
+    let test = "\ntest t { container tenant=p { request gpus=1 }; expect denied reason=no-capability }";
+    passes(&format!("{}{test}", kdl.replace("} deny", "}\ndeny")));
 }

@@ -15,8 +15,9 @@ const LAYERS: [&str; 10] =
     ["source", "diag", "syntax", "policy", "topology", "workload", "resolve", "emit", "outcome", "cli"];
 
 /// Plain words of the contract that every stage may use.
-const PLAIN: [&str; 5] = [
+const PLAIN: [&str; 6] = [
     "gpupol_plan::capability",
+    "gpupol_plan::feature",
     "gpupol_plan::refusal",
     "gpupol_plan::glob",
     "gpupol_plan::label",

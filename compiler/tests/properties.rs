@@ -7,7 +7,10 @@ mod given;
 use std::collections::BTreeSet;
 
 use given::{devices, files, gpu, host, policy, sliced};
-use gpupol::diag::Code;
+use gpupol::diag::{Code, Finding, Sink};
+use gpupol::policy::lower;
+use gpupol::source::{Source, Sources};
+use gpupol::syntax;
 use gpupol::topology::{Gpu, Topology};
 use gpupol_plan::index::Index;
 use gpupol_plan::lookup::{Decision, decide};
@@ -128,8 +131,53 @@ fn meet(given: &given::Given, topology: &Topology) -> bool {
     containers.into_iter().any(|container| applies(container, "g") && applies(container, "h"))
 }
 
+/// The words of a node, or nothing.
+fn node_of(name: &str, words: &BTreeSet<String>) -> String {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if words.is_empty() { String::new() } else { format!("{name} {};", words.join(" ")) }
+}
+
+fn words_of(all: &[&str], least: usize) -> impl Strategy<Value = BTreeSet<String>> + use<> {
+    let all: Vec<String> = all.iter().map(|word| (*word).to_owned()).collect();
+    prop::collection::btree_set(prop::sample::select(all), least..4)
+}
+
+const CAPABILITIES: [&str; 5] = ["compute", "utility", "graphics", "video", "display"];
+const FEATURES: [&str; 4] = ["gds", "gdrcopy", "gpudirect-rdma", "nvswitch"];
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_plan_has_the_rights_of_its_grant_without_those_that_denies_take(
+        granted in (words_of(&CAPABILITIES, 1), words_of(&FEATURES, 0)),
+        first in (words_of(&CAPABILITIES, 1), words_of(&FEATURES, 0)),
+        second in words_of(&FEATURES, 1),
+    ) {
+        let given = policy(&format!(
+            "tenant t {{ identity podman }}\ntenant u {{ identity docker }}\ngpu-set s {{ model A }}\n\
+             grant g {{ to t u; gpus s; {}{} }}\ndeny d {{ to t; {}{} }}\ndeny e {{ to t; {} }}",
+            node_of("capabilities", &granted.0), node_of("features", &granted.1),
+            node_of("capabilities", &first.0), node_of("features", &first.1), node_of("features", &second),
+        ));
+        let plans = given.plan_set(&host(vec![gpu(0, "A")], &[]));
+        let denied: BTreeSet<String> = first.1.union(&second).cloned().collect();
+        let left = [&granted.0 - &first.0, &granted.1 - &denied];
+        for (tenant, [capabilities, features]) in [("t", left), ("u", [granted.0.clone(), granted.1.clone()])] {
+            let index = Index::parse(&plans.index).unwrap();
+            let at = index.grants.iter().find(|grant| grant.tenant == tenant).unwrap();
+            let start = usize::try_from(at.offset).unwrap();
+            let bytes = plans.plans.get(start..start + usize::try_from(at.length).unwrap()).unwrap();
+            let plan = Plan::parse(bytes).unwrap();
+            let names: BTreeSet<String> = plan.capabilities.iter().map(|one| one.name().to_owned()).collect();
+            prop_assert_eq!(&names, &capabilities, "{}", tenant);
+            let names: BTreeSet<String> = plan.features.iter().map(|one| one.feature.to_string()).collect();
+            prop_assert_eq!(&names, &features, "{}", tenant);
+            prop_assert_eq!(plan.lines.iter().all(|line| line.devices.is_empty()), capabilities.is_empty());
+            let serves = |edit: &Edit| edit.capabilities().is_empty() || edit.applies(&plan.capabilities);
+            prop_assert!(plan.edits.iter().all(serves));
+        }
+    }
 
     #[test]
     fn no_plan_holds_what_a_deny_takes_away(sets in sets(), granted in 0..5usize, denied in 0..5usize) {
@@ -235,6 +283,57 @@ proptest! {
         prop_assert_eq!(&whole, &plans(&[("x.kdl", &text(first)), ("b.kdl", &text(second))]));
         prop_assert_eq!(&whole, &plans(&[("p.kdl", &nodes.concat())]));
     }
+}
+
+/// Nodes of which most have a fault; each finding says the same wherever its node stands.
+const FAULTY: [&str; 12] = [
+    "tenant t { identity podman }\n",
+    "tenant u { identity docker }\n",
+    "tenant v { identity docker }\n",
+    "tenant idle { identity kubernetes namespace=idle }\n",
+    "gpu-set all { model A }\n",
+    "gpu-set ring { model A; except ring }\n",
+    "grant g { to t; gpus al; capabilities compute }\n",
+    "grant h { to t; when { label a=b }; gpus all; capabilities compute }\n",
+    "grant i { to t; when { label a=b }; gpus all; capabilities video }\n",
+    "grant j { to u v; gpus all at-most=0; capabilties compute }\n",
+    "deny d { to t; gpus [all] }\n",
+    "test x { container tenant=t { request gpus=1 }; expect devied }\n",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_order_and_the_split_of_files_change_no_finding(
+        order in Just((0..FAULTY.len()).collect::<Vec<_>>()).prop_shuffle(),
+        homes in prop::collection::vec(0..5usize, FAULTY.len()),
+    ) {
+        let whole = findings(&[FAULTY.concat()]);
+        prop_assert!(whole.len() >= 8, "{whole:?}");
+        let mut files = vec![String::new(); 5];
+        for (at, home) in order.iter().zip(homes) {
+            files[home].push_str(FAULTY[*at]);
+        }
+        prop_assert_eq!(findings(&files), whole);
+    }
+}
+
+/// What is found in some files, without the places; of two things of which neither is first only the code.
+fn findings(files: &[String]) -> Vec<(Code, String)> {
+    let policy = Source::new("policy.kdl", "policy version=1");
+    let named = files.iter().enumerate().map(|(at, text)| Source::new(format!("{at}.kdl"), text.as_str()));
+    let sources = Sources::new(named.chain([policy]).collect());
+    let mut sink = Sink::default();
+    let documents: Vec<_> = sources.iter().map(|(id, source)| syntax::parse(id, source, &mut sink)).collect();
+    lower::lower(&documents, &mut sink);
+    let message = |finding: &Finding| match finding.code {
+        Code::TenantsOverlap | Code::GrantsOverlap => String::new(),
+        _ => finding.message.clone(),
+    };
+    let mut found: Vec<_> = sink.finish().iter().map(|finding| (finding.code, message(finding))).collect();
+    found.sort();
+    found
 }
 
 #[test]

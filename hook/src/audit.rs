@@ -5,6 +5,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use gpupol_plan::feature::Feature;
 use gpupol_plan::index::Auditing;
 use gpupol_plan::plan::Rule;
 use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
@@ -82,6 +83,9 @@ pub(crate) struct Record<'r> {
     /// Driver capabilities in force.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<&'r str>,
+    /// Features that it got.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<Feature>,
     /// Paths in the container that were made as targets of mounts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub created: Vec<&'r str>,
@@ -121,6 +125,7 @@ impl<'r> Record<'r> {
             policy_digest: None,
             devices: Vec::new(),
             capabilities: Vec::new(),
+            features: Vec::new(),
             created: Vec::new(),
             reason: None,
             message: None,

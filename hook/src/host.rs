@@ -3,11 +3,11 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use gpupol_plan::choose::Given;
-use gpupol_plan::plan::{Device, Host, MigCheck};
+use gpupol_plan::plan::{Device, Edit, GrantedFeature, Host, MigCheck};
 use gpupol_plan::refusal::{Reason, Refusal};
-use rustix::fs::CWD;
+use rustix::fs::{AtFlags, CWD, FileType, major, minor, statat};
 
-use crate::error::{Error, Result};
+use crate::error::{Called, Error, Result};
 use crate::file;
 
 const LIMIT: usize = 64 * 1024;
@@ -31,6 +31,32 @@ pub(crate) fn verify(planned: &Host) -> Result<()> {
 pub(crate) fn verify_devices(given: &[Given<'_>]) -> Result<()> {
     let driver = file::open_directory(CWD, DRIVER).map_err(untrue)?;
     given.iter().try_for_each(|given| verify_device(&driver, given.device))
+}
+
+/// Checks that the nodes of features still have the planned numbers: drivers of features come and go within a boot, and
+/// another one may have the number by then.
+///
+/// # Errors
+/// A refusal that says what is not as planned.
+pub(crate) fn verify_features(features: &[&GrantedFeature]) -> Result<()> {
+    features.iter().flat_map(|granted| &granted.edits).try_for_each(verify_node)
+}
+
+fn verify_node(edit: &Edit) -> Result<()> {
+    let Edit::DeviceNode { host_path, major: planned_major, minor: planned_minor, .. } = edit else {
+        return Ok(());
+    };
+    let stat = statat(CWD, host_path.as_str(), AtFlags::SYMLINK_NOFOLLOW)
+        .called(|| format!("fstatat(`{host_path}`)"))
+        .map_err(untrue)?;
+    let is_device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
+    let shown = |major: u32, minor: u32| format!("{major}:{minor}");
+    let found = is_device.then(|| shown(major(stat.st_rdev), minor(stat.st_rdev)));
+    require(
+        &format!("the number of `{host_path}`"),
+        Some(&shown(*planned_major, *planned_minor)),
+        found.as_deref(),
+    )
 }
 
 fn verify_device(driver: &OwnedFd, device: &Device) -> Result<()> {

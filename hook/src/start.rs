@@ -179,6 +179,7 @@ impl Start<'_> {
         record.policy_digest = Some(&plan.policy_digest);
         record.devices = choice.given.iter().map(|given| given.device.uuid.as_str()).collect();
         record.capabilities = choice.capabilities.iter().map(|capability| capability.name()).collect();
+        record.features = choice.features.iter().map(|granted| granted.feature).collect();
         record.created = applied.created().collect();
         scene.audit.append(&record)
     }

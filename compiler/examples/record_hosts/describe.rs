@@ -6,6 +6,8 @@ use gpupol::topology::{
     DeviceNode, Driver, Fact, Gpu, Level, Link, MigDevice, TOPOLOGY_VERSION, Topology, Vendor,
 };
 
+use gpupol_plan::feature::Feature;
+
 use crate::driver;
 
 /// A host as its sources describe it.
@@ -24,6 +26,8 @@ pub(crate) struct Host {
     pub(crate) nvlink: &'static [(&'static [u32], u32)],
     /// How near two GPUs are in the PCI tree.
     pub(crate) levels: Levels,
+    /// What it has for features, where the source says.
+    pub(crate) features: BTreeMap<Feature, Fact<Vec<DeviceNode>>>,
 }
 
 /// One GPU of a host.
@@ -99,6 +103,8 @@ pub(crate) fn topology(host: &Host) -> Topology {
         links: links(host),
         gpus,
         driver_files: driver::files(),
+        features: host.features.clone(),
+        feature_files: BTreeMap::new(),
     }
 }
 
@@ -180,6 +186,7 @@ fn link(host: &Host, (first, one): (u32, &Card), (second, other): (u32, &Card)) 
     Link { gpus: [first, second], nvlinks: group.map_or(0, |(_, links)| *links), level }
 }
 
-fn node(path: &str, major: u32, minor: u32, mode: u32) -> DeviceNode {
+/// A node.
+pub(crate) fn node(path: &str, major: u32, minor: u32, mode: u32) -> DeviceNode {
     DeviceNode { path: path.to_owned(), host_path: None, major, minor, mode }
 }

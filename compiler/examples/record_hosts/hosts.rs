@@ -1,8 +1,11 @@
 //! The recorded hosts. Where each number comes from is said in `examples/topologies/README.md`.
 
-use gpupol::topology::Level;
+use std::collections::BTreeMap;
 
-use crate::describe::{Card, Host, Levels, Mig, Model};
+use gpupol::topology::{DeviceNode, Fact, Level};
+use gpupol_plan::feature::Feature;
+
+use crate::describe::{Card, Host, Levels, Mig, Model, node};
 
 const A100_SXM4_40: Model = Model {
     name: "NVIDIA A100-SXM4-40GB",
@@ -66,6 +69,7 @@ fn campus() -> Host {
         ],
         nvlink: &[(&[0, 1, 2, 3], 18)],
         levels: Levels::ByNuma(&[([7, 8], Level::Multiple)]),
+        features: BTreeMap::new(),
     }
 }
 
@@ -89,6 +93,7 @@ fn a100_8x_minor_mismatch() -> Host {
         gpus: observed.map(no_numa).into(),
         nvlink: &[(&[0, 1, 2, 3, 4, 5, 6, 7], 12)],
         levels: Levels::NotSaid,
+        features: BTreeMap::new(),
     }
 }
 
@@ -113,6 +118,7 @@ fn a100_mig() -> Host {
         ],
         nvlink: &[(&[0, 1, 2, 3], 4)],
         levels: Levels::ByNuma(&[]),
+        features: BTreeMap::new(),
     }
 }
 
@@ -131,6 +137,7 @@ fn azure_nc96_a100_v4() -> Host {
         ],
         nvlink: &[(&[0, 1], 12), (&[2, 3], 12)],
         levels: Levels::ByNuma(&[]),
+        features: BTreeMap::new(),
     }
 }
 
@@ -152,7 +159,28 @@ fn hgx_h100_8x() -> Host {
         ],
         nvlink: &[(&[0, 1, 2, 3, 4, 5, 6, 7], 18)],
         levels: Levels::NotSaid,
+        features: hgx_features(),
     }
+}
+
+/// GPUDirect Storage is set up on some such hosts, and nobody says for this one.
+fn hgx_features() -> BTreeMap<Feature, Fact<Vec<DeviceNode>>> {
+    let adapters =
+        (0..8).map(|number| node(&format!("/dev/infiniband/uverbs{number}"), 231, 192 + number, 0o666));
+    let switches = (0..4).map(|number| node(&format!("/dev/nvidia-nvswitch{number}"), 505, number, 0o666));
+    let control = node("/dev/nvidia-nvswitchctl", 505, 255, 0o666);
+    [
+        (Feature::Gdrcopy, Fact::Known(vec![node("/dev/gdrdrv", 504, 0, 0o666)])),
+        (
+            Feature::GpudirectRdma,
+            Fact::Known(
+                [node("/dev/infiniband/rdma_cm", 10, 122, 0o666)].into_iter().chain(adapters).collect(),
+            ),
+        ),
+        (Feature::Imex(None), Fact::Absent),
+        (Feature::Nvswitch, Fact::Known([control].into_iter().chain(switches).collect())),
+    ]
+    .into()
 }
 
 fn l4_8x_pcie() -> Host {
@@ -173,6 +201,7 @@ fn l4_8x_pcie() -> Host {
         ],
         nvlink: &[],
         levels: Levels::ByNuma(&[]),
+        features: BTreeMap::new(),
     }
 }
 

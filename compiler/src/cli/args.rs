@@ -31,6 +31,8 @@ pub(super) enum Command {
     Compile(Compile),
     /// Record this host's topology.
     Discover(Discover),
+    /// Look at topologies.
+    Topology(Topology),
     /// Lay out policy files; comments, order and spellings stay.
     Fmt(Fmt),
     /// Write a set of policies to begin with.
@@ -72,6 +74,15 @@ pub(super) struct Check {
     /// Count and do not show; an error cannot be allowed.
     #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = Which::parse)]
     pub(super) allow: Vec<Which>,
+    /// Mend what can mean only one thing, in the files.
+    #[arg(long)]
+    pub(super) fix: bool,
+    /// Mend what was probably meant too: read what it wrote.
+    #[arg(long)]
+    pub(super) unsafe_fixes: bool,
+    /// With either: write nothing, print what would change, and exit with 1 if that is anything.
+    #[arg(long)]
+    pub(super) diff: bool,
     /// Show so many findings at most, the gravest of all [default: 50 for human, plain and github, else all].
     #[arg(long, value_name = "N")]
     pub(super) max_diagnostics: Option<usize>,
@@ -183,6 +194,53 @@ pub(super) struct Discover {
     /// Where to write the topology instead of standard output.
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Topology {
+    #[command(subcommand)]
+    pub(super) look: Look,
+}
+
+/// Ways to look at topologies.
+#[derive(Debug, Subcommand)]
+pub(super) enum Look {
+    /// Print GPUs, MIG devices, links, and what is unknown.
+    Show(Show),
+    /// Say of each file whether it is a topology that gpupol takes; exit with 1 if one is not.
+    Validate(Validate),
+    /// Say what changed from one topology of a host to another; exit with 1 if anything did.
+    Diff(Diff),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Show {
+    /// A file, `builtin:NAME`, or `live` for this host.
+    #[arg(value_name = "TOPOLOGY")]
+    pub(super) topology: String,
+    /// How to print it.
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Validate {
+    /// Topology files.
+    #[arg(value_name = "FILES", required = true)]
+    pub(super) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Diff {
+    /// What it was: a file, `builtin:NAME`, or `live` for this host.
+    #[arg(value_name = "OLD")]
+    pub(super) old: String,
+    /// What it is.
+    #[arg(value_name = "NEW")]
+    pub(super) new: String,
+    /// How to print it.
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(super) format: Format,
 }
 
 #[derive(Debug, clap::Args)]

@@ -44,7 +44,11 @@ impl Files {
 
 /// Reads, parses and lowers the policy.
 pub(super) fn read(policies: &args::Policies) -> Result<Read, Failure> {
-    let input = input::read(&policies.paths)?;
+    Ok(understand(input::read(&policies.paths)?))
+}
+
+/// Parses and lowers the policy.
+pub(super) fn understand(input: Input) -> Read {
     let mut sink = Sink::default();
     let documents = parse(&input, &mut sink);
     let (workloads, documents): (Vec<Document>, Vec<Document>) = documents.into_iter().partition(is_workload);
@@ -54,7 +58,7 @@ pub(super) fn read(policies: &args::Policies) -> Result<Read, Failure> {
     }
     let policy = lower::lower(&documents, &mut sink);
     let workloads = workloads.iter().map(|document| document.source).collect();
-    Ok(Read { files: Files { sources: input.sources, workloads }, policy, sink })
+    Read { files: Files { sources: input.sources, workloads }, policy, sink }
 }
 
 fn is_workload(document: &Document) -> bool {

@@ -8,20 +8,29 @@ use super::hosts::{self, Host};
 use super::levels::Levels;
 use super::report::{Form, Found, MOST_SHOWN, Report, Tally, Used};
 use super::trial::{self, Trial};
-use super::{Exit, Failure, print, today};
+use super::{Exit, Failure, input, print, today};
 use crate::diag::{Code, Finding, Sink};
 use crate::emit::digest;
 use crate::policy::{Policy, allow};
 use crate::source::{Sources, Span};
 
+mod fix;
+
+use fix::Fixing;
+
 pub(super) fn run(args: &args::Check) -> Result<Exit, Failure> {
     let levels = Levels::of(args)?;
-    let mut checked = match chain::read(&args.policies) {
-        Ok(read) => check(read, args),
-        Err(failure) => Checked { failure: Some(failure), ..Checked::default() },
+    let fixing = Fixing::of(args)?;
+    let (mut checked, fixed) = match input::read(&args.policies.paths) {
+        Ok(input) => fixing.run(input, |input| {
+            let mut checked = check(chain::understand(input), args);
+            checked.allowed += levels.apply(&mut checked.findings);
+            checked
+        }),
+        Err(failure) => (Checked { failure: Some(failure), ..Checked::default() }, None),
     };
-    let allowed = checked.allowed + levels.apply(&mut checked.findings);
-    let tally = Tally::of(&checked.findings, allowed);
+    let changes = fixed.as_ref().map_or(Ok(false), |fixed| fixed.finish(args))?;
+    let tally = Tally::of(&checked.findings, checked.allowed, fixed.as_ref().map(|fixed| fixed.count()));
     checked.print(args, &tally)?;
     match checked.failure {
         // It has been said among the findings.
@@ -29,7 +38,7 @@ pub(super) fn run(args: &args::Check) -> Result<Exit, Failure> {
         Some(failure) => Err(failure),
         None => {
             print::say(&format!("{}: {}\n", checked.scope, tally.words()));
-            Ok(tally.exit())
+            Ok(if changes && args.diff { Exit::Findings } else { tally.exit() })
         }
     }
 }
@@ -159,7 +168,7 @@ fn on_hosts(policy: &Policy, files: &Files, hosts: &[Host], sink: &mut Sink) -> 
 }
 
 /// What is so on some of several hosts because hosts differ: a fleet is like that. What is so on all is not.
-const PARTIAL: [Code; 2] = [Code::EmptyGpuSet, Code::RequirementUnmet];
+const PARTIAL: [Code; 3] = [Code::EmptyGpuSet, Code::RequirementUnmet, Code::NoSuchProfile];
 
 /// The findings without those that are only of some hosts, and may be.
 fn without_partial(mut findings: Vec<Finding>, hosts: usize) -> Vec<Finding> {

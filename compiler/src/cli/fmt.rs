@@ -5,13 +5,10 @@ use std::path::PathBuf;
 
 use super::args;
 use super::input::{self, Input};
-use super::{Exit, Failure, chain, print, render};
+use super::{Exit, Failure, chain, diff, print, render, replace};
 use crate::diag::Sink;
 use crate::source::{Source, SourceId};
 use crate::syntax::{self, FormatError};
-
-mod diff;
-mod replace;
 
 pub(super) fn run(args: &args::Fmt) -> Result<Exit, Failure> {
     let piped = is_stdin(&args.paths)?;
@@ -110,11 +107,10 @@ impl Done {
 
 fn shown(changed: &[Change<'_>], diff: bool) -> String {
     let show = |change: &Change<'_>| {
-        let name = render::escape(&change.source.name);
         if diff {
-            diff::unified(&name, &change.source.text, change.text)
+            diff::of_format(&change.source.name, &change.source.text, change.text)
         } else {
-            format!("would format {name}\n")
+            format!("would format {}\n", render::escape(&change.source.name))
         }
     };
     changed.iter().map(show).collect()
@@ -123,7 +119,7 @@ fn shown(changed: &[Change<'_>], diff: bool) -> String {
 fn write(changed: &[Change<'_>]) -> Result<(), Failure> {
     for change in changed {
         let Some(path) = change.path else { continue };
-        replace::text(path, change.text)
+        replace::text(path, &change.source.text, change.text)
             .map_err(|why| Failure::Unwritable { what: change.source.name.clone(), why })?;
         print::data(&format!("formatted {}\n", render::escape(&change.source.name)))?;
     }

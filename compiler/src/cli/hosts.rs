@@ -74,7 +74,8 @@ pub(super) fn is_meant(word: &Spanned<String>, host: &Host, sources: &Sources) -
     glob::matches(&meant, &input::name(&plain(Path::new(&host.name))))
 }
 
-fn by_word(word: &str) -> Result<Host, Failure> {
+/// The topology of a word of the command line: a file, `builtin:NAME` or `live`.
+pub(super) fn by_word(word: &str) -> Result<Host, Failure> {
     if word == "live" {
         let options = discover::Options { root: PathBuf::from("/"), nvml_lib: None };
         let topology = discover::discover(&options)?;
@@ -130,10 +131,9 @@ fn known() -> String {
 fn by_path(path: &Path) -> Result<Host, Failure> {
     let name = input::name(path);
     let bytes = input::read_whole(path, MAX_BYTES)?;
-    let text = String::from_utf8(bytes).map_err(|_| {
-        Failure::usage(format!("topology `{name}` is not UTF-8"), "record it again with `gpupol discover`")
-    })?;
-    Ok(Host { topology: read::read(&name, &text)?, name, text })
+    let topology = read::read_bytes(&name, &bytes)?;
+    // The reader took it, so it is UTF-8 and nothing is lost here.
+    Ok(Host { topology, name, text: String::from_utf8_lossy(&bytes).into_owned() })
 }
 
 /// The directory of the file in which a word stands.

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::Failure;
 use crate::diag::Finding;
-use crate::source::{Source, Sources};
+use crate::source::{Source, SourceId, Sources};
 use crate::syntax::{self, MAX_FILE};
 
 /// More files than any policy has; a wrong directory was named.
@@ -20,6 +20,7 @@ const MOST_LEVELS: usize = 64;
 const STANDARD: &str = "<stdin>";
 
 /// Policy files, read.
+#[derive(Clone)]
 pub(super) struct Input {
     /// All files, a damaged one without text.
     pub(super) sources: Sources,
@@ -54,6 +55,18 @@ pub(super) fn standard() -> Result<Input, Failure> {
 }
 
 impl Input {
+    /// The same files with other texts.
+    pub(super) fn with(&self, texts: &BTreeMap<SourceId, String>) -> Self {
+        let text = |(id, source): (SourceId, &Source)| texts.get(&id).unwrap_or(&source.text).clone();
+        let names = self.sources.iter().map(|(_, source)| source.name.clone());
+        let sources = names.zip(self.sources.iter().map(text)).map(|(name, text)| Source::new(name, text));
+        Self {
+            sources: Sources::new(sources.collect()),
+            paths: self.paths.clone(),
+            damaged: self.damaged.clone(),
+        }
+    }
+
     fn of(texts: Vec<(String, Vec<u8>)>) -> Self {
         let mut damaged = BTreeMap::new();
         let mut sources = Vec::with_capacity(texts.len());

@@ -51,8 +51,12 @@ fn command() -> Command {
 /// The program's page and one for each command.
 fn pages() -> io::Result<Vec<Page>> {
     let command = command();
-    let commands = std::iter::once(&command).chain(command.get_subcommands());
-    commands.cloned().map(page).collect()
+    within(&command).into_iter().cloned().map(page).collect()
+}
+
+/// A command and all within it.
+fn within(command: &Command) -> Vec<&Command> {
+    std::iter::once(command).chain(command.get_subcommands().flat_map(within)).collect()
 }
 
 fn page(command: Command) -> io::Result<Page> {

@@ -2,6 +2,7 @@
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceSpan, ThemeCharacters, ThemeStyles};
 
+use crate::diag::fix::Applicability;
 use crate::diag::{Finding, Label, Severity};
 use crate::source::Sources;
 
@@ -14,6 +15,14 @@ pub(super) use escape::{escape, xml};
 pub(super) use json::json;
 pub(super) use style::Style;
 use text::Texts;
+
+/// How a fix is had.
+pub(super) fn available(applicability: Applicability) -> &'static str {
+    match applicability {
+        Applicability::Safe => "`--fix` writes it",
+        Applicability::Unsafe => "`--unsafe-fixes` writes it, if it is meant",
+    }
+}
 
 /// All findings, each followed by an empty line.
 pub(super) fn findings(findings: &[Finding], sources: &Sources, style: Style) -> String {
@@ -53,7 +62,8 @@ impl<'f> Report<'f> {
             finding.labels.iter().partition(|label| Some(label.span.source) == first);
         let help =
             [finding.witness.as_ref().map(|witness| format!("shown by {witness}")), finding.help.clone()];
-        let help: Vec<String> = help.into_iter().flatten().map(|line| escape(&line)).collect();
+        let fix = finding.fix.as_ref().map(|fix| format!("fix: {}", available(fix.applicability)));
+        let help: Vec<String> = help.into_iter().flatten().chain(fix).map(|line| escape(&line)).collect();
         Self {
             code: Some(format!("{} {}", finding.code.id(), finding.code.slug())),
             severity: finding.severity,

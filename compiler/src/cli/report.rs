@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::render::escape;
+use super::render::{self, escape};
 use super::{Failure, print};
+use crate::diag::fix::{Applicability, Edit, Fix};
 use crate::diag::{Code, Finding, Severity};
 use crate::emit::digest;
 use crate::source::{Sources, Span};
@@ -57,10 +58,17 @@ struct Item {
     message: String,
     help: Option<String>,
     witness: Option<String>,
+    fix: Option<Mending>,
     /// The first is the smallest token to edit, the others are the causes.
     places: Vec<Place>,
     /// The same as long as code, file and message are, wherever in the file it stands: `sha256:HEX`.
     fingerprint: String,
+}
+
+/// What mends a finding.
+struct Mending {
+    applicability: Applicability,
+    edits: Vec<(Place, String)>,
 }
 
 /// A place of a finding.
@@ -185,6 +193,7 @@ impl Item {
             message: escape(&finding.message),
             help: finding.help.as_deref().map(escape),
             witness: finding.witness.as_deref().map(escape),
+            fix: finding.fix.as_ref().and_then(|fix| Mending::of(fix, sources)),
             places: places.collect(),
             fingerprint,
         }
@@ -197,7 +206,20 @@ impl Item {
         lines.extend(causes.map(|place| format!("{}: {}", place.words(), place.label)));
         lines.extend(self.witness.as_ref().map(|witness| format!("shown by {witness}")));
         lines.extend(self.help.as_ref().map(|help| format!("help: {help}")));
+        lines.extend(self.fix.as_ref().map(|fix| format!("fix: {}", render::available(fix.applicability))));
         lines
+    }
+}
+
+impl Mending {
+    fn of(fix: &Fix, sources: &Sources) -> Option<Self> {
+        let edit = |edit: &Edit| {
+            let (range, text) = edit.of(sources.get(edit.span.source)?);
+            let span = Span::new(edit.span.source, range);
+            Some((Place::of(span, "", sources)?, text.to_owned()))
+        };
+        let edits: Option<Vec<_>> = fix.edits.iter().map(edit).collect();
+        Some(Self { applicability: fix.applicability, edits: edits? })
     }
 }
 

@@ -100,6 +100,8 @@ codes! {
     Contradiction = 3003, "contradiction", Error;
     /// A pattern that cannot be compared with others within bounds.
     GlobTooComplex = 3004, "glob-too-complex", Error;
+    /// Denies leave a tenant no driver capability of a grant.
+    NoCapabilityLeft = 3006, "no-capability-left", Warning;
 
     /// A gpu-set without a device on a host.
     EmptyGpuSet = 4001, "empty-gpu-set", Warning;
@@ -125,6 +127,18 @@ codes! {
     GuaranteeImpossible = 4012, "guarantee-impossible", Error;
     /// Guarantees of others leave a tenant nothing of a grant.
     GuaranteesEmpty = 4013, "guarantees-empty", Warning;
+    /// A granted feature that a host does not have.
+    FeatureLacking = 4014, "feature-lacking", Warning;
+    /// A MIG profile that no board of a host has.
+    NoSuchProfile = 4016, "no-such-profile", Warning;
+    /// MIG devices that do not fit on the GPUs for which a layout wishes them.
+    LayoutImpossible = 4017, "layout-impossible", Error;
+    /// GPUs that do not have the MIG devices that a layout wishes.
+    LayoutNotThere = 4018, "layout-not-there", Note;
+    /// Two layouts for one GPU.
+    LayoutsOverlap = 4019, "layouts-overlap", Error;
+    /// A layout for GPUs whose MIG profiles are not known.
+    LayoutUnproved = 4020, "layout-unproved", Warning;
 
     /// Whoever may use the engine's socket is of any of its tenants.
     SocketTrust = 5001, "socket-trust", Note;

@@ -44,6 +44,11 @@ fn own_needed_for(path: &str) -> Option<&'static [Capability]> {
     path.starts_with("/dev/dri/").then_some(&[Capability::Graphics, Capability::Display])
 }
 
+/// The node of a feature.
+pub(super) fn of_feature(node: &DeviceNode) -> Edit {
+    edit(node, &[])
+}
+
 fn edit(node: &DeviceNode, capabilities: &[Capability]) -> Edit {
     Edit::DeviceNode {
         capabilities: capabilities.iter().copied().collect::<BTreeSet<_>>(),

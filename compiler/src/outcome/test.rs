@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use gpupol_plan::choose::{Lease, Leases};
-use gpupol_plan::request::Devices;
+use gpupol_plan::feature::Feature;
+use gpupol_plan::request::Request;
 
 use super::{Gift, Outcome, Reader};
 use crate::diag::{Code, Finding};
-use crate::policy::{self, Container, Expect, Policy, Test};
+use crate::policy::{self, Container, Expect, Expected, Policy, Test};
 use crate::source::{Span, Spanned};
 use crate::workload;
 
@@ -23,8 +24,8 @@ pub struct Run {
 /// What came of one container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Started {
-    /// Which devices it asked for.
-    pub asked: Option<Devices>,
+    /// What it asked for.
+    pub asked: Option<Request>,
     /// What it got.
     pub outcome: Outcome,
 }
@@ -105,7 +106,7 @@ impl Wrong {
 fn compare(expected: &policy::Outcome, outcome: &Outcome) -> Option<Wrong> {
     match expected {
         policy::Outcome::Denied { reason } => denied(reason.as_ref(), outcome),
-        policy::Outcome::Granted { .. } => granted(expected, outcome),
+        policy::Outcome::Granted(expected) => granted(expected, outcome),
     }
 }
 
@@ -123,12 +124,11 @@ fn denied(reason: Option<&Spanned<String>>, outcome: &Outcome) -> Option<Wrong> 
     }
 }
 
-fn granted(expected: &policy::Outcome, outcome: &Outcome) -> Option<Wrong> {
-    let policy::Outcome::Granted { grant, gpus, sharing, devices, capabilities } = expected else {
-        return None;
-    };
-    let nothing =
-        [grant, sharing, devices].iter().all(|property| property.is_none()) && capabilities.is_none();
+fn granted(expected: &Expected, outcome: &Outcome) -> Option<Wrong> {
+    let Expected { grant, gpus, sharing, devices, capabilities, features } = expected;
+    let nothing = [grant, sharing, devices].iter().all(|property| property.is_none())
+        && capabilities.is_none()
+        && features.as_ref().is_none_or(|features| features.value.is_empty());
     let gift = match outcome {
         Outcome::Granted(gift) => gift,
         Outcome::NotAsked if nothing && gpus.as_ref().is_some_and(|gpus| gpus.value == 0) => return None,
@@ -143,6 +143,8 @@ fn granted(expected: &policy::Outcome, outcome: &Outcome) -> Option<Wrong> {
     let at = at.or_else(|| devices.as_ref().filter(|list| !names(&list.value, gift)).map(|list| list.span));
     let at =
         at.or_else(|| capabilities.as_ref().filter(|set| set.value != gift.capabilities).map(|set| set.span));
+    let given = |set: &&Spanned<BTreeSet<Feature>>| !set.value.iter().eq(gift.features.keys());
+    let at = at.or_else(|| features.as_ref().filter(given).map(|set| set.span));
     at.map(|span| Wrong { expected: words(expected), found: found(outcome), at: Some(span) })
 }
 
@@ -156,22 +158,26 @@ fn names(list: &str, gift: &Gift) -> bool {
 }
 
 /// What is expected, as it is written.
-fn words(expected: &policy::Outcome) -> String {
-    let policy::Outcome::Granted { grant, gpus, sharing, devices, capabilities } = expected else {
-        return "denied".to_owned();
-    };
+fn words(expected: &Expected) -> String {
+    let Expected { grant, gpus, sharing, devices, capabilities, features } = expected;
     let mut words = Vec::new();
     words.extend(grant.as_ref().map(|grant| format!("grant={}", grant.value)));
     words.extend(gpus.as_ref().map(|gpus| format!("gpus={}", gpus.value)));
     words.extend(sharing.as_ref().map(|sharing| format!("sharing={}", sharing.value)));
     words.extend(devices.as_ref().map(|devices| format!("devices={}", devices.value)));
     words.extend(capabilities.as_ref().map(|set| format!("capabilities={}", list(set.value.iter()))));
+    words.extend(features.as_ref().map(|set| format!("features={}", feature_words(set.value.iter()))));
     if words.is_empty() { "granted".to_owned() } else { words.join(" ") }
 }
 
 fn list<'c>(capabilities: impl Iterator<Item = &'c gpupol_plan::capability::Capability>) -> String {
     let names: Vec<&str> = capabilities.map(|capability| capability.name()).collect();
     names.join(",")
+}
+
+fn feature_words<'f>(features: impl Iterator<Item = &'f Feature>) -> String {
+    let names: Vec<String> = features.map(Feature::to_string).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(",") }
 }
 
 /// What came of it, in a clause.
@@ -183,8 +189,13 @@ fn found(outcome: &Outcome) -> String {
             let devices: Vec<&str> = gift.devices.iter().map(|device| device.index.as_str()).collect();
             let mut sharing: Vec<&str> = gift.devices.iter().map(|device| device.sharing.name()).collect();
             sharing.dedup();
+            let features = if gift.features.is_empty() {
+                String::new()
+            } else {
+                format!(" features={}", feature_words(gift.features.keys()))
+            };
             format!(
-                "it gets grant={} gpus={} sharing={} devices={} capabilities={}",
+                "it gets grant={} gpus={} sharing={} devices={} capabilities={}{features}",
                 gift.grant,
                 gift.devices.len(),
                 sharing.join("+"),

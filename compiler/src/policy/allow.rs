@@ -29,9 +29,9 @@ pub fn apply(policy: &Policy, mut findings: Vec<Finding>, today: Date, complete:
 
 fn one(allowance: &Allowance, findings: &mut Vec<Finding>, today: Date, complete: bool) -> Option<Finding> {
     if let Some(until) = allowance.until.as_ref().filter(|until| until.value < today) {
-        return Some(diags::expired_allowance(allowance.code.value, until));
+        return Some(diags::expired_allowance(allowance, until));
     }
     let before = findings.len();
     findings.retain(|finding| finding.code != allowance.code.value);
-    (complete && findings.len() == before).then(|| diags::unused_allowance(&allowance.code))
+    (complete && findings.len() == before).then(|| diags::unused_allowance(allowance))
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gpupol_plan::capability::Capability;
+use gpupol_plan::feature::Feature;
 
 use crate::source::{Span, Spanned};
 
@@ -72,6 +73,8 @@ pub struct Request {
     pub devices: Devices,
     /// `capabilities=`, as `NVIDIA_DRIVER_CAPABILITIES` would say it.
     pub capabilities: Option<String>,
+    /// `features=`, as the annotation `gpupol.io/features` would say it.
+    pub features: Option<String>,
 }
 
 /// What a `request` asks for.
@@ -104,17 +107,23 @@ pub enum Outcome {
         /// The slug of a [`gpupol_plan::refusal::Reason`], known to exist.
         reason: Option<Spanned<String>>,
     },
-    /// Anything else: every given property must be so.
-    Granted {
-        /// `grant=`
-        grant: Option<Spanned<String>>,
-        /// `gpus=`; 0: it asked for nothing.
-        gpus: Option<Spanned<u32>>,
-        /// `sharing=`
-        sharing: Option<Spanned<String>>,
-        /// `devices=`, NVML indices or UUIDs, comma-separated.
-        devices: Option<Spanned<String>>,
-        /// `capabilities=`
-        capabilities: Option<Spanned<BTreeSet<Capability>>>,
-    },
+    /// Anything else.
+    Granted(Box<Expected>),
+}
+
+/// What a container is expected to get: every property that is given must be so.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expected {
+    /// `grant=`
+    pub grant: Option<Spanned<String>>,
+    /// `gpus=`; 0: it asked for nothing.
+    pub gpus: Option<Spanned<u32>>,
+    /// `sharing=`
+    pub sharing: Option<Spanned<String>>,
+    /// `devices=`, NVML indices or UUIDs, comma-separated.
+    pub devices: Option<Spanned<String>>,
+    /// `capabilities=`
+    pub capabilities: Option<Spanned<BTreeSet<Capability>>>,
+    /// `features=`, each IMEX channel on its own; empty: it gets none.
+    pub features: Option<Spanned<BTreeSet<Feature>>>,
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::diag::{Code, Finding, Severity};
-use crate::policy::{Date, Engine};
+use crate::diag::fix::Part;
+use crate::diag::{Code, Finding, Fix, Severity};
+use crate::policy::{Allowance, Date, Engine};
 use crate::source::{Span, Spanned};
-use crate::syntax::cursor::suggestion;
+use crate::syntax::cursor::suggest;
+use crate::syntax::{Node, same_node};
 
 /// A name that nothing defines.
 pub(super) fn unresolved<'k>(
@@ -14,8 +16,9 @@ pub(super) fn unresolved<'k>(
     known: impl Iterator<Item = &'k str>,
 ) -> Finding {
     let message = format!("no {kind} is called `{}`", name.value);
-    let help = suggestion(&name.value, known).or_else(|| Some(format!("`{kind} {} {{ … }}`", name.value)));
-    Finding::at(Code::UnresolvedName, name.span, "not defined", message).maybe_help(help)
+    let finding = Finding::at(Code::UnresolvedName, name.span, "not defined", message)
+        .help(format!("`{kind} {} {{ … }}`", name.value));
+    suggest(finding, name, known)
 }
 
 /// A name that is defined twice.
@@ -40,6 +43,11 @@ pub(super) fn twice(what: &str, again: &Spanned<String>, first: Span) -> Finding
         .help("remove one of the two")
 }
 
+/// The same word twice in one list: once says as much.
+pub(super) fn twice_in_list(what: &str, again: &Spanned<String>, first: Span) -> Finding {
+    twice(what, again, first).fix(Fix::safe().remove(again.span, Part::Entry))
+}
+
 /// A name with characters that annotations, paths and messages could not carry.
 pub(super) fn bad_name(kind: &str, name: &Spanned<String>) -> Finding {
     let message = format!("`{}` cannot be the name of a {kind}", name.value.escape_debug());
@@ -55,6 +63,11 @@ pub(super) fn bad_value(span: Span, label: &str, message: impl Into<String>) -> 
 /// A quantity without a unit that we know.
 pub(super) fn bad_unit(span: Span, message: impl Into<String>, help: impl Into<String>) -> Finding {
     Finding::at(Code::BadUnit, span, "no unit", message).help(help)
+}
+
+/// The same of a number, with the quantity that was probably meant.
+pub(super) fn no_unit(span: Span, message: impl Into<String>, meant: &str) -> Finding {
+    bad_unit(span, message, format!("`{meant}`")).fix(Fix::guess().write(span, meant))
 }
 
 /// A version in a `require` without how it is to be compared.
@@ -73,6 +86,40 @@ pub(super) fn no_requirement(key: &str, factor: &str, span: Span) -> Finding {
 /// Two statements that cannot stand together.
 pub(super) fn contradiction(span: Span, label: &str, message: impl Into<String>) -> Finding {
     Finding::at(Code::Contradiction, span, label, message)
+}
+
+/// What is neither a channel nor a range of channels.
+pub(super) fn no_channels(part: &str, span: Span) -> Finding {
+    bad_value(span, "not channels", format!("`{part}` is no IMEX channel and no range of them"))
+        .help("`channels=\"0\"`, `channels=\"0,2-5\"`; a channel is a number below 1048576")
+}
+
+/// More channels than one grant may list.
+pub(super) fn too_many_channels(most: usize, span: Span) -> Finding {
+    bad_value(span, "too many", format!("one list has at most {most} IMEX channels"))
+        .help("list the channels that these tenants need")
+}
+
+/// A deny that takes devices and something else.
+pub(super) fn deny_of_both(other: &str, span: Span, gpus: Span) -> Finding {
+    let message = format!("one deny takes away either devices or {other}");
+    contradiction(span, "and this", message).and(gpus, "this").help("write a `deny` for each of the two")
+}
+
+/// A grant of which denies leave a tenant no driver capability.
+pub(super) fn no_capability_left(
+    (grant, capabilities): (&str, Span),
+    tenant: &Spanned<String>,
+    denies: impl Iterator<Item = Span>,
+) -> Finding {
+    let message = format!(
+        "grant `{grant}` gives tenant `{}` nothing: denies leave it no driver capability",
+        tenant.value
+    );
+    let finding = Finding::at(Code::NoCapabilityLeft, capabilities, "all of these are denied", message);
+    denies
+        .fold(finding, |finding, deny| finding.and(deny, "denied here"))
+        .help(format!("take `{}` out of the grant's `to`, or one of these out of the deny", tenant.value))
 }
 
 /// Bounds that nothing is within.
@@ -139,10 +186,12 @@ pub(super) fn no_policy() -> Finding {
 }
 
 /// A second `policy` node.
-pub(super) fn second_policy(span: Span, first: Span) -> Finding {
-    Finding::at(Code::PolicyNode, span, "a second one", "more than one `policy` node")
-        .and(first, "the first one")
+pub(super) fn second_policy(second: &Node, first: &Node) -> Finding {
+    let fix = same_node(first, second).then(|| Fix::safe().remove(second.span, Part::Node));
+    Finding::at(Code::PolicyNode, second.name.span, "a second one", "more than one `policy` node")
+        .and(first.name.span, "the first one")
         .help("merge the two")
+        .maybe_fix(fix)
 }
 
 /// Two tenants that one container could be of.
@@ -235,6 +284,7 @@ pub(super) fn no_container() -> Finding {
 pub(super) fn unknown_version(span: Span) -> Finding {
     Finding::at(Code::PolicyNode, span, "not known", "this version of gpupol reads policies of version 1")
         .help("`version=1`")
+        .fix(Fix::guess().write(span, "1"))
 }
 
 /// An expectation without a container that it could be of.
@@ -264,21 +314,30 @@ pub(super) fn not_allowable(code: Code, span: Span) -> Finding {
 }
 
 /// An allowance of which there is no finding.
-pub(super) fn unused_allowance(code: &Spanned<Code>) -> Finding {
+pub(super) fn unused_allowance(allowance: &Allowance) -> Finding {
+    let code = &allowance.code;
     let (id, slug) = (code.value.id(), code.value.slug());
     let message = format!("`{id} {slug}` is allowed, and there is none");
     Finding::at(Code::UnusedAllowance, code.span, "allows nothing", message)
         .help("remove this `allow-finding`")
+        .fix(Fix::safe().remove(allowance.span, Part::Node))
 }
 
 /// An allowance whose last day is over.
-pub(super) fn expired_allowance(code: Code, until: &Spanned<Date>) -> Finding {
+pub(super) fn expired_allowance(allowance: &Allowance, until: &Spanned<Date>) -> Finding {
+    let code = allowance.code.value;
     let message = format!("`{} {}` was allowed until {}", code.id(), code.slug(), until.value);
     Finding::at(Code::ExpiredAllowance, until.span, "this day is over", message)
         .help("mend what it allowed, or accept it again until a later day")
+        .fix(Fix::safe().remove(allowance.span, Part::Node))
 }
 
 /// A word that is no capability.
 pub(super) fn unknown_capability(word: &str, span: Span) -> Finding {
     Finding::at(Code::UnknownWord, span, "not known", format!("`{word}` is no driver capability"))
+}
+
+/// A word that is no feature.
+pub(super) fn unknown_feature(word: &str, span: Span) -> Finding {
+    Finding::at(Code::UnknownWord, span, "not known", format!("`{word}` is no feature"))
 }

@@ -13,10 +13,13 @@ mod allowances;
 mod containers;
 mod denies;
 mod engines;
+mod features;
 mod gpu_sets;
 mod grants;
 mod labels;
+mod layouts;
 mod limits;
+mod mig_profiles;
 mod names;
 mod policy_tests;
 mod quantities;
@@ -33,9 +36,10 @@ use names::{Kind, Names};
 pub use schema::schema;
 
 /// The top-level nodes that this version reads.
-const KNOWN: [&str; 8] = ["policy", "tenant", "trust", "gpu-set", "grant", "deny", "test", "allow-finding"];
+const KNOWN: [&str; 9] =
+    ["policy", "tenant", "trust", "gpu-set", "grant", "deny", "layout", "test", "allow-finding"];
 /// Those that the language has besides.
-const LATER: [&str; 2] = ["assert", "layout"];
+const LATER: [&str; 1] = ["assert"];
 
 const CONTAINER: &str =
     "write it into a `test`; a workload file is given by `--workload`, apart from the policy";
@@ -62,14 +66,16 @@ pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     let gpu_sets = gpu_sets::lower(&named(&nodes, "gpu-set"), &mut context);
     let grants = grants::lower(&named(&nodes, "grant"), &gpu_sets, &mut context);
     let denies = denies::lower(&named(&nodes, "deny"), &mut context);
+    let layouts = layouts::lower(&named(&nodes, "layout"), &gpu_sets, &mut context);
     let tests = policy_tests::lower(&named(&nodes, "test"), &mut context);
     let allowances = allowances::lower(&named(&nodes, "allow-finding"), &mut context);
     context.names.unused(context.sink);
     limits::report(&tenants, &grants, sink);
     overlap::tenants::report(&tenants, sink);
     overlap::grants::report(&tenants, &grants, sink);
+    denies::report_emptied(&grants, &denies, sink);
     let settings = settings.filter(|_| !sink.has_errors())?;
-    Some(Policy { settings, tenants, gpu_sets, grants, denies, tests, allowances })
+    Some(Policy { settings, tenants, gpu_sets, grants, denies, layouts, tests, allowances })
 }
 
 /// The container of a workload file: exactly one `container` node. Names of tenants are not resolved, for they stand in
@@ -125,7 +131,7 @@ fn references(
     let mut references: Vec<Spanned<String>> = Vec::new();
     for name in cursor.strings(&format!("the name of a {}", kind.word()), example, context.sink) {
         match references.iter().find(|other| other.value == name.value) {
-            Some(first) => cursor.blame(context.sink, diags::twice(kind.word(), &name, first.span)),
+            Some(first) => cursor.blame(context.sink, diags::twice_in_list(kind.word(), &name, first.span)),
             None if context.names.resolve(kind, &name, context.sink) => references.push(name),
             None => {}
         }

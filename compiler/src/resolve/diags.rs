@@ -1,15 +1,18 @@
 //! The words of this stage's findings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::Device;
+use gpupol_plan::feature::Feature;
+
 use super::check::{Giver, Loss, promise};
 use super::guarantee::Demand;
 use super::place::MOST_SLOTS;
+use super::{Device, layout};
 use crate::diag::{Code, Finding};
 use crate::policy::{self, Amount, GpuSet, Line, Place, Require, Selector};
 use crate::source::{Span, Spanned};
-use crate::topology::{Gpu, Topology};
+use crate::topology::mig::Board;
+use crate::topology::{Fact, Gpu, Topology};
 
 /// `by`: what leaves the set nothing, and of how many devices.
 pub(super) fn empty_gpu_set(
@@ -26,6 +29,30 @@ pub(super) fn empty_gpu_set(
         Some((span, count)) => finding.and(span, format!("of {count} devices, this leaves none")),
         None => finding,
     }
+}
+
+pub(super) fn no_such_profile(
+    set: &GpuSet,
+    profile: &Spanned<String>,
+    topology: &Topology,
+    name: &str,
+) -> Finding {
+    let boards: BTreeSet<&str> =
+        topology.gpus.iter().filter(|gpu| gpu.mig != Fact::Absent).map(|gpu| gpu.model.as_str()).collect();
+    let profiles = boards.iter().filter_map(|model| Board::of(model)).flat_map(|board| board.profiles);
+    let names: BTreeSet<&str> = profiles.map(|profile| profile.name).collect();
+    let boards: Vec<String> = boards.iter().map(|model| format!("`{model}`")).collect();
+    let message = format!(
+        "no GPU of `{name}` can have MIG devices of the profile `{}` of gpu-set `{}`",
+        profile.value, set.name.value
+    );
+    Finding::at(
+        Code::NoSuchProfile,
+        profile.span,
+        format!("not a profile of {}", boards.join(" or ")),
+        message,
+    )
+    .help(layout::meant(&profile.value, names.iter().copied()))
 }
 
 /// `4 x NVIDIA L4, 1 x NVIDIA A100 80GB PCIe with MIG devices 1g.10gb`
@@ -140,6 +167,18 @@ pub(super) fn requirement_unmet(
         format!("grant `{grant}` gives nothing on `{name}`: it requires `{wanted}`, and there is {has}");
     Finding::at(Code::RequirementUnmet, span, "not met there", message)
         .help(format!("update the driver of `{name}`, or require less"))
+}
+
+pub(super) fn feature_lacking(
+    rule: &policy::Grant,
+    span: Span,
+    (feature, why): (Feature, &str),
+    name: &str,
+) -> Finding {
+    let grant = &rule.name.value;
+    let message = format!("feature `{feature}` of grant `{grant}` cannot be given on `{name}`: {why}");
+    Finding::at(Code::FeatureLacking, span, "whoever asks for it there is refused", message)
+        .help(format!("record `{name}` again with `gpupol discover`, or take `{feature}` out of the grant"))
 }
 
 pub(super) fn guarantee_impossible(demands: &[&Demand], devices: &[Device], name: &str) -> Finding {

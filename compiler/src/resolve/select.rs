@@ -13,8 +13,9 @@ use super::judge::{Candidate, Verdict};
 use super::{Device, Devices, Key, diags, judge};
 use crate::diag::Sink;
 use crate::policy::{GpuSet, Line, Policy, Selector};
-use crate::source::Span;
-use crate::topology::{Fact, Gpu, MigDevice, Topology};
+use crate::source::{Span, Spanned};
+use crate::topology::mig::Board;
+use crate::topology::{Fact, Gpu, MigDevice, Topology, instance_profile};
 
 /// The sets that something uses.
 pub(super) struct Sets<'a> {
@@ -38,9 +39,18 @@ pub(super) fn all<'a>(policy: &'a Policy, topology: &'a Topology, name: &str, si
     let granted = granted(policy);
     for rule in in_order(policy) {
         let candidates = candidates(rule, topology);
-        let members = first(rule, members(rule, &sets, &candidates, name, sink), name, sink);
+        let mut own = Sink::default();
+        let members = first(rule, members(rule, &sets, &candidates, name, &mut own), name, &mut own);
+        // Of a set of which something cannot be told nobody can say that it is empty.
+        let certain = !own.has_errors();
+        own.finish().into_iter().for_each(|finding| sink.push(finding));
         let missed = granted.contains(rule.name.value.as_str()) && !is_elsewhere(rule, topology);
-        if members.is_empty() && missed {
+        let unknown = unknown_profiles(rule, topology);
+        unknown
+            .iter()
+            .filter(|_| missed)
+            .for_each(|profile| sink.push(diags::no_such_profile(rule, profile, topology, name)));
+        if members.is_empty() && missed && certain && unknown.is_empty() {
             sink.push(diags::empty_gpu_set(rule, emptied(rule, &candidates), topology, name));
         }
         sets.sets.insert(&rule.name.value, Set { rule, members });
@@ -145,7 +155,9 @@ fn in_order(policy: &Policy) -> Vec<&GpuSet> {
     let denied = policy.denies.values().flat_map(|deny| &deny.gpu_sets).map(|set| set.value.as_str());
     let guarantees = policy.tenants.values().flat_map(|tenant| &tenant.guarantees);
     let guaranteed = guarantees.map(|guarantee| guarantee.from.value.as_str());
-    let roots: BTreeSet<&str> = granted(policy).into_iter().chain(denied).chain(guaranteed).collect();
+    let wished = policy.layouts.values().flat_map(|layout| &layout.gpu_sets).map(|set| set.value.as_str());
+    let roots: BTreeSet<&str> =
+        granted(policy).into_iter().chain(denied).chain(guaranteed).chain(wished).collect();
     let roots = roots.into_iter().filter_map(|name| nodes.get(name));
     let used: BTreeSet<NodeIndex> = roots.flat_map(|root| Dfs::new(&graph, *root).iter(&graph)).collect();
     let order = toposort(&graph, None).unwrap_or_default();
@@ -240,6 +252,21 @@ fn emptied<'a>(rule: &'a GpuSet, candidates: &[Candidate<'a>]) -> Option<(Span, 
         }
     }
     rule.except.first().filter(|_| !left.is_empty()).map(|except| (except.span, left.len()))
+}
+
+/// The profiles of a set that no board of the host has; none where the profiles of a board are not known.
+fn unknown_profiles<'a>(rule: &'a GpuSet, topology: &Topology) -> Vec<&'a Spanned<String>> {
+    let has_mig = topology.gpus.iter().filter(|gpu| gpu.mig != Fact::Absent);
+    let Some(boards) = has_mig.map(|gpu| Board::of(&gpu.model)).collect::<Option<Vec<_>>>() else {
+        return Vec::new();
+    };
+    let is_there = |profile: &str| {
+        let devices = topology.gpus.iter().flat_map(|gpu| &gpu.mig_devices);
+        boards.is_empty()
+            || boards.iter().any(|board| board.profile(instance_profile(profile)).is_some())
+            || devices.map(|device| device.profile.as_str()).any(|other| other == profile)
+    };
+    rule.mig_profiles.iter().filter(|profile| !is_there(&profile.value)).collect()
 }
 
 /// Whether a set says by itself that it is of other hosts.

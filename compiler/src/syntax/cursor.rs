@@ -4,16 +4,17 @@
 
 use std::collections::BTreeSet;
 
-use crate::diag::{Code, Finding, Sink};
+use crate::diag::fix::Part;
+use crate::diag::{Code, Finding, Fix, Sink};
 use crate::source::{Span, Spanned};
 
-use super::{Argument, Node, Property, Value};
+use super::{Argument, Node, Property, Value, same};
 
 mod near;
 #[cfg(test)]
 pub(crate) mod record;
 
-pub(crate) use near::{nearest, one_of, suggestion};
+pub(crate) use near::{nearest, one_of, suggest, suggestion};
 
 /// Reads one node. Its end is [`Cursor::finish`], which reports whatever nobody took.
 #[derive(Debug)]
@@ -45,7 +46,8 @@ impl<'n> Cursor<'n> {
         let properties = node.properties.iter().filter_map(|property| property.annotation.as_ref());
         for annotation in node.annotation.iter().chain(arguments).chain(properties) {
             let message = format!("a type annotation, `({})`, means nothing here", annotation.value);
-            cursor.blame(sink, Finding::at(Code::BadValue, annotation.span, "remove it", message));
+            let finding = Finding::at(Code::BadValue, annotation.span, "remove it", message);
+            cursor.blame(sink, finding.fix(Fix::safe().remove(annotation.span, Part::Annotation)));
         }
         cursor
     }
@@ -126,7 +128,9 @@ impl<'n> Cursor<'n> {
             let message = format!("`{key}` is given twice");
             let finding = Finding::at(Code::Duplicate, second.key.span, "again here", message);
             let finding = finding.and(first.key.span, "first here").help("remove one of the two");
-            self.blame(sink, finding);
+            let whole = Span { end: second.value.span.end, ..second.key.span };
+            let same = second.value.value == first.value.value;
+            self.blame(sink, finding.maybe_fix(same.then(|| Fix::safe().remove(whole, Part::Entry))));
         }
         Some(first)
     }
@@ -169,7 +173,13 @@ impl<'n> Cursor<'n> {
         let message = format!("`{key}` is {}, not `#true` or `#false`", property.value.value.kind());
         let finding =
             Finding::at(Code::BadValue, property.value.span, "`#true` or `#false` belongs here", message);
-        self.blame(sink, finding.help(format!("`{key}=#true`")));
+        let meant = match &property.value.value {
+            Value::String(word) if word == "true" || word == "false" => Some(format!("#{word}")),
+            _ => None,
+        };
+        let help = format!("`{key}={}`", meant.as_deref().unwrap_or("#true"));
+        let fix = meant.map(|word| Fix::safe().write(property.value.span, word));
+        self.blame(sink, finding.help(help).maybe_fix(fix));
         None
     }
 
@@ -201,7 +211,8 @@ impl<'n> Cursor<'n> {
             let message = format!("`{name}` stands twice in one `{}`", self.node.name.value);
             let finding = Finding::at(Code::Duplicate, second.name.span, "again here", message);
             let finding = finding.and(first.name.span, "first here").help("merge the two");
-            self.blame(sink, finding);
+            let fix = same::node(first, second).then(|| Fix::safe().remove(second.span, Part::Node));
+            self.blame(sink, finding.maybe_fix(fix));
         }
         Some(first)
     }
@@ -233,10 +244,15 @@ impl<'n> Cursor<'n> {
                 let message = format!("`{number}` is an integer where a string belongs");
                 Finding::at(Code::BadValue, value.span, "write it in quotes", message)
                     .help(format!("`\"{number}\"`"))
+                    .fix(Fix::safe().quote(value.span))
             }
             other => {
                 let message = format!("{} where a string belongs", other.kind());
-                Finding::at(Code::BadValue, value.span, "a string belongs here", message)
+                let finding = Finding::at(Code::BadValue, value.span, "a string belongs here", message);
+                let word = if let Value::Bool(value) = other { Some(value.to_string()) } else { None };
+                let help = word.as_ref().map(|word| format!("`\"{word}\"`"));
+                let fix = word.map(|word| Fix::guess().write(value.span, format!("\"{word}\"")));
+                finding.maybe_help(help).maybe_fix(fix)
             }
         };
         self.blame(sink, finding);
@@ -264,9 +280,12 @@ impl<'n> Cursor<'n> {
         let finding = match &surplus.value.value {
             Value::String(word) if self.later.contains(&word.as_str()) => not_supported(word, span),
             Value::String(word) => {
-                let key = self.properties.iter().find(|key| *key == word).map(|key| format!("`{key}=…`"));
+                let is_key = self.properties.iter().any(|key| *key == word);
                 let message = format!("`{name}` takes no argument `{word}`");
-                Finding::at(Code::UnexpectedArgument, span, "one too many", message).maybe_help(key)
+                let finding = Finding::at(Code::UnexpectedArgument, span, "one too many", message);
+                let finding = finding.maybe_help(is_key.then(|| format!("`{word}=…`")));
+                let value = self.node.arguments.get(self.arguments + 1).filter(|_| is_key);
+                finding.maybe_fix(value.map(|value| join(span, value.value.span)))
             }
             other => {
                 let message = format!("`{name}` takes no argument here, and this is {}", other.kind());
@@ -287,8 +306,8 @@ impl<'n> Cursor<'n> {
                 not_supported(&key.value, key.span)
             } else {
                 let message = format!("`{}` has no property `{}`", node.name.value, key.value);
-                Finding::at(Code::UnknownProperty, key.span, "not known here", message)
-                    .maybe_help(suggestion(&key.value, self.properties.iter().copied()))
+                let finding = Finding::at(Code::UnknownProperty, key.span, "not known here", message);
+                suggest(finding, key, self.properties.iter().copied())
             };
             self.blame(sink, finding);
         }
@@ -323,6 +342,11 @@ impl<'n> Cursor<'n> {
     }
 }
 
+/// `key=value` of a key and a value that stand beside each other.
+fn join(key: Span, value: Span) -> Fix {
+    Fix::guess().write(Span { start: key.end, end: value.start.max(key.end), ..key }, "=")
+}
+
 fn missing(node: &Node, what: &str, example: &str) -> Finding {
     let name = &node.name;
     let called = match node.arguments.first().map(|argument| &argument.value.value) {
@@ -344,8 +368,8 @@ pub(crate) fn unknown_node<'k>(
         return not_supported(&name.value, name.span);
     }
     let message = format!("no node `{}` {place}", name.value);
-    Finding::at(Code::UnknownNode, name.span, "not known here", message)
-        .maybe_help(suggestion(&name.value, known))
+    let finding = Finding::at(Code::UnknownNode, name.span, "not known here", message);
+    suggest(finding, name, known)
 }
 
 /// Something that the language has and this version of gpupol has not.

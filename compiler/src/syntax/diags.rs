@@ -1,6 +1,6 @@
 //! The findings of reading text.
 
-use crate::diag::{Code, Finding};
+use crate::diag::{Code, Finding, Fix};
 use crate::source::Span;
 
 use super::lex::Flaw;
@@ -79,7 +79,7 @@ pub(super) fn stray_close(span: Span, odd: Option<(Span, Span)>) -> Finding {
             .and(close, "this `}` stands at another indent than the line of its `{`")
             .and(open, "which is here")
             .help("remove one of the two `}`"),
-        None => finding.help("remove this `}`"),
+        None => finding.help("remove this `}`").fix(Fix::guess().write(span, "")),
     }
 }
 
@@ -132,13 +132,15 @@ pub(super) fn flaw(flaw: Flaw, span: Span, text: &str) -> Finding {
             "no such escape",
             &format!("`{text}` is no escape"),
             "write `\\\\` for one backslash",
-        ),
+        )
+        .fix(Fix::guess().write(Span { end: span.start, ..span }, "\\")),
         Flaw::Forbidden => at(
             Code::Syntax,
             "an invisible character",
             &format!("the character {} may not stand in a policy", code_point(text)),
             "remove it, or write it as `\\u{…}` in a string",
-        ),
+        )
+        .fix(Fix::guess().write(span, "")),
     }
 }
 

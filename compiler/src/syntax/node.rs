@@ -1,11 +1,11 @@
 //! Where in a node the guard is, and what may come next.
 
-use crate::diag::Finding;
+use crate::diag::{Finding, Fix};
 use crate::source::Span;
 
-use super::diags;
 use super::lex::{Kind, Token};
 use super::word::{self, Word};
+use super::{diags, habit};
 
 /// The state inside one list of nodes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -94,7 +94,7 @@ impl NodeState {
             Kind::Slashdash => self.take_out(span),
             Kind::ParenOpen => self.paren_open(span),
             Kind::ParenClose => self.paren_close(span),
-            Kind::Equals => self.equals(span),
+            Kind::Equals => self.equals(span, whole),
             Kind::Word | Kind::String => self.word(token, text, span, whole),
             Kind::Stray | Kind::BraceOpen | Kind::BraceClose => self.stray(token, text, span, whole),
         };
@@ -163,7 +163,8 @@ impl NodeState {
     fn terminator(&mut self, kind: Kind, span: Span) -> Step {
         match self.place {
             Place::Between if kind == Kind::Semicolon => {
-                fault(diags::syntax(span, "ends nothing", "a `;` without a node").help("remove it"))
+                let finding = diags::syntax(span, "ends nothing", "a `;` without a node").help("remove it");
+                fault(finding.fix(Fix::safe().write(span, "")))
             }
             Place::Between => Step::On,
             Place::Type { .. } | Place::TypeWord { .. } => {
@@ -230,13 +231,13 @@ impl NodeState {
         Step::On
     }
 
-    fn equals(&mut self, span: Span) -> Step {
+    fn equals(&mut self, span: Span, whole: &str) -> Step {
         match self.place {
-            Place::Key if self.at_name => fault(diags::old(
-                span,
-                "a node takes its value without `=`",
-                "write the value after the name and a space",
-            )),
+            Place::Key if self.at_name => {
+                let help = "write the value after the name and a space";
+                let finding = diags::old(span, "a node takes its value without `=`", help);
+                fault(finding.maybe_fix(habit::equals(span, whole)))
+            }
             Place::Key => {
                 self.place = Place::Value;
                 Step::On
@@ -248,7 +249,7 @@ impl NodeState {
     fn word(&mut self, token: Token, text: &str, span: Span, whole: &str) -> Step {
         let judged = if token.kind == Kind::String { Word::Name } else { word::judge(text) };
         if let Some(finding) = bad_word(judged, text, span) {
-            return fault(finding);
+            return fault(finding.maybe_fix(habit::word(judged, token, span, whole, self.is_entry())));
         }
         match self.place {
             Place::Between | Place::Name => self.name(judged, text, span),
@@ -271,6 +272,11 @@ impl NodeState {
         }
     }
 
+    /// Whether arguments and properties stand here.
+    fn is_entry(&self) -> bool {
+        matches!(self.place, Place::Entry | Place::Key | Place::Value)
+    }
+
     fn name(&mut self, judged: Word, text: &str, span: Span) -> Step {
         if judged != Word::Name {
             return fault(diags::syntax(span, "no name", format!("a node cannot be called `{text}`")));
@@ -284,7 +290,8 @@ impl NodeState {
         if !self.spaced && !self.slashdash {
             let before = whole.get(..token.start).unwrap_or_default();
             if token.kind == Kind::String && before.ends_with(" r") {
-                return fault(diags::old(span, "a raw string begins with `#`, without an `r`", "`#\"…\"#`"));
+                let finding = diags::old(span, "a raw string begins with `#`, without an `r`", "`#\"…\"#`");
+                return fault(finding.maybe_fix(habit::raw(token, span, whole)));
             }
             let finding =
                 diags::syntax(span, "write a space before it", "two values without a space between them");
@@ -298,7 +305,11 @@ impl NodeState {
 
     fn stray(&mut self, token: Token, text: &str, span: Span, whole: &str) -> Step {
         fault(match text {
-            "[" => diags::old(span, "KDL has no lists in brackets", list_help(token, whole)),
+            "[" => {
+                let finding = diags::old(span, "KDL has no lists in brackets", list_help(token, whole));
+                let may_hold = matches!(self.place, Place::Entry | Place::Key);
+                finding.maybe_fix(habit::list(token, span, whole).filter(|_| may_hold))
+            }
             "/" => diags::syntax(span, "not in a bare word", "a `/` outside of a string")
                 .help("put the whole text into quotes"),
             "\\" => diags::syntax(span, "not here", "a `\\` that does not end its line")

@@ -11,7 +11,8 @@ fn nodes(one: &[Node], other: &[Node]) -> bool {
     pairwise(one, other, node)
 }
 
-fn node(one: &Node, other: &Node) -> bool {
+/// Whether two nodes say the same.
+pub(crate) fn node(one: &Node, other: &Node) -> bool {
     let blocks = match (&one.children, &other.children) {
         (Some(one), Some(other)) => nodes(one, other),
         (one, other) => one.is_none() && other.is_none(),

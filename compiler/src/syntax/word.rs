@@ -39,6 +39,20 @@ pub(super) fn judge(text: &str) -> Word {
     }
 }
 
+/// `text` as a string: bare if it can be, else in quotes.
+pub(super) fn written(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if !text.is_empty() && text.bytes().all(plain) && judge(text) == Word::Name {
+        return text.to_owned();
+    }
+    quoted(text)
+}
+
+/// `text` in quotes.
+pub(super) fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 fn begins_like_number(text: &str) -> bool {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let digits = unsigned.strip_prefix('.').unwrap_or(unsigned);
@@ -116,6 +130,22 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(judge(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_says_the_same() {
+        for (text, expected) in [
+            ("gpus", "gpus"),
+            ("1g.10gb", "\"1g.10gb\""),
+            ("true", "\"true\""),
+            ("a b", "\"a b\""),
+            ("\\\"", "\"\\\\\\\"\""),
+        ] {
+            assert_eq!(written(text), expected);
+            let document = kdl::KdlDocument::parse_v2(&format!("node {expected}")).unwrap();
+            let value = document.nodes().first().unwrap().entries().first().unwrap().value().clone();
+            assert_eq!(value.as_string(), Some(text));
         }
     }
 

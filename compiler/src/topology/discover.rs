@@ -19,6 +19,7 @@ use super::{Driver, Fact, TOPOLOGY_VERSION, Topology};
 
 mod driver_file;
 mod elf;
+mod feature;
 mod gpu;
 mod kernel;
 mod library;
@@ -164,7 +165,9 @@ fn topology(sources: &Sources<'_>) -> Result<Topology, DiscoverError> {
         links,
         gpus: found.into_iter().map(|found| found.gpu).collect(),
         driver_files: driver_file::all(sources.root, version.known().map(String::as_str)),
-        majors: sources.majors.by_name.clone(),
+        majors: sources.majors.of_nvidia(),
+        features: feature::nodes(sources.root, &sources.majors),
+        feature_files: feature::files(sources.root),
         driver: Driver { version, cuda: cuda(sources.nvml) },
     })
 }

@@ -22,6 +22,12 @@ pub enum TopologyError {
         /// Its size.
         bytes: usize,
     },
+    /// It is not text.
+    #[error("topology `{name}` is not UTF-8: record it again with `gpupol discover`")]
+    NotUtf8 {
+        /// The document.
+        name: String,
+    },
     /// It is not JSON, or JSON of another shape.
     #[error("topology `{name}`, line {line}, column {column}: {problem}")]
     Shape {
@@ -78,6 +84,15 @@ pub fn read(name: &str, text: &str) -> Result<Topology, TopologyError> {
             Err(TopologyError::Content { name: name.to_owned(), place, problem })
         }
     }
+}
+
+/// Reads the document that the bytes of a file are.
+///
+/// # Errors
+/// As [`read`], and when they are not UTF-8.
+pub fn read_bytes(name: &str, bytes: &[u8]) -> Result<Topology, TopologyError> {
+    let text = str::from_utf8(bytes).map_err(|_| TopologyError::NotUtf8 { name: name.to_owned() })?;
+    read(name, text)
 }
 
 /// The document of `topology`: the same bytes for the same topology, ending in a line feed.

@@ -2,7 +2,7 @@
 //! and the driver's files lie in a directory.
 //!
 //! A test tree cannot have device nodes without privileges; that a node on the host has the numbers of its name is
-//! tested beside the code. Why a property is unknown differs between a record and its simulation, and is not compared.
+//! tested beside the code; what a host has for features is nodes only, and left out. Why a property is unknown differs between a record and its simulation, and is not compared.
 #![expect(clippy::disallowed_methods, reason = "the tests write the files that discovery reads")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what fails here fails a test")]
 
@@ -19,6 +19,7 @@ mod tree;
 
 use gpupol::topology::discover::{self, Options};
 use gpupol::topology::{Fact, Topology, read};
+use gpupol_plan::feature::Feature;
 use serde_json::Value;
 
 use simulation::Simulation;
@@ -41,6 +42,7 @@ fn without_reasons(topology: &Topology) -> String {
     }
     let mut value = serde_json::from_str(&read::write(topology)).unwrap();
     blank(&mut value);
+    value.as_object_mut().unwrap().remove("features");
     serde_json::to_string_pretty(&value).unwrap()
 }
 
@@ -166,4 +168,25 @@ fn links_to_driver_files_are_followed_below_the_root() {
     let files = simulation.discover().unwrap().driver_files;
     let cuda: Vec<_> = files.iter().filter(|file| file.soname.as_deref() == Some("libcuda.so.1")).collect();
     assert_eq!(cuda.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), [target]);
+}
+
+#[test]
+fn features_are_absent_without_nodes_and_unknown_where_a_node_is_none() {
+    let host = Simulation::of("features", &recorded("l4-8x-pcie"));
+    let found = host.discover().unwrap();
+    assert_eq!(found.features.len(), 5);
+    assert!(found.features.values().all(|nodes| *nodes == Fact::Absent), "{:?}", found.features);
+    assert!(found.feature_files.is_empty());
+    host.write("dev/gdrdrv", "");
+    host.write("dev/gdrdrv2", "");
+    host.write("usr/local/cuda/gds/cufile.json", "{}");
+    host.write("etc/os-release", "");
+    std::os::unix::fs::symlink("/usr/local/cuda/gds/cufile.json", host.root().join("etc/cufile.json"))
+        .unwrap();
+    let found = host.discover().unwrap();
+    let why = "`/dev/gdrdrv` is no character device";
+    assert_eq!(found.features[&Feature::Gdrcopy], Fact::unknown(why));
+    let file = &found.feature_files[&Feature::Gds][0];
+    assert_eq!(file.path, "/etc/cufile.json");
+    assert_eq!(file.host_path.as_deref(), Some("/usr/local/cuda/gds/cufile.json"));
 }

@@ -1,6 +1,8 @@
 //! Policies and hosts for tests, in a few words each.
 #![expect(dead_code, reason = "each test file uses a part of this")]
 
+use std::collections::BTreeMap;
+
 use gpupol::diag::{Code, Finding, Severity, Sink};
 use gpupol::emit::{Digests, PlanSet, emit};
 use gpupol::policy::{Policy, lower};
@@ -156,5 +158,7 @@ pub(crate) fn host(gpus: Vec<Gpu>, nvlink: &[&[u32]]) -> Topology {
         gpus,
         links,
         driver_files: Vec::new(),
+        features: BTreeMap::new(),
+        feature_files: BTreeMap::new(),
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod denials;
 pub(crate) mod devices;
 pub(crate) mod expect;
 pub(crate) mod failures;
+pub(crate) mod features;
 pub(crate) mod guard;
 pub(crate) mod leases;
 pub(crate) mod plan_sets;

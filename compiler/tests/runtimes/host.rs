@@ -42,6 +42,10 @@ pub(crate) const MIG: &str = "MIG-00000000-0000-4000-8000-000000000040";
 /// Minors of its GPU instance's and its compute instance's nodes among the capability nodes.
 pub(crate) const MIG_MINORS: [u32; 2] = [66, 67];
 
+/// Minors of two nodes of GPUDirect Storage and of an IMEX channel; on this host their major is that of the capability nodes.
+pub(crate) const FS_MINORS: [u32; 2] = [200, 201];
+pub(crate) const CHANNEL: u32 = 5;
+
 const fn gpu(minor: u32, uuid: &'static str, model: &'static str, gibibytes: u64, pci: &'static str) -> Gpu {
     Gpu { minor, uuid, model, gibibytes, pci }
 }
@@ -75,7 +79,15 @@ impl Host {
     pub(crate) fn numbers(&self) -> Vec<(u32, u32)> {
         let gpus = GPUS.iter().map(|gpu| (MAJOR, gpu.minor));
         let mig = MIG_MINORS.map(|minor| (self.caps, minor));
-        gpus.chain([(MAJOR, 255), (MAJOR, 254), (self.uvm, 0), (self.uvm, 1)]).chain(mig).collect()
+        gpus.chain([(MAJOR, 255), (MAJOR, 254), (self.uvm, 0), (self.uvm, 1)])
+            .chain(mig)
+            .chain(self.features())
+            .collect()
+    }
+
+    /// The numbers of all nodes of features.
+    pub(crate) fn features(&self) -> [(u32, u32); 3] {
+        [FS_MINORS[0], FS_MINORS[1], CHANNEL].map(|minor| (self.caps, minor))
     }
 
     /// The topology document, with this boot's id.
@@ -94,6 +106,14 @@ impl Host {
             ],
             "gpus": gpus,
             "links": [{ "gpus": [0, 1], "nvlinks": 18, "level": "system" }],
+            "features": {
+                "gds": [
+                    self.node("nvidia-fs0", self.caps, FS_MINORS[0]), self.node("nvidia-fs1", self.caps, FS_MINORS[1]),
+                ],
+                "gdrcopy": null,
+                "imex": [self.node(&channel(), self.caps, CHANNEL)],
+            },
+            "featureFiles": { "gds": [{ "path": "/etc/cufile.json", "hostPath": self.file("cufile.json") }] },
             "driverFiles": [
                 library(&self.file(&format!("libcuda.so.{DRIVER}")), "libcuda.so.1", "compute"),
                 library(&self.file(&format!("libnvidia-ml.so.{DRIVER}")), "libnvidia-ml.so.1", "utility"),
@@ -140,7 +160,10 @@ impl Host {
     }
 
     fn make_files(&self) {
-        fs::create_dir_all(self.dir.join("dev/nvidia-caps")).expect("the directory is ours");
+        for directory in ["dev/nvidia-caps", "dev/nvidia-caps-imex-channels"] {
+            fs::create_dir_all(self.dir.join(directory)).expect("the directory is ours");
+        }
+        fs::write(self.file("cufile.json"), "made cufile.json\n").expect("the directory is ours");
         for name in [format!("libcuda.so.{DRIVER}"), format!("libnvidia-ml.so.{DRIVER}")] {
             fs::write(self.file(&name), format!("made {name}\n")).expect("the directory is ours");
         }
@@ -162,6 +185,10 @@ impl Host {
         ] {
             make_node(&dev.join(name), major, minor);
         }
+        for (name, minor) in ["nvidia-fs0", "nvidia-fs1"].into_iter().zip(FS_MINORS) {
+            make_node(&dev.join(name), self.caps, minor);
+        }
+        make_node(&dev.join(channel()), self.caps, CHANNEL);
         for minor in MIG_MINORS {
             make_node(&dev.join(format!("nvidia-caps/nvidia-cap{minor}")), self.caps, minor);
         }
@@ -215,6 +242,10 @@ pub(crate) fn make_node(path: &Path, major: u32, minor: u32) {
         .status()
         .expect("mknod runs");
     assert!(status.success(), "mknod {}: {status}", path.display());
+}
+
+fn channel() -> String {
+    format!("nvidia-caps-imex-channels/channel{CHANNEL}")
 }
 
 fn library(path: &Path, soname: &str, capability: &str) -> Value {

@@ -8,13 +8,13 @@ pub(crate) const SCRIPT: &str = include_str!("oracle.sh");
 /// All that one container saw.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    /// Nodes in `/dev` whose name has `nvidia`, by path.
+    /// Nodes in `/dev` whose path has `nvidia`, by path.
     pub(crate) nodes: BTreeMap<String, Node>,
     /// Other things of such a name there.
     pub(crate) others: Vec<String>,
     /// The answer for each number for which the rootfs has a node, granted or not.
     pub(crate) rules: BTreeMap<(u32, u32), Answer>,
-    /// Libraries and NVIDIA's programs, by path.
+    /// Libraries, NVIDIA's programs and GPUDirect Storage's settings, by path.
     pub(crate) files: BTreeMap<String, File>,
 }
 

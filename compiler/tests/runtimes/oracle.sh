@@ -2,7 +2,7 @@
 answer() {
     if said=$( ( : <>"$1" ) 2>&1 ); then echo opened; else echo "${said##*: }"; fi
 }
-find /dev -name '*nvidia*' | sort | while read -r path; do
+find /dev -path '*nvidia*' | sort | while read -r path; do
     [ -d "$path" ] && continue
     if [ -c "$path" ]; then
         echo "node|$path|$(stat -c '%t|%T|%a' "$path")|$(answer "$path")"
@@ -13,7 +13,7 @@ done
 for path in /oracle/*; do
     echo "rule|${path#/oracle/}|$(answer "$path")"
 done
-for path in /usr/lib/lib*.so* /usr/lib/*/lib*.so* /usr/lib64/lib*.so* /usr/bin/nvidia-*; do
+for path in /usr/lib/lib*.so* /usr/lib/*/lib*.so* /usr/lib64/lib*.so* /usr/bin/nvidia-* /etc/cufile.json; do
     [ -e "$path" ] || continue
     if said=$( ( : >>"$path" ) 2>&1 ); then said=written; fi
     echo "file|$path|$(head -n 1 "$path")|${said##*: }|$(grep " $path " /proc/self/mountinfo | tail -n 1 | cut -d ' ' -f 6)"

@@ -95,6 +95,7 @@ pub fn plan(libraries: &Path) -> Plan {
         capabilities: BTreeSet::from([Capability::Compute, Capability::Utility]),
         lines: vec![line],
         edits: shared.iter().map(node).chain((0..MOUNTS).map(|number| bind(libraries, number))).collect(),
+        features: Vec::new(),
     }
 }
 

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::capability::Capability;
-use crate::plan::{Device, Edit, Line, Order, Plan, Sharing};
+use crate::plan::{Device, Edit, GrantedFeature, Line, Order, Plan, Sharing};
 use crate::refusal::{Reason, Refusal};
 use crate::request::{Capabilities, Devices, Request};
 use crate::requirement;
+
+mod features;
 
 /// How devices are held: by UUID, every live lease of other containers. Those of all devices of the host if the plan
 /// has a limit, else those of the plan's devices.
@@ -28,6 +30,8 @@ pub struct Choice<'p> {
     pub given: Vec<Given<'p>>,
     /// Its driver capabilities.
     pub capabilities: BTreeSet<Capability>,
+    /// Its features, ascending.
+    pub features: Vec<&'p GrantedFeature>,
 }
 
 /// One device that a container gets.
@@ -40,15 +44,17 @@ pub struct Given<'p> {
 }
 
 impl<'p> Choice<'p> {
-    /// The edits of the plan that apply, in order: the common ones, then each device's; what two devices share, such
-    /// as the node of their parent GPU, once.
+    /// The edits of the plan that apply, in order: the common ones, each device's, then each feature's; what two of
+    /// them share, such as the node of a parent GPU, once.
     #[must_use]
     pub fn edits(&self, plan: &'p Plan) -> Vec<&'p Edit> {
         let of_devices = self.given.iter().flat_map(|given| &given.device.edits);
+        let of_features = self.features.iter().flat_map(|granted| &granted.edits);
         let mut paths = BTreeSet::new();
         plan.edits
             .iter()
             .chain(of_devices)
+            .chain(of_features)
             .filter(|edit| edit.applies(&self.capabilities) && paths.insert(edit.container_path()))
             .collect()
     }
@@ -61,6 +67,7 @@ impl<'p> Choice<'p> {
 /// A refusal if the request goes beyond the plan, or if what it needs is not free. A request is never clamped.
 pub fn choose<'p>(plan: &'p Plan, request: &Request, leases: &Leases) -> Result<Choice<'p>, Refusal> {
     let capabilities = capabilities(plan, &request.capabilities)?;
+    let features = features::choose(plan, &request.features)?;
     let picked = match &request.devices {
         _ if plan.trusted => Picked::all(plan)?,
         Devices::Default => by_counts(plan, &defaults(plan)?, leases)?,
@@ -82,7 +89,7 @@ pub fn choose<'p>(plan: &'p Plan, request: &Request, leases: &Leases) -> Result<
     if given.iter().any(|given| matches!(given.line.sharing, Sharing::Mps { .. })) {
         return Err(Refusal::new(Reason::NotSupported, "sharing mps is not supported yet"));
     }
-    Ok(Choice { given, capabilities })
+    Ok(Choice { given, capabilities, features })
 }
 
 /// Whether a device that is held like this may be leased once more: leases stand together only if all are

@@ -17,6 +17,7 @@ pub mod choose;
 pub mod config;
 mod document;
 pub mod entry;
+pub mod feature;
 pub mod glob;
 pub mod guard;
 pub mod identity;

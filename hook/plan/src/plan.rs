@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::capability::Capability;
 use crate::document;
+use crate::feature::Feature;
 use crate::refusal::Refusal;
 
 /// The version of [`Plan`] that this crate reads and writes.
@@ -47,6 +48,9 @@ pub struct Plan {
     pub lines: Vec<Line>,
     /// Edits that every container of this plan gets, in the order in which they are applied.
     pub edits: Vec<Edit>,
+    /// The features that the grant gives to those who ask, ascending, each IMEX channel on its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<GrantedFeature>,
 }
 
 impl Plan {
@@ -58,6 +62,22 @@ impl Plan {
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         document::parse("plan", PLAN_VERSION, bytes)
     }
+}
+
+/// A feature that a grant gives to those who ask for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GrantedFeature {
+    /// Which; never IMEX as a whole.
+    pub feature: Feature,
+    /// Where the policy grants it.
+    pub rule: Rule,
+    /// Why this host cannot give it; who asks is refused with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lacking: Option<String>,
+    /// What who asks gets; nothing where it is lacking.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<Edit>,
 }
 
 /// A place in the policy, for audit records and messages only.

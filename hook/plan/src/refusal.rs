@@ -39,6 +39,10 @@ pub enum Reason {
     NothingCountable,
     /// None of the capabilities it asks for is granted.
     NoCapability,
+    /// It asks for a feature outside the grant.
+    FeatureNotGranted,
+    /// It asks for a granted feature that this host does not have.
+    FeatureLacking,
     /// All devices that would do are leased.
     NoFreeDevice,
     /// The devices it names do not satisfy the grant's `place`.
@@ -57,7 +61,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::NoTenant,
         Self::NoGrant,
         Self::GrantNotApplicable,
@@ -66,6 +70,8 @@ impl Reason {
         Self::DeviceNotGranted,
         Self::NothingCountable,
         Self::NoCapability,
+        Self::FeatureNotGranted,
+        Self::FeatureLacking,
         Self::NoFreeDevice,
         Self::Placement,
         Self::Limit,
@@ -87,6 +93,8 @@ impl Reason {
             Self::DeviceNotGranted => "device-not-granted",
             Self::NothingCountable => "nothing-countable",
             Self::NoCapability => "no-capability",
+            Self::FeatureNotGranted => "feature-not-granted",
+            Self::FeatureLacking => "feature-lacking",
             Self::NoFreeDevice => "no-free-device",
             Self::Placement => "placement",
             Self::Limit => "limit",

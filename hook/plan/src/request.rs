@@ -9,15 +9,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::capability::Capability;
 use crate::config::Config;
 use crate::entry::{Engine, Entry};
+use crate::feature::Feature;
 use crate::index::{Index, RequestIndices};
 use crate::label;
 use crate::refusal::{Reason, Refusal};
 use crate::requirement::{self, Requirement};
 
+mod features;
+
 /// Annotation: how many devices, or which.
 pub const GPUS: &str = "gpupol.io/gpus";
 /// Annotation: by which grant.
 const GRANT: &str = "gpupol.io/grant";
+/// Annotation: which features.
+pub const FEATURES: &str = "gpupol.io/features";
 /// NVIDIA's variable: which devices.
 pub const VISIBLE_DEVICES: &str = "NVIDIA_VISIBLE_DEVICES";
 /// NVIDIA's variable: which driver capabilities.
@@ -35,6 +40,8 @@ pub struct Request {
     pub devices: Devices,
     /// Which driver capabilities.
     pub capabilities: Capabilities,
+    /// Which features.
+    pub features: BTreeSet<Feature>,
     /// The grant that it names.
     pub grant: Option<String>,
     /// What its image requires of host and devices.
@@ -89,7 +96,8 @@ pub fn request(index: &Index, entry: &Entry, config: &Config) -> Result<Option<R
     }
     let Some(devices) = asked else { return Ok(None) };
     let (capabilities, requirements) = (capabilities(config)?, requirement::requirements(config)?);
-    Ok(Some(Request { devices, capabilities, grant: grant.map(str::to_owned), requirements }))
+    let features = features::asked(entry, config)?;
+    Ok(Some(Request { devices, capabilities, features, grant: grant.map(str::to_owned), requirements }))
 }
 
 /// A label of the container: the annotation of that key, or the variable that stands for it under Docker.

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot make, fails the test")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gpupol_plan::capability::Capability;
 use gpupol_plan::choose::{Lease, Leases, admits, choose};
@@ -35,7 +35,13 @@ fn plan(lines: Vec<Value>) -> Plan {
 }
 
 fn ask(devices: Devices) -> Request {
-    Request { devices, capabilities: Capabilities::All, grant: None, requirements: Vec::new() }
+    Request {
+        devices,
+        capabilities: Capabilities::All,
+        features: BTreeSet::new(),
+        grant: None,
+        requirements: Vec::new(),
+    }
 }
 
 fn names(names: &[&str]) -> Devices {

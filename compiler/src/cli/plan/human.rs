@@ -4,6 +4,7 @@ use gpupol_plan::index::OnDenied;
 use gpupol_plan::plan::Edit;
 
 use crate::cli::render::escape;
+use crate::cli::table::table;
 use crate::outcome::{Gift, Outcome};
 
 pub(super) fn outcome(outcome: &Outcome, host: &str, on_denied: OnDenied) -> String {
@@ -31,6 +32,10 @@ fn granted(gift: &Gift, host: &str) -> String {
     let mut text = format!("granted: tenant {tenant} by grant {grant} ({place}) on {host}\n");
     let capabilities: Vec<&str> = gift.capabilities.iter().map(|capability| capability.name()).collect();
     text.push_str(&format!("capabilities: {}\n", capabilities.join(", ")));
+    if !gift.features.is_empty() {
+        let features: Vec<String> = gift.features.keys().map(ToString::to_string).collect();
+        text.push_str(&format!("features: {}\n", features.join(", ")));
+    }
     let devices = gift.devices.iter().map(|device| {
         let shared = match device.sharing.replicas() {
             1 => device.sharing.name().to_owned(),
@@ -38,9 +43,9 @@ fn granted(gift: &Gift, host: &str) -> String {
         };
         [device.index.clone(), device.uuid.clone(), device.gpu_set.clone(), shared, device.paths.join(" ")]
     });
-    text.push_str(&table(["DEVICE", "UUID", "GPU-SET", "SHARING", "NODES"], devices.collect()));
-    text.push_str(&table(["DEVICE NODE", "RULE", "FROM"], gift.edits.iter().filter_map(node).collect()));
-    text.push_str(&table(["FILE", "FROM"], gift.edits.iter().filter_map(file).collect()));
+    text.push_str(&table(&["DEVICE", "UUID", "GPU-SET", "SHARING", "NODES"], devices.collect()));
+    text.push_str(&table(&["DEVICE NODE", "RULE", "FROM"], gift.edits.iter().filter_map(node).collect()));
+    text.push_str(&table(&["FILE", "FROM"], gift.edits.iter().filter_map(file).collect()));
     text
 }
 
@@ -59,24 +64,4 @@ fn file(edit: &Edit) -> Option<[String; 2]> {
         Edit::Bind { host_path, container_path, .. } => Some([container_path.clone(), host_path.clone()]),
         Edit::DeviceNode { .. } => None,
     }
-}
-
-/// An empty line, then columns as wide as their widest cell; nothing without rows.
-fn table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) -> String {
-    if rows.is_empty() {
-        return String::new();
-    }
-    let mut lines = vec![head.map(str::to_owned)];
-    lines.extend(rows.into_iter().map(|row| row.map(|cell| escape(&cell))));
-    let mut widths = [0; N];
-    for (width, cell) in lines.iter().flat_map(|line| (0..N).zip(line)) {
-        if let Some(widest) = widths.get_mut(width) {
-            *widest = cell.chars().count().max(*widest);
-        }
-    }
-    let line = |cells: &[String; N]| {
-        let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        format!("  {}\n", padded.collect::<Vec<_>>().join("  ").trim_end())
-    };
-    std::iter::once("\n".to_owned()).chain(lines.iter().map(line)).collect()
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use gpupol_plan::capability::Capability;
+use gpupol_plan::feature::Feature;
 use gpupol_plan::index::OnDenied;
 use gpupol_plan::plan::{Edit, Rule, Sharing};
 use serde::Serialize;
@@ -38,6 +39,7 @@ enum Body<'o> {
         rule: &'o Rule,
         devices: Vec<Given<'o>>,
         capabilities: &'o BTreeSet<Capability>,
+        features: Vec<Granted<'o>>,
         edits: &'o [Edit],
         device_rules: Vec<DeviceRule<'o>>,
     },
@@ -54,6 +56,12 @@ struct Given<'o> {
     paths: &'o [String],
     gpu_set: &'o str,
     sharing: &'o Sharing,
+}
+
+#[derive(Serialize)]
+struct Granted<'o> {
+    feature: Feature,
+    rule: &'o Rule,
 }
 
 /// In the words of the OCI runtime specification.
@@ -88,6 +96,7 @@ fn granted(gift: &Gift) -> Body<'_> {
         rule: &gift.rule,
         devices: gift.devices.iter().map(given).collect(),
         capabilities: &gift.capabilities,
+        features: gift.features.iter().map(|(feature, rule)| Granted { feature: *feature, rule }).collect(),
         edits: &gift.edits,
         device_rules: gift.edits.iter().filter_map(rule).collect(),
     }

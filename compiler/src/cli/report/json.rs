@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Item, Place, Position, Report};
+use super::{Item, Mending, Place, Position, Report};
 use crate::cli::render;
 use crate::diag::Rule;
 
@@ -22,6 +22,7 @@ pub(super) fn text(report: &Report) -> String {
             "warning": tally.warnings,
             "note": tally.notes,
             "suppressed": tally.allowed,
+            "fixed": tally.fixed.unwrap_or(0),
         },
         "files": report.files,
         "topology": topology,
@@ -42,10 +43,19 @@ fn diagnostic(item: &Item) -> Value {
         "message": item.message,
         "help": item.help,
         "witness": item.witness,
+        "fix": item.fix.as_ref().map(fix),
         "rule": { "summary": rule.summary(), "why": rule.why(), "fix": rule.fix() },
         "fingerprint": item.fingerprint,
         "spans": spans.collect::<Vec<_>>(),
     })
+}
+
+fn fix(fix: &Mending) -> Value {
+    let edits = fix.edits.iter().map(|(place, text)| {
+        let (start, end) = place.bytes;
+        json!({ "file": place.file, "byte_start": start, "byte_end": end, "text": text })
+    });
+    json!({ "applicability": fix.applicability.word(), "edits": edits.collect::<Vec<_>>() })
 }
 
 /// `end` is one past the last character.

@@ -1,9 +1,11 @@
 //! `sarif`: version 2.1.0, as code scanning reads it. All rules are declared in every run, also in one without results,
 //! so that what was mended is closed.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
-use super::{Item, Place, Report};
+use super::{Item, Mending, Place, Report};
 use crate::cli::render;
 use crate::diag::{Code, Rule, Severity};
 
@@ -68,23 +70,42 @@ fn result(item: &Item) -> Value {
         "locations": first.map(location).into_iter().collect::<Vec<_>>(),
         "relatedLocations": others.iter().map(location).collect::<Vec<_>>(),
         "partialFingerprints": { "gpupol/v1": item.fingerprint },
+        "fixes": item.fix.iter().map(fix).collect::<Vec<_>>(),
+    })
+}
+
+/// One change for each file; all of them together are the fix.
+fn fix(fix: &Mending) -> Value {
+    let mut files: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+    for (place, text) in &fix.edits {
+        let replacement = json!({ "deletedRegion": region(place), "insertedContent": { "text": text } });
+        files.entry(&place.uri).or_default().push(replacement);
+    }
+    let changes = files.into_iter().map(
+        |(uri, replacements)| json!({ "artifactLocation": { "uri": uri }, "replacements": replacements }),
+    );
+    json!({
+        "description": { "text": render::available(fix.applicability) },
+        "artifactChanges": changes.collect::<Vec<_>>(),
+        "properties": { "applicability": fix.applicability.word() },
     })
 }
 
 fn location(place: &Place) -> Value {
+    json!({
+        "physicalLocation": { "artifactLocation": { "uri": place.uri }, "region": region(place) },
+        "message": { "text": place.label },
+    })
+}
+
+fn region(place: &Place) -> Value {
     let (start, end) = place.bytes;
     json!({
-        "physicalLocation": {
-            "artifactLocation": { "uri": place.uri },
-            "region": {
-                "startLine": place.start.line,
-                "startColumn": place.start.column,
-                "endLine": place.end.line,
-                "endColumn": place.end.column,
-                "byteOffset": start,
-                "byteLength": end - start,
-            },
-        },
-        "message": { "text": place.label },
+        "startLine": place.start.line,
+        "startColumn": place.start.column,
+        "endLine": place.end.line,
+        "endColumn": place.end.column,
+        "byteOffset": start,
+        "byteLength": end - start,
     })
 }

@@ -11,16 +11,19 @@ pub(in crate::cli) struct Tally {
     pub(in crate::cli) notes: usize,
     /// Those that are not shown because somebody allowed them.
     pub(in crate::cli) allowed: usize,
+    /// Those that were mended, if that was asked for.
+    pub(in crate::cli) fixed: Option<usize>,
 }
 
 impl Tally {
-    pub(in crate::cli) fn of(findings: &[Finding], allowed: usize) -> Self {
+    pub(in crate::cli) fn of(findings: &[Finding], allowed: usize, fixed: Option<usize>) -> Self {
         let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
         Self {
             errors: count(Severity::Error),
             warnings: count(Severity::Warning),
             notes: count(Severity::Note),
             allowed,
+            fixed,
         }
     }
 
@@ -32,6 +35,7 @@ impl Tally {
             more.iter().filter(|(count, _)| *count > 0).map(|(count, noun)| print::count(*count, noun)),
         );
         words.extend((self.allowed > 0).then(|| format!("{} allowed", self.allowed)));
+        words.extend(self.fixed.filter(|fixed| *fixed > 0).map(|fixed| format!("{fixed} fixed")));
         words.join(", ")
     }
 

@@ -6,7 +6,7 @@ use crate::diag::Code;
 use crate::policy::{Allowance, Date, diags};
 use crate::source::Spanned;
 use crate::syntax::Node;
-use crate::syntax::cursor::{Cursor, suggestion};
+use crate::syntax::cursor::{Cursor, suggest};
 
 use super::Context;
 
@@ -41,7 +41,7 @@ fn allowance(node: &Node, context: &mut Context<'_>) -> Option<Allowance> {
         }
     }
     let until = until.and_then(|until| date(&mut cursor, &until, context));
-    cursor.finish(context.sink).then_some(Allowance { code: code?, reason, until })
+    cursor.finish(context.sink).then_some(Allowance { span: node.span, code: code?, reason, until })
 }
 
 fn code(
@@ -51,8 +51,7 @@ fn code(
 ) -> Option<Spanned<Code>> {
     let Some(code) = Code::from_name(&written.value) else {
         let slugs = Code::ALL.iter().filter(|code| code.may_be_allowed()).map(|code| code.slug());
-        let finding = diags::unknown_finding(written).maybe_help(suggestion(&written.value, slugs));
-        cursor.blame(context.sink, finding);
+        cursor.blame(context.sink, suggest(diags::unknown_finding(written), written, slugs));
         return None;
     };
     if !code.may_be_allowed() {

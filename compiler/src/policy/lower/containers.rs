@@ -141,6 +141,7 @@ fn request(node: &Node, sink: &mut Sink) -> Option<Spanned<Request>> {
     let gpus = gpus(&mut cursor, sink);
     let visible = cursor.string_property("visible-devices", sink);
     let capabilities = plain(&mut cursor, "capabilities", sink);
+    let features = plain(&mut cursor, "features", sink);
     let devices = match (gpus, visible) {
         (Some((gpus, _)), None) => gpus,
         (None, Some(visible)) => Some(Devices::Visible(visible.value)),
@@ -158,7 +159,7 @@ fn request(node: &Node, sink: &mut Sink) -> Option<Spanned<Request>> {
         }
     };
     let sound = cursor.finish(sink);
-    let request = Request { devices: devices?, capabilities };
+    let request = Request { devices: devices?, capabilities, features };
     sound.then_some(Spanned::new(request, node.span))
 }
 

@@ -11,7 +11,7 @@ use crate::syntax::cursor::Cursor;
 use crate::syntax::{Node, Value};
 
 use super::names::Kind;
-use super::{Context, definition, references, selectors};
+use super::{Context, definition, mig_profiles, references, selectors};
 
 /// Every gpu-set that could be read.
 pub(super) fn lower(nodes: &[&Node], context: &mut Context<'_>) -> BTreeMap<String, GpuSet> {
@@ -29,7 +29,7 @@ fn gpu_set(node: &Node, context: &mut Context<'_>) -> Option<GpuSet> {
     let mut cursor = Cursor::open(node, context.sink);
     let name = definition(Kind::GpuSet, &mut cursor, context);
     let selectors = selectors::lower(&mut cursor, context);
-    let profiles = cursor.child("mig-profile", context.sink).map(|child| profiles(child, context));
+    let profiles = cursor.child("mig-profile", context.sink).map(|child| mig_profiles::lower(child, context));
     let except = cursor.children("except").flat_map(|child| except(child, context)).collect();
     let first = cursor.child("first", context.sink).map(|child| first(child, context));
     if selectors.is_empty() && profiles.is_none() {
@@ -41,33 +41,6 @@ fn gpu_set(node: &Node, context: &mut Context<'_>) -> Option<GpuSet> {
     let first = first.map_or(Some(None), |first| first.map(Some))?;
     let set = GpuSet { name: name?, selectors: selectors?, mig_profiles: mig_profiles?, except, first };
     sound.then_some(set)
-}
-
-fn profiles(node: &Node, context: &mut Context<'_>) -> Option<Vec<Spanned<String>>> {
-    let mut cursor = Cursor::open(node, context.sink);
-    let profiles = cursor.strings("a profile", "mig-profile \"1g.10gb\"", context.sink);
-    for profile in &profiles {
-        if !is_profile(&profile.value) {
-            let message = format!("`{}` is no MIG profile", profile.value);
-            let finding = diags::bad_value(profile.span, "not a profile", message);
-            cursor.blame(context.sink, finding.help("`\"1g.10gb\"`, as `nvidia-smi mig -lgip` lists them"));
-        }
-    }
-    cursor.finish(context.sink).then_some(profiles)
-}
-
-/// `1g.10gb`, `1c.3g.40gb`, `1g.10gb+me`.
-fn is_profile(text: &str) -> bool {
-    let (base, _) = text.split_once('+').unwrap_or((text, ""));
-    let counted = |part: &str, unit: &str| {
-        part.strip_suffix(unit)
-            .is_some_and(|count| !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    match base.split('.').collect::<Vec<_>>().as_slice() {
-        [slices, memory] => counted(slices, "g") && counted(memory, "gb"),
-        [compute, slices, memory] => counted(compute, "c") && counted(slices, "g") && counted(memory, "gb"),
-        _ => false,
-    }
 }
 
 fn except(node: &Node, context: &mut Context<'_>) -> Vec<Spanned<String>> {

@@ -10,10 +10,11 @@ use crate::source::{Span, Spanned};
 use crate::syntax::cursor::{Cursor, one_of};
 use crate::syntax::{Node, Value};
 
+use super::features::{self, Imex};
 use super::names::Kind;
 use super::{Context, definition, labels, references, require, sharing, when};
 
-const LATER: [&str; 1] = ["features"];
+const CAPABILITIES: &str = "capabilities compute utility";
 /// The words of `place=`.
 pub(super) const PLACES: [(&str, Place); 4] = [
     ("nvlink", Place::Nvlink),
@@ -41,7 +42,6 @@ pub(super) fn lower(
 
 fn grant(node: &Node, context: &mut Context<'_>) -> Option<Grant> {
     let mut cursor = Cursor::open(node, context.sink);
-    cursor.later(&LATER);
     let name = definition(Kind::Grant, &mut cursor, context);
     let rank = rank(&mut cursor, context);
     let named = cursor.bool_property("named", context.sink).unwrap_or(false);
@@ -52,14 +52,18 @@ fn grant(node: &Node, context: &mut Context<'_>) -> Option<Grant> {
     let inherited = shared.clone().flatten().unwrap_or(Spanned::new(Sharing::Exclusive, node.span));
     let lines = lines(&mut cursor, &inherited, context);
     let capabilities = capabilities(&mut cursor, context);
-    let complete =
-        shared.is_none_or(|shared| shared.is_some()) && require.as_ref().is_none_or(Option::is_some);
+    let features =
+        cursor.child("features", context.sink).map(|child| features::lower(child, Imex::Named, context));
+    let complete = shared.is_none_or(|shared| shared.is_some())
+        && require.as_ref().is_none_or(Option::is_some)
+        && features.as_ref().is_none_or(Option::is_some);
     let sound = cursor.finish(context.sink) && complete;
     let (capabilities, capabilities_span) = capabilities?;
     let when = when.map_or(Some(Vec::new()), |when| when);
     let (when, require, lines) = (when?, require.flatten(), lines?);
-    let name = name?;
-    let grant = Grant { name, to, when, require, lines, capabilities, capabilities_span, rank, named };
+    let (name, features) = (name?, features.flatten());
+    let grant =
+        Grant { name, to, when, require, lines, capabilities, capabilities_span, features, rank, named };
     sound.then_some(grant)
 }
 
@@ -175,22 +179,26 @@ fn place(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Place {
 }
 
 fn capabilities(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<(BTreeSet<Capability>, Span)> {
-    let example = "capabilities compute utility";
     let Some(child) = cursor.child("capabilities", context.sink) else {
-        cursor.lacks("its capabilities", example);
+        cursor.lacks("its capabilities", CAPABILITIES);
         return None;
     };
-    let mut inner = Cursor::open(child, context.sink);
+    capability_words(child, context).map(|capabilities| (capabilities, child.span))
+}
+
+/// The driver capabilities that a node lists; at least one, none twice.
+pub(super) fn capability_words(node: &Node, context: &mut Context<'_>) -> Option<BTreeSet<Capability>> {
+    let mut inner = Cursor::open(node, context.sink);
     let mut capabilities: BTreeMap<Capability, Span> = BTreeMap::new();
     let known = Capability::ALL.map(|capability| (capability.name(), capability));
-    for word in inner.strings("a capability", example, context.sink) {
+    for word in inner.strings("a capability", CAPABILITIES, context.sink) {
         let capability = inner.accept(one_of(&word, "driver capability", &known), context.sink);
         if let Some(first) = capability.and_then(|capability| capabilities.insert(capability, word.span)) {
-            inner.blame(context.sink, diags::twice("capability", &word, first));
+            inner.blame(context.sink, diags::twice_in_list("capability", &word, first));
         }
     }
     let sound = inner.finish(context.sink);
-    sound.then(|| (capabilities.into_keys().collect(), child.span))
+    sound.then(|| capabilities.into_keys().collect())
 }
 
 /// What MPS cannot be combined with: other lines, several devices, MIG devices.

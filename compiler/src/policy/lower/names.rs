@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diag::Sink;
+use crate::diag::fix::Part;
+use crate::diag::{Fix, Sink};
 use crate::policy::diags;
 use crate::source::{Span, Spanned};
 use crate::syntax::cursor::nearest;
@@ -24,6 +25,7 @@ pub(super) enum Kind {
     GpuSet,
     Grant,
     Deny,
+    Layout,
     Test,
 }
 
@@ -32,6 +34,8 @@ pub(super) enum Kind {
 pub(super) struct Names {
     /// Where; nowhere if it is defined in a node that could not be read.
     defined: BTreeMap<(Kind, String), Option<Span>>,
+    /// The whole definition of each name that has one.
+    nodes: BTreeMap<(Kind, String), Span>,
     used: BTreeSet<(Kind, String)>,
     /// Something could not be read that may define or use any name.
     unread: bool,
@@ -40,7 +44,7 @@ pub(super) struct Names {
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Tenant, Self::GpuSet, Self::Grant, Self::Deny, Self::Test];
+    const ALL: [Self; 6] = [Self::Tenant, Self::GpuSet, Self::Grant, Self::Deny, Self::Layout, Self::Test];
 
     /// Its node.
     pub(super) fn word(self) -> &'static str {
@@ -49,6 +53,7 @@ impl Kind {
             Self::GpuSet => "gpu-set",
             Self::Grant => "grant",
             Self::Deny => "deny",
+            Self::Layout => "layout",
             Self::Test => "test",
         }
     }
@@ -113,12 +118,14 @@ impl Names {
         for ((kind, name), span) in &self.defined {
             let user = match kind {
                 Kind::Tenant => "grant",
-                Kind::GpuSet => "grant, deny, guarantee or gpu-set",
-                Kind::Grant | Kind::Deny | Kind::Test => continue,
+                Kind::GpuSet => "grant, deny, guarantee, layout or gpu-set",
+                Kind::Grant | Kind::Deny | Kind::Layout | Kind::Test => continue,
             };
             let used = self.used.contains(&(*kind, name.clone()));
             if let (Some(span), false) = (span, used) {
-                sink.push(diags::unused(kind.word(), name, *span, user));
+                let fix = self.nodes.get(&(*kind, name.clone()));
+                let fix = fix.map(|node| Fix::guess().remove(*node, Part::Node));
+                sink.push(diags::unused(kind.word(), name, *span, user).maybe_fix(fix));
             }
         }
     }
@@ -134,6 +141,7 @@ impl Names {
         let Some(kind) = Kind::from_word(&node.name.value) else {
             return self.guess(&node.name.value, Some(name));
         };
+        self.nodes.entry((kind, name.clone())).or_insert(node.span);
         match self.defined.entry((kind, name.clone())).or_insert(Some(span)) {
             Some(first) if *first != span => {
                 let name = Spanned::new(name.clone(), span);

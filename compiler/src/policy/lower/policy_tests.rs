@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gpupol_plan::capability::Capability;
+use gpupol_plan::feature::Feature;
 use gpupol_plan::refusal::Reason;
 
-use crate::policy::{Container, Expect, Outcome, Test, Who, diags};
+use crate::policy::{Container, Expect, Expected, Outcome, Test, Who, diags};
 use crate::source::{Span, Spanned};
 use crate::syntax::Node;
 use crate::syntax::cursor::{Cursor, one_of, suggestion};
@@ -108,7 +109,7 @@ fn expect(node: &Node, context: &mut Context<'_>) -> Option<Expect> {
 }
 
 fn denied_outcome(cursor: &mut Cursor<'_>, denied: &Spanned<String>, context: &mut Context<'_>) -> Outcome {
-    for key in ["grant", "gpus", "sharing", "devices", "capabilities"] {
+    for key in ["grant", "gpus", "sharing", "devices", "capabilities", "features"] {
         if let Some(property) = cursor.property(key, context.sink) {
             let message = format!("a container that is denied has no `{key}`");
             let finding = diags::contradiction(property.key.span, "nothing of this", message);
@@ -136,10 +137,39 @@ fn granted_outcome(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Outcom
     let devices = cursor.string_property("devices", context.sink);
     let capabilities = cursor.string_property("capabilities", context.sink);
     let capabilities = capabilities.map(|list| capability_list(cursor, &list, context));
+    let features = cursor.string_property("features", context.sink);
+    let features = features.map(|list| feature_list(cursor, &list, context));
     if cursor.node().properties.is_empty() {
         cursor.lacks("anything that is expected", "expect gpus=1");
     }
-    Outcome::Granted { grant, gpus, sharing, devices, capabilities }
+    Outcome::Granted(Box::new(Expected { grant, gpus, sharing, devices, capabilities, features }))
+}
+
+/// `gds,imex/0`, or `none`.
+fn feature_list(
+    cursor: &mut Cursor<'_>,
+    list: &Spanned<String>,
+    context: &mut Context<'_>,
+) -> Spanned<BTreeSet<Feature>> {
+    let mut features = BTreeSet::new();
+    for name in list.value.split(',').filter(|_| list.value != "none") {
+        match Feature::from_name(name) {
+            Some(Feature::Imex(None)) => {
+                let finding =
+                    diags::bad_value(list.span, "of which channel?", "`imex` is given channel by channel");
+                cursor.blame(context.sink, finding.help("`features=\"imex/0\"`"));
+            }
+            Some(feature) => {
+                features.insert(feature);
+            }
+            None => {
+                let known = Feature::ALL.iter().map(|feature| feature.word());
+                let finding = diags::unknown_feature(name, list.span);
+                cursor.blame(context.sink, finding.maybe_help(suggestion(name, known)));
+            }
+        }
+    }
+    Spanned::new(features, list.span)
 }
 
 /// `compute,utility`

@@ -23,11 +23,7 @@ pub(super) fn bytes(value: &Spanned<Value>) -> Result<u64, Finding> {
     let text = match &value.value {
         Value::String(text) => text,
         Value::Integer(number) => {
-            return Err(diags::bad_unit(
-                span,
-                format!("`{number}` has no unit"),
-                format!("`\"{number}GiB\"`"),
-            ));
+            return Err(diags::no_unit(span, format!("`{number}` has no unit"), &format!("\"{number}GiB\"")));
         }
         other => {
             return Err(diags::bad_unit(
@@ -55,12 +51,12 @@ pub(super) fn percent(value: &Spanned<Value>) -> Result<u32, Finding> {
         other => other.kind().to_owned(),
     };
     let Some(number) = text.strip_suffix('%') else {
-        let help = if text.bytes().all(|byte| byte.is_ascii_digit()) {
-            format!("`\"{text}%\"`")
+        let message = format!("`{text}` has no `%`");
+        return Err(if digits(&text).is_some() {
+            diags::no_unit(value.span, message, &format!("\"{text}%\""))
         } else {
-            "`\"25%\"`".to_owned()
-        };
-        return Err(diags::bad_unit(value.span, format!("`{text}` has no `%`"), help));
+            diags::bad_unit(value.span, message, "`\"25%\"`")
+        });
     };
     let number = digits(number).and_then(|number| u32::try_from(number).ok());
     number.filter(|number| (1..=100).contains(number)).ok_or_else(|| {
@@ -82,11 +78,12 @@ fn unknown_unit(text: &str, number: &str, unit: &str, value: &Spanned<Value>) ->
     } else {
         format!("`{unit}` is no unit of memory")
     };
-    diags::bad_unit(
-        value.span,
-        message,
-        format!("`\"{number}{unit_meant}\"`; units are KiB MiB GiB TiB and KB MB GB TB"),
-    )
+    let meant = format!("\"{number}{unit_meant}\"");
+    let help = format!("`{meant}`; units are KiB MiB GiB TiB and KB MB GB TB");
+    if number.is_empty() {
+        return diags::bad_unit(value.span, message, help);
+    }
+    diags::no_unit(value.span, message, &meant).help(help)
 }
 
 /// `number` times `factor`, exactly but for the part of a byte.

@@ -1,6 +1,7 @@
 //! What the readers of this stage read, said once more as data. A test holds the two together.
 
 use gpupol_plan::capability::Capability;
+use gpupol_plan::feature::Feature;
 
 use super::{grants, names, quantities, settings, sharing};
 use crate::policy::Engine;
@@ -21,6 +22,7 @@ pub fn schema() -> Schema {
         gpu_sets::gpu_set(),
         grant(),
         deny(),
+        layout(),
         containers::test(),
         allow_finding(),
     ];
@@ -138,6 +140,7 @@ fn grant() -> Form {
                 .optional("driver", Value::Exact { example: ">=550" })
                 .note("at least one of both; several conditions are separated by commas and all hold"),
         ])
+        .children(granted_features())
         .children(sharing("how the devices of its lines are shared; absent: exclusive"))
 }
 
@@ -194,18 +197,57 @@ fn memory() -> Value {
     Value::Amount { units: quantities::UNITS.iter().map(|(unit, _)| *unit).collect() }
 }
 
+/// `features` as a grant and a deny have it; what `imex` comes to is for each of them to say.
+fn features(summary: &'static str, without_channels: &[Feature]) -> [Form; 2] {
+    let form = |words: &[Feature]| {
+        let words = words.iter().map(|feature| feature.word()).collect();
+        Form::new("features", Count::AtMostOne, summary).argument(Value::Word { words }, Count::AtLeastOne)
+    };
+    [form(&Feature::ALL).by("channels", None).note("`imex` is among the words"), form(without_channels)]
+}
+
+fn channels() -> Value {
+    Value::Exact { example: "0,2-5" }
+}
+
+/// A channel of IMEX is given by its number only.
+fn granted_features() -> [Form; 2] {
+    let others: Vec<Feature> = Feature::ALL.into_iter().filter(|one| *one != Feature::Imex(None)).collect();
+    let [with, without] = features("what containers may ask for beside devices", &others);
+    [with.required("channels", channels()), without]
+}
+
+fn denied_features() -> [Form; 2] {
+    let [with, without] = features("features, taken out of every grant", &Feature::ALL);
+    [with.optional("channels", channels()), without.note("`imex` is every channel")]
+}
+
 fn deny() -> Form {
-    Form::new("deny", Count::Any, "devices that some tenants never have, whatever grants say")
+    Form::new("deny", Count::Any, "what some tenants never have, whatever grants say")
+        .note("either `gpus`, or `capabilities` and `features`; one of them at least")
         .argument(definition(Kind::Deny), Count::One)
         .children([
             references("to", Count::One, Kind::Tenant, "the tenants"),
             references(
                 "gpus",
-                Count::AtLeastOne,
+                Count::Any,
                 Kind::GpuSet,
                 "the gpu-sets; whole GPUs with all their MIG devices",
             ),
+            Form::new("capabilities", Count::AtMostOne, "driver capabilities, taken out of every grant")
+                .argument(Value::Word { words: capability_words() }, Count::AtLeastOne),
         ])
+        .children(denied_features())
+}
+
+fn layout() -> Form {
+    let wish = Form::new("mig", Count::AtLeastOne, "so many MIG devices of a profile")
+        .argument(Value::Exact { example: "1g.10gb" }, Count::One)
+        .argument(Value::Integer { least: Some(1) }, Count::One);
+    Form::new("layout", Count::Any, "which MIG devices each of some GPUs is wished to have")
+        .argument(definition(Kind::Layout), Count::One)
+        .children([references("gpus", Count::One, Kind::GpuSet, "gpu-sets of whole GPUs"), wish])
+        .note("`check` proves that it fits and says which GPUs do not have it yet; nothing is changed on the host")
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub(super) fn lower(nodes: &[&Node], broken: bool, context: &mut Context<'_>) ->
         return None;
     };
     for other in others {
-        context.sink.push(diags::second_policy(other.name.span, first.name.span));
+        context.sink.push(diags::second_policy(other, first));
     }
     settings(first, context)
 }

@@ -58,7 +58,7 @@ fn engine(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Vec<Spanned<Cla
     for word in cursor.strings("an engine", "engine kubernetes", context.sink) {
         let engine = cursor.accept(engines::engine(&word), context.sink);
         if let Some(first) = engine.and_then(|engine| engines.insert(engine, word.span)) {
-            cursor.blame(context.sink, diags::twice("engine", &word, first));
+            cursor.blame(context.sink, diags::twice_in_list("engine", &word, first));
         }
     }
     vec![Spanned::new(Clause::Engine(engines.into_keys().collect()), cursor.node().span)]

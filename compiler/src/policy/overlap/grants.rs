@@ -154,6 +154,10 @@ fn difference(left: &Grant, right: &Grant) -> Vec<&'static str> {
     if left.capabilities != right.capabilities {
         differ.push("`capabilities`");
     }
+    let features = |grant: &Grant| grant.features.as_ref().map(|features| features.value.clone());
+    if features(left) != features(right) {
+        differ.push("`features`");
+    }
     differ
 }
 

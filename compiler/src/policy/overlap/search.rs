@@ -48,6 +48,11 @@ impl Pattern {
         self.globs.iter().any(|left| other.globs.iter().any(|right| ends_meet(&left.0, &right.0)))
     }
 
+    /// Whether it alone is beyond the bounds, whatever it is compared with.
+    pub(super) fn is_too_complex(&self) -> bool {
+        self.automaton().is_err()
+    }
+
     /// Whether it matches the whole of `text`.
     fn matches(&self, text: &str) -> Result<bool, TooComplex> {
         if self.literal {

@@ -34,13 +34,22 @@ pub(in crate::policy) fn report(tenants: &BTreeMap<String, Tenant>, sink: &mut S
                     sink.push(diags::tenants_overlap(first, second, witness));
                 }
                 Ok(_) => {}
-                Err(TooComplex) => sink.push(diags::glob_too_complex(right.identity.span)),
+                Err(TooComplex) => sink.push(diags::glob_too_complex(blamed(left, right))),
             }
             if reported.len() >= MOST_PAIRS {
                 return;
             }
         }
     }
+}
+
+/// Where a pattern is that is too complex by itself, so that it is blamed once and not whatever it is compared with;
+/// else the later of the two.
+fn blamed(left: &Candidate<'_>, right: &Candidate<'_>) -> Span {
+    let patterns = |candidate: &Candidate<'_>| {
+        [&candidate.namespace, &candidate.name].into_iter().flatten().any(Pattern::is_too_complex)
+    };
+    if patterns(left) && !patterns(right) { left.identity.span } else { right.identity.span }
 }
 
 /// The one that stands first in the files first.

@@ -1,7 +1,8 @@
 //! Names near a mistyped one.
 
-use crate::diag::{Code, Finding};
+use crate::diag::{Code, Finding, Fix};
 use crate::source::Spanned;
+use crate::syntax::word;
 
 /// How many names are listed when none is near.
 const LISTED: usize = 5;
@@ -26,6 +27,18 @@ pub(crate) fn suggestion<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) 
     (!listed.is_empty()).then(|| format!("known here: {}{more}", listed.join(", ")))
 }
 
+/// The finding of a mistyped name with what there is instead: help, and the nearest name as its fix.
+pub(crate) fn suggest<'k>(
+    finding: Finding,
+    wrong: &Spanned<String>,
+    known: impl Iterator<Item = &'k str>,
+) -> Finding {
+    let known: Vec<&str> = known.collect();
+    let near = nearest(&wrong.value, known.iter().copied());
+    let fix = near.map(|name| Fix::guess().write(wrong.span, word::written(name)));
+    finding.maybe_help(suggestion(&wrong.value, known.into_iter())).maybe_fix(fix)
+}
+
 /// The word of `words` that is written; another is reported as an unknown `what`.
 ///
 /// # Errors
@@ -40,8 +53,8 @@ pub(crate) fn one_of<T: Copy>(
         return Ok(*meaning);
     }
     let message = format!("`{}` is no {what}", written.value);
-    Err(Finding::at(Code::UnknownWord, written.span, "not known", message)
-        .maybe_help(suggestion(&written.value, words.iter().map(|(word, _)| *word))))
+    let finding = Finding::at(Code::UnknownWord, written.span, "not known", message);
+    Err(suggest(finding, written, words.iter().map(|(word, _)| *word)))
 }
 
 /// Case is no reason not to find a name.

@@ -6,10 +6,10 @@ use super::DiscoverError;
 use super::root::Root;
 use crate::topology::Fact;
 
-/// The character majors of the NVIDIA driver.
+/// The character majors of the host's drivers.
 pub(super) struct Majors {
-    /// By their name in `/proc/devices`.
-    pub(super) by_name: BTreeMap<String, u32>,
+    /// Name in `/proc/devices` and number, in its order; a driver may have several.
+    all: Vec<(String, u32)>,
 }
 
 impl Majors {
@@ -19,7 +19,17 @@ impl Majors {
     }
 
     pub(super) fn named(&self, name: &str) -> Option<u32> {
-        self.by_name.get(name).copied()
+        self.all.iter().rev().find(|(own, _)| own == name).map(|(_, major)| *major)
+    }
+
+    /// Whether a driver of that name has that major.
+    pub(super) fn has(&self, name: &str, major: u32) -> bool {
+        self.all.iter().any(|own| (own.0.as_str(), own.1) == (name, major))
+    }
+
+    /// Those of the NVIDIA driver, by name.
+    pub(super) fn of_nvidia(&self) -> BTreeMap<String, u32> {
+        self.all.iter().filter(|(name, _)| name.starts_with("nvidia")).cloned().collect()
     }
 }
 
@@ -29,9 +39,8 @@ pub(super) fn majors(root: &Root) -> Result<Majors, DiscoverError> {
     let characters = text.lines().skip_while(|line| !line.starts_with("Character")).skip(1);
     let lines = characters.take_while(|line| !line.trim().is_empty());
     let pairs = lines.filter_map(|line| line.trim().split_once(' '));
-    let named = pairs.filter(|(_, name)| name.starts_with("nvidia"));
-    let by_name = named.filter_map(|(major, name)| Some((name.to_owned(), major.parse().ok()?)));
-    Ok(Majors { by_name: by_name.collect() })
+    let all = pairs.filter_map(|(major, name)| Some((name.to_owned(), major.parse().ok()?)));
+    Ok(Majors { all: all.collect() })
 }
 
 /// The host's name.

@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::name::{
     has_control, is_file_name, is_gpu_uuid, is_mig_uuid, is_pci_address, is_plain_path, number_after,
 };
-use crate::topology::{DeviceNode, DriverFile, DriverFileKind, Fact, Gpu, Link, MigDevice, Topology, Vendor};
+use gpupol_plan::feature::Feature;
+
+use crate::topology::{
+    DeviceNode, DriverFile, DriverFileKind, Fact, GDS_FILES, Gpu, Link, MigDevice, Topology, Vendor,
+};
 
 /// The character major of NVIDIA's own GPU nodes, fixed by the kernel's device list.
 const NVIDIA_MAJOR: u32 = 195;
@@ -37,10 +41,61 @@ pub(super) fn topology(topology: &Topology) -> Checked {
     each("gpus", &topology.gpus, gpu)?;
     gpu_order(&topology.gpus)?;
     unique_identities(&topology.gpus)?;
+    features(topology)?;
     unique_nodes(topology)?;
     links(topology)?;
     each("driverFiles", &topology.driver_files, driver_file)?;
     ascending("driverFiles", &topology.driver_files, "path", |file| file.path.clone())
+}
+
+/// A feature has known nodes and files only: any other may open more than the feature.
+fn features(topology: &Topology) -> Checked {
+    for (feature, nodes) in &topology.features {
+        let place = format!("features.{feature}");
+        is_whole(*feature, &place)?;
+        let nodes = nodes.known().map(Vec::as_slice).unwrap_or_default();
+        each(&place, nodes, |place, node| {
+            device_node(place, node)?;
+            ensure(is_of_feature(*feature, node), place, || {
+                format!("`{}` {}:{} is no node of `{feature}`", node.path, node.major, node.minor)
+            })
+        })?;
+    }
+    for (feature, files) in &topology.feature_files {
+        let place = format!("featureFiles.{feature}");
+        is_whole(*feature, &place)?;
+        each(&place, files, |place, file| {
+            ensure(*feature == Feature::Gds && GDS_FILES.contains(&file.path.as_str()), place, || {
+                format!("`{}` is no file of `{feature}`", file.path.escape_debug())
+            })?;
+            let host_path = file.host_path.as_ref().unwrap_or(&file.path);
+            ensure(is_plain_path(host_path), format!("{place}.hostPath"), || not_plain(host_path))
+        })?;
+        ascending(&place, files, "path", |file| file.path.clone())?;
+    }
+    Ok(())
+}
+
+fn is_whole(feature: Feature, place: &str) -> Checked {
+    ensure(feature.whole() == feature, place, || {
+        "one channel is no feature of a host: write `imex`".to_owned()
+    })
+}
+
+fn is_of_feature(feature: Feature, node: &DeviceNode) -> bool {
+    let numbered = |prefix: &str| number_after(prefix, &node.path);
+    let named = match feature {
+        Feature::Gds => numbered("/dev/nvidia-fs").is_some(),
+        Feature::Gdrcopy => node.path == "/dev/gdrdrv",
+        Feature::GpudirectRdma => {
+            node.path == "/dev/infiniband/rdma_cm" || numbered("/dev/infiniband/uverbs").is_some()
+        }
+        Feature::Imex(_) => numbered("/dev/nvidia-caps-imex-channels/channel") == Some(node.minor),
+        Feature::Nvswitch => {
+            node.path == "/dev/nvidia-nvswitchctl" || numbered("/dev/nvidia-nvswitch").is_some()
+        }
+    };
+    named && node.major != NVIDIA_MAJOR
 }
 
 fn gpu(place: &str, gpu: &Gpu) -> Checked {
@@ -171,6 +226,9 @@ fn unique_nodes(topology: &Topology) -> Checked {
         Ok(())
     };
     own("nodes".to_owned(), &topology.nodes)?;
+    for (feature, nodes) in &topology.features {
+        own(format!("features.{feature}"), nodes.known().map(Vec::as_slice).unwrap_or_default())?;
+    }
     for (position, gpu) in topology.gpus.iter().enumerate() {
         own(format!("gpus[{position}].nodes"), &gpu.nodes)?;
         for device in &gpu.mig_devices {

@@ -197,3 +197,46 @@ fn libraries_alone_have_a_soname() {
     let binary = message(|document| document["driverFiles"][binary]["soname"] = json!("a.so"));
     assert!(binary.ends_with("only a library has a `soname`"), "{binary}");
 }
+
+#[test]
+fn a_feature_has_its_own_nodes_and_files_only() {
+    let with_features = |features: Value, files: Value| {
+        let mut document = campus();
+        document["features"] = features;
+        document["featureFiles"] = files;
+        read("c.json", &document.to_string()).map_err(|error| error.to_string())
+    };
+    let node = |path: &str, major: u32, minor: u32| json!({ "path": path, "major": major, "minor": minor, "mode": 438 });
+    let channel = "/dev/nvidia-caps-imex-channels/channel7";
+    let sound = json!({
+        "gds": [node("/dev/nvidia-fs0", 500, 0), node("/dev/nvidia-fs15", 500, 15)],
+        "gdrcopy": [node("/dev/gdrdrv", 501, 0)],
+        "gpudirect-rdma": [node("/dev/infiniband/rdma_cm", 10, 122), node("/dev/infiniband/uverbs0", 231, 192)],
+        "imex": [node(channel, 502, 7)],
+        "nvswitch": {"unknown": "not asked"},
+    });
+    let files =
+        json!({"gds": [{"path": "/etc/cufile.json", "hostPath": "/opt/cufile.json"}, {"path": "/run/udev"}]});
+    let topology = with_features(sound.clone(), files.clone()).unwrap();
+    assert_eq!(topology.features.len(), 5);
+    assert_eq!(read("again", &write(&topology)).unwrap(), topology);
+    for (feature, node) in [
+        ("gds", node("/dev/nvidia0", 500, 0)),
+        ("gds", node("/dev/nvidia-fs", 500, 0)),
+        ("gds", node("/dev/nvidia-fs0", 195, 0)),
+        ("gdrcopy", node("/dev/sda", 8, 0)),
+        ("gpudirect-rdma", node("/dev/infiniband/umad0", 231, 0)),
+        ("imex", node(channel, 502, 8)),
+        ("nvswitch", node("/dev/nvidia-nvlink", 500, 0)),
+    ] {
+        let wrong = with_features(json!({feature: [node.clone()]}), json!({})).unwrap_err();
+        assert!(wrong.contains(&format!("features.{feature}[0]")), "{node}: {wrong}");
+    }
+    let shared = node("/dev/gdrdrv", 508, 1);
+    let wrong = with_features(json!({"gdrcopy": [shared]}), json!({})).unwrap_err();
+    assert!(wrong.contains("belongs to nodes already"), "{wrong}");
+    let wrong = with_features(json!({"imex/7": []}), json!({})).unwrap_err();
+    assert!(wrong.contains("features.imex/7"), "{wrong}");
+    let wrong = with_features(json!({}), json!({"gds": [{"path": "/etc/shadow"}]})).unwrap_err();
+    assert!(wrong.ends_with("`/etc/shadow` is no file of `gds`"), "{wrong}");
+}

@@ -1,5 +1,6 @@
 //! `test`, and the made-up containers in it and in workload files.
 
+use gpupol_plan::feature::Feature;
 use gpupol_plan::refusal::Reason;
 
 use super::{capability_words, definition, reference, words};
@@ -43,6 +44,10 @@ pub(super) fn container(count: Count) -> Vec<Form> {
     ]
 }
 
+fn features() -> Value {
+    Value::WordList { words: Feature::ALL.iter().map(|feature| feature.word()).collect() }
+}
+
 /// What a container says of itself and asks for.
 fn workload() -> Vec<Form> {
     let pairs = |name, summary| Form::new(name, Count::Any, summary).pairs(Value::Text);
@@ -57,11 +62,13 @@ fn workload() -> Vec<Form> {
         request("asks for so many devices")
             .by("gpus", None)
             .required("gpus", Value::IntegerOrWord { least: 0, words: vec!["all"] })
-            .optional("capabilities", capabilities()),
+            .optional("capabilities", capabilities())
+            .optional("features", features()),
         request("asks as NVIDIA_VISIBLE_DEVICES would, by indices, UUIDs or PCI addresses")
             .by("visible-devices", None)
             .required("visible-devices", Value::Text)
-            .optional("capabilities", capabilities()),
+            .optional("capabilities", capabilities())
+            .optional("features", features()),
     ]
 }
 
@@ -74,11 +81,14 @@ fn expect() -> [Form; 2] {
     let reasons = Reason::ALL.iter().map(|reason| reason.slug()).collect();
     [
         expect("the container is denied").word("denied").optional("reason", Value::Word { words: reasons }),
-        expect("every property is so; `gpus=0`: it asked for nothing")
-            .optional("grant", reference(Kind::Grant))
-            .optional("gpus", Value::Integer { least: Some(0) })
-            .optional("sharing", words(&sharing::FORMS))
-            .optional("devices", Value::Text)
-            .optional("capabilities", Value::WordList { words: capability_words() }),
+        expect(
+            "every property is so; `gpus=0`: it asked for nothing, `features=none`: it gets none of those",
+        )
+        .optional("grant", reference(Kind::Grant))
+        .optional("gpus", Value::Integer { least: Some(0) })
+        .optional("sharing", words(&sharing::FORMS))
+        .optional("devices", Value::Text)
+        .optional("capabilities", Value::WordList { words: capability_words() })
+        .optional("features", Value::Exact { example: "gds,imex/0" }),
     ]
 }

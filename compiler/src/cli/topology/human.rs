@@ -1,0 +1,210 @@
+//! Topologies as text.
+
+use std::collections::BTreeMap;
+
+use gpupol_plan::feature::Feature;
+use serde_json::Value;
+
+use crate::cli::print::count;
+use crate::cli::render::escape;
+use crate::cli::table::table;
+use crate::topology::drift::Drift;
+use crate::topology::{DeviceNode, Fact, Gpu, Level, MigDevice, Topology};
+
+const GIB: u64 = 1 << 30;
+
+/// What stands for what nobody knows.
+const UNKNOWN: &str = "?";
+/// Of so many nodes of a feature the paths are shown.
+const SHOWN_NODES: usize = 4;
+
+/// What stands for what a host does not have.
+const ABSENT: &str = "-";
+
+/// The whole host.
+pub(super) fn topology(topology: &Topology) -> String {
+    let gpus = topology.gpus.iter().map(gpu).collect();
+    let mig =
+        topology.gpus.iter().flat_map(|gpu| gpu.mig_devices.iter().map(|device| mig_device(gpu, device)));
+    [
+        head(topology),
+        table(&["GPU", "MODEL", "MEMORY", "PCI", "MINOR", "NUMA", "MIG", "UUID"], gpus),
+        table(&["MIG DEVICE", "PROFILE", "MEMORY", "GI", "CI", "UUID"], mig.collect()),
+        matrix(topology),
+        table(&["FEATURE", "NODES"], topology.features.iter().map(feature).collect()),
+        unknown(topology),
+    ]
+    .concat()
+}
+
+/// One line for a document that is a topology.
+pub(super) fn summary(name: &str, topology: &Topology) -> String {
+    let mig: usize = topology.gpus.iter().map(|gpu| gpu.mig_devices.len()).sum();
+    let gpus = count(topology.gpus.len(), "GPU");
+    let (name, host) = (escape(name), escape(&topology.host));
+    format!("{name}: host {host} with {gpus}, {}\n", count(mig, "MIG device"))
+}
+
+/// A line for each difference.
+pub(super) fn drift(drift: &[Drift]) -> String {
+    drift.iter().map(|drift| format!("{}\n", escape(&drift.to_string()))).collect()
+}
+
+fn head(topology: &Topology) -> String {
+    let driver = or_sign(&topology.driver.version, Clone::clone);
+    let cuda = or_sign(&topology.driver.cuda, Clone::clone);
+    let cgroup = or_sign(&topology.cgroup, u8::to_string);
+    let (gpus, files) =
+        (count(topology.gpus.len(), "GPU"), count(topology.driver_files.len(), "driver file"));
+    escape(&format!(
+        "host {}: driver {driver}, CUDA {cuda}, cgroup v{cgroup}, {gpus}, {files}",
+        topology.host
+    )) + "\n"
+}
+
+fn gpu(gpu: &Gpu) -> Vec<String> {
+    let mig = match &gpu.mig {
+        Fact::Known(true) => "on".to_owned(),
+        Fact::Known(false) => "off".to_owned(),
+        other => or_sign(other, bool::to_string),
+    };
+    vec![
+        gpu.index.to_string(),
+        gpu.model.clone(),
+        memory(&gpu.memory),
+        gpu.pci.clone(),
+        or_sign(&gpu.minor, u32::to_string),
+        or_sign(&gpu.numa, |nodes| list(nodes)),
+        mig,
+        gpu.uuid.clone(),
+    ]
+}
+
+fn feature((feature, nodes): (&Feature, &Fact<Vec<DeviceNode>>)) -> Vec<String> {
+    let paths = |nodes: &Vec<DeviceNode>| {
+        let mut words: Vec<String> = nodes.iter().take(SHOWN_NODES).map(|node| node.path.clone()).collect();
+        let more = nodes.len().saturating_sub(SHOWN_NODES);
+        words.extend((more > 0).then(|| format!("and {more} more")));
+        words.join(" ")
+    };
+    vec![feature.to_string(), or_sign(nodes, paths)]
+}
+
+fn mig_device(gpu: &Gpu, device: &MigDevice) -> Vec<String> {
+    vec![
+        format!("{}:{}", gpu.index, device.index),
+        device.profile.clone(),
+        memory(&device.memory),
+        device.gi.to_string(),
+        device.ci.to_string(),
+        device.uuid.clone(),
+    ]
+}
+
+fn memory(bytes: &Fact<u64>) -> String {
+    // Tenths of a GiB, rounded to the nearest.
+    let tenths = |bytes: &u64| (bytes / (GIB / 20)).div_ceil(2);
+    or_sign(bytes, |bytes| format!("{}.{} GiB", tenths(bytes) / 10, tenths(bytes) % 10))
+}
+
+fn list(numbers: &[u32]) -> String {
+    numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn or_sign<T>(fact: &Fact<T>, word: impl Fn(&T) -> String) -> String {
+    match fact {
+        Fact::Known(value) => word(value),
+        Fact::Absent => ABSENT.to_owned(),
+        Fact::Unknown(_) => UNKNOWN.to_owned(),
+    }
+}
+
+/// How GPUs are joined, as readers of `nvidia-smi topo -m` know it.
+fn matrix(topology: &Topology) -> String {
+    let names: Vec<String> = topology.gpus.iter().map(|gpu| format!("GPU{}", gpu.index)).collect();
+    let mut head = vec![""];
+    head.extend(names.iter().map(String::as_str));
+    head.extend(["CPUS", "NUMA"]);
+    let links: BTreeMap<[u32; 2], String> =
+        topology.links.iter().map(|link| (link.gpus, joined(link.nvlinks, &link.level))).collect();
+    let row = |(gpu, name): (&Gpu, &String)| {
+        let mut row = vec![name.clone()];
+        row.extend(topology.gpus.iter().map(|other| match gpu.index.cmp(&other.index) {
+            std::cmp::Ordering::Equal => "X".to_owned(),
+            _ => {
+                let pair = [gpu.index.min(other.index), gpu.index.max(other.index)];
+                links.get(&pair).cloned().unwrap_or_else(|| UNKNOWN.to_owned())
+            }
+        }));
+        row.extend([or_sign(&gpu.cpus, Clone::clone), or_sign(&gpu.numa, |nodes| list(nodes))]);
+        row
+    };
+    table(&head, topology.gpus.iter().zip(&names).map(row).collect()) + &legend(&links)
+}
+
+fn joined(nvlinks: u32, level: &Fact<Level>) -> String {
+    match nvlinks {
+        0 => or_sign(level, |level| sign(*level).to_owned()),
+        links => format!("NV{links}"),
+    }
+}
+
+fn sign(level: Level) -> &'static str {
+    match level {
+        Level::Internal => "PSB",
+        Level::Single => "PIX",
+        Level::Multiple => "PXB",
+        Level::Hostbridge => "PHB",
+        Level::Node => "NODE",
+        Level::System => "SYS",
+    }
+}
+
+const LEGEND: [(&str, &str); 7] = [
+    ("NV", "so many NVLinks, through switches too"),
+    ("PSB", "one board"),
+    ("PIX", "one PCIe switch"),
+    ("PXB", "several PCIe switches"),
+    ("PHB", "one PCIe host bridge"),
+    ("NODE", "one NUMA node"),
+    ("SYS", "between NUMA nodes"),
+];
+
+/// What the signs in the matrix mean, each that it has.
+fn legend(links: &BTreeMap<[u32; 2], String>) -> String {
+    let is_used = |sign: &str| links.values().any(|joined| joined.starts_with(sign));
+    let used =
+        LEGEND.iter().filter(|(sign, _)| is_used(sign)).map(|(sign, meaning)| format!("{sign}: {meaning}"));
+    let used: Vec<String> = used.collect();
+    if used.is_empty() { String::new() } else { format!("  {}\n", used.join(" · ")) }
+}
+
+/// What nobody knows, by its reason.
+fn unknown(topology: &Topology) -> String {
+    let mut reasons = BTreeMap::new();
+    // What has been read from JSON can be written as JSON.
+    collect(&serde_json::to_value(topology).unwrap_or_default(), "", &mut reasons);
+    let row = |(reason, places): (String, Vec<String>)| vec![places.join(" "), reason];
+    table(&["UNKNOWN", "BECAUSE"], reasons.into_iter().map(row).collect())
+}
+
+fn collect(value: &Value, place: &str, reasons: &mut BTreeMap<String, Vec<String>>) {
+    match value {
+        Value::Object(fields) => match fields.get("unknown").and_then(Value::as_str) {
+            Some(reason) => reasons.entry(reason.to_owned()).or_default().push(place.to_owned()),
+            None => {
+                let dot = if place.is_empty() { "" } else { "." };
+                fields
+                    .iter()
+                    .for_each(|(name, value)| collect(value, &format!("{place}{dot}{name}"), reasons));
+            }
+        },
+        Value::Array(values) => {
+            values
+                .iter()
+                .enumerate()
+                .for_each(|(at, value)| collect(value, &format!("{place}[{at}]"), reasons));
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,64 @@
+//! What denies leave of the capabilities and features of a grant.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gpupol_plan::capability::Capability;
+use gpupol_plan::feature::Feature;
+
+use super::{Deny, Grant};
+
+/// What one tenant has of a grant beside its devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// The ceiling of driver capabilities; without any the grant gives the tenant nothing.
+    pub capabilities: BTreeSet<Capability>,
+    /// The features that it may ask for.
+    pub features: BTreeSet<Feature>,
+}
+
+/// The denies of capabilities and features, by the tenants that they name.
+#[derive(Clone, Debug)]
+pub struct Denied<'d>(BTreeMap<&'d str, Vec<&'d Deny>>);
+
+impl<'d> Denied<'d> {
+    /// Those of a policy.
+    pub fn of(denies: &'d BTreeMap<String, Deny>) -> Self {
+        let mut by_tenant: BTreeMap<&str, Vec<&Deny>> = BTreeMap::new();
+        for deny in denies.values().filter(|deny| deny.gpu_sets.is_empty()) {
+            for tenant in &deny.to {
+                by_tenant.entry(&tenant.value).or_default().push(deny);
+            }
+        }
+        Self(by_tenant)
+    }
+
+    /// Those that name a tenant.
+    pub fn of_tenant(&self, tenant: &str) -> &[&'d Deny] {
+        self.0.get(tenant).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// What is left to a tenant of a grant.
+    pub fn rights(&self, grant: &Grant, tenant: &str) -> Rights {
+        let features = grant.features.iter().flat_map(|features| &features.value).copied().collect();
+        let mut rights = Rights { capabilities: grant.capabilities.clone(), features };
+        for deny in self.of_tenant(tenant) {
+            rights.capabilities.retain(|capability| !deny.capabilities.contains(capability));
+            rights.features.retain(|feature| !deny.takes(*feature));
+        }
+        rights
+    }
+}
+
+impl Deny {
+    /// Whether it is about this tenant.
+    #[must_use]
+    pub fn names(&self, tenant: &str) -> bool {
+        self.to.iter().any(|name| name.value == tenant)
+    }
+
+    /// Whether it takes this feature away.
+    #[must_use]
+    pub fn takes(&self, feature: Feature) -> bool {
+        self.features.iter().any(|denied| denied.covers(feature))
+    }
+}

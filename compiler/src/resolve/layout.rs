@@ -1,0 +1,80 @@
+//! Whether GPUs can have the MIG devices that layouts wish, and whether they have them.
+
+use std::collections::BTreeMap;
+
+use super::select::Sets;
+use crate::diag::Sink;
+use crate::policy::{Layout, Policy, Wish};
+use crate::topology::mig::{Board, Misfit, Placed, Profile};
+use crate::topology::{Fact, Gpu};
+
+mod diags;
+
+pub(super) use diags::meant;
+
+/// Why nobody can give the GPUs of a model what a layout wishes.
+enum Hindrance<'a> {
+    /// They have no MIG.
+    NoMig,
+    /// What MIG makes of them is not known.
+    UnknownBoard,
+    /// Their board has no such profile.
+    NoProfile(&'a Wish, &'static Board),
+    /// Not all of it fits on one.
+    Misfit(Misfit, &'static Board),
+}
+
+/// Reports what hinders layouts, GPUs that do not have what is wished, and GPUs of which two layouts wish something.
+pub(super) fn report(policy: &Policy, sets: &Sets<'_>, name: &str, sink: &mut Sink) {
+    let mut wished: BTreeMap<u32, &Layout> = BTreeMap::new();
+    for layout in policy.layouts.values() {
+        let gpus: BTreeMap<u32, &Gpu> =
+            layout.gpu_sets.iter().flat_map(|set| sets.reached(&set.value)).collect();
+        let shared = gpus.keys().find_map(|gpu| Some((*gpu, *wished.get(gpu)?)));
+        if let Some((gpu, first)) = shared {
+            sink.push(diags::overlap(first, layout, gpu, name));
+        }
+        wished.extend(gpus.keys().map(|gpu| (*gpu, layout)));
+        let mut models: BTreeMap<&str, Vec<&Gpu>> = BTreeMap::new();
+        gpus.into_values().for_each(|gpu| models.entry(gpu.model.as_str()).or_default().push(gpu));
+        for (model, gpus) in models {
+            of_model(layout, model, &gpus, name, sink);
+        }
+    }
+}
+
+fn of_model(layout: &Layout, model: &str, gpus: &[&Gpu], name: &str, sink: &mut Sink) {
+    match placed(layout, model, gpus) {
+        Err(hindrance) => sink.push(diags::hindered(layout, model, &hindrance, name)),
+        Ok(placed) => {
+            let others: Vec<u32> =
+                gpus.iter().filter(|gpu| !has(gpu, &placed)).map(|gpu| gpu.index).collect();
+            if !others.is_empty() {
+                sink.push(diags::not_there(layout, &others, &placed, name));
+            }
+        }
+    }
+}
+
+/// Where the wished MIG devices have their places on a GPU of that model.
+fn placed<'a>(layout: &'a Layout, model: &str, gpus: &[&Gpu]) -> Result<Vec<Placed>, Hindrance<'a>> {
+    if gpus.iter().all(|gpu| gpu.mig == Fact::Absent) {
+        return Err(Hindrance::NoMig);
+    }
+    let board = Board::of(model).ok_or(Hindrance::UnknownBoard)?;
+    let mut wished: Vec<&'static Profile> = Vec::new();
+    for wish in &layout.wishes {
+        let profile = board.profile(&wish.profile.value).ok_or(Hindrance::NoProfile(wish, board))?;
+        wished.extend((0..wish.count).map(|_| profile));
+    }
+    board.arrange(&wished).map_err(|misfit| Hindrance::Misfit(misfit, board))
+}
+
+/// Whether the GPU has instances of exactly the profiles of these.
+fn has(gpu: &Gpu, placed: &[Placed]) -> bool {
+    let mut there: Vec<&str> = gpu.instances().into_values().collect();
+    let mut wished: Vec<&str> = placed.iter().map(|instance| instance.profile.name).collect();
+    there.sort_unstable();
+    wished.sort_unstable();
+    there == wished
+}

@@ -1,0 +1,116 @@
+//! `gpupol topology`: what it shows of recorded hosts, which documents it takes, and what it says of two that differ.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking, and look at files"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const HOSTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/topologies");
+
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+fn topology(place: &Path, args: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
+    command.arg("topology").args(args).current_dir(place).env_clear().stdin(Stdio::null());
+    let output = command.output().unwrap();
+    Ran {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn hosts(args: &[&str]) -> Ran {
+    topology(Path::new(HOSTS), args)
+}
+
+fn place(name: &str) -> PathBuf {
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("topology").join(name);
+    if place.exists() {
+        fs::remove_dir_all(&place).unwrap();
+    }
+    fs::create_dir_all(&place).unwrap();
+    place
+}
+
+fn snapshot(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../snapshots/topology");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+#[test]
+fn every_recorded_host_is_shown_and_valid() {
+    let mut files: Vec<String> =
+        fs::read_dir(HOSTS).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    files.retain(|file| file.ends_with(".json"));
+    files.sort();
+    for file in &files {
+        let shown = hosts(&["show", file]);
+        assert_eq!((shown.code, shown.err.as_str()), (0, ""));
+        snapshot(file.strip_suffix(".json").unwrap(), &shown.out);
+        let json = hosts(&["show", "--format", "json", file]);
+        assert_eq!(json.out, fs::read_to_string(Path::new(HOSTS).join(file)).unwrap());
+    }
+    let mut all = vec!["validate"];
+    all.extend(files.iter().map(String::as_str));
+    let valid = hosts(&all);
+    assert_eq!((valid.code, valid.err.as_str()), (0, ""));
+    assert_eq!(valid.out.lines().count(), files.len());
+}
+
+#[test]
+fn every_document_is_validated_and_each_bad_one_named() {
+    let place = place("validate");
+    let campus = fs::read_to_string(Path::new(HOSTS).join("campus.json")).unwrap();
+    let newer = campus.replacen("\"topologyVersion\": 1", "\"topologyVersion\": 99", 1);
+    let twice = campus.replace("0000-4000-8000-000000000001", "0000-4000-8000-000000000000");
+    let files: [(&str, &[u8]); 5] = [
+        ("bytes.json", b"\xff"),
+        ("good.json", campus.as_bytes()),
+        ("half.json", campus.split_at(campus.len() / 2).0.as_bytes()),
+        ("newer.json", newer.as_bytes()),
+        ("twice.json", twice.as_bytes()),
+    ];
+    let mut args = vec!["validate"];
+    for (name, bytes) in files {
+        fs::write(place.join(name), bytes).unwrap();
+        args.push(name);
+    }
+    let ran = topology(&place, &args);
+    assert_eq!(ran.code, 1);
+    snapshot("validate", &format!("{}\n{}", ran.out, ran.err));
+    assert_eq!(topology(&place, &["validate", "good.json", "absent.json"]).code, 2);
+}
+
+#[test]
+fn what_differs_is_said_and_ends_with_one() {
+    let same = hosts(&["diff", "campus.json", "builtin:campus"]);
+    assert_eq!((same.code, same.out.as_str(), same.err.as_str()), (0, "", ""));
+    let place = place("diff");
+    let campus = fs::read_to_string(Path::new(HOSTS).join("campus.json")).unwrap();
+    let new = campus.replace("550.163.01", "570.86.10").replacen("\"gi\": 10", "\"gi\": 11", 1).replacen(
+        "\"mig\": false",
+        "\"mig\": {\"unknown\": \"\\u001b[2Jno permission\"}",
+        1,
+    );
+    fs::write(place.join("new.json"), new).unwrap();
+    let differs = topology(&place, &["diff", "builtin:campus", "new.json"]);
+    assert_eq!((differs.code, differs.err.as_str()), (1, ""));
+    snapshot("diff", &differs.out);
+    let json = topology(&place, &["diff", "--format", "json", "new.json", "builtin:campus"]);
+    assert_eq!(json.code, 1);
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["drift"].as_array().unwrap().len(), differs.out.lines().count());
+    assert_eq!(topology(&place, &["diff", "builtin:campus", "absent.json"]).code, 2);
+}
