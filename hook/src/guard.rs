@@ -1,10 +1,11 @@
 //! What the guard must ask the kernel. What can be asked of nobody leaves the configuration's own word.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::os::fd::AsRawFd;
 
 use gpupol_plan::config::{Config, Mount};
 use gpupol_plan::guard::{NVIDIA_MAJOR, Observed, Source, SourceKind};
-use rustix::fs::{AtFlags, CWD, FileType, major, statat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, major, openat, readlinkat};
 
 use crate::file;
 use crate::process::{self, Process};
@@ -51,21 +52,23 @@ fn shared_with_host(state: &State) -> BTreeSet<String> {
     namespaces.map(|(kind, _)| (*kind).to_owned()).collect()
 }
 
-fn sources(config: &Config) -> BTreeMap<String, Source> {
+fn sources(config: &Config) -> Vec<(String, Source)> {
     let absolute = config.mounts.iter().filter(|mount| mount.source.starts_with('/'));
     absolute.filter_map(|mount| Some((mount.source.clone(), source(mount)?))).collect()
 }
 
 fn source(mount: &Mount) -> Option<Source> {
-    let path = std::fs::canonicalize(&mount.source).ok()?;
-    let stat = statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    // The kernel follows the links, and says where they end.
+    let file = openat(CWD, mount.source.as_str(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let path = readlinkat(CWD, format!("/proc/self/fd/{}", file.as_raw_fd()), Vec::new()).ok()?;
+    let stat = fstat(&file).ok()?;
     let kind = match FileType::from_raw_mode(stat.st_mode) {
         FileType::CharacterDevice => SourceKind::Character(major(stat.st_rdev)),
         FileType::BlockDevice => SourceKind::Block,
         FileType::Socket => SourceKind::Socket,
         _ => SourceKind::Other,
     };
-    Some(Source { path: path.to_str()?.to_owned(), kind })
+    Some(Source { path: path.into_string().ok()?, kind })
 }
 
 #[cfg(test)]

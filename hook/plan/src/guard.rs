@@ -4,7 +4,7 @@
 //! [`trips`]; what comes of it is the policy's `on-bypass`, by [`answer`]. It looks at containers that ask for
 //! nothing too: those are the ones that would take a GPU without asking.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::config::Config;
 use crate::entry::Entry;
@@ -30,7 +30,7 @@ pub struct Observed {
     /// Kinds of namespaces, in the configuration's words, in which the container and the host are together.
     pub shared_with_host: BTreeSet<String>,
     /// Sources of binds as the configuration has them.
-    pub sources: BTreeMap<String, Source>,
+    pub sources: Vec<(String, Source)>,
 }
 
 /// What a bind's source is.
@@ -91,7 +91,7 @@ pub enum Answer {
 impl Default for Observed {
     /// What is known without asking a kernel.
     fn default() -> Self {
-        Self { majors: [NVIDIA_MAJOR].into(), shared_with_host: BTreeSet::new(), sources: BTreeMap::new() }
+        Self { majors: [NVIDIA_MAJOR].into(), shared_with_host: BTreeSet::new(), sources: Vec::new() }
     }
 }
 
@@ -115,8 +115,12 @@ pub fn trips(entry: &Entry, config: &Config, observed: &Observed) -> Vec<Trip> {
     trips.extend(mounts::trips(config, observed));
     trips.extend(privileges::trips(entry, config, observed));
     trips.extend(hooks::trips(entry, config));
-    let mut seen = BTreeSet::new();
-    trips.retain(|trip| seen.insert(trip.row.slug));
+    let mut seen: Vec<&str> = Vec::new();
+    trips.retain(|trip| {
+        let first = !seen.contains(&trip.row.slug);
+        seen.push(trip.row.slug);
+        first
+    });
     trips
 }
 

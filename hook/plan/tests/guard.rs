@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot make, fails the test")]
 
-use std::collections::BTreeMap;
-
 use gpupol_plan::config::Config;
 use gpupol_plan::entry::Entry;
 use gpupol_plan::guard::row::{Effect, ROWS};
@@ -84,14 +82,14 @@ fn observed() -> Observed {
     let source = |path: &str, kind| Source { path: path.to_owned(), kind };
     let mut observed = Observed::default();
     observed.majors.insert(508);
-    observed.sources = BTreeMap::from([
+    observed.sources = vec![
         ("/run/nscd/socket".to_owned(), source("/run/nscd/socket", SourceKind::Socket)),
         ("/home/a/link".to_owned(), source("/dev", SourceKind::Other)),
         ("/home/a/node".to_owned(), source("/home/a/node", SourceKind::Character(508))),
         ("/home/a/null".to_owned(), source("/home/a/null", SourceKind::Character(1))),
         ("/srv/docker.sock".to_owned(), source("/srv/docker.sock", SourceKind::Socket)),
         ("/dev/sda".to_owned(), source("/dev/sda", SourceKind::Block)),
-    ]);
+    ];
     observed
 }
 

@@ -138,6 +138,10 @@ impl Names {
         let Some(argument) = node.arguments.first() else { return };
         let Value::String(name) = &argument.value.value else { return };
         let span = argument.value.span;
+        if node.name.value == TRUST {
+            // It does its work without a grant.
+            self.used.insert((Kind::Tenant, name.clone()));
+        }
         let Some(kind) = Kind::from_word(&node.name.value) else {
             return self.guess(&node.name.value, Some(name));
         };

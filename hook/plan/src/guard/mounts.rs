@@ -66,7 +66,8 @@ fn trip(mount: &Mount, observed: &Observed) -> Option<Trip> {
         };
         return Some(Trip { row, what: format!("a mount of type `{}`", mount.kind) });
     }
-    let source = observed.sources.get(&mount.source);
+    let known = observed.sources.iter().find(|(written, _)| *written == mount.source);
+    let source = known.map(|(_, source)| source);
     let path = plain(source.map_or(mount.source.as_str(), |source| source.path.as_str()));
     let kind = source.map_or(SourceKind::Other, |source| source.kind);
     let row = of_path(&path, writable).or_else(|| of_file(&path, kind, observed))?;

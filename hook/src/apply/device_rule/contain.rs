@@ -12,7 +12,7 @@ pub struct Containment {
     /// Major numbers of GPUs.
     pub majors: BTreeSet<u32>,
     /// Of these, major and minor numbers that are the container's own.
-    pub own: BTreeSet<(u32, u32)>,
+    pub own: Vec<(u32, u32)>,
 }
 
 impl Containment {
