@@ -18,7 +18,7 @@ mod device_nodes;
 pub(crate) mod digest;
 mod driver_files;
 mod features;
-mod identities;
+pub(crate) mod identities;
 
 /// The files of a plan set.
 #[derive(Clone, Debug, PartialEq, Eq)]

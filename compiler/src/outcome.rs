@@ -4,18 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gpupol_plan::capability::Capability;
 use gpupol_plan::choose::{Leases, choose};
-use gpupol_plan::config::Config;
-use gpupol_plan::entry::Entry;
 use gpupol_plan::feature::Feature;
-use gpupol_plan::guard::{self, Answer, Observed};
-use gpupol_plan::identity;
+use gpupol_plan::guard::{self, Answer, Surroundings};
+use gpupol_plan::identity::{self, Facts};
 use gpupol_plan::index::{self, Index};
 use gpupol_plan::lookup::{Decision, Granted, decide};
 use gpupol_plan::plan::{Edit, Plan, Rule, Sharing};
 use gpupol_plan::refusal::{Reason, Refusal};
 use gpupol_plan::request::{self, Request};
 
-use crate::emit::PlanSet;
+use crate::emit::{PlanSet, identities};
+use crate::policy::{Identity, Policy};
+use crate::source::Spanned;
+use crate::workload::Workload;
 
 pub mod coverage;
 pub mod test;
@@ -99,12 +100,14 @@ impl<'s> Reader<'s> {
 
     /// What a container gets while other containers hold `leases`.
     #[must_use]
-    pub fn start(&self, entry: &Entry, config: &Config, leases: &Leases) -> Outcome {
-        if let Answer::Refuse(refusal) = self.guard(entry, config) {
-            let tenant = identity::tenant(&self.index, entry, config).ok().flatten();
+    pub fn start(&self, container: &Workload, leases: &Leases) -> Outcome {
+        let Workload { entry, config, observed } = container;
+        let facts = identity::facts(entry, config, observed);
+        if let Answer::Refuse(refusal) = self.guard(container, &facts) {
+            let tenant = identity::tenant(&self.index, &facts).ok().flatten();
             return Outcome::Denied { tenant: tenant.map(|tenant| tenant.name.clone()), refusal };
         }
-        match decide(&self.index, entry, config) {
+        match decide(&self.index, entry, config, observed) {
             Decision::NotAsked => Outcome::NotAsked,
             Decision::Refused { tenant, refusal } => {
                 Outcome::Denied { tenant: tenant.map(|tenant| tenant.name.clone()), refusal }
@@ -118,14 +121,14 @@ impl<'s> Reader<'s> {
 
     /// What a container asks for; nothing also if it cannot be understood.
     #[must_use]
-    pub fn asked(&self, entry: &Entry, config: &Config) -> Option<Request> {
-        request::request(&self.index, entry, config).ok().flatten()
+    pub fn asked(&self, container: &Workload) -> Option<Request> {
+        request::request(&self.index, &container.entry, &container.config).ok().flatten()
     }
 
     /// What the guard answers, as far as the configuration alone shows.
-    fn guard(&self, entry: &Entry, config: &Config) -> Answer {
-        let trips = guard::trips(entry, config, &Observed::default());
-        guard::answer(self.index.on_bypass, guard::standing(&self.index, entry, config), &trips)
+    fn guard(&self, container: &Workload, facts: &Facts<'_>) -> Answer {
+        let trips = guard::trips(&container.entry, &container.config, &Surroundings::default());
+        guard::answer(self.index.on_bypass, guard::standing(&self.index, facts), &trips)
     }
 
     fn give(&self, granted: &Granted, leases: &Leases) -> Result<Gift, Refusal> {
@@ -158,6 +161,14 @@ impl<'s> Reader<'s> {
         let slice = start.zip(end).and_then(|(start, end)| self.plans.get(start..end));
         slice.ok_or_else(|| Refusal::new(Reason::PlanSet, "a plan lies outside of its file"))
     }
+}
+
+/// By which identity of a tenant a container is known.
+#[must_use]
+pub fn known_by<'p>(policy: &'p Policy, tenant: &str, container: &Workload) -> Option<&'p Spanned<Identity>> {
+    let facts = identity::facts(&container.entry, &container.config, &container.observed);
+    let identities = &policy.tenants.get(tenant)?.identities;
+    identities.iter().find(|known| identity::matches(&identities::identity(&known.value), &facts))
 }
 
 fn nodes(edits: &[Edit], capabilities: &BTreeSet<Capability>) -> Vec<String> {

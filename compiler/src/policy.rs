@@ -17,6 +17,7 @@ pub mod allow;
 mod container;
 mod date;
 mod diags;
+mod identity;
 pub mod lower;
 mod overlap;
 pub mod rights;
@@ -27,6 +28,7 @@ pub use version::{Version, Versions};
 
 pub use container::{Container, Devices, Expect, Expected, Outcome, Request, Test, Who};
 pub use date::Date;
+pub use identity::{Class, Engine, Identity};
 
 /// Everything that the policy files say together.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,67 +137,6 @@ pub struct Guarantee {
     pub gpus: Spanned<u32>,
     /// `from=`
     pub from: Spanned<String>,
-}
-
-/// How a container of a tenant is known. Strings that may be globs are [`Glob`]s.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Identity {
-    /// `identity kubernetes …`
-    Kubernetes {
-        /// `namespace=`
-        namespace: Option<Glob>,
-        /// `uid=`, exact.
-        uid: Option<String>,
-        /// `name=`, only beside `namespace=`.
-        name: Option<Glob>,
-    },
-    /// `identity docker …`
-    Docker {
-        /// `daemon=`, `default` when absent.
-        daemon: String,
-        /// `runtime=`; absent: the daemon's default runtime.
-        runtime: Option<String>,
-    },
-    /// `identity podman`
-    Podman,
-}
-
-impl Identity {
-    /// By which engine a container is known so.
-    #[must_use]
-    pub fn engine(&self) -> Engine {
-        match self {
-            Self::Kubernetes { .. } => Engine::Kubernetes,
-            Self::Docker { .. } => Engine::Docker,
-            Self::Podman => Engine::Podman,
-        }
-    }
-}
-
-/// What starts containers, as identities and conditions name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Engine {
-    /// containerd or CRI-O.
-    Kubernetes,
-    /// Docker.
-    Docker,
-    /// Podman.
-    Podman,
-}
-
-impl Engine {
-    /// Every engine.
-    pub const ALL: [Self; 3] = [Self::Kubernetes, Self::Docker, Self::Podman];
-
-    /// Its word.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Kubernetes => "kubernetes",
-            Self::Docker => "docker",
-            Self::Podman => "podman",
-        }
-    }
 }
 
 /// A pattern: `*` within one segment (up to `/`), `**`, `?`; everything else is itself.

@@ -4,11 +4,12 @@
 
 use gpupol_plan::config::{Config, DOCKER_GPUS_HOOK, DeviceRule, HookCall, Namespace};
 use gpupol_plan::entry::{ENTRY_VERSION, Engine, Entry, Form};
+use gpupol_plan::observed::Observed;
 use gpupol_plan::request::{DRIVER_CAPABILITIES, FEATURES, GPUS, LIST_LIMIT, VISIBLE_DEVICES};
 
 use crate::policy::{Container, Devices, Identity, Policy, Request, Tenant, Who};
 
-mod identity;
+pub(crate) mod identity;
 
 /// What the hook would be given for a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,13 +18,16 @@ pub struct Workload {
     pub entry: Entry,
     /// The container's configuration.
     pub config: Config,
+    /// What the hook would find out besides.
+    pub observed: Observed,
 }
 
 /// Describes a container. A tenant of the policy is stood for by the simplest container that its first identity
 /// knows; a tenant without identities by one that no engine knows.
 #[must_use]
 pub fn describe(container: &Container, policy: &Policy) -> Workload {
-    let mut workload = Workload { entry: entry(Engine::Podman), config: Config::default() };
+    let mut workload =
+        Workload { entry: entry(Engine::Podman), config: Config::default(), observed: Observed::default() };
     let config = &mut workload.config;
     confine(config);
     config.annotations = container.annotations.clone();
@@ -35,11 +39,16 @@ pub fn describe(container: &Container, policy: &Policy) -> Workload {
             Some(known) => identity::instantiate(known, &mut workload),
             None => workload.entry.engine = Engine::Slurm,
         },
-        Who::Kubernetes { namespace, uid, name } => {
+        Who::Kubernetes { namespace, uid, name, cgroup } => {
             identity::kubernetes([namespace, uid, name].map(Option::as_deref), &mut workload);
+            workload.observed.cgroup.clone_from(cgroup);
         }
         Who::Docker { daemon, runtime } => identity::docker(daemon, runtime.as_deref(), &mut workload),
-        Who::Podman => {}
+        Who::Podman { user } => workload.observed.user = *user,
+        Who::Slurm { job, cgroup } => {
+            identity::slurm(job.clone(), &mut workload);
+            workload.observed.cgroup.clone_from(cgroup);
+        }
     }
     identity::image(container.image.as_deref(), &mut workload);
     if let Some(request) = &container.request {

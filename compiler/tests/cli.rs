@@ -376,7 +376,9 @@ fn a_real_configuration_is_planned_like_a_workload() {
     let known = run(&place, &[&by_config[..], &["--identity", "namespace=lab-1"]].concat());
     let by_workload = run(&place, &[&base[..], &["--workload", "workload.kdl"]].concat());
     assert_eq!((known.code, &known.out), (0, &by_workload.out));
-    assert_eq!(run(&place, &[&by_config[..], &["--identity", "runtime=x"]].concat()).code, 2);
+    for wrong in ["runtime=x", "user=1000", "account=a", "namespace"] {
+        assert_eq!(run(&place, &[&by_config[..], &["--identity", wrong]].concat()).code, 2, "{wrong}");
+    }
 }
 
 #[test]

@@ -35,10 +35,11 @@ fn two_nodes() -> Topology {
     host((0..41).map(on_node).collect(), &[])
 }
 
-/// A GPU of which a fact is unknown that a selector needs.
+/// A GPU of a model that nobody knows, that can do MIG, and of which a fact is unknown that a selector needs.
 fn unknown() -> Topology {
     let mut gpu = gpu(0, "A");
     gpu.brand = Fact::Unknown("not asked".to_owned());
+    gpu.mig = Fact::Known(false);
     host(vec![gpu], &[])
 }
 
@@ -60,7 +61,8 @@ fn cases(directory: &str) -> Vec<(String, String)> {
 fn found(name: &str, bytes: &[u8], topology: Option<&str>) -> (Vec<(u64, String)>, String) {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join(name), bytes).unwrap();
-    for (name, topology) in [("two-nodes.json", two_nodes()), ("unknown.json", unknown())] {
+    let hosts = [("two-nodes.json", two_nodes()), ("unknown.json", unknown())];
+    for (name, topology) in hosts {
         fs::write(place.path().join(name), serde_json::to_vec(&topology).unwrap()).unwrap();
     }
     let check = |format: &str| {
@@ -79,12 +81,15 @@ fn found(name: &str, bytes: &[u8], topology: Option<&str>) -> (Vec<(u64, String)
     (found, String::from_utf8(check("plain").stderr).unwrap())
 }
 
-/// Line and code of every mark.
+/// Line and code of every mark; several marks above each other are all of the line below.
 fn expected(text: &str) -> Vec<(u64, String)> {
-    let marks = (2..)
-        .zip(text.lines())
-        .filter_map(|(below, line)| Some((below, line.trim().strip_prefix(MARK)?.to_owned())));
-    let mut expected: Vec<_> = marks.collect();
+    let (mut marks, mut expected) = (Vec::new(), Vec::new());
+    for (number, line) in (1..).zip(text.lines()) {
+        match line.trim().strip_prefix(MARK) {
+            Some(code) => marks.push(code.to_owned()),
+            None => expected.extend(marks.drain(..).map(|code| (number, code))),
+        }
+    }
     expected.sort();
     expected
 }

@@ -70,6 +70,22 @@ fn runc_spec() {
     assert_eq!((code, &plan["reason"]), (4, &json!("no-tenant")), "{plan:#}");
 }
 
+/// What stands in no `config.json` is said by `--identity`, in the keys of the entry's engine.
+#[test]
+fn facts_of_the_kernel() {
+    let podman = entry("podman", None);
+    for (user, reason) in [("user=0", None), ("user=1000", Some("no-tenant"))] {
+        let (_, plan) = plan("podman.json", &podman, &[user]);
+        assert_eq!(plan["reason"].as_str(), reason, "{user}: {plan:#}");
+    }
+    let slurm = entry("slurm", None);
+    let job = ["account=lab", "user=ada", "partition=gpu", "cgroup=/slurm/uid_1/job_7"];
+    let (_, plan) = plan("podman.json", &slurm, &job);
+    let message = plan["message"].as_str().unwrap_or_default();
+    let said = "`slurm account=lab user=ada partition=gpu cgroup=/slurm/uid_1/job_7`";
+    assert!(message.ends_with(said), "{plan:#}");
+}
+
 fn plan(config: &str, entry: &Path, identity: &[&str]) -> (i32, Value) {
     plan_file(&recorded(config), entry, identity)
 }

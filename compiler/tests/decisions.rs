@@ -111,6 +111,59 @@ fn a_container_cannot_write_its_own_identity() {
 }
 
 #[test]
+fn a_cgroup_is_the_kernels_word_under_the_engines_that_choose_it() {
+    let by_namespace = r#"kubernetes namespace="k-?*" name="job-*""#;
+    let sets = SETS.replace(by_namespace, r#"cgroup path="/kubepods/**/lab-?/*" engine=kubernetes"#);
+    let tests = r#"
+        tenant s { identity cgroup path="/slurm/**" engine=slurm }
+        grant g { to k; gpus a; sharing time-slicing replicas=9; capabilities compute }
+        test cgroups {
+            container of-tenant tenant=k { request gpus=1 }
+            container inside engine=kubernetes namespace=x cgroup="/kubepods/a/lab-1/c" { request gpus=1 }
+            container beside engine=kubernetes namespace=x cgroup="/kubepods/a/lab-10/c" { request gpus=1 }
+            container unseen engine=kubernetes namespace=x { request gpus=1 }
+            container step engine=slurm cgroup="/slurm/uid_1/job_7" { request gpus=1 }
+            container other engine=slurm cgroup="/kubepods/a/lab-1/c" { request gpus=1 }
+            expect of-tenant grant=g
+            expect inside grant=g
+            expect beside denied reason=no-tenant
+            expect unseen denied reason=no-tenant
+            expect step denied reason=no-grant
+            expect other denied reason=no-tenant
+        }
+    "#;
+    assert_eq!(failures(&format!("{sets}{tests}")), [""; 0]);
+}
+
+#[test]
+fn who_runs_as_a_user_is_known_and_gets_nothing_yet() {
+    passes(
+        r#"
+        tenant own { identity podman user=1000; identity slurm account="lab-*" partition=gpu }
+        grant g { to own p; gpus a; sharing time-slicing replicas=9; capabilities compute }
+        test users {
+            container roots engine=podman { request gpus=1 }
+            container own engine=podman user=1000 { request gpus=1 }
+            container quiet engine=podman user=1000
+            container other engine=podman user=1001 { request gpus=1 }
+            container job engine=slurm account=lab-1 user=ada partition=gpu { request gpus=1 }
+            container cpu engine=slurm account=lab-1 user=ada partition=cpu { request gpus=1 }
+            container unrecorded engine=slurm { request gpus=1 }
+            container named tenant=own { request gpus=1 }
+            expect roots gpus=1
+            expect own denied reason=not-supported
+            expect quiet gpus=0
+            expect other denied reason=no-tenant
+            expect job denied reason=not-supported
+            expect cpu denied reason=no-tenant
+            expect unrecorded denied reason=no-tenant
+            expect named denied reason=not-supported
+        }
+        "#,
+    );
+}
+
+#[test]
 fn an_image_counts_only_where_kubernetes_says_it() {
     passes(
         r#"

@@ -17,7 +17,7 @@ const FORMATS: [&str; 6] = ["human", "plain", "json", "sarif", "github", "junit"
 const FAULTY: [(&str, &str); 3] = [
     (
         "a, b.kdl",
-        "policy version=1\ntenant lab { identity podman }\ntenant idle { identity kubernetes namespace=idle }\n",
+        "policy version=1\ntenant lab { identity podman }\ngpu-set al { model A; }\ngpu-set idle { model B; }\n",
     ),
     (
         "b.kdl",

@@ -37,7 +37,7 @@ const SHAPE: [Fault; 16] = [
 
 const MEANING: [Fault; 14] = [
     ("policy.kdl", "version=1", "version=1\npolicy version=1 { on-denied refuse; }", "GP1010"),
-    ("denies/d16.kdl", "deny d16", "layout l16 { gpus big; }\ndeny d16", "GP1011"),
+    ("denies/d16.kdl", "deny d16", "deny", "GP1004"),
     (
         "tenants/t018.kdl",
         "tenant t018",

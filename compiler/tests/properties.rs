@@ -125,7 +125,7 @@ fn meet(given: &given::Given, topology: &Topology) -> bool {
             let variable = key.replace("gpupol.io/", "gpupol_").to_ascii_uppercase();
             workload.config.process.env.push(format!("{variable}={value}"));
         }
-        matches!(decide(&index, &workload.entry, &workload.config), Decision::Granted(_))
+        matches!(decide(&index, &workload.entry, &workload.config, &workload.observed), Decision::Granted(_))
     };
     let containers = given.policy.tests.iter().flat_map(|test| &test.containers);
     containers.into_iter().any(|container| applies(container, "g") && applies(container, "h"))

@@ -90,10 +90,17 @@ impl Hierarchy {
     /// # Errors
     /// The call that failed, or a cgroup that cannot be seen from here.
     pub fn cgroup_of(&self, process: &Process) -> Result<Cgroup> {
-        let text = process.cgroups()?;
-        let path = path_in(&text, self.version)
-            .ok_or_else(|| Error::found(format!("process {} is in no device cgroup", process.pid)))?;
-        self.open(path)
+        self.open(&self.path_of(process)?)
+    }
+
+    /// The path of the cgroup of a process, from the root of the hierarchy.
+    ///
+    /// # Errors
+    /// The call that failed, or that it is in none.
+    pub fn path_of(&self, process: &Process) -> Result<String> {
+        path_in(&process.cgroups()?, self.version)
+            .map(str::to_owned)
+            .ok_or_else(|| Error::found(format!("process {} is in no device cgroup", process.pid)))
     }
 
     fn open(&self, path: &str) -> Result<Cgroup> {

@@ -6,6 +6,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, mkdirat, openat};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 use crate::error::{Called, Error, Result};
+use crate::process;
 
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW).union(OFlags::NOCTTY);
 const DIRECTORY: OFlags =
@@ -88,13 +89,14 @@ pub(crate) fn make_trusted_directory(path: &str) -> Result<OwnedFd> {
     open_trusted_directory(path)
 }
 
-/// Checks that a file or directory is root's and that nobody else may write it.
+/// Checks that a file or directory is root's and that nobody else may write it. In a user namespace the host's root
+/// has no uid of its own; there nothing is enforced, and what is read only says that.
 ///
 /// # Errors
 /// Who owns it, or who may write it.
 pub(crate) fn require_root(file: impl AsFd, name: &str) -> Result<Stat> {
     let stat = fstat(file).called(|| format!("fstat(`{name}`)"))?;
-    if stat.st_uid != 0 {
+    if !is_roots(&stat) {
         return Err(Error::found(format!("`{name}` belongs to uid {}, not to root", stat.st_uid)));
     }
     if stat.st_mode & 0o022 != 0 {
@@ -104,9 +106,13 @@ pub(crate) fn require_root(file: impl AsFd, name: &str) -> Result<Stat> {
     Ok(stat)
 }
 
+fn is_roots(stat: &Stat) -> bool {
+    stat.st_uid == 0 || process::may_be_outer_root(stat.st_uid)
+}
+
 fn require_root_sticky(directory: &OwnedFd, path: &str) -> Result<()> {
     let stat = fstat(directory).called(|| format!("fstat(`{path}`)"))?;
-    let sticky = stat.st_uid == 0 && stat.st_mode & 0o1000 != 0;
+    let sticky = is_roots(&stat) && stat.st_mode & 0o1000 != 0;
     if sticky { Ok(()) } else { require_root(directory, path).map(drop) }
 }
 

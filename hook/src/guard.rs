@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::os::fd::AsRawFd;
 
 use gpupol_plan::config::{Config, Mount};
-use gpupol_plan::guard::{NVIDIA_MAJOR, Observed, Source, SourceKind};
+use gpupol_plan::guard::{NVIDIA_MAJOR, Source, SourceKind, Surroundings};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, major, openat, readlinkat};
 
 use crate::file;
-use crate::process::{self, Process};
+use crate::process;
 use crate::state::State;
 
 const LIMIT: usize = 1024 * 1024;
@@ -21,8 +21,8 @@ const DRIVERS: [&str; 3] = ["nvidia", "drm", "kfd"];
 
 /// Looks at the host and at the container that waits for the hook.
 #[must_use]
-pub(crate) fn observe(state: &State, config: &Config) -> Observed {
-    Observed { majors: majors(), shared_with_host: shared_with_host(state), sources: sources(config) }
+pub(crate) fn look(state: &State, config: &Config) -> Surroundings {
+    Surroundings { majors: majors(), shared_with_host: shared_with_host(state), sources: sources(config) }
 }
 
 /// Major numbers of GPUs: NVIDIA's own, which never changes, and those that drivers were given by this kernel.
@@ -42,8 +42,7 @@ fn in_devices(text: &str) -> impl Iterator<Item = u32> {
 }
 
 fn shared_with_host(state: &State) -> BTreeSet<String> {
-    let process = state.pid().ok().and_then(|pid| Process::open(pid).ok().flatten());
-    let Some(process) = process else { return BTreeSet::new() };
+    let Ok(process) = state.process() else { return BTreeSet::new() };
     let shared = |name: &str| match (process.namespace(name), process::own_namespace(name)) {
         (Ok(container), Ok(own)) => container == own,
         _ => false,

@@ -1,7 +1,8 @@
 //! The executor of plans: an OCI hook, run by root, that gives a container exactly the GPUs of its plan.
 //!
 //! ```text
-//! state on stdin ─state→ bundle ─bundle→ Config ─guard→ answer ─lookup→ Granted ─planset→ Plan ─choose under lease→ Choice
+//! state on stdin ─state→ bundle ─bundle→ Config, ─observe→ Observed ─guard→ answer ─lookup→ Granted ─planset→ Plan
+//!     ─choose under lease→ Choice
 //!     ─apply→ nodes, mounts, device rules ─audit→ one line
 //! ```
 //!
@@ -27,6 +28,7 @@ mod guard;
 mod host;
 pub mod lease;
 pub mod mountinfo;
+mod observe;
 pub mod planset;
 pub mod process;
 pub mod rootfs;

@@ -107,7 +107,7 @@ impl Process {
     }
 
     fn mapped_root(&self, name: &str) -> Result<u32> {
-        mapped_root(&self.read(name)?)
+        outside(&self.read(name)?, 0)
             .ok_or_else(|| Error::found(format!("`/proc/{}/{name}` maps no root of the container", self.pid)))
     }
 }
@@ -130,6 +130,42 @@ pub fn own_namespace(kind: &str) -> Result<(u64, u64)> {
     Ok((stat.st_dev, stat.st_ino))
 }
 
+/// The uid on the host of whoever runs the executor; `None`: root. Seen from a user namespace in another one, "the
+/// host" is the outer of the two.
+///
+/// # Errors
+/// The call that failed.
+pub(crate) fn caller() -> Result<Option<u32>> {
+    let inside = rustix::process::geteuid().as_raw();
+    let outside = outside(&own_uid_map()?, inside)
+        .ok_or_else(|| Error::found(format!("`{OWN_UID_MAP}` does not map uid {inside}")))?;
+    Ok(Some(outside).filter(|uid| *uid != 0))
+}
+
+/// Whether an owner of this uid may be root of the host, seen from a user namespace whose root is somebody else: there
+/// all who have no uid of their own, and root is one of them, have the one for whom nobody can name.
+pub(crate) fn may_be_outer_root(uid: u32) -> bool {
+    let overflow = || file::read_text(CWD, "/proc/sys/kernel/overflowuid", LIMIT).ok()?.trim().parse().ok();
+    let elsewhere = rustix::process::geteuid().is_root() && caller().is_ok_and(|caller| caller.is_some());
+    elsewhere && overflow() == Some(uid)
+}
+
+const OWN_UID_MAP: &str = "/proc/self/uid_map";
+
+fn own_uid_map() -> Result<String> {
+    file::read_text(CWD, OWN_UID_MAP, LIMIT)
+}
+
+/// The uid outside of a user namespace that its map gives a uid in it.
+fn outside(map: &str, uid: u32) -> Option<u32> {
+    map.lines().find_map(|line| {
+        let mut fields = line.split_ascii_whitespace().map(str::parse::<u32>);
+        let [inside, outside, size] = [fields.next()?.ok()?, fields.next()?.ok()?, fields.next()?.ok()?];
+        let at = uid.checked_sub(inside).filter(|at| *at < size)?;
+        outside.checked_add(at)
+    })
+}
+
 /// What is needed of `/proc/PID/stat`.
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
@@ -150,14 +186,6 @@ fn parse_stat(stat: &str) -> Option<Stat> {
     let start_time = fields.nth(1)?.parse().ok()?;
     let is_alive = !matches!(state, 'Z' | 'X' | 'x') || threads > 1;
     Some(Stat { is_alive, start_time })
-}
-
-fn mapped_root(map: &str) -> Option<u32> {
-    map.lines().find_map(|line| {
-        let mut fields = line.split_ascii_whitespace();
-        let (inside, outside) = (fields.next()?, fields.next()?);
-        (inside == "0").then(|| outside.parse().ok()).flatten()
-    })
 }
 
 #[cfg(test)]
@@ -194,11 +222,20 @@ mod tests {
     }
 
     #[test]
-    fn root_is_found_in_a_map_of_several_lines() {
-        assert_eq!(
-            mapped_root("         1     100000      65536\n         0      1000          1\n"),
-            Some(1000)
-        );
-        assert_eq!(mapped_root("1 100000 65536\n"), None);
+    fn a_uid_is_found_in_a_map_of_several_lines() {
+        let map = "         1     100000      65536\n         0      1000          1\n";
+        for (inside, found) in [(0, Some(1000)), (1, Some(100_000)), (65_536, Some(165_535)), (65_537, None)]
+        {
+            assert_eq!(outside(map, inside), found, "{inside}");
+        }
+        assert_eq!(outside("1 100000 65536\n", 0), None);
+        assert_eq!(outside("0 0 4294967295\n", 1000), Some(1000));
+        assert_eq!(outside("0 4294967295 2\nx\n", 1), None);
+    }
+
+    #[test]
+    fn root_itself_calls_as_nobody_else() {
+        assert_eq!(caller().unwrap(), None);
+        assert!(!may_be_outer_root(65_534));
     }
 }

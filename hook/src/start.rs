@@ -3,9 +3,10 @@
 use gpupol_plan::choose::Choice;
 use gpupol_plan::config::{Config, LIMIT_WITH_GPUS};
 use gpupol_plan::entry::Entry;
-use gpupol_plan::guard::{Observed, Trip, trips};
+use gpupol_plan::guard::{Surroundings, Trip, trips};
 use gpupol_plan::index::{Auditing, Index, OnDenied, Tenant};
 use gpupol_plan::lookup::{self, Decision, Granted};
+use gpupol_plan::observed::Observed;
 use gpupol_plan::plan::Plan;
 use gpupol_plan::refusal::{Reason, Refusal, one_line};
 use gpupol_plan::request;
@@ -21,7 +22,7 @@ use crate::mountinfo::MountInfo;
 use crate::planset::PlanSet;
 use crate::process::Process;
 use crate::state::State;
-use crate::{bundle, entry, guard, host};
+use crate::{bundle, entry, guard, host, observe};
 
 mod guarded;
 mod leases;
@@ -34,7 +35,7 @@ struct Start<'s> {
     entry: &'s Entry,
     state: &'s State,
     config: &'s Config,
-    observed: &'s Observed,
+    surroundings: &'s Surroundings,
     /// The rows of the guard that the container is in.
     trips: &'s [Trip],
 }
@@ -67,12 +68,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let entry = entry::load(&arguments.entries, &arguments.entry)?;
     let (config, size) = bundle::config(&state)?;
     let asks = !matches!(request::request(&no_plans(), &entry, &config), Ok(None));
-    let observed = guard::observe(&state, &config);
-    let trips = trips(&entry, &config, &observed);
+    let surroundings = guard::look(&state, &config);
+    let trips = trips(&entry, &config, &surroundings);
     if !asks && trips.is_empty() {
         return Ok(());
     }
-    let start = Start { entry: &entry, state: &state, config: &config, observed: &observed, trips: &trips };
+    let start =
+        Start { entry: &entry, state: &state, config: &config, surroundings: &surroundings, trips: &trips };
     if asks && size > LIMIT_WITH_GPUS {
         return start.refuse(OnDenied::Refuse, None, None, too_large(size));
     }
@@ -80,15 +82,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Ok(plans) => start.decide(&plans),
         Err(error) if asks => start.refuse(OnDenied::Refuse, None, None, error.into_plan_set_refusal()),
         // Nobody knows whose it is nor what the policy says, so it is contained.
-        Err(_) => start.guard(&no_plans()).and_then(|guarded| start.without_devices(&guarded)),
+        Err(_) => {
+            start.guard(&no_plans(), &Observed::default()).and_then(|guarded| start.without_devices(&guarded))
+        }
     }
 }
 
 impl Start<'_> {
     fn decide(&self, plans: &PlanSet) -> Result<()> {
         let on_denied = plans.index.on_denied;
-        let guarded = self.guard(&plans.index)?;
-        match lookup::decide(&plans.index, self.entry, self.config) {
+        let observed = match observe::observe(self.entry, self.state, &plans.index) {
+            Err(Error::Refused(refusal)) => return self.refuse(on_denied, None, None, refusal),
+            other => other?,
+        };
+        let guarded = self.guard(&plans.index, &observed)?;
+        match lookup::decide(&plans.index, self.entry, self.config, &observed) {
             Decision::NotAsked => self.without_devices(&guarded),
             Decision::Refused { tenant, refusal } => {
                 self.refuse(on_denied, tenant, None, refusal).and_then(|()| self.without_devices(&guarded))
@@ -165,7 +173,7 @@ impl Start<'_> {
         let edits = choice.edits(plan);
         let applied = apply::apply(&container, &edits, &scene.mounts)?;
         let done = guarded
-            .contain(&scene.cgroup, &self.observed.majors, &edits)
+            .contain(&scene.cgroup, &self.surroundings.majors, &edits)
             .and_then(|()| self.audit(scene, plan, choice, &applied))
             .and_then(|()| self.audit_guard(&scene.audit, guarded));
         done.map_err(|error| applied.undo_after(error))
@@ -191,9 +199,7 @@ impl Start<'_> {
 
 impl Place {
     fn of(start: &Start<'_>) -> Result<Self> {
-        let pid = start.state.pid()?;
-        let process = Process::open(pid)?
-            .ok_or_else(|| Error::found(format!("process {pid}, the container's init, is not alive")))?;
+        let process = start.state.process()?;
         let mounts = MountInfo::read()?;
         let hierarchy = Hierarchy::find(&mounts)?;
         let cgroup = hierarchy.cgroup_of(&process)?;

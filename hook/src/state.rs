@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::file;
+use crate::process::Process;
 
 /// Runtimes repeat all annotations here, so it can be as long as a `config.json`.
 const LIMIT: usize = 64 * 1024 * 1024;
@@ -47,8 +48,14 @@ impl State {
     /// The container's init.
     ///
     /// # Errors
-    /// The state names none.
-    pub(crate) fn pid(&self) -> Result<u32> {
+    /// The state names none, or none that is alive.
+    pub(crate) fn process(&self) -> Result<Process> {
+        let pid = self.pid()?;
+        Process::open(pid)?
+            .ok_or_else(|| Error::found(format!("process {pid}, the container's init, is not alive")))
+    }
+
+    fn pid(&self) -> Result<u32> {
         let pid = self.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 1);
         pid.ok_or_else(|| {
             let message = "the state of the container names no process, so nothing can be given to it";

@@ -5,13 +5,13 @@ use gpupol_plan::index::Auditing;
 use crate::arguments::Arguments;
 use crate::audit::{Audit, EndedBy, Event, Record};
 use crate::cgroup::Hierarchy;
-use crate::entry;
 use crate::error::Result;
 use crate::lease;
 use crate::lease::live::Liveness;
 use crate::lease::store::Store;
 use crate::mountinfo::MountInfo;
 use crate::state::State;
+use crate::{entry, process};
 
 /// Gives back the leases of the container of the state on standard input.
 ///
@@ -20,6 +20,10 @@ use crate::state::State;
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let state = State::read()?;
     let entry = entry::load(&arguments.entries, &arguments.entry)?;
+    // What a user's own engine starts never has a lease, and the leases are not the user's to see.
+    if process::caller()?.is_some() {
+        return Ok(());
+    }
     let Some(store) = Store::lock_existing(&entry.state_dir)? else { return Ok(()) };
     let liveness = Liveness { hierarchy: Hierarchy::find(&MountInfo::read()?)?, own: None };
     lease::release(&store, entry.engine.name(), &state.id, &liveness, |ended| {

@@ -154,7 +154,8 @@ pub(super) struct Plan {
     /// The entry file through which the container comes.
     #[arg(long, value_name = "FILE", conflicts_with = "workload")]
     pub(super) entry: Option<PathBuf>,
-    /// Who the container is instead of what its files say: namespace, uid, name, daemon or runtime.
+    /// Who the container is instead of what its files say: namespace, uid, name, cgroup, daemon, runtime, user,
+    /// account or partition, as its engine has them.
     #[arg(long, value_name = "KEY=VALUE", conflicts_with = "workload")]
     pub(super) identity: Vec<String>,
     /// How to print it.

@@ -4,18 +4,20 @@ use std::path::{Path, PathBuf};
 
 use gpupol_plan::choose::Leases;
 use gpupol_plan::config::{Config, LIMIT_WITH_GPUS};
-use gpupol_plan::entry::{Engine, Entry};
-use gpupol_plan::identity;
+use gpupol_plan::entry::Entry;
+use gpupol_plan::observed::Observed;
 use gpupol_plan::refusal::Refusal;
 
 use super::args::{self, Format};
-use super::{Exit, Failure, chain, hosts, input, print};
+use super::chain::{self, Files};
+use super::{Exit, Failure, hosts, input, print};
 use crate::diag::{Code, Finding, Sink};
-use crate::outcome::Outcome;
-use crate::policy::{Container, Policy, Who, lower};
+use crate::outcome::{Outcome, known_by};
+use crate::policy::{Container, Identity, Policy, Who, lower};
 use crate::workload::{self, Workload};
 
 mod human;
+mod identify;
 mod json;
 
 /// Larger than any entry.
@@ -37,12 +39,34 @@ pub(super) fn run(args: &args::Plan) -> Result<Exit, Failure> {
         return Ok(Exit::Findings);
     };
     let reader = chain::reader(&plans);
-    let outcome = reader.start(&container.entry, &container.config, &Leases::new());
+    let outcome = reader.start(&container, &Leases::new());
+    let known = known(&outcome, &policy, &files, &container);
     print::data(&match args.format {
-        Format::Json => json::outcome(&outcome, &host.name, reader.on_denied()),
-        Format::Human => human::outcome(&outcome, &host.name, reader.on_denied()),
+        Format::Json => json::outcome(&outcome, known.as_ref(), &host.name, reader.on_denied()),
+        Format::Human => human::outcome(&outcome, known.as_ref(), &host.name, reader.on_denied()),
     })?;
     Ok(if matches!(outcome, Outcome::Denied { .. }) { Exit::Denied } else { Exit::Clean })
+}
+
+/// By which identity a container with devices is known.
+struct Known<'p> {
+    identity: &'p Identity,
+    file: &'p str,
+    /// From 1.
+    line: usize,
+}
+
+fn known<'p>(
+    outcome: &Outcome,
+    policy: &'p Policy,
+    files: &'p Files,
+    container: &Workload,
+) -> Option<Known<'p>> {
+    let Outcome::Granted(gift) = outcome else { return None };
+    let identity = known_by(policy, &gift.tenant, container)?;
+    let source = files.sources.get(identity.span.source)?;
+    let (line, _) = source.position(identity.span.start);
+    Some(Known { identity: &identity.value, file: &source.name, line })
 }
 
 /// The container; an exit code after what is wrong with its file has been said.
@@ -52,7 +76,7 @@ fn container(args: &args::Plan, policy: &Policy) -> Result<Result<Workload, Exit
         (None, Some(config), Some(entry)) => {
             let mut container = by_config(config, entry)?;
             for pair in &args.identity {
-                identify(pair, &mut container)?;
+                identify::identify(pair, &mut container)?;
             }
             Ok(Ok(container))
         }
@@ -102,51 +126,10 @@ fn by_config(config: &Path, entry: &Path) -> Result<Workload, Failure> {
     Ok(Workload {
         entry: Entry::parse(&input::read_whole(entry, MAX_ENTRY)?).map_err(because(entry))?,
         config: Config::parse(&input::read_whole(config, LIMIT_WITH_GPUS)?).map_err(because(config))?,
+        observed: Observed::default(),
     })
 }
 
 fn unusable(what: String, why: &str) -> Failure {
     Failure::usage(format!("`{what}` cannot be used: {why}"), "name a file of the right kind")
-}
-
-/// Says who the container is, in the place of what the engine wrote or root's entry says.
-fn identify(pair: &str, container: &mut Workload) -> Result<(), Failure> {
-    let Some((key, value)) = pair.split_once('=') else {
-        return Err(Failure::usage(format!("`{pair}` names no value"), "write `--identity KEY=VALUE`"));
-    };
-    let value = value.to_owned();
-    let Workload { entry, config } = container;
-    match (entry.engine, key) {
-        (Engine::Docker, "daemon") => entry.daemon = Some(value),
-        (Engine::Docker, "runtime") => entry.runtime = Some(value),
-        (engine, _) => {
-            let annotation = annotation(engine, key).ok_or_else(|| no_such_key(engine, key))?;
-            config.annotations.insert(annotation.to_owned(), value);
-        }
-    }
-    Ok(())
-}
-
-/// The annotation by which an engine of Kubernetes says this of a pod.
-fn annotation(engine: Engine, key: &str) -> Option<&'static str> {
-    let keys = match engine {
-        Engine::Containerd => identity::CONTAINERD_KEYS,
-        Engine::Crio => identity::CRIO_KEYS,
-        Engine::Docker | Engine::Podman | Engine::Slurm => return None,
-    };
-    match key {
-        "namespace" => Some(keys.namespace),
-        "uid" => Some(keys.uid),
-        "name" => Some(keys.name),
-        _ => None,
-    }
-}
-
-fn no_such_key(engine: Engine, key: &str) -> Failure {
-    let known = match engine {
-        Engine::Containerd | Engine::Crio => "write `namespace=`, `uid=` or `name=`",
-        Engine::Docker => "write `daemon=` or `runtime=`",
-        Engine::Podman | Engine::Slurm => "leave `--identity` out",
-    };
-    Failure::usage(format!("identity `{key}` does not exist under {}", engine.name()), known)
 }

@@ -144,6 +144,10 @@ codes! {
     SocketTrust = 5001, "socket-trust", Note;
     /// A sharing that is read but cannot be given yet.
     SharingNotEnforced = 5002, "sharing-not-enforced", Warning;
+    /// An identity of an engine that runs as its user, where nothing is enforced.
+    UnenforcedIdentity = 5003, "unenforced-identity", Warning;
+    /// An identity that whoever starts a container could take on.
+    ForgeableIdentity = 5004, "forgeable-identity", Error;
     /// A `trust`, whose containers may go around every plan.
     Trusted = 5005, "trusted", Warning;
 

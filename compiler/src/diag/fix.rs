@@ -98,6 +98,15 @@ impl Fix {
         self.write(at(span.start), "\"").write(at(span.end), "\"")
     }
 
+    /// What it writes, if that is all it does.
+    #[must_use]
+    pub fn written(&self) -> Option<&str> {
+        match self.edits.as_slice() {
+            [Edit { change: Change::Write(text), .. }] => Some(text),
+            _ => None,
+        }
+    }
+
     fn with(mut self, span: Span, change: Change) -> Self {
         self.edits.push(Edit { span, change });
         self

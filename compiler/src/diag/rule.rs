@@ -102,6 +102,8 @@ fn page(code: Code) -> &'static str {
         Code::LayoutUnproved => page!("4020"),
         Code::SocketTrust => page!("5001"),
         Code::SharingNotEnforced => page!("5002"),
+        Code::UnenforcedIdentity => page!("5003"),
+        Code::ForgeableIdentity => page!("5004"),
         Code::Trusted => page!("5005"),
         Code::TestFailed => page!("8001"),
         Code::UnusedAllowance => page!("8002"),

@@ -43,7 +43,8 @@ pub(super) fn tenant(tenant: &policy::Tenant) -> index::Tenant {
     index::Tenant { name: tenant.name.value.clone(), identities, trusted: tenant.trust.is_some() }
 }
 
-fn identity(identity: &policy::Identity) -> index::Identity {
+/// One identity.
+pub(crate) fn identity(identity: &policy::Identity) -> index::Identity {
     let glob = |glob: &Option<policy::Glob>| glob.as_ref().map(|glob| glob.0.clone());
     match identity {
         policy::Identity::Kubernetes { namespace, uid, name } => {
@@ -52,7 +53,13 @@ fn identity(identity: &policy::Identity) -> index::Identity {
         policy::Identity::Docker { daemon, runtime } => {
             index::Identity::Docker { daemon: daemon.clone(), runtime: runtime.clone() }
         }
-        policy::Identity::Podman => index::Identity::Podman {},
+        policy::Identity::Podman { user } => index::Identity::Podman { user: *user },
+        policy::Identity::Slurm { account, user, partition } => {
+            index::Identity::Slurm { account: glob(account), user: glob(user), partition: glob(partition) }
+        }
+        policy::Identity::Cgroup { path, engine } => {
+            index::Identity::Cgroup { path: path.0.clone(), engines: entries(*engine) }
+        }
     }
 }
 
@@ -75,6 +82,7 @@ fn entries(engine: policy::Engine) -> Vec<Engine> {
         policy::Engine::Kubernetes => vec![Engine::Containerd, Engine::Crio],
         policy::Engine::Docker => vec![Engine::Docker],
         policy::Engine::Podman => vec![Engine::Podman],
+        policy::Engine::Slurm => vec![Engine::Slurm],
     }
 }
 

@@ -59,7 +59,7 @@ fn start(containers: &[Container], policy: &Policy, plans: &Reader) -> Vec<Start
     let mut started = Vec::with_capacity(containers.len());
     for container in containers {
         let described = workload::describe(container, policy);
-        let outcome = plans.start(&described.entry, &described.config, &leases);
+        let outcome = plans.start(&described, &leases);
         if let Outcome::Granted(gift) = &outcome
             && !gift.trusted
         {
@@ -68,7 +68,7 @@ fn start(containers: &[Container], policy: &Policy, plans: &Reader) -> Vec<Start
                 leases.entry(device.uuid.clone()).or_default().push(lease);
             }
         }
-        let asked = plans.asked(&described.entry, &described.config);
+        let asked = plans.asked(&described);
         started.push(Started { asked, outcome });
     }
     started
@@ -99,7 +99,9 @@ impl Wrong {
         let message =
             format!("test `{name}` failed on `{host}`: expected {}, and {}", self.expected, self.found);
         let span = self.at.unwrap_or(expect.span);
-        Finding::at(Code::TestFailed, span, "expected here", message).and(container.span, "of this container")
+        Finding::at(Code::TestFailed, span, "expected here", message)
+            .and(container.span, "of this container")
+            .help("mend the policy, or write into the `expect` what came if that is meant")
     }
 }
 

@@ -46,7 +46,7 @@ pub struct Container {
 pub enum Who {
     /// `tenant=NAME`
     Tenant(String),
-    /// `engine=kubernetes namespace= [uid=] [name=]`
+    /// `engine=kubernetes [namespace=] [uid=] [name=] [cgroup=]`
     Kubernetes {
         /// Namespace.
         namespace: Option<String>,
@@ -54,6 +54,8 @@ pub enum Who {
         uid: Option<String>,
         /// The pod's name.
         name: Option<String>,
+        /// The path of its cgroup.
+        cgroup: Option<String>,
     },
     /// `engine=docker [daemon=] [runtime=]`
     Docker {
@@ -62,8 +64,18 @@ pub enum Who {
         /// Absent: the default runtime.
         runtime: Option<String>,
     },
-    /// `engine=podman`
-    Podman,
+    /// `engine=podman [user=]`
+    Podman {
+        /// The uid of whose Podman it is; absent: root's.
+        user: Option<u32>,
+    },
+    /// `engine=slurm [account=] [user=] [partition=] [cgroup=]`
+    Slurm {
+        /// What is recorded of its job: account, user's name and partition; absent: nothing.
+        job: Option<[String; 3]>,
+        /// The path of its cgroup.
+        cgroup: Option<String>,
+    },
 }
 
 /// A `request` node.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::diag::fix::Part;
 use crate::diag::{Code, Finding, Fix, Severity};
-use crate::policy::{Allowance, Date, Engine};
+use crate::policy::{Allowance, Date, Engine, Identity};
 use crate::source::{Span, Spanned};
 use crate::syntax::cursor::suggest;
 use crate::syntax::{Node, same_node};
@@ -162,6 +162,34 @@ pub(super) fn trusted(name: &Spanned<String>) -> Finding {
     Finding::at(Code::Trusted, name.span, "passes the guard", message).help(
         "keep its identities narrow, and accept this by `allow-finding GP5005 reason=\"…\" until=\"…\"`",
     )
+}
+
+/// An identity by the cgroup under an engine whose callers choose it.
+pub(super) fn forgeable_cgroup(word: &Spanned<String>, safe: &str) -> Finding {
+    let engine = &word.value;
+    let message = format!("whoever calls {engine} chooses the cgroup of a container, and so the tenant");
+    Finding::at(Code::ForgeableIdentity, word.span, "its callers choose the cgroup", message)
+        .help(format!("{safe}, or `identity {engine}`"))
+}
+
+/// An identity through which nothing can be enforced, and what of it the policy wants; no rules: nothing.
+pub(super) fn unenforced(identity: &Spanned<Identity>, rules: &[(String, Span)]) -> Finding {
+    let known = &identity.value;
+    let wanted: Vec<&str> = rules.iter().map(|(rule, _)| rule.as_str()).collect();
+    let message = match wanted.as_slice() {
+        [] => format!("containers of `{known}` are known and refused: nothing is given through it yet"),
+        wanted => {
+            format!("nothing enforces {} for containers of `{known}`: they are refused", wanted.join(" and "))
+        }
+    };
+    let finding = Finding::at(Code::UnenforcedIdentity, identity.span, "not in root's hands", message);
+    let finding = rules.iter().fold(finding, |finding, (_, span)| finding.and(*span, "not enforced there"));
+    finding.help(match known.engine() {
+        Engine::Slurm => {
+            "leave these containers to Slurm's own sharing until what it allocates can be checked"
+        }
+        _ => "`identity podman`, and have root's Podman start these containers",
+    })
 }
 
 /// MPS, which is read and not given yet.

@@ -16,6 +16,7 @@ mod engines;
 mod features;
 mod gpu_sets;
 mod grants;
+mod identities;
 mod labels;
 mod layouts;
 mod limits;
@@ -29,6 +30,7 @@ mod selectors;
 mod settings;
 mod sharing;
 mod tenants;
+mod unenforced;
 mod versions;
 mod when;
 
@@ -71,6 +73,7 @@ pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     let allowances = allowances::lower(&named(&nodes, "allow-finding"), &mut context);
     context.names.unused(context.sink);
     limits::report(&tenants, &grants, sink);
+    unenforced::report(&tenants, &grants, sink);
     overlap::tenants::report(&tenants, sink);
     overlap::grants::report(&tenants, &grants, sink);
     denies::report_emptied(&grants, &denies, sink);

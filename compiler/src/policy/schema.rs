@@ -5,6 +5,8 @@
 
 use serde::Serialize;
 
+use super::Class;
+
 /// The whole language.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -31,6 +33,9 @@ pub struct Form {
     /// What a list cannot say of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<&'static str>,
+    /// Of a form that says who a container is: whose word that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Class>,
     /// How often nodes of that name stand in one place, of whatever form.
     pub count: Count,
     /// Its arguments, in their order.
@@ -173,6 +178,7 @@ impl Form {
             when: None,
             summary,
             note: None,
+            trust: None,
             count,
             arguments: Vec::new(),
             properties: Vec::new(),
@@ -200,6 +206,11 @@ impl Form {
 
     pub(super) fn note(mut self, note: &'static str) -> Self {
         self.note = Some(note);
+        self
+    }
+
+    pub(super) fn trust(mut self, class: Class) -> Self {
+        self.trust = Some(class);
         self
     }
 

@@ -46,8 +46,9 @@ impl<'n> Cursor<'n> {
         let properties = node.properties.iter().filter_map(|property| property.annotation.as_ref());
         for annotation in node.annotation.iter().chain(arguments).chain(properties) {
             let message = format!("a type annotation, `({})`, means nothing here", annotation.value);
-            let finding = Finding::at(Code::BadValue, annotation.span, "remove it", message);
-            cursor.blame(sink, finding.fix(Fix::safe().remove(annotation.span, Part::Annotation)));
+            let finding = Finding::at(Code::BadValue, annotation.span, "means nothing", message);
+            let fix = Fix::safe().remove(annotation.span, Part::Annotation);
+            cursor.blame(sink, finding.help("remove it").fix(fix));
         }
         cursor
     }
@@ -159,7 +160,8 @@ impl<'n> Cursor<'n> {
         let fitting = u32::try_from(number).ok().filter(|number| *number >= least);
         if fitting.is_none() {
             let message = format!("`{key}` must be at least {least} and at most {}", u32::MAX);
-            self.blame(sink, Finding::at(Code::BadValue, property.value.span, "out of range", message));
+            let finding = Finding::at(Code::BadValue, property.value.span, "out of range", message);
+            self.blame(sink, finding.help(format!("`{key}={}`", least.max(1))));
         }
         Some(Spanned::new(fitting?, property.value.span))
     }
@@ -238,23 +240,10 @@ impl<'n> Cursor<'n> {
 
     /// `value` as a string.
     fn as_text(&mut self, value: &Spanned<Value>, sink: &mut Sink) -> Option<Spanned<String>> {
-        let finding = match &value.value {
-            Value::String(text) => return Some(Spanned::new(text.clone(), value.span)),
-            Value::Integer(number) => {
-                let message = format!("`{number}` is an integer where a string belongs");
-                Finding::at(Code::BadValue, value.span, "write it in quotes", message)
-                    .help(format!("`\"{number}\"`"))
-                    .fix(Fix::safe().quote(value.span))
-            }
-            other => {
-                let message = format!("{} where a string belongs", other.kind());
-                let finding = Finding::at(Code::BadValue, value.span, "a string belongs here", message);
-                let word = if let Value::Bool(value) = other { Some(value.to_string()) } else { None };
-                let help = word.as_ref().map(|word| format!("`\"{word}\"`"));
-                let fix = word.map(|word| Fix::guess().write(value.span, format!("\"{word}\"")));
-                finding.maybe_help(help).maybe_fix(fix)
-            }
-        };
+        if let Value::String(text) = &value.value {
+            return Some(Spanned::new(text.clone(), value.span));
+        }
+        let finding = not_a_string(value);
         self.blame(sink, finding);
         None
     }
@@ -283,13 +272,14 @@ impl<'n> Cursor<'n> {
                 let is_key = self.properties.iter().any(|key| *key == word);
                 let message = format!("`{name}` takes no argument `{word}`");
                 let finding = Finding::at(Code::UnexpectedArgument, span, "one too many", message);
-                let finding = finding.maybe_help(is_key.then(|| format!("`{word}=…`")));
+                let help = if is_key { format!("`{word}=…`") } else { "remove it".to_owned() };
+                let finding = finding.help(help);
                 let value = self.node.arguments.get(self.arguments + 1).filter(|_| is_key);
                 finding.maybe_fix(value.map(|value| join(span, value.value.span)))
             }
             other => {
                 let message = format!("`{name}` takes no argument here, and this is {}", other.kind());
-                Finding::at(Code::UnexpectedArgument, span, "one too many", message)
+                Finding::at(Code::UnexpectedArgument, span, "one too many", message).help("remove it")
             }
         };
         self.blame(sink, finding);
@@ -339,6 +329,28 @@ impl<'n> Cursor<'n> {
             self.blame(sink, finding);
         }
         !surplus.is_empty()
+    }
+}
+
+/// Another value where a string belongs. What is written may be meant as a text; whether `#true` is, must be asked.
+fn not_a_string(value: &Spanned<Value>) -> Finding {
+    let at = |label: &str, message: String| Finding::at(Code::BadValue, value.span, label, message);
+    match &value.value {
+        Value::Integer(number) => {
+            at("write it in quotes", format!("`{number}` is an integer where a string belongs"))
+                .help(format!("`\"{number}\"`"))
+                .fix(Fix::safe().quote(value.span))
+        }
+        Value::Bool(word) => {
+            at("a string belongs here", format!("{} where a string belongs", value.value.kind()))
+                .help(format!("`\"{word}\"`"))
+                .fix(Fix::guess().write(value.span, format!("\"{word}\"")))
+        }
+        other => {
+            let finding = at("a string belongs here", format!("{} where a string belongs", other.kind()));
+            let number = matches!(other, Value::Float(_));
+            finding.help("put it into quotes").maybe_fix(number.then(|| Fix::safe().quote(value.span)))
+        }
     }
 }
 

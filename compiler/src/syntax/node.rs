@@ -123,7 +123,8 @@ impl NodeState {
                     .help("put both into one block"),
             ),
             Place::Type { .. } | Place::TypeWord { .. } | Place::Name | Place::Value => {
-                Some(diags::syntax(span, "too early", "a value must come before this `{`"))
+                let finding = diags::syntax(span, "too early", "a value must come before this `{`");
+                Some(finding.help("write the value, or remove what asks for one"))
             }
         };
         if finding.is_some() {
@@ -170,8 +171,14 @@ impl NodeState {
             Place::Type { .. } | Place::TypeWord { .. } => {
                 fault(diags::syntax(span, "here", "a type annotation without its `)`").help("write `)`"))
             }
-            Place::Name => fault(diags::syntax(span, "here", "a type annotation without its node")),
-            Place::Value => fault(diags::syntax(span, "here", "a property without its value")),
+            Place::Name => fault(
+                diags::syntax(span, "here", "a type annotation without its node")
+                    .help("remove the annotation"),
+            ),
+            Place::Value => fault(
+                diags::syntax(span, "here", "a property without its value")
+                    .help("write the value after the `=`"),
+            ),
             Place::Entry | Place::Key | Place::Block if self.slashdash => {
                 // `/-` reaches over line breaks; only `;` ends the node under it.
                 if kind == Kind::Newline { Step::On } else { fault(nothing_taken_out(span)) }
@@ -194,11 +201,8 @@ impl NodeState {
                 self.place = if self.place == Place::Block { Place::Block } else { Place::Entry };
             }
             _ => {
-                return fault(diags::syntax(
-                    span,
-                    "not here",
-                    "`/-` stands before a node, a value or a block",
-                ));
+                let message = "`/-` stands before a node, a value or a block";
+                return fault(diags::syntax(span, "not here", message).help("remove the `/-`"));
             }
         }
         Step::On
@@ -209,7 +213,10 @@ impl NodeState {
             Place::Between => Of::Node,
             Place::Value => Of::Value,
             Place::Entry | Place::Key if self.spaced || self.slashdash => Of::Entry,
-            _ => return fault(diags::syntax(span, "not here", "a `(` that begins no type annotation")),
+            _ => {
+                let finding = diags::syntax(span, "not here", "a `(` that begins no type annotation");
+                return fault(finding.help("put the whole text into quotes"));
+            }
         };
         if of == Of::Node {
             self.taken_out = std::mem::take(&mut self.slashdash);
@@ -249,7 +256,10 @@ impl NodeState {
     fn word(&mut self, token: Token, text: &str, span: Span, whole: &str) -> Step {
         let judged = if token.kind == Kind::String { Word::Name } else { word::judge(text) };
         if let Some(finding) = bad_word(judged, text, span) {
-            return fault(finding.maybe_fix(habit::word(judged, token, span, whole, self.is_entry())));
+            let fix = habit::word(judged, token, span, whole, self.is_entry());
+            let whole_string = fix.as_ref().and_then(Fix::written).filter(|_| judged == Word::Apostrophe);
+            let help = whole_string.map(|text| format!("`{text}`"));
+            return fault(finding.maybe_help(help).maybe_fix(fix));
         }
         match self.place {
             Place::Between | Place::Name => self.name(judged, text, span),
@@ -267,7 +277,10 @@ impl NodeState {
                 diags::syntax(span, "after the block", "nothing but the end may follow a node's block")
                     .help("write it before the `{`, or on a line of its own"),
             ),
-            Place::TypeWord { .. } => fault(diags::syntax(span, "not here", "a type annotation is one word")),
+            Place::TypeWord { .. } => fault(
+                diags::syntax(span, "not here", "a type annotation is one word")
+                    .help("remove the annotation"),
+            ),
             Place::Skip => Step::On,
         }
     }
@@ -279,7 +292,8 @@ impl NodeState {
 
     fn name(&mut self, judged: Word, text: &str, span: Span) -> Step {
         if judged != Word::Name {
-            return fault(diags::syntax(span, "no name", format!("a node cannot be called `{text}`")));
+            let finding = diags::syntax(span, "no name", format!("a node cannot be called `{text}`"));
+            return fault(finding.help("write the node's name before it"));
         }
         let taken_out = self.taken_out || std::mem::take(&mut self.slashdash);
         *self = Self { place: Place::Key, at_name: true, taken_out, ..Self::default() };
@@ -314,7 +328,8 @@ impl NodeState {
                 .help("put the whole text into quotes"),
             "\\" => diags::syntax(span, "not here", "a `\\` that does not end its line")
                 .help("put the whole text into quotes"),
-            _ => diags::syntax(span, "not here", format!("a `{}` outside of a string", text.escape_debug())),
+            _ => diags::syntax(span, "not here", format!("a `{}` outside of a string", text.escape_debug()))
+                .help("put the whole text into quotes"),
         })
     }
 }
@@ -336,7 +351,9 @@ fn bad_word(judged: Word, text: &str, span: Span) -> Option<Finding> {
             .help("keywords are `#true`, `#false`, `#null`, `#inf`, `#-inf` and `#nan`"),
         Word::NotANumber => diags::syntax(span, "begins like a number", format!("`{text}` is not a number"))
             .help(format!("`\"{text}\"`")),
-        Word::TooLarge => diags::syntax(span, "too large", "this number is too large"),
+        Word::TooLarge => {
+            diags::syntax(span, "too large", "this number is too large").help("write a smaller one")
+        }
         Word::Colon => diags::old(
             span,
             format!("`{text}` with a colon"),

@@ -156,7 +156,9 @@ impl Place {
         let range = first_line(text, range);
         let span = Span::new(self.id, self.offset + range.start..self.offset + range.end);
         let finding = diags::syntax(span, "here", message);
-        finding.maybe_help(first.and_then(|diagnostic| diagnostic.help.clone()))
+        finding
+            .help("`gpupol rule GP0001` shows how it is written")
+            .maybe_help(first.and_then(|diagnostic| diagnostic.help.clone()))
     }
 }
 

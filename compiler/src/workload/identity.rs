@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use gpupol_plan::entry::Engine;
 use gpupol_plan::glob::{Token, tokens};
 use gpupol_plan::identity::CONTAINERD_KEYS;
+use gpupol_plan::slurm::{JOB_VERSION, Job};
 
 use super::{Workload, entry};
-use crate::policy::{Glob, Identity};
+use crate::policy::{self, Glob, Identity};
 
 /// Makes the workload one that this identity knows, with the shortest text that its globs match.
 pub(super) fn instantiate(identity: &Identity, workload: &mut Workload) {
@@ -17,8 +18,37 @@ pub(super) fn instantiate(identity: &Identity, workload: &mut Workload) {
             kubernetes([namespace.as_deref(), uid.as_deref(), name.as_deref()], workload);
         }
         Identity::Docker { daemon, runtime } => docker(daemon, runtime.as_deref(), workload),
-        Identity::Podman => workload.entry = entry(Engine::Podman),
+        Identity::Podman { user } => {
+            workload.entry = entry(Engine::Podman);
+            workload.observed.user = *user;
+        }
+        Identity::Slurm { account, user, partition } => {
+            slurm(
+                Some([account, user, partition].map(|glob| glob.as_ref().map(witness).unwrap_or_default())),
+                workload,
+            );
+        }
+        Identity::Cgroup { path, engine } => {
+            match engine {
+                policy::Engine::Slurm => slurm(None, workload),
+                policy::Engine::Kubernetes => kubernetes([None; 3], workload),
+                // The policy refuses these: their callers choose the cgroup.
+                policy::Engine::Docker | policy::Engine::Podman => {}
+            }
+            workload.observed.cgroup = Some(witness(path));
+        }
     }
+}
+
+/// A container of a Slurm job, of which this account, user and partition are recorded; or nothing.
+pub(super) fn slurm(job: Option<[String; 3]>, workload: &mut Workload) {
+    workload.entry = entry(Engine::Slurm);
+    workload.observed.job = job.map(|[account, user, partition]| record(account, user, partition));
+}
+
+/// The record of some job.
+pub(crate) fn record(account: String, user: String, partition: String) -> Job {
+    Job { job_version: JOB_VERSION, job: 1, uid: 1000, user, account, partition }
 }
 
 /// A pod's container under containerd, as its CRI plugin writes it.

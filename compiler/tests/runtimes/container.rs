@@ -11,11 +11,13 @@ pub(crate) enum Entry {
     Docker,
     /// Podman's.
     Podman,
+    /// Slurm's, with `allocate`.
+    Slurm,
 }
 
 impl Entry {
     /// All of them.
-    pub(crate) const ALL: [Self; 3] = [Self::Kubernetes, Self::Docker, Self::Podman];
+    pub(crate) const ALL: [Self; 4] = [Self::Kubernetes, Self::Docker, Self::Podman, Self::Slurm];
 
     /// Its name.
     pub(crate) fn name(self) -> &'static str {
@@ -23,6 +25,7 @@ impl Entry {
             Self::Kubernetes => "kubernetes",
             Self::Docker => "docker",
             Self::Podman => "podman",
+            Self::Slurm => "slurm",
         }
     }
 }
@@ -44,6 +47,8 @@ pub(crate) struct Container {
     pub(crate) read_only: bool,
     /// Whether it has a user namespace, whose root is [`CONTAINER_ROOT`] on the host.
     pub(crate) user_namespace: bool,
+    /// `linux.cgroupsPath`, in which `ID` stands for its id.
+    pub(crate) cgroup: &'static str,
     /// Last changes to its `config.json`.
     pub(crate) edit: fn(&mut Value),
 }
@@ -71,6 +76,7 @@ impl Container {
             called_twice: false,
             read_only: false,
             user_namespace: false,
+            cgroup: "/ID",
             edit: |_| {},
         }
     }
@@ -99,6 +105,12 @@ impl Container {
     /// With that line in its environment.
     pub(crate) fn env(mut self, line: &str) -> Self {
         self.env.push(line.to_owned());
+        self
+    }
+
+    /// In that cgroup; `ID` stands for its id.
+    pub(crate) fn in_cgroup(mut self, path: &'static str) -> Self {
+        self.cgroup = path;
         self
     }
 

@@ -56,6 +56,7 @@ everywhere! {
         hook_called_twice;
     features: given_when_asked, one_channel, refused_features, other_number;
     denials: nothing_asked, no_tenant, denied_devices, more_than_granted, requirement, runs_without_gpu_when_so_said;
+    identities: cgroup, cgroup_of_another_engine, slurm_record, users_own_podman;
     leases: exclusive, killed_without_poststop, started_again, time_slicing, limit, poststop_releases,
         replaced_plan_set,
         simultaneous;

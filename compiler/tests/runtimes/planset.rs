@@ -98,6 +98,21 @@ impl Installed {
         self.compile();
     }
 
+    /// Writes other policies and compiles.
+    pub(crate) fn set_policies(&self, text: &str) {
+        fs::write(self.policies().join("policies.kdl"), text).expect("the directory is ours");
+        self.compile();
+    }
+
+    /// Writes the record of a Slurm job, as root's Prolog would.
+    pub(crate) fn record_job(&self, record: &Value) -> PathBuf {
+        let directory = self.dir.join("state/slurm");
+        fs::create_dir_all(&directory).expect("the directory is ours");
+        let path = directory.join(format!("{}.json", record["job"]));
+        fs::write(&path, record.to_string()).expect("the directory is ours");
+        path
+    }
+
     /// Changes the topology and compiles.
     pub(crate) fn change_topology(&self, change: impl FnOnce(&mut Value)) {
         let text = fs::read_to_string(self.topology()).expect("we wrote it");
@@ -107,9 +122,9 @@ impl Installed {
         self.compile();
     }
 
-    /// What `gpupol plan` prints for a `config.json` that comes in through an entry.
-    pub(crate) fn plan(&self, config: &Path, entry: Entry) -> Value {
-        let arguments = [
+    /// What `gpupol plan` prints for a `config.json` that comes in through an entry, with what the kernel would say.
+    pub(crate) fn plan(&self, config: &Path, entry: Entry, identity: &[&str]) -> Value {
+        let mut arguments = vec![
             self.policies(),
             "--topology".into(),
             self.topology(),
@@ -120,6 +135,7 @@ impl Installed {
             "--format".into(),
             "json".into(),
         ];
+        arguments.extend(identity.iter().flat_map(|pair| ["--identity".into(), pair.into()]));
         let output = gpupol("plan", &arguments);
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("gpupol plan: {}", words(&output)))
     }
@@ -133,7 +149,7 @@ impl Installed {
         match entry {
             Entry::Kubernetes => fields.insert("engine".to_owned(), json!("containerd")),
             Entry::Docker => fields.insert("runtime".to_owned(), json!("gpupol-research")),
-            Entry::Podman => None,
+            Entry::Podman | Entry::Slurm => None,
         };
         fs::write(self.entry(entry), document.to_string()).expect("the directory is ours");
     }

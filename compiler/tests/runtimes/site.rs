@@ -132,16 +132,28 @@ impl Site {
         let hooks = container.hooks(text(&needs::hook()), text(&docker_hook), text(&entries));
         let mut container = container.clone();
         container.annotations.extend(self.runtime.stderr_annotation(&bundle.dir.join("hook")));
-        bundle.write_config(&container, command, &format!("/{id}"), hooks);
+        let cgroup = container.cgroup.replace("ID", &id);
+        bundle.write_config(&container, command, &cgroup, hooks);
         ids.push(id.clone());
         id
     }
 
     /// Calls the hook as a runtime would, in the view.
     pub(crate) fn call_hook(&self, verb: &str, entry: Entry, state: &Value) -> Output {
-        let mut child = self
-            .view
-            .command(&needs::hook())
+        self.feed(self.view.command(&needs::hook()), verb, entry, state)
+    }
+
+    /// The same as a user's own engine would, whose root the user is.
+    pub(crate) fn call_hook_as(&self, uid: u32, verb: &str, entry: Entry, state: &Value) -> Output {
+        let uid = uid.to_string();
+        let mut command = self.view.command(Path::new("setpriv"));
+        command.args(["--reuid", &uid, "--regid", &uid, "--clear-groups"]);
+        command.args(["unshare", "--user", "--map-root-user"]).arg(needs::hook());
+        self.feed(command, verb, entry, state)
+    }
+
+    fn feed(&self, mut hook: Command, verb: &str, entry: Entry, state: &Value) -> Output {
+        let mut child = hook
             .args([verb, "--entry", entry.name(), "--entries"])
             .arg(self.installed.entries())
             .stdin(Stdio::piped())
@@ -194,6 +206,7 @@ impl Site {
         for id in ids.iter() {
             self.runtime.delete(&self.view, id);
             remove_cgroups(id);
+            remove_cgroups(&format!("slurm_{id}"));
         }
     }
 }

@@ -130,7 +130,7 @@ fn write_plan_set(dir: &Path) {
         request_indices: RequestIndices::Auto,
         on_bypass: OnBypass::default(),
         audit: Auditing::default(),
-        tenants: vec![Tenant { name: "bench".to_owned(), identities: vec![Identity::Podman {}], trusted: false }],
+        tenants: vec![Tenant { name: "bench".to_owned(), identities: vec![Identity::Podman { user: None }], trusted: false }],
         grants: vec![Grant {
             tenant: "bench".to_owned(),
             name: "bench".to_owned(),

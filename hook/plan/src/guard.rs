@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::config::Config;
 use crate::entry::Entry;
-use crate::identity;
+use crate::identity::{self, Facts};
 use crate::index::{Index, OnBypass};
 use crate::refusal::{Reason, Refusal};
 
@@ -24,7 +24,7 @@ pub use devices::NVIDIA_MAJOR;
 
 /// What only the kernel knows of a container; where nobody could ask it, the configuration alone counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Observed {
+pub struct Surroundings {
     /// Major numbers of GPUs on this host.
     pub majors: BTreeSet<u32>,
     /// Kinds of namespaces, in the configuration's words, in which the container and the host are together.
@@ -88,7 +88,7 @@ pub enum Answer {
     Refuse(Refusal),
 }
 
-impl Default for Observed {
+impl Default for Surroundings {
     /// What is known without asking a kernel.
     fn default() -> Self {
         Self { majors: [NVIDIA_MAJOR].into(), shared_with_host: BTreeSet::new(), sources: Vec::new() }
@@ -110,10 +110,10 @@ impl Answer {
 
 /// The rows that a container is in, each once.
 #[must_use]
-pub fn trips(entry: &Entry, config: &Config, observed: &Observed) -> Vec<Trip> {
-    let mut trips = devices::trips(config, observed);
-    trips.extend(mounts::trips(config, observed));
-    trips.extend(privileges::trips(entry, config, observed));
+pub fn trips(entry: &Entry, config: &Config, surroundings: &Surroundings) -> Vec<Trip> {
+    let mut trips = devices::trips(config, surroundings);
+    trips.extend(mounts::trips(config, surroundings));
+    trips.extend(privileges::trips(entry, config, surroundings));
     trips.extend(hooks::trips(entry, config));
     let mut seen: Vec<&str> = Vec::new();
     trips.retain(|trip| {
@@ -126,8 +126,8 @@ pub fn trips(entry: &Entry, config: &Config, observed: &Observed) -> Vec<Trip> {
 
 /// Whose container it is. One that two tenants claim is nobody's friend: it is judged as a tenant's.
 #[must_use]
-pub fn standing(index: &Index, entry: &Entry, config: &Config) -> Standing {
-    match identity::tenant(index, entry, config) {
+pub fn standing(index: &Index, facts: &Facts<'_>) -> Standing {
+    match identity::tenant(index, facts) {
         Ok(None) => Standing::Nobody,
         Ok(Some(tenant)) if tenant.trusted => Standing::Trusted,
         Ok(Some(_)) | Err(_) => Standing::Tenant,

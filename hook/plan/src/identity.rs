@@ -7,11 +7,24 @@ use crate::config::Config;
 use crate::entry::{Engine, Entry};
 use crate::glob;
 use crate::index::{Identity, Index, Tenant};
+use crate::observed::Observed;
 use crate::refusal::{Reason, Refusal};
+use crate::slurm::Job;
 
-/// What the entry's engine says of a container, each key absent if the engine did not write it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Facts<'c> {
+/// Who a container is, as far as its entry, its engine and the kernel say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts<'c> {
+    /// Through which engine it comes.
+    pub engine: Engine,
+    /// What the engine says.
+    pub who: Who<'c>,
+    /// The path of its cgroup, if anybody asked for it.
+    pub cgroup: Option<&'c str>,
+}
+
+/// What an engine says of a container, each key absent if it did not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who<'c> {
     /// Under containerd or CRI-O.
     Kubernetes {
         /// The pod's namespace.
@@ -28,10 +41,16 @@ pub enum Facts<'c> {
         /// The runtime; absent: the daemon's default one.
         runtime: Option<&'c str>,
     },
-    /// Under rootful Podman.
-    Podman,
-    /// Under an engine whose identities this version does not know.
-    Unknown(Engine),
+    /// Under Podman.
+    Podman {
+        /// Whose Podman, by the uid on the host; absent: root's.
+        user: Option<u32>,
+    },
+    /// Under Slurm.
+    Slurm {
+        /// What is recorded of the job, if it is in one.
+        job: Option<&'c Job>,
+    },
 }
 
 /// The annotations in which an engine of Kubernetes says of which pod a container is.
@@ -68,17 +87,18 @@ const DEFAULT_DAEMON: &str = "default";
 
 /// The facts of a container that came in through `entry`.
 #[must_use]
-pub fn facts<'c>(entry: &'c Entry, config: &'c Config) -> Facts<'c> {
-    match entry.engine {
+pub fn facts<'c>(entry: &'c Entry, config: &'c Config, observed: &'c Observed) -> Facts<'c> {
+    let who = match entry.engine {
         Engine::Containerd => pod(&CONTAINERD_KEYS, config),
         Engine::Crio => pod(&CRIO_KEYS, config),
-        Engine::Docker => Facts::Docker {
+        Engine::Docker => Who::Docker {
             daemon: entry.daemon.as_deref().unwrap_or(DEFAULT_DAEMON),
             runtime: entry.runtime.as_deref(),
         },
-        Engine::Podman => Facts::Podman,
-        Engine::Slurm => Facts::Unknown(Engine::Slurm),
-    }
+        Engine::Podman => Who::Podman { user: observed.user },
+        Engine::Slurm => Who::Slurm { job: observed.job.as_ref() },
+    };
+    Facts { engine: entry.engine, who, cgroup: observed.cgroup.as_deref() }
 }
 
 /// The name of a container's image, where the engine tells it.
@@ -98,12 +118,11 @@ pub fn image<'c>(entry: &Entry, config: &'c Config) -> Option<&'c str> {
 ///
 /// [`Reason::NoTenant`] if two tenants' identities match: the compiler refuses such a policy, so the index is
 /// damaged or forged, and nobody can say whose devices these would be.
-pub fn tenant<'i>(index: &'i Index, entry: &Entry, config: &Config) -> Result<Option<&'i Tenant>, Refusal> {
-    let facts = facts(entry, config);
+pub fn tenant<'i>(index: &'i Index, facts: &Facts<'_>) -> Result<Option<&'i Tenant>, Refusal> {
     let mut matching = index
         .tenants
         .iter()
-        .filter(|tenant| tenant.identities.iter().any(|identity| matches(identity, &facts)));
+        .filter(|tenant| tenant.identities.iter().any(|identity| matches(identity, facts)));
     match (matching.next(), matching.next()) {
         (Some(first), Some(second)) => Err(Refusal::new(
             Reason::NoTenant,
@@ -113,51 +132,70 @@ pub fn tenant<'i>(index: &'i Index, entry: &Entry, config: &Config) -> Result<Op
     }
 }
 
+/// Whether the identity knows the container of these facts.
+#[must_use]
+pub fn matches(identity: &Identity, facts: &Facts<'_>) -> bool {
+    match (identity, facts.who) {
+        (
+            Identity::Kubernetes { namespace, uid, name },
+            Who::Kubernetes { namespace: in_namespace, uid: of_uid, name: named },
+        ) => {
+            // An identity that names nothing would be everybody's.
+            (namespace.is_some() || uid.is_some())
+                && like(namespace.as_deref(), in_namespace)
+                && like(name.as_deref(), named)
+                && (uid.is_none() || uid.as_deref() == of_uid)
+        }
+        (Identity::Docker { daemon, runtime }, Who::Docker { daemon: of_daemon, runtime: through }) => {
+            daemon == of_daemon && runtime.as_deref() == through
+        }
+        (Identity::Podman { user }, Who::Podman { user: of_user }) => *user == of_user,
+        (Identity::Slurm { account, user, partition }, Who::Slurm { job: Some(job) }) => {
+            (account.is_some() || user.is_some() || partition.is_some())
+                && like(account.as_deref(), Some(&job.account))
+                && like(user.as_deref(), Some(&job.user))
+                && like(partition.as_deref(), Some(&job.partition))
+        }
+        (Identity::Cgroup { path, .. }, _) => {
+            identity.reads_cgroup(facts.engine) && like(Some(path), facts.cgroup)
+        }
+        _ => false,
+    }
+}
+
 /// The facts in words, for messages and audit records: `kubernetes namespace=research-7`.
 #[must_use]
 pub fn describe(facts: &Facts<'_>) -> String {
     let pair =
         |key: &str, value: Option<&str>| value.map(|value| format!(" {key}={value}")).unwrap_or_default();
-    match facts {
-        Facts::Kubernetes { namespace, uid, name } => {
-            format!("kubernetes{}{}{}", pair("namespace", *namespace), pair("uid", *uid), pair("name", *name))
+    let who = match facts.who {
+        Who::Kubernetes { namespace, uid, name } => {
+            format!("kubernetes{}{}{}", pair("namespace", namespace), pair("uid", uid), pair("name", name))
         }
-        Facts::Docker { daemon, runtime } => format!("docker daemon={daemon}{}", pair("runtime", *runtime)),
-        Facts::Podman => "podman".to_owned(),
-        Facts::Unknown(engine) => engine.name().to_owned(),
-    }
+        Who::Docker { daemon, runtime } => format!("docker daemon={daemon}{}", pair("runtime", runtime)),
+        Who::Podman { user } => format!("podman{}", pair("user", user.map(|uid| uid.to_string()).as_deref())),
+        Who::Slurm { job: None } => "slurm".to_owned(),
+        Who::Slurm { job: Some(job) } => {
+            format!("slurm account={} user={} partition={}", job.account, job.user, job.partition)
+        }
+    };
+    format!("{who}{}", pair("cgroup", facts.cgroup))
 }
 
-fn pod<'c>(keys: &PodKeys, config: &'c Config) -> Facts<'c> {
+fn pod<'c>(keys: &PodKeys, config: &'c Config) -> Who<'c> {
     let annotation = |key: &str| config.annotations.get(key).map(String::as_str);
-    Facts::Kubernetes {
+    Who::Kubernetes {
         namespace: annotation(keys.namespace),
         uid: annotation(keys.uid),
         name: annotation(keys.name),
     }
 }
 
-fn matches(identity: &Identity, facts: &Facts<'_>) -> bool {
-    let like = |pattern: &Option<String>, value: &Option<&str>| match (pattern, value) {
+/// Whether a value is as a pattern says; no pattern says nothing.
+fn like(pattern: Option<&str>, value: Option<&str>) -> bool {
+    match (pattern, value) {
         (None, _) => true,
         (Some(pattern), Some(value)) => glob::matches(pattern, value),
         (Some(_), None) => false,
-    };
-    match (identity, facts) {
-        (
-            Identity::Kubernetes { namespace, uid, name },
-            Facts::Kubernetes { namespace: in_namespace, uid: of_uid, name: named },
-        ) => {
-            // An identity that names nothing would be everybody's.
-            (namespace.is_some() || uid.is_some())
-                && like(namespace, in_namespace)
-                && like(name, named)
-                && (uid.is_none() || uid.as_deref() == *of_uid)
-        }
-        (Identity::Docker { daemon, runtime }, Facts::Docker { daemon: of_daemon, runtime: through }) => {
-            daemon == of_daemon && runtime.as_deref() == *through
-        }
-        (Identity::Podman {}, Facts::Podman) => true,
-        _ => false,
     }
 }

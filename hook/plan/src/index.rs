@@ -132,8 +132,39 @@ pub enum Identity {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         runtime: Option<String>,
     },
-    /// A container of rootful Podman.
-    Podman {},
+    /// A container of Podman.
+    Podman {
+        /// Of this user's own Podman, by the uid on the host; absent: of root's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<u32>,
+    },
+    /// A container of a Slurm job, by what root's Prolog recorded of it; at least one is there.
+    Slurm {
+        /// Glob over the account.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
+        /// Glob over the user's name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
+        /// Glob over the partition.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        partition: Option<String>,
+    },
+    /// A container in one of some cgroups, under an engine whose callers cannot choose the cgroup.
+    Cgroup {
+        /// Glob over the cgroup's path.
+        path: String,
+        /// The engines.
+        engines: Vec<Engine>,
+    },
+}
+
+impl Identity {
+    /// Whether a container is known so by its cgroup.
+    #[must_use]
+    pub fn reads_cgroup(&self, engine: Engine) -> bool {
+        matches!(self, Self::Cgroup { engines, .. } if engines.contains(&engine))
+    }
 }
 
 /// Where the plan of one tenant for one grant lies, and to which of its workloads it applies.

@@ -9,6 +9,9 @@
 //!                            ─guard→ whether its own configuration goes around all that
 //! ```
 //!
+//! What decides and does not stand in `config.json` is an [`observed::Observed`] beside it: the hook asks the
+//! kernel for it, a test makes it up.
+//!
 //! Nothing here opens a file, reads a clock or looks at the environment of the process, and nothing panics on
 //! any input: whatever a container's configuration says comes back as a value or as a [`refusal::Refusal`].
 
@@ -24,7 +27,9 @@ pub mod identity;
 pub mod index;
 pub mod label;
 pub mod lookup;
+pub mod observed;
 pub mod plan;
 pub mod refusal;
 pub mod request;
 pub mod requirement;
+pub mod slurm;

@@ -1,10 +1,11 @@
 //! From a container's configuration to its grant: who it is, what it asks for, by which grant it may have it.
 
 use crate::config::Config;
-use crate::entry::{Entry, Form};
+use crate::entry::{Engine, Entry, Form};
 use crate::glob;
-use crate::identity;
+use crate::identity::{self, Facts};
 use crate::index::{Clause, Grant, Index, Tenant};
+use crate::observed::Observed;
 use crate::refusal::{self, Reason, Refusal};
 use crate::request::{self, Request};
 
@@ -37,8 +38,9 @@ pub struct Granted<'i> {
 
 /// Decides about a container that came in through `entry`. What a refusal leads to is `index.on_denied`'s to say.
 #[must_use]
-pub fn decide<'i>(index: &'i Index, entry: &Entry, config: &Config) -> Decision<'i> {
-    let tenant = identity::tenant(index, entry, config);
+pub fn decide<'i>(index: &'i Index, entry: &Entry, config: &Config, observed: &Observed) -> Decision<'i> {
+    let facts = identity::facts(entry, config, observed);
+    let tenant = identity::tenant(index, &facts);
     let whose = tenant.as_ref().ok().copied().flatten();
     let refused = |refusal| Decision::Refused { tenant: whose, refusal };
     let request = match request::request(index, entry, config) {
@@ -48,23 +50,37 @@ pub fn decide<'i>(index: &'i Index, entry: &Entry, config: &Config) -> Decision<
     };
     let tenant = match tenant {
         Ok(Some(tenant)) => tenant,
-        Ok(None) => return refused(of_no_tenant(entry, config)),
+        Ok(None) => return refused(of_no_tenant(&facts)),
         Err(refusal) => return refused(refusal),
     };
     match grant(index, tenant, &request, entry, config) {
-        Ok(_) if entry.form != Form::Hook => refused(of_spec_form()),
-        Ok(grant) => Decision::Granted(Granted { tenant, grant, request }),
+        Ok(grant) => match unsupported(entry, observed) {
+            None => Decision::Granted(Granted { tenant, grant, request }),
+            Some(message) => refused(Refusal::new(Reason::NotSupported, message)),
+        },
         Err(refusal) => refused(refusal),
     }
 }
 
-fn of_spec_form() -> Refusal {
-    let message = "entries of form spec are not supported yet: write \"form\": \"hook\"";
-    Refusal::new(Reason::NotSupported, message)
+/// Why nothing can be given through this entry to anybody, if nothing can.
+fn unsupported(entry: &Entry, observed: &Observed) -> Option<String> {
+    if entry.form != Form::Hook {
+        return Some("entries of form spec are not supported yet: write \"form\": \"hook\"".to_owned());
+    }
+    if entry.engine == Engine::Slurm {
+        return Some("Slurm allocates, and checking what it allocated is not supported yet".to_owned());
+    }
+    let engine = entry.engine.name();
+    let rootless = |uid| {
+        format!(
+            "{engine} is run by uid {uid}, where nothing can enforce a grant; only root's is supported yet"
+        )
+    };
+    observed.user.map(rootless)
 }
 
-fn of_no_tenant(entry: &Entry, config: &Config) -> Refusal {
-    let facts = identity::describe(&identity::facts(entry, config));
+fn of_no_tenant(facts: &Facts<'_>) -> Refusal {
+    let facts = identity::describe(facts);
     Refusal::new(
         Reason::NoTenant,
         format!("a container of no tenant asks for GPUs: no identity matches `{facts}`"),

@@ -5,8 +5,10 @@
 use gpupol_plan::config::Config;
 use gpupol_plan::entry::Entry;
 use gpupol_plan::guard::row::{Effect, ROWS};
-use gpupol_plan::guard::{Answer, Observed, Source, SourceKind, Standing, answer, standing, trips};
+use gpupol_plan::guard::{Answer, Source, SourceKind, Standing, Surroundings, answer, standing, trips};
+use gpupol_plan::identity::facts;
 use gpupol_plan::index::{Index, OnBypass};
+use gpupol_plan::observed::Observed;
 use gpupol_plan::refusal::Reason;
 use serde_json::{Value, json};
 
@@ -78,11 +80,11 @@ fn without_rules() -> Value {
 }
 
 /// What the kernel says of the sources in these tests.
-fn observed() -> Observed {
+fn surroundings() -> Surroundings {
     let source = |path: &str, kind| Source { path: path.to_owned(), kind };
-    let mut observed = Observed::default();
-    observed.majors.insert(508);
-    observed.sources = vec![
+    let mut surroundings = Surroundings::default();
+    surroundings.majors.insert(508);
+    surroundings.sources = vec![
         ("/run/nscd/socket".to_owned(), source("/run/nscd/socket", SourceKind::Socket)),
         ("/home/a/link".to_owned(), source("/dev", SourceKind::Other)),
         ("/home/a/node".to_owned(), source("/home/a/node", SourceKind::Character(508))),
@@ -90,12 +92,12 @@ fn observed() -> Observed {
         ("/srv/docker.sock".to_owned(), source("/srv/docker.sock", SourceKind::Socket)),
         ("/dev/sda".to_owned(), source("/dev/sda", SourceKind::Block)),
     ];
-    observed
+    surroundings
 }
 
 fn rows(engine: &str, config: &Value) -> Vec<&'static str> {
     let config = Config::parse(config.to_string().as_bytes()).unwrap();
-    trips(&entry(engine), &config, &observed()).iter().map(|trip| trip.row.slug).collect()
+    trips(&entry(engine), &config, &surroundings()).iter().map(|trip| trip.row.slug).collect()
 }
 
 /// For each row configurations that are in it and in no other.
@@ -221,13 +223,13 @@ fn the_kernels_word_on_namespaces_counts_and_a_user_namespace_takes_capabilities
     let mut users = capability("CAP_SYS_ADMIN");
     users["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
     assert_eq!(rows("podman", &users), [""; 0]);
-    let mut observed = observed();
-    observed.shared_with_host.insert("pid".to_owned());
-    let found = trips(&entry("containerd"), &privileged, &observed);
+    let mut surroundings = surroundings();
+    surroundings.shared_with_host.insert("pid".to_owned());
+    let found = trips(&entry("containerd"), &privileged, &surroundings);
     assert_eq!(found.iter().map(|trip| trip.row.slug).collect::<Vec<_>>(), ["cap-sys-admin", "host-pid"]);
-    observed.shared_with_host.insert("user".to_owned());
+    surroundings.shared_with_host.insert("user".to_owned());
     let users = Config::parse(users.to_string().as_bytes()).unwrap();
-    let found = trips(&entry("containerd"), &users, &observed);
+    let found = trips(&entry("containerd"), &users, &surroundings);
     assert_eq!(found.iter().map(|trip| trip.row.slug).collect::<Vec<_>>(), ["cap-sys-admin", "host-pid"]);
 }
 
@@ -235,7 +237,7 @@ fn the_kernels_word_on_namespaces_counts_and_a_user_namespace_takes_capabilities
 fn what_comes_of_a_row_is_the_policys_word() {
     for (slug, configs) in cases() {
         let config = Config::parse(configs.first().unwrap().to_string().as_bytes()).unwrap();
-        let trips = trips(&entry("podman"), &config, &observed());
+        let trips = trips(&entry("podman"), &config, &surroundings());
         let effect = ROWS.iter().find(|row| row.slug == slug).unwrap().effect;
         let answer = |on_bypass, standing| answer(on_bypass, standing, &trips);
         let refuses = |answer: Answer| match answer {
@@ -272,14 +274,15 @@ fn whose_it_is_decides_how_strict() {
         {"name": "twice", "identities": [{"engine": "podman"}]}]});
     let index = Index::parse(index.to_string().as_bytes()).unwrap();
     assert_eq!(index.on_bypass, OnBypass::Contain, "what an index does not say is contained");
-    let config = Config::default();
+    let (config, observed) = (Config::default(), Observed::default());
+    let of = |entry: &Entry| standing(&index, &facts(entry, &config, &observed));
     let docker = |daemon: &str, runtime: Option<&str>| Entry {
         daemon: Some(daemon.to_owned()),
         runtime: runtime.map(str::to_owned),
         ..entry("docker")
     };
-    assert_eq!(standing(&index, &docker("default", Some("lab")), &config), Standing::Tenant);
-    assert_eq!(standing(&index, &docker("watch", None), &config), Standing::Trusted);
-    assert_eq!(standing(&index, &docker("default", None), &config), Standing::Nobody);
-    assert_eq!(standing(&index, &entry("podman"), &config), Standing::Tenant, "two claim it");
+    assert_eq!(of(&docker("default", Some("lab"))), Standing::Tenant);
+    assert_eq!(of(&docker("watch", None)), Standing::Trusted);
+    assert_eq!(of(&docker("default", None)), Standing::Nobody);
+    assert_eq!(of(&entry("podman")), Standing::Tenant, "two claim it");
 }

@@ -6,6 +6,7 @@ use gpupol_plan::config::Config;
 use gpupol_plan::entry::Entry;
 use gpupol_plan::index::Index;
 use gpupol_plan::lookup::{Decision, decide};
+use gpupol_plan::observed::Observed;
 use serde_json::{Value, json};
 
 fn index() -> Index {
@@ -35,7 +36,12 @@ fn entry(engine: &str, daemon: Value, runtime: Value) -> Entry {
 /// `TENANT/GRANT`, the slug of a refusal, or `not asked`.
 fn outcome(entry: &Entry, annotations: Value) -> String {
     let config = json!({"annotations": annotations});
-    match decide(&index(), entry, &Config::parse(config.to_string().as_bytes()).unwrap()) {
+    match decide(
+        &index(),
+        entry,
+        &Config::parse(config.to_string().as_bytes()).unwrap(),
+        &Observed::default(),
+    ) {
         Decision::NotAsked => "not asked".to_owned(),
         Decision::Refused { refusal, .. } => refusal.reason.slug().to_owned(),
         Decision::Granted(granted) => format!("{}/{}", granted.tenant.name, granted.grant.name),
@@ -109,7 +115,12 @@ fn images_and_engines_are_the_entrys_to_tell() {
     ];
     let decided = |entry: &Entry, annotations: Value| {
         let config = json!({"annotations": annotations});
-        match decide(&index, entry, &Config::parse(config.to_string().as_bytes()).unwrap()) {
+        match decide(
+            &index,
+            entry,
+            &Config::parse(config.to_string().as_bytes()).unwrap(),
+            &Observed::default(),
+        ) {
             Decision::Granted(granted) => granted.grant.name.clone(),
             Decision::Refused { refusal, .. } => refusal.message,
             Decision::NotAsked => "not asked".to_owned(),
@@ -136,7 +147,9 @@ fn images_and_engines_are_the_entrys_to_tell() {
     assert_eq!(decided(&docker, image("r.example.org/app:1")), refused("the image is absent"));
     index.grants[0].when.remove(0);
     let config = Config::parse(br#"{"annotations": {"gpupol.io/gpus": "1"}}"#).unwrap();
-    let Decision::Refused { refusal, .. } = decide(&index, &docker, &config) else { panic!("not refused") };
+    let Decision::Refused { refusal, .. } = decide(&index, &docker, &config, &Observed::default()) else {
+        panic!("not refused")
+    };
     assert_eq!(refusal.message, refused("the engine is docker, not containerd or crio"));
 }
 
@@ -146,10 +159,10 @@ fn under_docker_a_variable_stands_for_an_annotation() {
     let env = json!({"process": {"env": ["GPUPOL_GPUS=1", "GPUPOL_LABEL_stage=train"]}});
     let config = Config::parse(env.to_string().as_bytes()).unwrap();
     assert!(
-        matches!(decide(&index(), &docker, &config), Decision::Granted(granted) if granted.grant.name == "train")
+        matches!(decide(&index(), &docker, &config, &Observed::default()), Decision::Granted(granted) if granted.grant.name == "train")
     );
     let podman = entry("podman", Value::Null, Value::Null);
-    assert_eq!(decide(&index(), &podman, &config), Decision::NotAsked);
+    assert_eq!(decide(&index(), &podman, &config, &Observed::default()), Decision::NotAsked);
 }
 
 #[test]
@@ -157,7 +170,8 @@ fn a_refusal_says_who_it_took_the_container_for() {
     let docker = entry("docker", json!("lab"), Value::Null);
     let config = Config::parse(br#"{"annotations": {"gpupol.io/gpus": "1"}}"#).unwrap();
     let index = index();
-    let Decision::Refused { refusal, tenant: None } = decide(&index, &docker, &config) else {
+    let Decision::Refused { refusal, tenant: None } = decide(&index, &docker, &config, &Observed::default())
+    else {
         panic!("not refused")
     };
     assert_eq!(
@@ -189,7 +203,9 @@ fn a_refusal_quotes_no_more_of_a_label_than_its_beginning() {
     let annotations = json!({"gpupol.io/gpus": "1", "stage": "x".repeat(1 << 20)});
     let config = Config::parse(json!({"annotations": annotations}).to_string().as_bytes()).unwrap();
     let index = index();
-    let Decision::Refused { refusal, .. } = decide(&index, &docker, &config) else { panic!("not refused") };
+    let Decision::Refused { refusal, .. } = decide(&index, &docker, &config, &Observed::default()) else {
+        panic!("not refused")
+    };
     assert!(refusal.message.len() < 1_000, "{} bytes", refusal.message.len());
     assert!(refusal.message.contains("x…`, not `train"), "{}", refusal.message);
 }

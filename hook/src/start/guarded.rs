@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use gpupol_plan::guard::{self, Answer};
 use gpupol_plan::identity;
 use gpupol_plan::index::{Auditing, Index, OnDenied};
+use gpupol_plan::observed::Observed;
 use gpupol_plan::plan::Edit;
 use gpupol_plan::refusal::one_line;
 
@@ -46,10 +47,13 @@ impl Start<'_> {
     ///
     /// # Errors
     /// It does not start, which the audit says if it can be written.
-    pub(super) fn guard<'i>(&self, index: &'i Index) -> Result<Guarded<'i>> {
-        let standing = guard::standing(index, self.entry, self.config);
-        let answer = guard::answer(index.on_bypass, standing, self.trips);
-        let tenant = identity::tenant(index, self.entry, self.config).ok().flatten();
+    pub(super) fn guard<'i>(&self, index: &'i Index, observed: &Observed) -> Result<Guarded<'i>> {
+        let facts = identity::facts(self.entry, self.config, observed);
+        let standing = guard::standing(index, &facts);
+        // Who runs the engine as a user of the host is beyond what this process could do, and the kernel's to bound.
+        let trips = if observed.user.is_some() { &[] } else { self.trips };
+        let answer = guard::answer(index.on_bypass, standing, trips);
+        let tenant = identity::tenant(index, &facts).ok().flatten();
         if let Answer::Refuse(refusal) = &answer {
             self.refuse(OnDenied::Refuse, tenant, None, refusal.clone())?;
         }
@@ -92,7 +96,7 @@ impl Start<'_> {
     fn contain_alone(&self, guarded: &Guarded<'_>) -> Result<()> {
         let Place { process, cgroup, .. } = Place::of(self)?;
         guarded.require_alone(&process, &cgroup)?;
-        guarded.contain(&cgroup, &self.observed.majors, &[])
+        guarded.contain(&cgroup, &self.surroundings.majors, &[])
     }
 
     fn audit_failure(&self, audit: &Audit, guarded: &Guarded<'_>, error: &Error) {

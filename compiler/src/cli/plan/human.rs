@@ -3,11 +3,17 @@
 use gpupol_plan::index::OnDenied;
 use gpupol_plan::plan::Edit;
 
+use super::Known;
 use crate::cli::render::escape;
 use crate::cli::table::table;
 use crate::outcome::{Gift, Outcome};
 
-pub(super) fn outcome(outcome: &Outcome, host: &str, on_denied: OnDenied) -> String {
+pub(super) fn outcome(
+    outcome: &Outcome,
+    known: Option<&Known<'_>>,
+    host: &str,
+    on_denied: OnDenied,
+) -> String {
     match outcome {
         Outcome::NotAsked => format!("not asked: the container asks for no GPU and gets none on {host}\n"),
         Outcome::Denied { tenant, refusal } => {
@@ -22,14 +28,15 @@ pub(super) fn outcome(outcome: &Outcome, host: &str, on_denied: OnDenied) -> Str
             let (reason, message) = (refusal.reason.slug(), escape(&refusal.message));
             format!("denied ({reason}): {message}\n  {whose} on {host}; {then}\n")
         }
-        Outcome::Granted(gift) => granted(gift, host),
+        Outcome::Granted(gift) => granted(gift, known, host),
     }
 }
 
-fn granted(gift: &Gift, host: &str) -> String {
+fn granted(gift: &Gift, known: Option<&Known<'_>>, host: &str) -> String {
     let Gift { tenant, grant, rule, .. } = gift;
     let place = format!("{}:{}", escape(&rule.file), rule.line);
     let mut text = format!("granted: tenant {tenant} by grant {grant} ({place}) on {host}\n");
+    text.extend(known.map(known_by));
     let capabilities: Vec<&str> = gift.capabilities.iter().map(|capability| capability.name()).collect();
     text.push_str(&format!("capabilities: {}\n", capabilities.join(", ")));
     if !gift.features.is_empty() {
@@ -47,6 +54,12 @@ fn granted(gift: &Gift, host: &str) -> String {
     text.push_str(&table(&["DEVICE NODE", "RULE", "FROM"], gift.edits.iter().filter_map(node).collect()));
     text.push_str(&table(&["FILE", "FROM"], gift.edits.iter().filter_map(file).collect()));
     text
+}
+
+fn known_by(known: &Known<'_>) -> String {
+    let Known { identity, file, line } = known;
+    let class = identity.class().name();
+    format!("known by: {} ({}:{line}), the {class}'s word\n", escape(&identity.to_string()), escape(file))
 }
 
 fn node(edit: &Edit) -> Option<[String; 3]> {

@@ -8,8 +8,10 @@ use gpupol_plan::index::OnDenied;
 use gpupol_plan::plan::{Edit, Rule, Sharing};
 use serde::Serialize;
 
+use super::Known;
 use crate::cli::render::json;
 use crate::outcome::{Device, Gift, Outcome};
+use crate::policy::Class;
 
 /// The version of this form; it grows by fields only.
 const FORMAT_VERSION: u32 = 1;
@@ -37,12 +39,22 @@ enum Body<'o> {
         tenant: &'o str,
         grant: &'o str,
         rule: &'o Rule,
+        known_by: Option<KnownBy<'o>>,
         devices: Vec<Given<'o>>,
         capabilities: &'o BTreeSet<Capability>,
         features: Vec<Granted<'o>>,
         edits: &'o [Edit],
         device_rules: Vec<DeviceRule<'o>>,
     },
+}
+
+/// The identity of the tenant by which the container is known, and whose word that is.
+#[derive(Serialize)]
+struct KnownBy<'o> {
+    identity: String,
+    file: &'o str,
+    line: usize,
+    trust: Class,
 }
 
 #[derive(Serialize)]
@@ -75,7 +87,12 @@ struct DeviceRule<'o> {
 }
 
 /// The document, with a line feed at its end.
-pub(super) fn outcome(outcome: &Outcome, host: &str, on_denied: OnDenied) -> String {
+pub(super) fn outcome(
+    outcome: &Outcome,
+    known: Option<&Known<'_>>,
+    host: &str,
+    on_denied: OnDenied,
+) -> String {
     let body = match outcome {
         Outcome::NotAsked => Body::NotAsked,
         Outcome::Denied { tenant, refusal } => Body::Denied {
@@ -84,16 +101,22 @@ pub(super) fn outcome(outcome: &Outcome, host: &str, on_denied: OnDenied) -> Str
             message: &refusal.message,
             on_denied,
         },
-        Outcome::Granted(gift) => granted(gift),
+        Outcome::Granted(gift) => granted(gift, known),
     };
     json(&Document { format_version: FORMAT_VERSION, topology: host, body })
 }
 
-fn granted(gift: &Gift) -> Body<'_> {
+fn granted<'o>(gift: &'o Gift, known: Option<&Known<'o>>) -> Body<'o> {
     Body::Granted {
         tenant: &gift.tenant,
         grant: &gift.grant,
         rule: &gift.rule,
+        known_by: known.map(|known| KnownBy {
+            identity: known.identity.to_string(),
+            file: known.file,
+            line: known.line,
+            trust: known.identity.class(),
+        }),
         devices: gift.devices.iter().map(given).collect(),
         capabilities: &gift.capabilities,
         features: gift.features.iter().map(|(feature, rule)| Granted { feature: *feature, rule }).collect(),

@@ -9,6 +9,7 @@ use crate::syntax::cursor::Cursor;
 use crate::syntax::{Node, Value};
 
 use super::engines::{DEFAULT_DAEMON, engine};
+use super::identities::user;
 
 /// What one `container` node says; its tenant's name is not resolved.
 pub(super) fn lower(node: &Node, sink: &mut Sink) -> Option<Container> {
@@ -80,12 +81,19 @@ fn by_engine(cursor: &mut Cursor<'_>, word: &Spanned<String>, sink: &mut Sink) -
             namespace: plain(cursor, "namespace", sink),
             uid: plain(cursor, "uid", sink),
             name: plain(cursor, "name", sink),
+            cgroup: plain(cursor, "cgroup", sink),
         },
         Engine::Docker => Who::Docker {
             daemon: plain(cursor, "daemon", sink).unwrap_or_else(|| DEFAULT_DAEMON.to_owned()),
             runtime: plain(cursor, "runtime", sink),
         },
-        Engine::Podman => Who::Podman,
+        Engine::Podman => Who::Podman { user: user(cursor, sink) },
+        Engine::Slurm => {
+            let job = ["account", "user", "partition"].map(|key| plain(cursor, key, sink));
+            let recorded = job.iter().any(Option::is_some);
+            let job = recorded.then(|| job.map(Option::unwrap_or_default));
+            Who::Slurm { job, cgroup: plain(cursor, "cgroup", sink) }
+        }
     })
 }
 

@@ -37,6 +37,8 @@ pub(super) struct Names {
     /// The whole definition of each name that has one.
     nodes: BTreeMap<(Kind, String), Span>,
     used: BTreeSet<(Kind, String)>,
+    /// Kinds of which a name is used that nothing defines and nothing is like: it may stand for any of them.
+    guessed: BTreeSet<Kind>,
     /// Something could not be read that may define or use any name.
     unread: bool,
     /// Something could not be read that may use any name.
@@ -104,8 +106,10 @@ impl Names {
         } else if !self.unread {
             sink.push(diags::unresolved(kind.word(), name, self.known(kind)));
             // A mistyped use is a use: one typo is one finding.
-            let meant = nearest(&name.value, self.known(kind)).map(str::to_owned);
-            self.used.extend(meant.map(|meant| (kind, meant)));
+            match nearest(&name.value, self.known(kind)).map(str::to_owned) {
+                Some(meant) => _ = self.used.insert((kind, meant)),
+                None => _ = self.guessed.insert(kind),
+            }
         }
         defined
     }
@@ -121,7 +125,7 @@ impl Names {
                 Kind::GpuSet => "grant, deny, guarantee, layout or gpu-set",
                 Kind::Grant | Kind::Deny | Kind::Layout | Kind::Test => continue,
             };
-            let used = self.used.contains(&(*kind, name.clone()));
+            let used = self.used.contains(&(*kind, name.clone())) || self.guessed.contains(kind);
             if let (Some(span), false) = (span, used) {
                 let fix = self.nodes.get(&(*kind, name.clone()));
                 let fix = fix.map(|node| Fix::guess().remove(*node, Part::Node));

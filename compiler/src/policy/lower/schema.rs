@@ -9,6 +9,7 @@ use crate::policy::schema::{Count, Form, Schema, Value};
 
 mod containers;
 mod gpu_sets;
+mod identities;
 
 use names::Kind;
 
@@ -83,7 +84,7 @@ fn policy() -> Form {
 fn tenant() -> Form {
     Form::new("tenant", Count::Any, "who: containers that any of its identities knows")
         .argument(definition(Kind::Tenant), Count::One)
-        .children(identities())
+        .children(identities::identities())
         .children([
             Form::new("limit", Count::AtMostOne, "its leases at a time on each host")
                 .required("gpus", Value::Integer { least: Some(1) })
@@ -103,24 +104,7 @@ fn trust() -> Form {
         .argument(definition(Kind::Tenant), Count::One)
         .required("reason", Value::Text)
         .note("it shares the names of tenants, and holds no leases")
-        .children(identities())
-}
-
-fn identities() -> [Form; 3] {
-    let identity =
-        |engine: Engine, summary| Form::new("identity", Count::AtLeastOne, summary).word(engine.name());
-    [
-        identity(Engine::Kubernetes, "a pod, by what the orchestrator says of it")
-            .optional("namespace", Value::Glob)
-            .optional("uid", Value::Text)
-            .optional("name", Value::Glob)
-            .note("`namespace=` or `uid=` must be there; `name=` only narrows a `namespace=`"),
-        identity(Engine::Docker, "a container of a Docker daemon")
-            .optional("daemon", Value::Text)
-            .optional("runtime", Value::Text)
-            .note("without `daemon=` the one called `default`, without `runtime=` its default runtime"),
-        identity(Engine::Podman, "a container of Podman, run by root"),
-    ]
+        .children(identities::identities())
 }
 
 fn grant() -> Form {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::policy::{Engine, Glob, Guarantee, Identity, Tenant, diags};
+use crate::policy::{Guarantee, Identity, Tenant, diags};
 use crate::source::Spanned;
 use crate::syntax::Node;
 use crate::syntax::cursor::Cursor;
 
-use super::engines::{DEFAULT_DAEMON, engine};
+use super::identities::identity;
 use super::names::Kind;
 use super::{Context, definition};
 
@@ -133,53 +133,4 @@ fn limit(node: &Node, context: &mut Context<'_>) -> Option<Spanned<u32>> {
     }
     let gpus = cursor.number_property("gpus", 1, context.sink);
     cursor.finish(context.sink).then_some(gpus?)
-}
-
-fn identity(node: &Node, context: &mut Context<'_>) -> Option<Spanned<Identity>> {
-    let mut cursor = Cursor::open(node, context.sink);
-    let word = cursor.required("its engine", "identity kubernetes namespace=…", context.sink)?;
-    let identity = match cursor.accept(engine(&word), context.sink)? {
-        Engine::Kubernetes => kubernetes(&mut cursor, context),
-        Engine::Docker => docker(&mut cursor, context),
-        Engine::Podman => {
-            cursor.later(&["user"]);
-            Identity::Podman
-        }
-    };
-    cursor.finish(context.sink).then_some(Spanned::new(identity, node.span))
-}
-
-fn kubernetes(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Identity {
-    let namespace = cursor.string_property("namespace", context.sink);
-    let uid = exact(cursor, "uid", context);
-    let name = cursor.string_property("name", context.sink);
-    if let (Some(name), None) = (&name, &namespace) {
-        let finding = diags::bad_value(
-            name.span,
-            "forgeable alone",
-            "`name=` narrows a `namespace=` and cannot stand without one",
-        );
-        cursor.blame(context.sink, finding.help("`namespace=… name=…`"));
-    } else if namespace.is_none() && uid.is_none() && cursor.node().properties.is_empty() {
-        cursor.lacks("`namespace=` or `uid=`", "identity kubernetes namespace=…");
-    }
-    let glob = |text: Spanned<String>| Glob(text.value);
-    Identity::Kubernetes { namespace: namespace.map(glob), uid, name: name.map(glob) }
-}
-
-fn docker(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Identity {
-    let daemon = exact(cursor, "daemon", context).unwrap_or_else(|| DEFAULT_DAEMON.to_owned());
-    let runtime = exact(cursor, "runtime", context);
-    Identity::Docker { daemon, runtime }
-}
-
-/// A property that is no pattern, and would not do what it seems to say with a `*` in it.
-fn exact(cursor: &mut Cursor<'_>, key: &'static str, context: &mut Context<'_>) -> Option<String> {
-    let text = cursor.string_property(key, context.sink)?;
-    if text.value.contains(['*', '?']) {
-        let message = format!("`{key}=` is compared exactly, not as a pattern");
-        let finding = diags::bad_value(text.span, "no pattern here", message);
-        cursor.blame(context.sink, finding.help("write one `identity` line for each"));
-    }
-    Some(text.value)
 }

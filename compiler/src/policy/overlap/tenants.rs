@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::Sink;
-use crate::policy::{Glob, Identity, Tenant, diags};
+use crate::policy::{Engine, Glob, Identity, Tenant, diags};
 use crate::source::{Span, Spanned};
 
 use super::MOST_PAIRS;
@@ -13,15 +13,43 @@ use super::search::{Pattern, TooComplex, witness};
 struct Candidate<'t> {
     tenant: &'t str,
     identity: &'t Spanned<Identity>,
-    /// Nothing: whatever the namespace.
-    namespace: Option<Pattern>,
-    /// Nothing: whatever the pod's name.
-    name: Option<Pattern>,
+    way: Way<'t>,
+    /// What is asked of each attribute; all others may be anything.
+    attributes: BTreeMap<Attribute, Pattern>,
+}
+
+/// How a container comes in. None comes in two ways.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way<'t> {
+    Docker {
+        daemon: &'t str,
+        runtime: Option<&'t str>,
+    },
+    Podman {
+        user: Option<u32>,
+    },
+    /// Its attributes tell one container from another.
+    By(Engine),
+}
+
+/// What is known of a container besides, independently of each other.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Attribute {
+    Namespace,
+    PodName,
+    PodUid,
+    Account,
+    User,
+    Partition,
+    Cgroup,
 }
 
 /// Reports the pairs of tenants of which one engine could know one container as either, up to a bound.
 pub(in crate::policy) fn report(tenants: &BTreeMap<String, Tenant>, sink: &mut Sink) {
-    let candidates = candidates(tenants);
+    let candidates: Vec<Candidate<'_>> = tenants
+        .iter()
+        .flat_map(|(name, tenant)| tenant.identities.iter().map(move |identity| candidate(name, identity)))
+        .collect();
     let mut reported: BTreeSet<(&str, &str)> = BTreeSet::new();
     for (at, left) in candidates.iter().enumerate() {
         for right in candidates.iter().skip(at + 1).filter(|right| right.tenant != left.tenant) {
@@ -46,9 +74,7 @@ pub(in crate::policy) fn report(tenants: &BTreeMap<String, Tenant>, sink: &mut S
 /// Where a pattern is that is too complex by itself, so that it is blamed once and not whatever it is compared with;
 /// else the later of the two.
 fn blamed(left: &Candidate<'_>, right: &Candidate<'_>) -> Span {
-    let patterns = |candidate: &Candidate<'_>| {
-        [&candidate.namespace, &candidate.name].into_iter().flatten().any(Pattern::is_too_complex)
-    };
+    let patterns = |candidate: &Candidate<'_>| candidate.attributes.values().any(Pattern::is_too_complex);
     if patterns(left) && !patterns(right) { left.identity.span } else { right.identity.span }
 }
 
@@ -61,57 +87,78 @@ fn in_order<'c, 't>(
     if place(left) <= place(right) { (left, right) } else { (right, left) }
 }
 
-fn candidates<'t>(tenants: &'t BTreeMap<String, Tenant>) -> Vec<Candidate<'t>> {
-    let mut candidates = Vec::new();
-    for (tenant, identity) in tenants
-        .iter()
-        .flat_map(|(name, tenant)| tenant.identities.iter().map(move |identity| (name, identity)))
-    {
-        let (namespace, name) = match &identity.value {
-            Identity::Kubernetes { namespace, name, .. } => (namespace.clone(), name.clone()),
-            Identity::Docker { .. } | Identity::Podman => (None, None),
-        };
-        let pattern = |glob: Option<Glob>| glob.map(|glob| Pattern::new(&[glob]));
-        candidates.push(Candidate { tenant, identity, namespace: pattern(namespace), name: pattern(name) });
-    }
-    candidates
+fn candidate<'t>(tenant: &'t str, identity: &'t Spanned<Identity>) -> Candidate<'t> {
+    let pattern = |glob: &Glob| Pattern::new(std::slice::from_ref(glob));
+    let globs = |globs: [(Attribute, &Option<Glob>); 3]| -> BTreeMap<Attribute, Pattern> {
+        globs.into_iter().filter_map(|(key, glob)| Some((key, pattern(glob.as_ref()?)))).collect()
+    };
+    let (way, attributes) = match &identity.value {
+        Identity::Kubernetes { namespace, uid, name } => {
+            let uid = uid.clone().map(Glob);
+            let all =
+                [(Attribute::Namespace, namespace), (Attribute::PodName, name), (Attribute::PodUid, &uid)];
+            (Way::By(Engine::Kubernetes), globs(all))
+        }
+        Identity::Docker { daemon, runtime } => {
+            (Way::Docker { daemon, runtime: runtime.as_deref() }, BTreeMap::new())
+        }
+        Identity::Podman { user } => (Way::Podman { user: *user }, BTreeMap::new()),
+        Identity::Slurm { account, user, partition } => {
+            let all =
+                [(Attribute::Account, account), (Attribute::User, user), (Attribute::Partition, partition)];
+            (Way::By(Engine::Slurm), globs(all))
+        }
+        Identity::Cgroup { path, engine } => {
+            (Way::By(*engine), BTreeMap::from([(Attribute::Cgroup, pattern(path))]))
+        }
+    };
+    Candidate { tenant, identity, way, attributes }
 }
 
 /// A container that is both, in words.
 fn both(left: &Candidate<'_>, right: &Candidate<'_>) -> Result<Option<String>, TooComplex> {
-    match (&left.identity.value, &right.identity.value) {
-        (Identity::Kubernetes { uid: first, .. }, Identity::Kubernetes { uid: second, .. }) => {
-            if matches!((first, second), (Some(first), Some(second)) if first != second) {
-                return Ok(None);
+    if left.way != right.way {
+        return Ok(None);
+    }
+    let keys: BTreeSet<Attribute> = left.attributes.keys().chain(right.attributes.keys()).copied().collect();
+    let mut words = Vec::new();
+    for key in keys {
+        let both: Vec<&Pattern> =
+            [left, right].into_iter().filter_map(|side| side.attributes.get(&key)).collect();
+        let Some(value) = witness(&both, true)? else { return Ok(None) };
+        words.push(format!("{} `{value}`", key.words()));
+    }
+    Ok(Some(left.way.container(&words.join(", "))))
+}
+
+impl Way<'_> {
+    /// A container that comes in so, with these attributes.
+    fn container(self, attributes: &str) -> String {
+        match self {
+            Self::Docker { daemon, runtime: None } => {
+                format!("a Docker container of daemon `{daemon}` with the default runtime")
             }
-            let uid = first.as_ref().or(second.as_ref());
-            kubernetes(left, right, uid)
+            Self::Docker { daemon, runtime: Some(runtime) } => {
+                format!("a Docker container of daemon `{daemon}` with runtime `{runtime}`")
+            }
+            Self::Podman { user: None } => "any container of root's Podman".to_owned(),
+            Self::Podman { user: Some(uid) } => format!("any container of the Podman of uid {uid}"),
+            Self::By(Engine::Slurm) => format!("a Slurm container with {attributes}"),
+            Self::By(_) => format!("a Kubernetes container with {attributes}"),
         }
-        (Identity::Docker { daemon, runtime }, right) if left.identity.value == *right => {
-            let runtime =
-                runtime.as_ref().map_or("the default runtime".to_owned(), |name| format!("runtime `{name}`"));
-            Ok(Some(format!("a Docker container of daemon `{daemon}` with {runtime}")))
-        }
-        (Identity::Podman, Identity::Podman) => Ok(Some("any Podman container".to_owned())),
-        _ => Ok(None),
     }
 }
 
-fn kubernetes(
-    left: &Candidate<'_>,
-    right: &Candidate<'_>,
-    uid: Option<&String>,
-) -> Result<Option<String>, TooComplex> {
-    let mut words = Vec::new();
-    let parts = [("namespace", [&left.namespace, &right.namespace]), ("pod name", [&left.name, &right.name])];
-    for (what, patterns) in parts {
-        let patterns: Vec<&Pattern> = patterns.into_iter().flatten().collect();
-        if patterns.is_empty() {
-            continue;
+impl Attribute {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Namespace => "namespace",
+            Self::PodName => "pod name",
+            Self::PodUid => "pod uid",
+            Self::Account => "account",
+            Self::User => "user",
+            Self::Partition => "partition",
+            Self::Cgroup => "cgroup",
         }
-        let Some(value) = witness(&patterns, true)? else { return Ok(None) };
-        words.push(format!("{what} `{value}`"));
     }
-    words.extend(uid.map(|uid| format!("pod uid `{uid}`")));
-    Ok(Some(format!("a Kubernetes container with {}", words.join(", "))))
 }

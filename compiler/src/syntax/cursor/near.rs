@@ -36,7 +36,9 @@ pub(crate) fn suggest<'k>(
     let known: Vec<&str> = known.collect();
     let near = nearest(&wrong.value, known.iter().copied());
     let fix = near.map(|name| Fix::guess().write(wrong.span, word::written(name)));
-    finding.maybe_help(suggestion(&wrong.value, known.into_iter())).maybe_fix(fix)
+    // Where nothing at all is known, only the wrong name can go.
+    let help = finding.help.clone().unwrap_or_else(|| "remove it".to_owned());
+    finding.help(help).maybe_help(suggestion(&wrong.value, known.into_iter())).maybe_fix(fix)
 }
 
 /// The word of `words` that is written; another is reported as an unknown `what`.

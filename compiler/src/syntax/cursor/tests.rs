@@ -34,7 +34,7 @@ fn what_nobody_takes_is_reported() {
     let cases = [
         ("node { child }", Code::Missing, Some("`node arg`".to_owned())),
         ("node a", Code::Missing, Some("`child`".to_owned())),
-        ("node a b { child }", Code::UnexpectedArgument, None),
+        ("node a b { child }", Code::UnexpectedArgument, Some("remove it".to_owned())),
         ("node a key { child }", Code::UnexpectedArgument, Some("`key=…`".to_owned())),
         ("node a later { child }", Code::NotSupported, Some("remove it".to_owned())),
         ("node a ky=b { child }", Code::UnknownProperty, meant("key")),
@@ -46,10 +46,10 @@ fn what_nobody_takes_is_reported() {
         ("node a { child; child }", Code::Duplicate, Some("merge the two".to_owned())),
         ("node a key=b key=c { child }", Code::Duplicate, Some("remove one of the two".to_owned())),
         ("node 1 { child }", Code::BadValue, Some("`\"1\"`".to_owned())),
-        ("node a count=0 { child }", Code::BadValue, None),
+        ("node a count=0 { child }", Code::BadValue, Some("`count=1`".to_owned())),
         ("node a count=x { child }", Code::BadValue, Some("`count=1`".to_owned())),
         ("node a flag=yes { child }", Code::BadValue, Some("`flag=#true`".to_owned())),
-        ("node (t)a { child }", Code::BadValue, None),
+        ("node (t)a { child }", Code::BadValue, Some("remove it".to_owned())),
     ];
     for (text, code, help) in cases {
         assert_eq!(read(text), [(code, help)], "{text}");

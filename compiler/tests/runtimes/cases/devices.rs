@@ -59,13 +59,13 @@ pub(crate) fn same_as_plan(site: &Site) {
     for container in [Container::training("2"), by_docker(), mig, Container::of_student("1")] {
         let bundle = site.bundle();
         site.write(&bundle, &container, &look());
-        let plan = site.installed.plan(&bundle.config(), container.entry);
+        let plan = site.installed.plan(&bundle.config(), container.entry, &[]);
         let seen = super::expect::ran(site.run_in(&bundle, &container));
         assert_eq!(planned_nodes(&plan), nodes(&seen), "plan: {plan:#}\nseen: {seen:?}");
     }
     let bundle = site.bundle();
     site.write(&bundle, &Container::in_namespace("default").gpus("1"), &look());
-    let plan = site.installed.plan(&bundle.config(), Entry::Kubernetes);
+    let plan = site.installed.plan(&bundle.config(), Entry::Kubernetes, &[]);
     assert_eq!((&plan["outcome"], &plan["reason"]), (&"denied".into(), &"no-tenant".into()), "{plan:#}");
 }
 
@@ -88,7 +88,7 @@ fn by_docker() -> Container {
 }
 
 /// Path and numbers of the nodes that a plan lists among its edits.
-fn planned_nodes(plan: &Value) -> BTreeSet<(String, u64, u64)> {
+pub(super) fn planned_nodes(plan: &Value) -> BTreeSet<(String, u64, u64)> {
     let edits = plan["edits"].as_array().unwrap_or_else(|| panic!("a plan without edits: {plan:#}"));
     let nodes = edits.iter().filter(|edit| edit["kind"] == "device-node");
     let number = |edit: &Value, key: &str| edit[key].as_u64().expect("a number");
@@ -96,7 +96,7 @@ fn planned_nodes(plan: &Value) -> BTreeSet<(String, u64, u64)> {
     nodes.map(|edit| (path(edit), number(edit, "major"), number(edit, "minor"))).collect()
 }
 
-fn nodes(seen: &Seen) -> BTreeSet<(String, u64, u64)> {
+pub(super) fn nodes(seen: &Seen) -> BTreeSet<(String, u64, u64)> {
     let node = |(path, node): (&String, &crate::oracle::Node)| {
         (path.clone(), u64::from(node.number.0), u64::from(node.number.1))
     };

@@ -1,7 +1,7 @@
 //! Device nodes and device rules.
 
 use super::row::{ALL_DEVICES, GPU_NODE, GPU_RULE};
-use super::{Observed, Trip};
+use super::{Surroundings, Trip};
 use crate::config::{Config, DeviceRule, LinuxDevice};
 
 /// The major number of NVIDIA's own nodes (Linux `Documentation/admin-guide/devices.txt`).
@@ -20,20 +20,20 @@ enum Covers {
     Everything,
 }
 
-pub(super) fn trips(config: &Config, observed: &Observed) -> Vec<Trip> {
-    let node = |device: &&LinuxDevice| is_gpu(device, observed);
+pub(super) fn trips(config: &Config, surroundings: &Surroundings) -> Vec<Trip> {
+    let node = |device: &&LinuxDevice| is_gpu(device, surroundings);
     let node = config.linux.devices.iter().find(node).map(|device| {
         let what = format!("device node `{}`, {}:{}", device.path, device.major, device.minor);
         Trip { row: &GPU_NODE, what }
     });
     let rules = &config.linux.resources.devices;
-    let rule = observed.majors.iter().find_map(|major| rule(rules, *major));
+    let rule = surroundings.majors.iter().find_map(|major| rule(rules, *major));
     node.into_iter().chain(rule).collect()
 }
 
-fn is_gpu(device: &LinuxDevice, observed: &Observed) -> bool {
+fn is_gpu(device: &LinuxDevice, surroundings: &Surroundings) -> bool {
     matches!(device.kind.as_str(), "c" | "u")
-        && u32::try_from(device.major).is_ok_and(|major| observed.majors.contains(&major))
+        && u32::try_from(device.major).is_ok_and(|major| surroundings.majors.contains(&major))
 }
 
 /// Whether the rules, of which the last that is about a number decides, let any number of a major be opened.

@@ -4,7 +4,7 @@ use super::row::{
     BIND_BLOCK, BIND_BPF, BIND_CGROUP, BIND_DEV, BIND_GPU, BIND_GPUPOL, BIND_MEMORY, BIND_PROC, BIND_ROOT,
     BIND_RUN, BIND_VFIO, DRIVER_SOCKET, ENGINE_SOCKET, Row,
 };
-use super::{Observed, SourceKind, Trip};
+use super::{SourceKind, Surroundings, Trip};
 use crate::config::{Config, Mount};
 
 /// A path of the host, and when a bind counts.
@@ -50,11 +50,11 @@ const PATHS: [Guarded; 18] = [
 /// Names of engines' sockets, which may lie anywhere.
 const ENGINE_SOCKETS: [&str; 4] = ["docker.sock", "containerd.sock", "crio.sock", "podman.sock"];
 
-pub(super) fn trips(config: &Config, observed: &Observed) -> Vec<Trip> {
-    config.mounts.iter().filter_map(|mount| trip(mount, observed)).collect()
+pub(super) fn trips(config: &Config, surroundings: &Surroundings) -> Vec<Trip> {
+    config.mounts.iter().filter_map(|mount| trip(mount, surroundings)).collect()
 }
 
-fn trip(mount: &Mount, observed: &Observed) -> Option<Trip> {
+fn trip(mount: &Mount, surroundings: &Surroundings) -> Option<Trip> {
     let has = |option: &str| mount.options.iter().any(|own| own == option);
     let writable = !has("ro") && !has("rro");
     if !(mount.kind == "bind" || has("bind") || has("rbind")) {
@@ -66,11 +66,11 @@ fn trip(mount: &Mount, observed: &Observed) -> Option<Trip> {
         };
         return Some(Trip { row, what: format!("a mount of type `{}`", mount.kind) });
     }
-    let known = observed.sources.iter().find(|(written, _)| *written == mount.source);
+    let known = surroundings.sources.iter().find(|(written, _)| *written == mount.source);
     let source = known.map(|(_, source)| source);
     let path = plain(source.map_or(mount.source.as_str(), |source| source.path.as_str()));
     let kind = source.map_or(SourceKind::Other, |source| source.kind);
-    let row = of_path(&path, writable).or_else(|| of_file(&path, kind, observed))?;
+    let row = of_path(&path, writable).or_else(|| of_file(&path, kind, surroundings))?;
     Some(Trip { row, what: format!("a bind of `{}`", mount.source) })
 }
 
@@ -102,10 +102,10 @@ fn is_below(path: &str, directory: &str) -> bool {
     path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
 }
 
-fn of_file(path: &str, kind: SourceKind, observed: &Observed) -> Option<&'static Row> {
+fn of_file(path: &str, kind: SourceKind, surroundings: &Surroundings) -> Option<&'static Row> {
     let name = path.rsplit('/').next().unwrap_or_default();
     match kind {
-        SourceKind::Character(major) => observed.majors.contains(&major).then_some(&BIND_GPU),
+        SourceKind::Character(major) => surroundings.majors.contains(&major).then_some(&BIND_GPU),
         SourceKind::Block => Some(&BIND_BLOCK),
         SourceKind::Socket => ENGINE_SOCKETS.contains(&name).then_some(&ENGINE_SOCKET),
         SourceKind::Other => None,

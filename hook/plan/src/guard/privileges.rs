@@ -4,7 +4,7 @@ use super::row::{
     CAP_BPF, CAP_SYS_ADMIN, CAP_SYS_MODULE, CAP_SYS_RAWIO, HOST_IPC, HOST_MOUNT, HOST_PID, JOINED_NAMESPACE,
     Row,
 };
-use super::{Observed, Trip};
+use super::{Surroundings, Trip};
 use crate::config::{Config, Namespace};
 use crate::entry::{Engine, Entry};
 
@@ -17,15 +17,15 @@ const CAPABILITIES: [(&str, &Row); 4] = [
 
 const NAMESPACES: [(&str, &Row); 3] = [("pid", &HOST_PID), ("ipc", &HOST_IPC), ("mount", &HOST_MOUNT)];
 
-pub(super) fn trips(entry: &Entry, config: &Config, observed: &Observed) -> Vec<Trip> {
+pub(super) fn trips(entry: &Entry, config: &Config, surroundings: &Surroundings) -> Vec<Trip> {
     let namespaces =
-        NAMESPACES.iter().filter_map(|(kind, row)| namespace(kind, row, entry, config, observed));
-    capabilities(config, observed).into_iter().chain(namespaces).collect()
+        NAMESPACES.iter().filter_map(|(kind, row)| namespace(kind, row, entry, config, surroundings));
+    capabilities(config, surroundings).into_iter().chain(namespaces).collect()
 }
 
 /// In a user namespace of the container's own they are worth nothing against the host.
-fn capabilities(config: &Config, observed: &Observed) -> Vec<Trip> {
-    let own_users = of_kind("user", config).is_some() && !observed.shared_with_host.contains("user");
+fn capabilities(config: &Config, surroundings: &Surroundings) -> Vec<Trip> {
+    let own_users = of_kind("user", config).is_some() && !surroundings.shared_with_host.contains("user");
     if own_users {
         return Vec::new();
     }
@@ -40,10 +40,10 @@ fn namespace(
     host: &'static Row,
     entry: &Entry,
     config: &Config,
-    observed: &Observed,
+    surroundings: &Surroundings,
 ) -> Option<Trip> {
     let own = of_kind(kind, config);
-    if own.is_none() || observed.shared_with_host.contains(kind) {
+    if own.is_none() || surroundings.shared_with_host.contains(kind) {
         return Some(Trip { row: host, what: format!("the host's {kind} namespace") });
     }
     // A pod's containers share namespaces by the orchestrator's word; elsewhere whoever calls names the other one.

@@ -3,6 +3,7 @@
 use gpupol_plan::feature::Feature;
 use gpupol_plan::refusal::Reason;
 
+use super::identities::keys;
 use super::{capability_words, definition, reference, words};
 use crate::policy::Engine;
 use crate::policy::lower::{names::Kind, sharing};
@@ -28,19 +29,15 @@ pub(super) fn container(count: Count) -> Vec<Form> {
             .argument(Value::Definition { of: "container" }, Count::AtMostOne)
             .children(workload())
     };
-    let by_engine = |engine: Engine, summary| form(summary).by("engine", Some(engine.name()));
+    let by_engine = |engine: Engine, summary| keys(engine, form(summary).by("engine", Some(engine.name())));
     vec![
         form("a container of a tenant, as its first identity knows one")
             .by("tenant", None)
             .required("tenant", reference(Kind::Tenant)),
-        by_engine(Engine::Kubernetes, "a container of a pod")
-            .optional("namespace", Value::Text)
-            .optional("uid", Value::Text)
-            .optional("name", Value::Text),
-        by_engine(Engine::Docker, "a container of a Docker daemon")
-            .optional("daemon", Value::Text)
-            .optional("runtime", Value::Text),
-        by_engine(Engine::Podman, "a container of Podman"),
+        by_engine(Engine::Kubernetes, "a container of a pod"),
+        by_engine(Engine::Docker, "a container of a Docker daemon"),
+        by_engine(Engine::Podman, "a container of Podman; with `user=` of that uid's own"),
+        by_engine(Engine::Slurm, "a container of a Slurm job"),
     ]
 }
 
