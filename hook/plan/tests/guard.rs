@@ -1,6 +1,6 @@
 //! Each row of the guard on its own, on what an ordinary container has beside it, and what comes of it.
 
-#![expect(clippy::unwrap_used, reason = "what a test cannot make, fails the test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what a test cannot make, fails the test")]
 
 use gpupol_plan::config::Config;
 use gpupol_plan::entry::Entry;
