@@ -11,13 +11,14 @@ use gpupol_plan::index::{self, Index};
 use gpupol_plan::lookup::{Decision, Granted, decide};
 use gpupol_plan::plan::{Edit, Plan, Rule, Sharing};
 use gpupol_plan::refusal::{Reason, Refusal};
-use gpupol_plan::request::{self, Request};
+use gpupol_plan::request::{self, Capabilities, Devices, Request};
 
 use crate::emit::{PlanSet, identities};
 use crate::policy::{Identity, Policy};
 use crate::source::Spanned;
 use crate::workload::Workload;
 
+pub mod assert;
 pub mod coverage;
 pub mod test;
 
@@ -129,6 +130,25 @@ impl<'s> Reader<'s> {
     fn guard(&self, container: &Workload, facts: &Facts<'_>) -> Answer {
         let trips = guard::trips(&container.entry, &container.config, &Surroundings::default());
         guard::answer(self.index.on_bypass, guard::standing(&self.index, facts), &trips)
+    }
+
+    /// Whether a tenant gets so many of each gpu-set by a grant while nobody else holds anything.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not.
+    pub fn can_have(&self, tenant: &str, grant: &str, amounts: BTreeMap<String, u32>) -> Result<(), Refusal> {
+        let own = self.index.grants.iter().find(|own| own.tenant == tenant && own.name == grant);
+        let refuse = || Refusal::new(Reason::NoGrant, format!("no grant `{grant}` of tenant `{tenant}`"));
+        let plan = Plan::parse(self.slice(own.ok_or_else(refuse)?)?)?;
+        let request = Request {
+            devices: Devices::Lines(amounts),
+            capabilities: Capabilities::All,
+            features: BTreeSet::new(),
+            grant: Some(grant.to_owned()),
+            requirements: Vec::new(),
+        };
+        choose(&plan, &request, &Leases::new()).map(|_| ())
     }
 
     fn give(&self, granted: &Granted, leases: &Leases) -> Result<Gift, Refusal> {

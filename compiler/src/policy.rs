@@ -14,6 +14,7 @@ use crate::diag::Code;
 use crate::source::{Span, Spanned};
 
 pub mod allow;
+mod assert;
 mod container;
 mod date;
 mod diags;
@@ -26,6 +27,7 @@ mod version;
 
 pub use version::{Version, Versions};
 
+pub use assert::{Assert, Claim, Level};
 pub use container::{Container, Devices, Expect, Expected, Outcome, Request, Test, Who};
 pub use date::Date;
 pub use identity::{Class, Engine, Identity};
@@ -47,6 +49,8 @@ pub struct Policy {
     pub layouts: BTreeMap<String, Layout>,
     /// Tests, in the order of their places.
     pub tests: Vec<Test>,
+    /// Asserts, in the order of their places.
+    pub asserts: Vec<Assert>,
     /// What the policy allows of its findings.
     pub allowances: BTreeMap<Code, Allowance>,
 }

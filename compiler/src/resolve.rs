@@ -30,6 +30,17 @@ pub struct Resolution<'a> {
     pub grants: Vec<Grant<'a>>,
     /// One for each deny, by its name.
     pub denies: Vec<Reach<'a>>,
+    /// By their names, the gpu-sets that the policy uses.
+    pub extents: BTreeMap<&'a str, Extent>,
+}
+
+/// What a gpu-set has on one host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// In its widest sense, as a deny reads it: GPUs whatever their MIG mode, and all their MIG devices.
+    pub widest: BTreeSet<Key>,
+    /// What of that a grant could give: whole GPUs with MIG off, or MIG devices.
+    pub grantable: BTreeSet<Key>,
 }
 
 /// What a deny takes away on one host: whole GPUs, with all their MIG devices.
@@ -94,7 +105,7 @@ pub struct Device<'a> {
 }
 
 /// Where a device stands on its host: the GPU's NVML index, and the MIG index.
-type Key = (u32, Option<u32>);
+pub type Key = (u32, Option<u32>);
 
 impl<'a> Device<'a> {
     /// `GPU-…` or `MIG-…`.
@@ -112,7 +123,9 @@ impl<'a> Device<'a> {
         }
     }
 
-    fn key(&self) -> Key {
+    /// Where it stands on its host.
+    #[must_use]
+    pub fn key(&self) -> Key {
         (self.gpu.index, self.mig.map(|mig| mig.index))
     }
 }
@@ -173,7 +186,7 @@ pub fn resolve<'a>(
     grants.sort_by(|a, b| (a.tenant, &a.rule.name.value).cmp(&(b.tenant, &b.rule.name.value)));
     check::sharing(&grants, name, sink);
     layout::report(policy, &sets, name, sink);
-    Resolution { grants, denies }
+    Resolution { grants, denies, extents: sets.extents() }
 }
 
 /// The devices that a tenant has by any of its grants.

@@ -147,3 +147,52 @@ fn a_policy_with_errors_is_not_tested() {
     assert_eq!((ran.code, ran.out.as_str()), (1, ""));
     assert!(ran.err.contains("did you mean `small`?"), "{}", ran.err);
 }
+
+const ASSERTS: &str = r#"
+assert isolated lab guests
+assert only lab reaches large
+assert never video for lab guests
+"#;
+
+#[test]
+fn asserts_are_judged_on_each_host_and_named_like_tests() {
+    let place = place("asserts", &format!("{POLICY}{ASSERTS}"));
+    let ran = test(&place, &[]);
+    assert_eq!(ran.code, 1);
+    snapshot("test-asserts", &format!("{}--\n{}", ran.out, ran.err));
+    let json = test(&place, &["--format", "json", "--filter", "only *"]);
+    assert_eq!(json.code, 0, "{}", json.err);
+    let document: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(document["runs"], serde_json::json!({"passed": 1, "failed": 0, "skipped": 1}));
+    let cases = document["topologies"].as_array().unwrap().iter().map(|host| &host["tests"][0]);
+    let said: Vec<_> = cases.map(|case| (case["kind"].as_str(), case["name"].as_str())).collect();
+    assert_eq!(said, [(Some("assert"), Some("only lab reaches large")); 2]);
+    let junit = test(&place, &["--format", "junit", "--filter", "only *"]);
+    assert!(
+        junit.out.contains("<skipped message=\"there is nothing of what it is about\"/>"),
+        "{}",
+        junit.out
+    );
+}
+
+#[test]
+fn check_says_asserts_that_fail_or_that_no_host_decides_and_compile_refuses() {
+    let place = place("asserts-checked", &format!("{POLICY}{ASSERTS}assert always-satisfiable jobs\n"));
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
+        let output = command.args(args).current_dir(&place).env_clear().output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = run(&["check", "--format", "plain"]);
+    assert_eq!(code, 1);
+    snapshot("check-asserts", &said);
+    let only_a100 = ["check", "--topology", "policies/hosts/a100.json", "--format", "plain"];
+    let (code, said) = run(&only_a100);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("GP8006") && said.contains("`assert always-satisfiable jobs`"), "{said}");
+    let out = place.join("out");
+    let compile = |host: &str| run(&["compile", "--topology", host, "-o", out.to_str().unwrap()]);
+    let (code, said) = compile("policies/hosts/l4.json");
+    assert_eq!((code, out.exists()), (1, false), "{said}");
+    assert_eq!(compile("policies/hosts/a100.json").0, 0);
+}

@@ -7,7 +7,7 @@ use super::chain::{self, Files};
 use super::hosts::{self, Host};
 use super::levels::Levels;
 use super::report::{Form, Found, MOST_SHOWN, Report, Tally, Used};
-use super::trial::{self, Trial};
+use super::trial::{self, Open};
 use super::{Exit, Failure, input, print, today};
 use crate::diag::{Code, Finding, Sink};
 use crate::emit::digest;
@@ -147,14 +147,22 @@ struct Tests {
 fn on_hosts(policy: &Policy, files: &Files, hosts: &[Host], sink: &mut Sink) -> Tests {
     let sound = !sink.has_errors();
     let mut found: Vec<Finding> = Vec::new();
+    let mut open = Open::default();
+    let mut judged = 0;
     for host in hosts {
         let mut own = Sink::default();
         let resolution = chain::resolution(policy, host, &mut own);
         found.extend(own.finish());
         if let Some(resolution) = resolution.filter(|_| sound) {
-            let trials = trial::all(policy.tests.iter(), policy, files, host, &resolution);
-            found.extend(trials.into_iter().flat_map(Trial::findings));
+            let mine = (policy.tests.iter(), policy.asserts.iter());
+            let trials = trial::all(mine, policy, files, host, &resolution);
+            open.narrow(&trials.proofs);
+            judged += 1;
+            found.extend(trials.findings());
         }
+    }
+    if judged == hosts.len() {
+        found.extend(open.findings(&names(hosts)));
     }
     for finding in without_partial(found, hosts.len()) {
         sink.push(finding);
@@ -183,20 +191,28 @@ fn without_partial(mut findings: Vec<Finding>, hosts: usize) -> Vec<Finding> {
     findings
 }
 
-/// `4 grants, 5 tests on builtin:campus`
-fn words(policy: &Policy, tests: &Tests, hosts: &[Host]) -> String {
+/// `hosts/a.json, hosts/b.json, hosts/c.json and 9 more`
+fn names(hosts: &[Host]) -> String {
     let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
-    let on = match names.as_slice() {
+    match names.as_slice() {
         [first, second, third, rest @ ..] if !rest.is_empty() => {
             format!("{first}, {second}, {third} and {} more", rest.len())
         }
         _ => names.join(", "),
-    };
+    }
+}
+
+/// `4 grants, 5 tests, 1 assert on builtin:campus`
+fn words(policy: &Policy, tests: &Tests, hosts: &[Host]) -> String {
     let elsewhere = if tests.elsewhere == 0 {
         String::new()
     } else {
         format!(" ({} for other topologies)", tests.elsewhere)
     };
     let grants = print::count(policy.grants.len(), "grant");
-    format!("{grants}, {}{elsewhere} on {on}", print::count(tests.ran, "test"))
+    let asserts = match policy.asserts.len() {
+        0 => String::new(),
+        count => format!(", {}", print::count(count, "assert")),
+    };
+    format!("{grants}, {}{elsewhere}{asserts} on {}", print::count(tests.ran, "test"), names(hosts))
 }

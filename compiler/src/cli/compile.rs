@@ -1,7 +1,11 @@
 //! `gpupol compile`
 
-use super::{Exit, Failure, args, chain, hosts, print, store, today};
-use crate::policy::allow;
+use super::chain::Files;
+use super::hosts::Host;
+use super::{Exit, Failure, args, chain, hosts, print, store, today, trial};
+use crate::diag::Sink;
+use crate::emit::PlanSet;
+use crate::policy::{Policy, allow};
 
 pub(super) fn run(args: &args::Compile) -> Result<Exit, Failure> {
     let (policy, files, mut sink) = match chain::sound(chain::read(&args.policies)?) {
@@ -9,7 +13,7 @@ pub(super) fn run(args: &args::Compile) -> Result<Exit, Failure> {
         Err(exit) => return Ok(exit),
     };
     let host = hosts::only(&args.topology, &policy, &files.sources)?;
-    let plans = chain::plan_set(&policy, &files, &host, &mut sink);
+    let plans = plans(&policy, &files, &host, &mut sink);
     // Only a check sees all hosts, and can say which allowances are of no use.
     let remaining = allow::apply(&policy, sink.finish(), today::today(), false);
     chain::say(remaining.findings, &files.sources);
@@ -18,4 +22,16 @@ pub(super) fn run(args: &args::Compile) -> Result<Exit, Failure> {
     let what = format!("{} for {}", print::count(plans.count, "plan"), host.name);
     print::data(&format!("{what}: {}\n", stored.words(&args.output)))?;
     Ok(Exit::Clean)
+}
+
+/// The plan set of a host; nothing if the policy has errors there, or gives what it asserts to give nobody.
+fn plans(policy: &Policy, files: &Files, host: &Host, sink: &mut Sink) -> Option<PlanSet> {
+    let resolution = chain::resolution(policy, host, sink)?;
+    let plans = chain::emitted(policy, files, host, &resolution);
+    let reader = chain::reader(&plans);
+    for assert in &policy.asserts {
+        let proof = trial::proof(assert, policy, host, &resolution, &reader);
+        proof.verdict.findings.into_iter().for_each(|finding| sink.push(finding));
+    }
+    (!sink.has_errors()).then_some(plans)
 }

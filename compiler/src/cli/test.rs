@@ -5,11 +5,11 @@ use gpupol_plan::glob;
 use super::args::{self, Report as Format};
 use super::chain::{self, Files};
 use super::hosts::{self, Host};
-use super::trial::{self, Trial};
+use super::trial::{self, Proof, Trial};
 use super::{Exit, Failure, input, print};
 use crate::diag::{Finding, Sink};
 use crate::outcome::coverage::{Coverage, Rule};
-use crate::policy::{Policy, Test};
+use crate::policy::{Assert, Policy, Test};
 use crate::source::{Sources, Span};
 
 mod human;
@@ -26,15 +26,28 @@ struct Report<'p> {
 /// What came of all tests on one host.
 struct Tried<'p> {
     host: &'p str,
-    trials: Vec<Trial<'p>>,
+    cases: Vec<Case>,
 }
 
-/// What came of one test on one host.
+/// One test or assert on one host.
+struct Case {
+    /// Its node: `test` or `assert`.
+    kind: &'static str,
+    /// The test's name, or what is claimed.
+    name: String,
+    /// Where it stands.
+    span: Span,
+    verdict: Verdict,
+    /// What is not as it says.
+    failures: Vec<Finding>,
+}
+
+/// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Passed,
     Failed,
-    /// It is for other topologies.
+    /// It is for other topologies, or the host has nothing that an assert is about.
     Skipped,
 }
 
@@ -43,16 +56,16 @@ pub(super) fn run(args: &args::Test) -> Result<Exit, Failure> {
         Ok(sound) => sound,
         Err(exit) => return Ok(exit),
     };
-    let tests = wanted(&policy, args)?;
+    let wanted = wanted(&policy, args)?;
     let hosts = hosts::all(&args.topology, &policy, &files.sources)?;
     let mut sink = Sink::default();
-    let Some(report) = report(&tests, &policy, &files, &hosts, &mut sink) else {
+    let Some(report) = report(&wanted, &policy, &files, &hosts, &mut sink) else {
         chain::say(chain::errors(sink), &files.sources);
         return Ok(Exit::Findings);
     };
-    if report.all(Verdict::Skipped) == report.trials().count() {
+    if report.all(Verdict::Skipped) == report.cases().count() {
         return Err(Failure::usage(
-            format!("no test is for {}", report.names()),
+            format!("no test or assert is for {}", report.names()),
             "name another topology by `--topology`",
         ));
     }
@@ -72,31 +85,38 @@ pub(super) fn run(args: &args::Test) -> Result<Exit, Failure> {
     Ok(if enough && report.all(Verdict::Failed) == 0 { Exit::Clean } else { Exit::Findings })
 }
 
-/// The tests that are asked for. Tests that are not there must not pass.
-fn wanted<'p>(policy: &'p Policy, args: &args::Test) -> Result<Vec<&'p Test>, Failure> {
-    if policy.tests.is_empty() {
+/// What is to be shown.
+struct Wanted<'p> {
+    tests: Vec<&'p Test>,
+    asserts: Vec<&'p Assert>,
+}
+
+/// The tests and asserts that are asked for. Those that are not there must not pass.
+fn wanted<'p>(policy: &'p Policy, args: &args::Test) -> Result<Wanted<'p>, Failure> {
+    if policy.tests.is_empty() && policy.asserts.is_empty() {
         let paths: Vec<String> =
             args.policies.paths.iter().map(|path| format!("`{}`", input::name(path))).collect();
         return Err(Failure::usage(
-            format!("there is no `test` in {}", paths.join(", ")),
+            format!("there is no `test` and no `assert` in {}", paths.join(", ")),
             "write one: `test \"a name\" { container tenant=my-tenant { request gpus=1 }; expect gpus=1 }`",
         ));
     }
-    let Some(filter) = &args.filter else { return Ok(policy.tests.iter().collect()) };
-    let tests: Vec<&Test> =
-        policy.tests.iter().filter(|test| glob::matches(filter, &test.name.value)).collect();
-    if tests.is_empty() {
+    let named = |name: &str| args.filter.as_ref().is_none_or(|filter| glob::matches(filter, name));
+    let tests: Vec<&Test> = policy.tests.iter().filter(|test| named(&test.name.value)).collect();
+    let asserts: Vec<&Assert> =
+        policy.asserts.iter().filter(|assert| named(&assert.claim.to_string())).collect();
+    if let (true, true, Some(filter)) = (tests.is_empty(), asserts.is_empty(), &args.filter) {
         return Err(Failure::usage(
-            format!("no test is called `{filter}`"),
+            format!("no test or assert is called `{filter}`"),
             "`*` stands for anything but `/`, `**` for anything; `gpupol test` lists the names",
         ));
     }
-    Ok(tests)
+    Ok(Wanted { tests, asserts })
 }
 
 /// Runs the tests; nothing if the policy has errors on a host, which are in `sink` then.
 fn report<'p>(
-    tests: &[&'p Test],
+    wanted: &Wanted<'p>,
     policy: &'p Policy,
     files: &'p Files,
     hosts: &'p [Host],
@@ -106,24 +126,27 @@ fn report<'p>(
     let mut tried = Vec::with_capacity(hosts.len());
     for host in hosts {
         let Some(resolution) = chain::resolution(policy, host, sink) else { continue };
-        let trials = trial::all(tests.iter().copied(), policy, files, host, &resolution);
-        for run in trials.iter().filter_map(|trial| trial.run.as_ref()) {
+        let mine = (wanted.tests.iter().copied(), wanted.asserts.iter().copied());
+        let trials = trial::all(mine, policy, files, host, &resolution);
+        for run in trials.tests.iter().filter_map(|trial| trial.run.as_ref()) {
             coverage.add(run, &resolution);
         }
-        tried.push(Tried { host: &host.name, trials });
+        let cases = trials.tests.into_iter().map(Case::of_test);
+        let cases = cases.chain(trials.proofs.into_iter().map(Case::of_assert)).collect();
+        tried.push(Tried { host: &host.name, cases });
     }
     let report = Report { sources: &files.sources, hosts: tried, rules: coverage.rules().collect() };
     (!sink.has_errors()).then_some(report)
 }
 
 impl<'p> Report<'p> {
-    fn trials(&self) -> impl Iterator<Item = &Trial<'p>> {
-        self.hosts.iter().flat_map(|tried| &tried.trials)
+    fn cases(&self) -> impl Iterator<Item = &Case> {
+        self.hosts.iter().flat_map(|tried| &tried.cases)
     }
 
     /// How many runs came to this.
     fn all(&self, verdict: Verdict) -> usize {
-        self.trials().filter(|trial| trial.verdict() == verdict).count()
+        self.cases().filter(|case| case.verdict == verdict).count()
     }
 
     /// `builtin:campus, hosts/a.json`
@@ -133,7 +156,7 @@ impl<'p> Report<'p> {
     }
 
     fn findings(&self) -> Vec<Finding> {
-        self.trials().flat_map(|trial| trial.failures().iter().cloned()).collect()
+        self.cases().flat_map(|case| case.failures.iter().cloned()).collect()
     }
 
     fn covered(&self) -> usize {
@@ -157,17 +180,35 @@ impl<'p> Report<'p> {
     }
 }
 
-impl Trial<'_> {
-    fn verdict(&self) -> Verdict {
-        match &self.run {
-            None => Verdict::Skipped,
-            Some(run) if run.findings.is_empty() => Verdict::Passed,
-            Some(_) => Verdict::Failed,
-        }
+impl Case {
+    fn of_test(trial: Trial) -> Self {
+        let (name, span) = (trial.test.name.value.clone(), trial.test.name.span);
+        let skipped = trial.run.is_none();
+        Self::of("test", (name, span), skipped, trial.findings())
     }
 
-    fn failures(&self) -> &[Finding] {
-        self.run.as_ref().map(|run| run.findings.as_slice()).unwrap_or_default()
+    fn of_assert(proof: Proof) -> Self {
+        let place = (proof.assert.claim.to_string(), proof.assert.span);
+        Self::of("assert", place, !proof.verdict.decided, proof.verdict.findings)
+    }
+
+    fn of(kind: &'static str, (name, span): (String, Span), skipped: bool, failures: Vec<Finding>) -> Self {
+        let verdict = match (skipped, failures.is_empty()) {
+            (_, false) => Verdict::Failed,
+            (true, true) => Verdict::Skipped,
+            (false, true) => Verdict::Passed,
+        };
+        Self { kind, name, span, verdict, failures }
+    }
+
+    /// Why it was skipped, if it was.
+    fn why_skipped(&self) -> &'static str {
+        if self.kind == "test" { "for other topologies" } else { "there is nothing of what it is about" }
+    }
+
+    /// What it is called among others: an assert has no name of its own.
+    fn title(&self) -> String {
+        if self.kind == "test" { self.name.clone() } else { format!("{} {}", self.kind, self.name) }
     }
 }
 

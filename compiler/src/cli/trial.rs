@@ -1,12 +1,16 @@
-//! A policy's tests on one host.
+//! A policy's tests and asserts on one host.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::chain::{self, Files};
 use super::hosts::{self, Host};
 use crate::diag::Finding;
+use crate::outcome::Reader;
+use crate::outcome::assert::{self, Verdict};
 use crate::outcome::test::{self, Run};
-use crate::policy::{Policy, Test};
+use crate::policy::{Assert, Policy, Test};
 use crate::resolve::Resolution;
-use crate::source::Sources;
+use crate::source::{Sources, Span};
 
 /// One test on one host.
 pub(super) struct Trial<'p> {
@@ -23,21 +27,77 @@ impl Trial<'_> {
     }
 }
 
-/// Runs some tests of a policy on one host.
+/// One assert on one host.
+pub(super) struct Proof<'p> {
+    /// The assert.
+    pub(super) assert: &'p Assert,
+    /// What came of it.
+    pub(super) verdict: Verdict,
+}
+
+/// What a policy says of itself, on one host.
+pub(super) struct Trials<'p> {
+    /// Its tests.
+    pub(super) tests: Vec<Trial<'p>>,
+    /// Its asserts.
+    pub(super) proofs: Vec<Proof<'p>>,
+}
+
+impl Trials<'_> {
+    /// Everything that is not as it says.
+    pub(super) fn findings(self) -> Vec<Finding> {
+        let failed = self.proofs.into_iter().flat_map(|proof| proof.verdict.findings);
+        self.tests.into_iter().flat_map(Trial::findings).chain(failed).collect()
+    }
+}
+
+/// Runs some tests of a policy on one host, and judges some asserts.
 pub(super) fn all<'p>(
-    tests: impl Iterator<Item = &'p Test>,
+    (tests, asserts): (impl Iterator<Item = &'p Test>, impl Iterator<Item = &'p Assert>),
     policy: &'p Policy,
     files: &Files,
     host: &Host,
     resolution: &Resolution,
-) -> Vec<Trial<'p>> {
+) -> Trials<'p> {
     let plans = chain::emitted(policy, files, host, resolution);
     let reader = chain::reader(&plans);
     let trial = |test| {
         let applies = applies(test, host, &files.sources);
         Trial { test, run: applies.then(|| test::run(test, policy, &reader, &host.name)) }
     };
-    tests.map(trial).collect()
+    let proof = |assert| proof(assert, policy, host, resolution, &reader);
+    Trials { tests: tests.map(trial).collect(), proofs: asserts.map(proof).collect() }
+}
+
+/// Judges an assert on one host.
+pub(super) fn proof<'p>(
+    assert: &'p Assert,
+    policy: &Policy,
+    host: &Host,
+    resolution: &Resolution,
+    plans: &Reader,
+) -> Proof<'p> {
+    Proof { assert, verdict: assert::judge(assert, policy, resolution, plans, &host.name) }
+}
+
+/// The asserts that none of the hosts could decide, by what of them has a device on none.
+#[derive(Default)]
+pub(super) struct Open<'p>(BTreeMap<Span, (&'p Assert, BTreeSet<String>)>);
+
+impl<'p> Open<'p> {
+    /// Takes one host into account.
+    pub(super) fn narrow(&mut self, proofs: &[Proof<'p>]) {
+        for Proof { assert, verdict } in proofs {
+            let (_, open) = self.0.entry(assert.span).or_insert_with(|| (assert, verdict.absent.clone()));
+            open.retain(|name| verdict.absent.contains(name));
+        }
+    }
+
+    /// A finding for each; `hosts` is where they were judged.
+    pub(super) fn findings(&self, hosts: &str) -> Vec<Finding> {
+        let open = self.0.values().filter(|(_, open)| !open.is_empty());
+        open.map(|(assert, open)| assert::undecided(assert, open, hosts)).collect()
+    }
 }
 
 /// Whether a test is for this host.

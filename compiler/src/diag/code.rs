@@ -159,6 +159,10 @@ codes! {
     ExpiredAllowance = 8003, "expired-allowance", Warning;
     /// A finding that cannot be allowed.
     NotAllowable = 8004, "not-allowable", Error;
+    /// An `assert` that does not hold on a host.
+    AssertFailed = 8005, "assert-failed", Error;
+    /// An `assert` that no host of a check can decide.
+    AssertUndecided = 8006, "assert-undecided", Warning;
 
     /// A `topology` of the policy that cannot be read, or names no file.
     NoTopology = 9001, "no-topology", Error;

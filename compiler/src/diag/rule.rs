@@ -109,6 +109,8 @@ fn page(code: Code) -> &'static str {
         Code::UnusedAllowance => page!("8002"),
         Code::ExpiredAllowance => page!("8003"),
         Code::NotAllowable => page!("8004"),
+        Code::AssertFailed => page!("8005"),
+        Code::AssertUndecided => page!("8006"),
         Code::NoTopology => page!("9001"),
     }
 }

@@ -10,6 +10,7 @@ use crate::syntax::cursor::{Cursor, unknown_node};
 use crate::syntax::{Document, Node};
 
 mod allowances;
+mod asserts;
 mod containers;
 mod denies;
 mod engines;
@@ -38,10 +39,8 @@ use names::{Kind, Names};
 pub use schema::schema;
 
 /// The top-level nodes that this version reads.
-const KNOWN: [&str; 9] =
-    ["policy", "tenant", "trust", "gpu-set", "grant", "deny", "layout", "test", "allow-finding"];
-/// Those that the language has besides.
-const LATER: [&str; 1] = ["assert"];
+const KNOWN: [&str; 10] =
+    ["policy", "tenant", "trust", "gpu-set", "grant", "deny", "layout", "test", "assert", "allow-finding"];
 
 const CONTAINER: &str =
     "write it into a `test`; a workload file is given by `--workload`, apart from the policy";
@@ -70,6 +69,7 @@ pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     let denies = denies::lower(&named(&nodes, "deny"), &mut context);
     let layouts = layouts::lower(&named(&nodes, "layout"), &gpu_sets, &mut context);
     let tests = policy_tests::lower(&named(&nodes, "test"), &mut context);
+    let asserts = asserts::lower(&named(&nodes, "assert"), &mut context);
     let allowances = allowances::lower(&named(&nodes, "allow-finding"), &mut context);
     context.names.unused(context.sink);
     limits::report(&tenants, &grants, sink);
@@ -78,14 +78,14 @@ pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     overlap::grants::report(&tenants, &grants, sink);
     denies::report_emptied(&grants, &denies, sink);
     let settings = settings.filter(|_| !sink.has_errors())?;
-    Some(Policy { settings, tenants, gpu_sets, grants, denies, layouts, tests, allowances })
+    Some(Policy { settings, tenants, gpu_sets, grants, denies, layouts, tests, asserts, allowances })
 }
 
 /// The container of a workload file: exactly one `container` node. Names of tenants are not resolved, for they stand in
 /// the policy; none if there are errors.
 pub fn container(document: &Document, sink: &mut Sink) -> Option<Container> {
     for node in document.nodes.iter().filter(|node| node.name.value != "container") {
-        sink.push(unknown_node(&node.name, "in a workload", &[], ["container"].into_iter()));
+        sink.push(unknown_node(&node.name, "in a workload", ["container"].into_iter()));
     }
     let mut containers = document.nodes.iter().filter(|node| node.name.value == "container");
     let first = containers.next();
@@ -106,7 +106,7 @@ fn named<'n>(nodes: &[&'n Node], name: &str) -> Vec<&'n Node> {
 fn unknown_nodes(nodes: &[&Node], sink: &mut Sink) {
     for node in nodes {
         if !KNOWN.contains(&node.name.value.as_str()) {
-            let finding = unknown_node(&node.name, "in a policy", &LATER, KNOWN.into_iter());
+            let finding = unknown_node(&node.name, "in a policy", KNOWN.into_iter());
             let container = node.name.value == "container";
             sink.push(finding.maybe_help(container.then(|| CONTAINER.to_owned())));
         }
@@ -131,8 +131,29 @@ fn references(
     example: &str,
     context: &mut Context<'_>,
 ) -> Vec<Spanned<String>> {
+    let names = cursor.strings(&format!("the name of a {}", kind.word()), example, context.sink);
+    sound_ones(kind, names, cursor, context)
+}
+
+/// Names of `kind`, each defined, none twice; nothing if there is another among them.
+fn bound(
+    kind: Kind,
+    names: Vec<Spanned<String>>,
+    cursor: &mut Cursor<'_>,
+    context: &mut Context<'_>,
+) -> Option<Vec<Spanned<String>>> {
+    let all = names.len();
+    Some(sound_ones(kind, names, cursor, context)).filter(|sound| sound.len() == all)
+}
+
+fn sound_ones(
+    kind: Kind,
+    names: Vec<Spanned<String>>,
+    cursor: &mut Cursor<'_>,
+    context: &mut Context<'_>,
+) -> Vec<Spanned<String>> {
     let mut references: Vec<Spanned<String>> = Vec::new();
-    for name in cursor.strings(&format!("the name of a {}", kind.word()), example, context.sink) {
+    for name in names {
         match references.iter().find(|other| other.value == name.value) {
             Some(first) => cursor.blame(context.sink, diags::twice_in_list(kind.word(), &name, first.span)),
             None if context.names.resolve(kind, &name, context.sink) => references.push(name),

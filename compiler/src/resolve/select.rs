@@ -10,9 +10,9 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::{Dfs, Walker};
 
 use super::judge::{Candidate, Verdict};
-use super::{Device, Devices, Key, diags, judge};
+use super::{Device, Devices, Extent, Key, diags, judge};
 use crate::diag::Sink;
-use crate::policy::{GpuSet, Line, Policy, Selector};
+use crate::policy::{Claim, GpuSet, Line, Policy, Selector};
 use crate::source::{Span, Spanned};
 use crate::topology::mig::Board;
 use crate::topology::{Fact, Gpu, MigDevice, Topology, instance_profile};
@@ -33,7 +33,7 @@ struct Member<'a> {
     mig: Option<&'a MigDevice>,
 }
 
-/// Evaluates every gpu-set that a grant or a deny uses, and those that these are made of.
+/// Evaluates every gpu-set that something uses, and those that these are made of.
 pub(super) fn all<'a>(policy: &'a Policy, topology: &'a Topology, name: &str, sink: &mut Sink) -> Sets<'a> {
     let mut sets = Sets { sets: BTreeMap::new() };
     let granted = granted(policy);
@@ -91,6 +91,17 @@ impl<'a> Sets<'a> {
             member.is_some_and(|member| member.is_held(set.rule.mig_profiles.is_empty()))
         };
         self.sets.get(set).is_some_and(held)
+    }
+
+    /// What each set has.
+    pub(super) fn extents(&self) -> BTreeMap<&'a str, Extent> {
+        let extent = |(name, set): (&&'a str, &Set<'a>)| {
+            let whole = set.rule.mig_profiles.is_empty();
+            let held = set.members.iter().filter(|(_, member)| member.is_held(whole));
+            let grantable = held.map(|(key, _)| *key).collect();
+            (*name, Extent { widest: set.members.keys().copied().collect(), grantable })
+        };
+        self.sets.iter().map(extent).collect()
     }
 
     /// Whether a set in its widest sense has the device.
@@ -156,8 +167,12 @@ fn in_order(policy: &Policy) -> Vec<&GpuSet> {
     let guarantees = policy.tenants.values().flat_map(|tenant| &tenant.guarantees);
     let guaranteed = guarantees.map(|guarantee| guarantee.from.value.as_str());
     let wished = policy.layouts.values().flat_map(|layout| &layout.gpu_sets).map(|set| set.value.as_str());
-    let roots: BTreeSet<&str> =
-        granted(policy).into_iter().chain(denied).chain(guaranteed).chain(wished).collect();
+    let claimed = policy.asserts.iter().filter_map(|assert| match &assert.claim {
+        Claim::Only { gpu_set, .. } => Some(gpu_set.value.as_str()),
+        Claim::Isolated { .. } | Claim::Never { .. } | Claim::AlwaysSatisfiable { .. } => None,
+    });
+    let named = denied.chain(guaranteed).chain(wished).chain(claimed);
+    let roots: BTreeSet<&str> = granted(policy).into_iter().chain(named).collect();
     let roots = roots.into_iter().filter_map(|name| nodes.get(name));
     let used: BTreeSet<NodeIndex> = roots.flat_map(|root| Dfs::new(&graph, *root).iter(&graph)).collect();
     let order = toposort(&graph, None).unwrap_or_default();

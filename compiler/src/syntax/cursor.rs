@@ -310,7 +310,7 @@ impl<'n> Cursor<'n> {
         }
         let place = format!("in `{}`", node.name.value);
         for name in &surplus {
-            let finding = unknown_node(name, &place, &[], known.iter().copied());
+            let finding = unknown_node(name, &place, known.iter().copied());
             self.blame(sink, finding);
         }
         !surplus.is_empty()
@@ -358,22 +358,11 @@ fn missing(node: &Node, what: &str, example: &str) -> Finding {
 pub(crate) fn unknown_node<'k>(
     name: &Spanned<String>,
     place: &str,
-    later: &[&str],
     known: impl Iterator<Item = &'k str>,
 ) -> Finding {
-    if later.contains(&name.value.as_str()) {
-        return not_supported(&name.value, name.span);
-    }
     let message = format!("no node `{}` {place}", name.value);
     let finding = Finding::at(Code::UnknownNode, name.span, "not known here", message);
     suggest(finding, name, known)
-}
-
-/// Something that the language has and this version of gpupol has not.
-#[must_use]
-fn not_supported(word: &str, span: Span) -> Finding {
-    let message = format!("`{word}` is not supported by this version of gpupol");
-    Finding::at(Code::NotSupported, span, "not supported yet", message).help("remove it")
 }
 
 #[cfg(test)]

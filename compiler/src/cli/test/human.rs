@@ -8,8 +8,8 @@ pub(super) fn report(report: &Report) -> String {
     let mut text = String::new();
     for tried in &report.hosts {
         text.push_str(&format!("on {}\n", escape(tried.host)));
-        for trial in &tried.trials {
-            text.push_str(&format!("  {:7}  {}\n", trial.verdict().word(), escape(&trial.test.name.value)));
+        for case in &tried.cases {
+            text.push_str(&format!("  {:7}  {}\n", case.verdict.word(), escape(&case.title())));
         }
     }
     text.push_str(&totals(report));

@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Report, Tried, Verdict};
+use super::{Case, Report, Tried, Verdict};
 use crate::cli::render::json;
-use crate::cli::trial::Trial;
 use crate::diag::Finding;
 use crate::outcome::coverage;
 
@@ -28,6 +27,7 @@ struct Topology<'r> {
 
 #[derive(Serialize)]
 struct Test<'r> {
+    kind: &'static str,
     name: &'r str,
     file: &'r str,
     line: usize,
@@ -85,17 +85,18 @@ pub(super) fn report(report: &Report) -> String {
 }
 
 fn topology<'r>(tried: &'r Tried, report: &'r Report) -> Topology<'r> {
-    Topology { name: tried.host, tests: tried.trials.iter().map(|trial| test(trial, report)).collect() }
+    Topology { name: tried.host, tests: tried.cases.iter().map(|case| test(case, report)).collect() }
 }
 
-fn test<'r>(trial: &'r Trial, report: &'r Report) -> Test<'r> {
-    let (file, line) = report.place(trial.test.name.span);
+fn test<'r>(case: &'r Case, report: &'r Report) -> Test<'r> {
+    let (file, line) = report.place(case.span);
     Test {
-        name: &trial.test.name.value,
+        kind: case.kind,
+        name: &case.name,
         file,
         line,
-        outcome: trial.verdict().word(),
-        failures: trial.failures().iter().map(|finding| failure(finding, report)).collect(),
+        outcome: case.verdict.word(),
+        failures: case.failures.iter().map(|finding| failure(finding, report)).collect(),
     }
 }
 

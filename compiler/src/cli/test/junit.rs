@@ -1,14 +1,13 @@
 //! The report as a JUnit XML document: a suite for each topology. It has no times, so that the same tests give the same
 //! bytes.
 
-use super::{Report, Tried, Verdict};
+use super::{Case, Report, Tried, Verdict};
 use crate::cli::render::{self, escape};
-use crate::cli::trial::Trial;
 use crate::diag::Finding;
 
 pub(super) fn report(report: &Report) -> String {
     let suites: String = report.hosts.iter().map(|tried| suite(tried, report)).collect();
-    let all = report.trials().count();
+    let all = report.cases().count();
     let (failed, skipped) = (report.all(Verdict::Failed), report.all(Verdict::Skipped));
     let totals = format!("tests=\"{all}\" failures=\"{failed}\" errors=\"0\" skipped=\"{skipped}\"");
     let head = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
@@ -16,21 +15,21 @@ pub(super) fn report(report: &Report) -> String {
 }
 
 fn suite(tried: &Tried, report: &Report) -> String {
-    let count = |verdict| tried.trials.iter().filter(|trial| trial.verdict() == verdict).count();
-    let (all, failed, skipped) = (tried.trials.len(), count(Verdict::Failed), count(Verdict::Skipped));
+    let count = |verdict| tried.cases.iter().filter(|case| case.verdict == verdict).count();
+    let (all, failed, skipped) = (tried.cases.len(), count(Verdict::Failed), count(Verdict::Skipped));
     let totals = format!("tests=\"{all}\" failures=\"{failed}\" errors=\"0\" skipped=\"{skipped}\"");
-    let cases: String = tried.trials.iter().map(|trial| case(trial, report)).collect();
+    let cases: String = tried.cases.iter().map(|one| case(one, report)).collect();
     format!("  <testsuite name=\"{}\" {totals}>\n{cases}  </testsuite>\n", xml(tried.host))
 }
 
-fn case(trial: &Trial, report: &Report) -> String {
-    let (file, line) = report.place(trial.test.name.span);
-    let (name, file) = (xml(&trial.test.name.value), xml(file));
+fn case(case: &Case, report: &Report) -> String {
+    let (file, line) = report.place(case.span);
+    let (name, file) = (xml(&case.title()), xml(file));
     let head = format!("    <testcase name=\"{name}\" classname=\"{file}\" file=\"{file}\" line=\"{line}\"");
-    let body: String = match trial.verdict() {
+    let body: String = match case.verdict {
         Verdict::Passed => return format!("{head}/>\n"),
-        Verdict::Skipped => "      <skipped message=\"for other topologies\"/>\n".to_owned(),
-        Verdict::Failed => trial.failures().iter().map(|finding| failure(finding, report)).collect(),
+        Verdict::Skipped => format!("      <skipped message=\"{}\"/>\n", case.why_skipped()),
+        Verdict::Failed => case.failures.iter().map(|finding| failure(finding, report)).collect(),
     };
     format!("{head}>\n{body}    </testcase>\n")
 }

@@ -13,7 +13,7 @@ use crate::syntax::{Document, Node, Value};
 const MAX_NAME: usize = 64;
 
 /// Nodes whose first argument is no name of theirs.
-const NAMELESS: [&str; 2] = ["policy", "allow-finding"];
+const NAMELESS: [&str; 3] = ["policy", "assert", "allow-finding"];
 
 /// The node of those who are trusted.
 pub(super) const TRUST: &str = "trust";
@@ -122,7 +122,7 @@ impl Names {
         for ((kind, name), span) in &self.defined {
             let user = match kind {
                 Kind::Tenant => "grant",
-                Kind::GpuSet => "grant, deny, guarantee, layout or gpu-set",
+                Kind::GpuSet => "grant, deny, guarantee, layout, assert or gpu-set",
                 Kind::Grant | Kind::Deny | Kind::Layout | Kind::Test => continue,
             };
             let used = self.used.contains(&(*kind, name.clone())) || self.guessed.contains(kind);

@@ -7,6 +7,7 @@ use super::{grants, names, quantities, settings, sharing};
 use crate::policy::Engine;
 use crate::policy::schema::{Count, Form, Schema, Value};
 
+mod asserts;
 mod containers;
 mod gpu_sets;
 mod identities;
@@ -16,17 +17,9 @@ use names::Kind;
 /// The language that [`super::lower`] and [`super::container`] read.
 #[must_use]
 pub fn schema() -> Schema {
-    let policy = vec![
-        policy(),
-        tenant(),
-        trust(),
-        gpu_sets::gpu_set(),
-        grant(),
-        deny(),
-        layout(),
-        containers::test(),
-        allow_finding(),
-    ];
+    let rules = [policy(), tenant(), trust(), gpu_sets::gpu_set(), grant(), deny(), layout()];
+    let about = [containers::test()].into_iter().chain(asserts::assert()).chain([allow_finding()]);
+    let policy = rules.into_iter().chain(about).collect();
     Schema { policy_version: settings::VERSION, policy, workload: containers::container(Count::One) }
 }
 

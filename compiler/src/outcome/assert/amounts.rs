@@ -1,0 +1,86 @@
+//! Whether every amount that a grant allows can be had while nobody else holds anything, as the hook would choose.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gpupol_plan::refusal::Refusal;
+
+use super::{Case, diags};
+use crate::diag::Finding;
+use crate::resolve::{Grant, Key};
+use crate::source::Spanned;
+
+/// More amounts than this of one grant are not tried one by one.
+const MOST_AMOUNTS: usize = 4096;
+
+/// How many of each line, in the order of the lines.
+type Amounts = Vec<usize>;
+
+impl<'a> Case<'a> {
+    /// Whether the host has any device of the grant's gpu-sets, whoever has it.
+    pub(super) fn has_devices_of(&self, grant: &str) -> bool {
+        let lines = self.policy.grants.get(grant).into_iter().flat_map(|grant| &grant.lines);
+        let mut extents = lines.filter_map(|line| self.resolution.extents.get(line.gpu_set.value.as_str()));
+        extents.any(|extent| !extent.grantable.is_empty())
+    }
+
+    pub(super) fn always_satisfiable(&self, name: &Spanned<String>) -> Vec<Finding> {
+        if !self.has_devices_of(&name.value) {
+            return Vec::new();
+        }
+        let own = self.resolution.grants.iter().filter(|grant| grant.rule.name.value == name.value);
+        own.filter_map(|grant| self.unsatisfied(name, grant)).collect()
+    }
+
+    fn unsatisfied(&self, name: &Spanned<String>, grant: &Grant) -> Option<Finding> {
+        let most: Amounts = grant.lines.iter().map(most).collect();
+        let tried = match all(&most) {
+            Some(all) => all,
+            // Whoever can have the most can have less: a part of a choice is a choice.
+            None if are_apart(grant) => vec![most],
+            None => return Some(diags::too_many_amounts(name, grant, MOST_AMOUNTS, self.host)),
+        };
+        let refused = |amounts: Amounts| Some((self.refusal(grant, &amounts)?, amounts));
+        let (refusal, amounts) = tried.into_iter().find_map(refused)?;
+        Some(diags::unsatisfied(name, grant, &amounts, &refusal, self.host))
+    }
+
+    /// Why so many cannot be had; nothing if they can.
+    fn refusal(&self, grant: &Grant, amounts: &Amounts) -> Option<Refusal> {
+        let mut asked = BTreeMap::new();
+        for (line, amount) in grant.lines.iter().zip(amounts) {
+            asked.insert(line.rule.gpu_set.value.clone(), u32::try_from(*amount).unwrap_or(u32::MAX));
+        }
+        self.plans.can_have(grant.tenant, &grant.rule.name.value, asked).err()
+    }
+}
+
+/// How many the line allows; one more than it has stands for all that are more.
+fn most(line: &crate::resolve::Line) -> usize {
+    let devices = line.devices.len();
+    let amount = line.rule.at_most.of(devices).max(line.rule.default.of(devices));
+    usize::try_from(amount).unwrap_or(usize::MAX).min(devices + 1)
+}
+
+/// Every way to ask for something, the fewest devices first; nothing if these are too many.
+fn all(most: &Amounts) -> Option<Vec<Amounts>> {
+    let mut all: Vec<Amounts> = vec![Vec::new()];
+    for most in most {
+        if all.len().saturating_mul(most + 1) > MOST_AMOUNTS {
+            return None;
+        }
+        let with = |amounts: &Amounts| {
+            let amounts = amounts.clone();
+            (0..=*most).map(move |amount| [amounts.as_slice(), &[amount]].concat())
+        };
+        all = all.iter().flat_map(with).collect();
+    }
+    all.retain(|amounts| amounts.iter().any(|amount| *amount > 0));
+    all.sort_by_key(|amounts| amounts.iter().sum::<usize>());
+    Some(all)
+}
+
+/// Whether no device is in two lines, so that what is taken from one leaves the others as they are.
+fn are_apart(grant: &Grant) -> bool {
+    let keys: Vec<Key> = grant.devices().map(|device| device.key()).collect();
+    keys.iter().collect::<BTreeSet<_>>().len() == keys.len()
+}

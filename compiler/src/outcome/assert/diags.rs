@@ -1,0 +1,163 @@
+//! The words for asserts that do not hold: the rules that lead to a device, and the device.
+
+use std::collections::BTreeSet;
+
+use gpupol_plan::capability::Capability;
+use gpupol_plan::refusal::Refusal;
+
+use super::Case;
+use super::reach::Way;
+use crate::diag::{Code, Finding};
+use crate::policy::{Assert, Claim, Level};
+use crate::resolve::{Device, Grant};
+use crate::source::{Span, Spanned};
+
+/// Two tenants that should be apart and reach the same places; nothing if there is no such place.
+pub(super) fn not_isolated(span: Span, both: &[(Way, Way)], level: Level, case: &Case) -> Option<Finding> {
+    let (first, second) = both.first()?;
+    let (one, other) = (first.tenant, second.tenant);
+    let what = match level {
+        Level::Device => counted("device", both.len()),
+        Level::Gpu => counted("GPU", both.len()),
+    };
+    let message =
+        format!("tenants `{one}` and `{other}` are not isolated on `{}`: both reach {what}", case.host);
+    let witness = if first.device == second.device {
+        format!("both reach {}", words(&first.device))
+    } else {
+        format!("`{one}` reaches {}, `{other}` reaches {}", words(&first.device), words(&second.device))
+    };
+    let set = &second.line.gpu_set.value;
+    let finding =
+        Finding::at(Code::AssertFailed, span, format!("asserted to be isolated from `{one}`"), message);
+    let finding = path(path(finding, first, case), second, case);
+    Some(finding.witness(witness).help(deny(other, set)))
+}
+
+/// A tenant that reaches what only others should; nothing if it reaches none of it.
+pub(super) fn not_only(set: &Spanned<String>, within: &[Way], case: &Case) -> Option<Finding> {
+    let way = within.first()?;
+    let (tenant, name) = (way.tenant, &set.value);
+    let what = counted("device", within.len());
+    let message = format!("tenant `{tenant}` reaches {what} of gpu-set `{name}` on `{}`", case.host);
+    let finding = Finding::at(
+        Code::AssertFailed,
+        set.span,
+        format!("asserted to be out of reach of `{tenant}`"),
+        message,
+    );
+    let witness = format!("`{tenant}` reaches {}", words(&way.device));
+    Some(path(finding, way, case).witness(witness).help(deny(tenant, name)))
+}
+
+/// A driver capability that a tenant should never have.
+pub(super) fn given(capability: Capability, span: Span, way: Way, case: &Case) -> Finding {
+    let (tenant, grant, capability) = (way.tenant, &way.grant.name.value, capability.name());
+    let message = format!("grant `{grant}` gives tenant `{tenant}` `{capability}` on `{}`", case.host);
+    let finding = Finding::at(Code::AssertFailed, span, format!("asserted: never for `{tenant}`"), message);
+    let finding = finding.and(way.grant.capabilities_span, format!("`{capability}` is among these"));
+    let help =
+        format!("take `{capability}` out of these capabilities, or `{tenant}` out of the grant's `to`");
+    let witness = format!("`{tenant}` has it with {}", words(&way.device));
+    path(finding, &way, case).witness(witness).help(help)
+}
+
+/// An amount that the grant allows and that cannot be had.
+pub(super) fn unsatisfied(
+    name: &Spanned<String>,
+    grant: &Grant,
+    amounts: &[usize],
+    refusal: &Refusal,
+    host: &str,
+) -> Finding {
+    let asked = grant.lines.iter().zip(amounts).filter(|(_, amount)| **amount > 0);
+    let asked: Vec<_> = asked.map(|(line, amount)| (line.rule, amount)).collect();
+    let list: Vec<String> =
+        asked.iter().map(|(line, amount)| format!("{}={amount}", line.gpu_set.value)).collect();
+    let (tenant, list) = (grant.tenant, list.join(","));
+    let message = format!(
+        "grant `{}` cannot always be satisfied on `{host}`: alone there, tenant `{tenant}` is refused `{list}` ({}): {refusal}",
+        name.value,
+        refusal.reason.slug(),
+    );
+    let finding = Finding::at(Code::AssertFailed, name.span, "asserted: always satisfiable", message);
+    let lines =
+        asked.iter().fold(finding, |finding, (line, _)| finding.and(line.span, "this line allows it"));
+    lines
+        .witness(format!("a container of `{tenant}` with the annotation `gpupol.io/gpus={list}`"))
+        .help("lower the line's `at-most`, or grant more devices")
+}
+
+/// More amounts than are tried.
+pub(super) fn too_many_amounts(name: &Spanned<String>, grant: &Grant, most: usize, host: &str) -> Finding {
+    let message = format!(
+        "grant `{}` allows more than {most} amounts on `{host}`, of devices that several of its lines share",
+        name.value
+    );
+    let finding = Finding::at(Code::AssertFailed, name.span, "cannot be shown", message);
+    let lines = grant.lines.iter().fold(finding, |finding, line| finding.and(line.rule.span, "one line"));
+    lines.help("lower `at-most`, or add `except` to a gpu-set, so that no device is in two lines")
+}
+
+/// An assert that no topology of a check could decide: `absent` has a device on none of them.
+#[must_use]
+pub fn undecided(assert: &Assert, absent: &BTreeSet<String>, hosts: &str) -> Finding {
+    let names: Vec<&str> = absent.iter().map(String::as_str).collect();
+    let verb = if names.len() == 1 { "has" } else { "have" };
+    let message = format!(
+        "nothing shows `assert {}`: {} {verb} no device on {hosts}",
+        assert.claim,
+        names.join(" and ")
+    );
+    let help = match assert.claim {
+        Claim::Only { .. } | Claim::AlwaysSatisfiable { .. } => {
+            "check against a host that has some, or remove the assert"
+        }
+        Claim::Isolated { .. } | Claim::Never { .. } => {
+            "check against a host where they have some, or remove the assert"
+        }
+    };
+    Finding::at(Code::AssertUndecided, assert.span, "holds only because there is nothing", message).help(help)
+}
+
+/// How a tenant comes to a device: the grant, its line, the gpu-set. What is labelled already is not labelled twice.
+fn path(mut finding: Finding, way: &Way, case: &Case) -> Finding {
+    let Way { tenant, grant, line, device } = way;
+    let set = &line.gpu_set;
+    let to = grant.to.iter().find(|name| name.value == *tenant).map_or(grant.name.span, |name| name.span);
+    let mut steps = vec![
+        (to, format!("grant `{}` is for `{tenant}`", grant.name.value)),
+        (line.span, format!("it gives gpu-set `{}`", set.value)),
+    ];
+    let defined = case.policy.gpu_sets.get(&set.value);
+    steps.extend(defined.map(|set| (set.name.span, format!("which has {}", place(device)))));
+    for (span, text) in steps {
+        if finding.labels.iter().all(|label| label.span != span) {
+            finding = finding.and(span, text);
+        }
+    }
+    finding
+}
+
+fn deny(tenant: &str, set: &str) -> String {
+    format!(
+        "`deny {tenant}-not-{set} {{ to {tenant}; gpus {set} }}`, or take `{tenant}` out of the grant's `to`"
+    )
+}
+
+/// `1 device`, `3 devices`
+fn counted(noun: &str, count: usize) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// `GPU 3`, `MIG device 4:1`
+fn place(device: &Device) -> String {
+    let kind = if device.mig.is_some() { "MIG device" } else { "GPU" };
+    format!("{kind} {}", device.index())
+}
+
+/// `GPU 3 (NVIDIA L4, GPU-…)`
+fn words(device: &Device) -> String {
+    let profile = device.mig.map(|mig| format!("{} of ", mig.profile)).unwrap_or_default();
+    format!("{} ({profile}{}, {})", place(device), device.gpu.model, device.uuid())
+}
