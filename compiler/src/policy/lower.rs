@@ -34,6 +34,7 @@ mod tenants;
 mod unenforced;
 mod versions;
 mod when;
+mod word_lists;
 
 use names::{Kind, Names};
 pub use schema::schema;
