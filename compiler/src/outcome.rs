@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use gpupol_plan::capability::Capability;
 use gpupol_plan::choose::{Leases, choose};
 use gpupol_plan::feature::Feature;
-use gpupol_plan::guard::{self, Answer, Surroundings};
-use gpupol_plan::identity::{self, Facts};
+use gpupol_plan::guard::{self, Answer, Surroundings, Trip};
+use gpupol_plan::identity;
 use gpupol_plan::index::{self, Index};
 use gpupol_plan::lookup::{Decision, Granted, decide};
 use gpupol_plan::plan::{Edit, Plan, Rule, Sharing};
@@ -76,6 +76,16 @@ pub struct Device {
     pub paths: Vec<String>,
 }
 
+/// What the guard makes of a container, as far as its configuration alone shows: the hook also asks the kernel what the
+/// sources of binds are, and which namespaces are the host's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guarded {
+    /// The rows that it is in, each once.
+    pub trips: Vec<Trip>,
+    /// What comes of them.
+    pub answer: Answer,
+}
+
 /// A plan set, open for decisions.
 #[derive(Clone, Debug)]
 pub struct Reader<'s> {
@@ -104,7 +114,7 @@ impl<'s> Reader<'s> {
     pub fn start(&self, container: &Workload, leases: &Leases) -> Outcome {
         let Workload { entry, config, observed } = container;
         let facts = identity::facts(entry, config, observed);
-        if let Answer::Refuse(refusal) = self.guard(container, &facts) {
+        if let Answer::Refuse(refusal) = self.guard(container).answer {
             let tenant = identity::tenant(&self.index, &facts).ok().flatten();
             return Outcome::Denied { tenant: tenant.map(|tenant| tenant.name.clone()), refusal };
         }
@@ -126,10 +136,14 @@ impl<'s> Reader<'s> {
         request::request(&self.index, &container.entry, &container.config).ok().flatten()
     }
 
-    /// What the guard answers, as far as the configuration alone shows.
-    fn guard(&self, container: &Workload, facts: &Facts<'_>) -> Answer {
-        let trips = guard::trips(&container.entry, &container.config, &Surroundings::default());
-        guard::answer(self.index.on_bypass, guard::standing(&self.index, facts), &trips)
+    /// What the guard makes of a container.
+    #[must_use]
+    pub fn guard(&self, container: &Workload) -> Guarded {
+        let Workload { entry, config, observed } = container;
+        let standing = guard::standing(&self.index, &identity::facts(entry, config, observed));
+        let trips = guard::trips(entry, config, &Surroundings::default());
+        let answer = guard::answer(self.index.on_bypass, standing, &trips);
+        Guarded { trips, answer }
     }
 
     /// Whether a tenant gets so many of each gpu-set by a grant while nobody else holds anything.

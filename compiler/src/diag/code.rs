@@ -150,6 +150,8 @@ codes! {
     ForgeableIdentity = 5004, "forgeable-identity", Error;
     /// A `trust`, whose containers may go around every plan.
     Trusted = 5005, "trusted", Warning;
+    /// Somebody trusted has devices that an `assert` keeps from others.
+    TrustedBeside = 5006, "trusted-beside", Note;
 
     /// A `test` did not come out as it says.
     TestFailed = 8001, "test-failed", Error;

@@ -105,6 +105,7 @@ fn page(code: Code) -> &'static str {
         Code::UnenforcedIdentity => page!("5003"),
         Code::ForgeableIdentity => page!("5004"),
         Code::Trusted => page!("5005"),
+        Code::TrustedBeside => page!("5006"),
         Code::TestFailed => page!("8001"),
         Code::UnusedAllowance => page!("8002"),
         Code::ExpiredAllowance => page!("8003"),

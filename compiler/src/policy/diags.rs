@@ -88,6 +88,16 @@ pub(super) fn contradiction(span: Span, label: &str, message: impl Into<String>)
     Finding::at(Code::Contradiction, span, label, message)
 }
 
+/// Somebody trusted of whom isolation is asserted.
+pub(super) fn trusted_in_isolated(name: &Spanned<String>) -> Finding {
+    let message = format!(
+        "`{}` is trusted and may go around every plan: nothing keeps it apart from others",
+        name.value
+    );
+    contradiction(name.span, "a `trust`", message)
+        .help(format!("take `{}` out; each check says which of these devices it reaches", name.value))
+}
+
 /// What is neither a channel nor a range of channels.
 pub(super) fn no_channels(part: &str, span: Span) -> Finding {
     bad_value(span, "not channels", format!("`{part}` is no IMEX channel and no range of them"))

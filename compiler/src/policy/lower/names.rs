@@ -41,6 +41,8 @@ pub(super) struct Names {
     /// The whole definition of each name that has one.
     nodes: BTreeMap<(Kind, String), Span>,
     used: BTreeSet<(Kind, String)>,
+    /// The tenants that are a `trust`.
+    trusted: BTreeSet<String>,
     /// Kinds of which a name is used that nothing defines and nothing is like: it may stand for any of them.
     guessed: BTreeSet<Kind>,
     /// Something could not be read that may define or use any name.
@@ -115,6 +117,11 @@ impl Names {
         defined
     }
 
+    /// Whether it is the name of a `trust`.
+    pub(super) fn is_trusted(&self, name: &str) -> bool {
+        self.trusted.contains(name)
+    }
+
     fn unresolved(&mut self, kind: Kind, name: &Spanned<String>, sink: &mut Sink) {
         self.looks = self.looks.saturating_add(self.known(kind).count());
         if self.looks > MOST_LOOKS {
@@ -162,6 +169,7 @@ impl Names {
         if node.name.value == TRUST {
             // It does its work without a grant.
             self.used.insert((Kind::Tenant, name.clone()));
+            self.trusted.insert(name.clone());
         }
         let Some(kind) = Kind::from_word(&node.name.value) else {
             return self.guess(&node.name.value, Some(name));
