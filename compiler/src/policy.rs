@@ -209,7 +209,7 @@ pub enum Clause {
 }
 
 /// What a host must have, compared as in `NVIDIA_REQUIRE_*`: `12.4` is `12.4.0`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Require {
     /// Of what.
     pub fact: HostFact,
@@ -220,7 +220,7 @@ pub struct Require {
 }
 
 /// What of a host a `require` can name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HostFact {
     /// `cuda=`: the newest CUDA version that the driver serves.
     Cuda,
@@ -260,7 +260,7 @@ pub struct Line {
 }
 
 /// How many devices of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Amount {
     /// So many.
     Count(u32),
@@ -300,7 +300,7 @@ impl fmt::Display for Amount {
 }
 
 /// `place=`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// Nothing said.
     #[default]
@@ -316,7 +316,7 @@ pub enum Place {
 }
 
 /// How a device is shared.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sharing {
     /// One container a device.
     Exclusive,
@@ -339,7 +339,7 @@ pub enum Sharing {
 }
 
 /// `timeslice=`, the words of `nvidia-smi compute-policy --set-timeslice`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timeslice {
     /// `default`
     Default,

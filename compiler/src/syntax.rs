@@ -16,11 +16,12 @@ mod lex;
 mod node;
 mod parse;
 mod same;
+mod threads;
 mod word;
 
 pub use format::{FormatError, format};
 pub use guard::MAX_FILE;
-pub use parse::parse;
+pub use parse::{parse, parse_all};
 pub(crate) use same::node as same_node;
 
 /// One file.

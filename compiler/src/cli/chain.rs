@@ -68,14 +68,15 @@ fn is_workload(document: &Document) -> bool {
 
 /// Parses every file; a damaged one is a document in which anything may be defined.
 pub(super) fn parse(input: &Input, sink: &mut Sink) -> Vec<Document> {
-    let document = |(id, source): (SourceId, &Source)| match input.damaged.get(&source.name) {
-        None => syntax::parse(id, source, sink),
-        Some(finding) => {
+    let mut documents = syntax::parse_all(&input.sources, sink);
+    for document in &mut documents {
+        let source = input.sources.get(document.source);
+        if let Some(finding) = source.and_then(|source| input.damaged.get(&source.name)) {
             sink.push(finding.clone());
-            Document { source: id, nodes: Vec::new(), broken: Vec::new(), unread: true }
+            document.unread = true;
         }
-    };
-    input.sources.iter().map(document).collect()
+    }
+    documents
 }
 
 /// The policy, if it has no errors; otherwise they are said.

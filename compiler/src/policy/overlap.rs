@@ -9,4 +9,5 @@ const MOST_PAIRS: usize = 1_000;
 mod engines;
 pub(super) mod grants;
 mod search;
+mod sieve;
 pub(super) mod tenants;

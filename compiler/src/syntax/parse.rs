@@ -4,15 +4,32 @@ use std::ops::Range;
 
 use kdl::{KdlDocument, KdlEntry, KdlError, KdlIdentifier, KdlNode, KdlValue};
 use miette::SourceSpan;
+use rayon::prelude::*;
 
 use crate::diag::{Finding, Sink};
-use crate::source::{Source, SourceId, Span, Spanned};
+use crate::source::{Source, SourceId, Sources, Span, Spanned};
 
 use super::lex::{Kind, Lexer};
-use super::{Argument, Broken, Document, Node, Property, Value, diags, guard};
+use super::{Argument, Broken, Document, Node, Property, Value, diags, guard, threads};
 
-/// The stack for `kdl`, which recurses with the depth of blocks; the guard bounds that to what fits here many times.
-const STACK: usize = 64 << 20;
+/// Reads every file; what cannot be read is reported, and left out. The documents are in the order of their sources,
+/// whichever was read first.
+#[must_use]
+pub fn parse_all(sources: &Sources, sink: &mut Sink) -> Vec<Document> {
+    let sources: Vec<(SourceId, &Source)> = sources.iter().collect();
+    let one = |(id, source): &(SourceId, &Source)| {
+        let mut own = Sink::default();
+        (parse(*id, source, &mut own), own)
+    };
+    let read: Option<Vec<(Document, Sink)>> = threads::run(|| sources.par_iter().map(one).collect());
+    // Each file says then that the parser could not run.
+    let read = read.unwrap_or_else(|| sources.iter().map(one).collect());
+    let take = |(document, own): (Document, Sink)| {
+        own.finish().into_iter().for_each(|finding| sink.push(finding));
+        document
+    };
+    read.into_iter().map(take).collect()
+}
 
 /// Reads one file; what cannot be read is reported, and left out.
 #[must_use]
@@ -42,12 +59,7 @@ enum Read {
 }
 
 fn read_all(id: SourceId, text: &str, pieces: &[guard::Piece]) -> Vec<Read> {
-    let read = || pieces.iter().map(|piece| read(id, text, piece)).collect();
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, read);
-        thread.ok().and_then(|thread| thread.join().ok())
-    })
-    .unwrap_or_else(|| {
+    threads::run(|| pieces.par_iter().map(|piece| read(id, text, piece)).collect()).unwrap_or_else(|| {
         let failed = |piece: &guard::Piece| {
             let span = Span::new(id, piece.start..piece.end);
             Read::Failed(Box::new(diags::syntax(span, "this node", "the parser could not run")))

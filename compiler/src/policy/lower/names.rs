@@ -12,6 +12,10 @@ use crate::syntax::{Document, Node, Value};
 /// How long a name may be.
 const MAX_NAME: usize = 64;
 
+/// How many names are looked at for one that was meant, in all: thousands of unknown names among thousands that are
+/// known would take minutes, and nobody reads so many suggestions.
+const MOST_LOOKS: usize = 1 << 18;
+
 /// Nodes whose first argument is no name of theirs.
 const NAMELESS: [&str; 3] = ["policy", "assert", "allow-finding"];
 
@@ -40,6 +44,8 @@ pub(super) struct Names {
     unread: bool,
     /// Something could not be read that may use any name.
     broken: bool,
+    /// How many names have been looked at for one that was meant.
+    looks: usize,
 }
 
 impl Kind {
@@ -97,14 +103,24 @@ impl Names {
         if defined {
             self.used.insert(key);
         } else if !self.unread {
-            sink.push(diags::unresolved(kind.word(), name, self.known(kind)));
-            // A mistyped use is a use: one typo is one finding.
-            match nearest(&name.value, self.known(kind)).map(str::to_owned) {
-                Some(meant) => _ = self.used.insert((kind, meant)),
-                None => _ = self.guessed.insert(kind),
-            }
+            self.unresolved(kind, name, sink);
         }
         defined
+    }
+
+    fn unresolved(&mut self, kind: Kind, name: &Spanned<String>, sink: &mut Sink) {
+        self.looks = self.looks.saturating_add(self.known(kind).count());
+        if self.looks > MOST_LOOKS {
+            // Whatever was meant, it may be any name.
+            self.broken = true;
+            return sink.push(diags::unresolved(kind.word(), name, std::iter::empty()));
+        }
+        sink.push(diags::unresolved(kind.word(), name, self.known(kind)));
+        // A mistyped use is a use: one typo is one finding.
+        match nearest(&name.value, self.known(kind)).map(str::to_owned) {
+            Some(meant) => _ = self.used.insert((kind, meant)),
+            None => _ = self.guessed.insert(kind),
+        }
     }
 
     /// Reports tenants and gpu-sets that nothing names; not if something that could not be read may name them.
@@ -128,7 +144,8 @@ impl Names {
     }
 
     fn known(&self, kind: Kind) -> impl Iterator<Item = &str> {
-        self.defined.keys().filter(move |(of, _)| *of == kind).map(|(_, name)| name.as_str())
+        let from = self.defined.range((kind, String::new())..);
+        from.map(|(key, _)| key).take_while(move |(of, _)| *of == kind).map(|(_, name)| name.as_str())
     }
 
     fn define(&mut self, node: &Node, sink: &mut Sink) {
@@ -155,5 +172,35 @@ impl Names {
         for kind in kinds {
             self.defined.entry((kind, name.to_owned())).or_insert(None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Source, SourceId, Sources};
+
+    fn source() -> SourceId {
+        let sources = Sources::new(vec![Source::new("p.kdl", "")]);
+        sources.iter().next().unwrap().0
+    }
+
+    #[test]
+    fn thousands_of_unknown_names_are_all_reported_and_the_first_with_what_was_meant() {
+        let (source, mut names, mut sink) = (source(), Names::default(), Sink::default());
+        for at in 0..2_000 {
+            names.defined.insert((Kind::Tenant, format!("tenant-{at:04}")), Some(Span::new(source, 0..1)));
+        }
+        for at in 0..2_000 {
+            let name = Spanned::new(format!("tenatn-{at:04}"), Span::new(source, at..at + 1));
+            assert!(!names.resolve(Kind::Tenant, &name, &mut sink));
+        }
+        // What some of them meant was not looked for, so nobody can say what is unused.
+        names.unused(&mut sink);
+        let findings = sink.finish();
+        let meant = |finding: &&crate::diag::Finding| finding.help.as_ref().unwrap().starts_with("did you");
+        assert_eq!(findings.len(), 2_000);
+        assert_eq!(findings.iter().take_while(meant).count(), MOST_LOOKS / 2_000);
+        assert_eq!(findings.iter().filter(meant).count(), MOST_LOOKS / 2_000);
     }
 }

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::{Finding, Sink};
-use crate::policy::{Clause, Engine, Grant, Tenant, diags};
+use crate::policy::{
+    Amount, Capability, Clause, Engine, Feature, Grant, Line, Place, Require, Sharing, Tenant, diags,
+};
 use crate::source::Span;
 
 use super::MOST_PAIRS;
 use super::engines;
-use super::search::{Pattern, TooComplex, witness};
+use super::search::{Effort, Pattern, TooComplex, witness};
+use super::sieve::{Shape, Sieve};
 
 /// A grant with its conditions ready to be compared.
 struct Candidate<'g> {
@@ -17,6 +20,16 @@ struct Candidate<'g> {
     /// Under which engines its conditions can hold.
     engines: BTreeSet<Engine>,
     attributes: BTreeMap<Attribute<'g>, Vec<Pattern>>,
+    gift: Gift<'g>,
+}
+
+/// What a grant gives.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Gift<'g> {
+    lines: Vec<(&'g str, Amount, Amount, Place, &'g Sharing)>,
+    require: Option<&'g Vec<Require>>,
+    capabilities: &'g BTreeSet<Capability>,
+    features: Option<&'g BTreeSet<Feature>>,
 }
 
 /// What a workload says of itself in a text.
@@ -32,23 +45,39 @@ pub(in crate::policy) fn report(
     grants: &BTreeMap<String, Grant>,
     sink: &mut Sink,
 ) {
+    let effort = Effort::default();
     let mut candidates: Vec<Candidate<'_>> =
-        grants.values().filter_map(|grant| candidate(grant, tenants, sink)).collect();
+        grants.values().filter_map(|grant| candidate(grant, tenants, &effort, sink)).collect();
     candidates.sort_by_key(|candidate| candidate.grant.name.span);
-    let pairs = candidates
-        .iter()
-        .enumerate()
-        .flat_map(|(at, left)| candidates.iter().skip(at + 1).map(move |right| (left, right)));
-    pairs
-        .filter_map(|(left, right)| pair(left, right, tenants))
-        .take(MOST_PAIRS)
-        .for_each(|finding| sink.push(finding));
+    let shapes: Vec<_> = candidates.iter().map(Candidate::shape).collect();
+    let (sieve, kinds) = (Sieve::new(&shapes), kinds(&candidates));
+    let mut found = 0;
+    for (at, left) in candidates.iter().enumerate() {
+        let differs = |other: usize| kinds.get(other) != kinds.get(at);
+        for right in sieve.after(at, differs).into_iter().filter_map(|right| candidates.get(right)) {
+            if found == MOST_PAIRS || effort.is_spent() {
+                return;
+            }
+            if let Some(finding) = pair(left, right, tenants, &effort) {
+                sink.push(finding);
+                found += 1;
+            }
+        }
+    }
+}
+
+/// A number for each: the same for those that give the same, and need no choice between them.
+fn kinds(candidates: &[Candidate<'_>]) -> Vec<usize> {
+    let gifts: BTreeSet<&Gift<'_>> = candidates.iter().map(|candidate| &candidate.gift).collect();
+    let kinds: BTreeMap<&Gift<'_>, usize> = gifts.into_iter().zip(0..).collect();
+    candidates.iter().filter_map(|candidate| kinds.get(&candidate.gift).copied()).collect()
 }
 
 /// None if its condition holds for nothing, or is too complex.
 fn candidate<'g>(
     grant: &'g Grant,
     tenants: &BTreeMap<String, Tenant>,
+    effort: &Effort,
     sink: &mut Sink,
 ) -> Option<Candidate<'g>> {
     let engines = engines::of_grant(grant, tenants, sink);
@@ -66,7 +95,7 @@ fn candidate<'g>(
     let mut satisfiable = true;
     for (attribute, patterns) in attributes.iter().filter(|(_, patterns)| patterns.len() > 1) {
         let places = places.get(attribute).map(Vec::as_slice).unwrap_or_default();
-        match (attribute.witness(&patterns.iter().collect::<Vec<_>>()), places) {
+        match (attribute.witness(&patterns.iter().collect::<Vec<_>>(), effort), places) {
             (Ok(None), [first, .., last]) => {
                 sink.push(attribute.never(*first, *last));
                 satisfiable = false;
@@ -79,13 +108,50 @@ fn candidate<'g>(
         }
     }
     let to = grant.to.iter().map(|tenant| tenant.value.as_str()).collect();
-    satisfiable.then_some(Candidate { grant, to, engines: engines?, attributes })
+    let gift = Gift::of(grant);
+    satisfiable.then_some(Candidate { grant, to, engines: engines?, attributes, gift })
+}
+
+impl<'g> Candidate<'g> {
+    /// Only grants of one tenant and one rank can be in each other's way, and none that has to be named.
+    fn shape(&self) -> Shape<(&'g str, i64), Attribute<'g>> {
+        let open = self.to.iter().filter(|_| !self.grant.named);
+        let shape = Shape::new(open.map(|tenant| (*tenant, self.grant.rank)));
+        self.grant.when.iter().fold(shape, |shape, clause| match &clause.value {
+            Clause::Label { key, values } => shape.with(Attribute::Label(key), values),
+            Clause::Image(values) => shape.with(Attribute::Image, values),
+            Clause::Engine(_) => shape,
+        })
+    }
+}
+
+impl<'g> Gift<'g> {
+    fn of(grant: &'g Grant) -> Self {
+        let line = |line: &'g Line| {
+            (line.gpu_set.value.as_str(), line.at_most, line.default, line.place, &line.sharing.value)
+        };
+        Self {
+            lines: grant.lines.iter().map(line).collect(),
+            require: grant.require.as_ref().map(|require| &require.value),
+            capabilities: &grant.capabilities,
+            features: grant.features.as_ref().map(|features| &features.value),
+        }
+    }
+
+    /// What they give differently.
+    fn difference(&self, other: &Self) -> Vec<&'static str> {
+        let lines = (self.lines != other.lines).then_some("`gpus`");
+        let require = (self.require != other.require).then_some("`require`");
+        let capabilities = (self.capabilities != other.capabilities).then_some("`capabilities`");
+        let features = (self.features != other.features).then_some("`features`");
+        [lines, require, capabilities, features].into_iter().flatten().collect()
+    }
 }
 
 impl Attribute<'_> {
     /// A value that all patterns match: a label may be empty, an image is never.
-    fn witness(self, patterns: &[&Pattern]) -> Result<Option<String>, TooComplex> {
-        witness(patterns, self == Self::Image)
+    fn witness(self, patterns: &[&Pattern], effort: &Effort) -> Result<Option<String>, TooComplex> {
+        witness(patterns, self == Self::Image, effort)
     }
 
     fn never(self, first: Span, last: Span) -> Finding {
@@ -101,15 +167,20 @@ impl Attribute<'_> {
 }
 
 /// What is wrong with a pair, if anything is.
-fn pair(left: &Candidate<'_>, right: &Candidate<'_>, tenants: &BTreeMap<String, Tenant>) -> Option<Finding> {
+fn pair(
+    left: &Candidate<'_>,
+    right: &Candidate<'_>,
+    tenants: &BTreeMap<String, Tenant>,
+    effort: &Effort,
+) -> Option<Finding> {
     let decided = left.grant.rank != right.grant.rank || left.grant.named || right.grant.named;
     let (tenant, engine) = if decided { None } else { meeting(left, right, tenants) }?;
-    let differ = difference(left.grant, right.grant);
+    let differ = left.gift.difference(&right.gift);
     if differ.is_empty() {
         return None;
     }
     let names = [left, right].map(|side| (side.grant.name.value.as_str(), side.grant.name.span));
-    match says(left, right) {
+    match says(left, right, effort) {
         Ok(Some(says)) => {
             let under = engine.map(|engine| format!(" under {}", engine.name())).unwrap_or_default();
             let witness = format!("a container of tenant `{tenant}`{under} with {says}");
@@ -135,39 +206,13 @@ fn meeting<'g>(
     })
 }
 
-/// What they give differently.
-fn difference(left: &Grant, right: &Grant) -> Vec<&'static str> {
-    let lines = |grant: &Grant| -> Vec<_> {
-        let line = |line: &crate::policy::Line| {
-            (line.gpu_set.value.clone(), line.at_most, line.default, line.place, line.sharing.value.clone())
-        };
-        grant.lines.iter().map(line).collect()
-    };
-    let mut differ = Vec::new();
-    if lines(left) != lines(right) {
-        differ.push("`gpus`");
-    }
-    let require = |grant: &Grant| grant.require.as_ref().map(|require| require.value.clone());
-    if require(left) != require(right) {
-        differ.push("`require`");
-    }
-    if left.capabilities != right.capabilities {
-        differ.push("`capabilities`");
-    }
-    let features = |grant: &Grant| grant.features.as_ref().map(|features| features.value.clone());
-    if features(left) != features(right) {
-        differ.push("`features`");
-    }
-    differ
-}
-
 /// What a container says of itself to which both apply, in words.
-fn says(left: &Candidate<'_>, right: &Candidate<'_>) -> Result<Option<String>, TooComplex> {
+fn says(left: &Candidate<'_>, right: &Candidate<'_>, effort: &Effort) -> Result<Option<String>, TooComplex> {
     let keys: BTreeSet<Attribute> = left.attributes.keys().chain(right.attributes.keys()).copied().collect();
     let (mut words, mut labels) = (Vec::new(), Vec::new());
     for attribute in keys {
         let both = [left, right].into_iter().filter_map(|side| side.attributes.get(&attribute)).flatten();
-        match (attribute, attribute.witness(&both.collect::<Vec<_>>())?) {
+        match (attribute, attribute.witness(&both.collect::<Vec<_>>(), effort)?) {
             (_, None) => return Ok(None),
             (Attribute::Image, Some(value)) => words.push(format!("image `{value}`")),
             (Attribute::Label(key), Some(value)) => labels.push(format!("`{key}={value}`")),
@@ -180,3 +225,6 @@ fn says(left: &Candidate<'_>, right: &Candidate<'_>) -> Result<Option<String>, T
     });
     Ok(Some(words.join(" and ")))
 }
+
+#[cfg(test)]
+mod tests;

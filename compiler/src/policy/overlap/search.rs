@@ -1,6 +1,6 @@
 //! A text that several patterns match.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use regex_automata::Anchored;
@@ -14,6 +14,10 @@ use crate::policy::Glob;
 const MAX_AUTOMATON: usize = 1 << 20;
 /// The most states of a product that are visited.
 const MAX_VISITED: usize = 1 << 16;
+/// The most states that are visited in all.
+const MAX_EFFORT: usize = 1 << 18;
+/// So many bytes of an automaton take about as long to make as a state to visit.
+const BYTES_A_STATE: usize = 64;
 
 type Dfa = dense::DFA<Vec<u32>>;
 
@@ -21,6 +25,10 @@ type Dfa = dense::DFA<Vec<u32>>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the patterns are too complex to compare")]
 pub(super) struct TooComplex;
+
+/// What comparing may still cost, in states visited: one bound for all pairs of a policy.
+#[derive(Debug)]
+pub(super) struct Effort(Cell<usize>);
 
 /// A list of alternative patterns.
 #[derive(Clone, Debug)]
@@ -31,6 +39,30 @@ pub(super) struct Pattern {
     automaton: OnceCell<Result<Dfa, TooComplex>>,
 }
 
+impl Default for Effort {
+    fn default() -> Self {
+        Self(Cell::new(MAX_EFFORT))
+    }
+}
+
+impl Effort {
+    /// So many states.
+    #[cfg(test)]
+    pub(super) fn of(states: usize) -> Self {
+        Self(Cell::new(states))
+    }
+
+    /// Whether nothing more can be compared.
+    pub(super) fn is_spent(&self) -> bool {
+        self.0.get() == 0
+    }
+
+    fn spend(&self, states: usize) -> Result<(), TooComplex> {
+        self.0.set(self.0.get().saturating_sub(states));
+        if self.is_spent() { Err(TooComplex) } else { Ok(()) }
+    }
+}
+
 impl Pattern {
     /// What any of `globs` matches.
     #[must_use]
@@ -39,8 +71,13 @@ impl Pattern {
         Self { globs: globs.to_vec(), literal, automaton: OnceCell::new() }
     }
 
-    fn automaton(&self) -> Result<&Dfa, TooComplex> {
-        self.automaton.get_or_init(|| automaton(&self.globs)).as_ref().map_err(|error| *error)
+    fn automaton(&self, effort: &Effort) -> Result<&Dfa, TooComplex> {
+        let made = || {
+            let made = automaton(&self.globs);
+            let bytes = made.as_ref().map_or(MAX_AUTOMATON, Dfa::memory_usage);
+            effort.spend(bytes / BYTES_A_STATE).and(made)
+        };
+        self.automaton.get_or_init(made).as_ref().map_err(|error| *error)
     }
 
     /// Whether the ends of any two patterns let them match one text: a cheap answer for most that have none.
@@ -48,17 +85,22 @@ impl Pattern {
         self.globs.iter().any(|left| other.globs.iter().any(|right| ends_meet(&left.0, &right.0)))
     }
 
+    /// The alternatives.
+    pub(super) fn globs(&self) -> &[Glob] {
+        &self.globs
+    }
+
     /// Whether it alone is beyond the bounds, whatever it is compared with.
-    pub(super) fn is_too_complex(&self) -> bool {
-        self.automaton().is_err()
+    pub(super) fn is_too_complex(&self, effort: &Effort) -> bool {
+        self.automaton(effort).is_err()
     }
 
     /// Whether it matches the whole of `text`.
-    fn matches(&self, text: &str) -> Result<bool, TooComplex> {
+    fn matches(&self, text: &str, effort: &Effort) -> Result<bool, TooComplex> {
         if self.literal {
             return Ok(self.globs.iter().any(|glob| glob.0 == text));
         }
-        Ok(accepts(self.automaton()?, text))
+        Ok(accepts(self.automaton(effort)?, text))
     }
 }
 
@@ -67,7 +109,12 @@ impl Pattern {
 /// # Errors
 ///
 /// If the search would take too long.
-pub(super) fn witness(patterns: &[&Pattern], nonempty: bool) -> Result<Option<String>, TooComplex> {
+pub(super) fn witness(
+    patterns: &[&Pattern],
+    nonempty: bool,
+    effort: &Effort,
+) -> Result<Option<String>, TooComplex> {
+    effort.spend(1)?;
     let pairs = patterns
         .iter()
         .enumerate()
@@ -76,31 +123,37 @@ pub(super) fn witness(patterns: &[&Pattern], nonempty: bool) -> Result<Option<St
         return Ok(None);
     }
     if let Some(list) = patterns.iter().find(|pattern| pattern.literal) {
-        return listed(list, patterns, nonempty);
+        return listed(list, patterns, nonempty, effort);
     }
-    let automata: Vec<_> = patterns.iter().map(|pattern| pattern.automaton()).collect::<Result<_, _>>()?;
-    if let Some(found) = shortest(&automata)? {
+    let automata: Vec<_> =
+        patterns.iter().map(|pattern| pattern.automaton(effort)).collect::<Result<_, _>>()?;
+    if let Some(found) = shortest(&automata, effort)? {
         return Ok(Some(found));
     }
-    let empty = !nonempty && all_match(patterns, "")?;
+    let empty = !nonempty && all_match(patterns, "", effort)?;
     Ok(empty.then(String::new))
 }
 
 /// The best of the texts in `list`, which are all that can be.
-fn listed(list: &Pattern, patterns: &[&Pattern], nonempty: bool) -> Result<Option<String>, TooComplex> {
+fn listed(
+    list: &Pattern,
+    patterns: &[&Pattern],
+    nonempty: bool,
+    effort: &Effort,
+) -> Result<Option<String>, TooComplex> {
     let mut texts: Vec<&str> = list.globs.iter().map(|glob| glob.0.as_str()).collect();
     texts.sort_by_key(|text| (text.is_empty(), text.len(), *text));
     for text in texts {
-        if !(nonempty && text.is_empty()) && all_match(patterns, text)? {
+        if !(nonempty && text.is_empty()) && all_match(patterns, text, effort)? {
             return Ok(Some(text.to_owned()));
         }
     }
     Ok(None)
 }
 
-fn all_match(patterns: &[&Pattern], text: &str) -> Result<bool, TooComplex> {
+fn all_match(patterns: &[&Pattern], text: &str, effort: &Effort) -> Result<bool, TooComplex> {
     for pattern in patterns {
-        if !pattern.matches(text)? {
+        if !pattern.matches(text, effort)? {
             return Ok(false);
         }
     }
@@ -168,7 +221,7 @@ fn accepts(automaton: &Dfa, text: &str) -> bool {
 type Step = (usize, u8);
 
 /// A shortest text that is not empty and that all accept, readable bytes before others.
-fn shortest(automata: &[&Dfa]) -> Result<Option<String>, TooComplex> {
+fn shortest(automata: &[&Dfa], effort: &Effort) -> Result<Option<String>, TooComplex> {
     let Some(first) = automata.iter().map(|automaton| begin(automaton)).collect::<Option<Vec<_>>>() else {
         return Ok(None);
     };
@@ -177,16 +230,18 @@ fn shortest(automata: &[&Dfa]) -> Result<Option<String>, TooComplex> {
     let mut known: BTreeSet<Vec<StateID>> = BTreeSet::new();
     let mut queue: VecDeque<(usize, Vec<StateID>)> = VecDeque::from([(0, first)]);
     while let Some((from, states)) = queue.pop_front() {
+        effort.spend(1)?;
         for byte in &bytes {
-            let next: Vec<StateID> = automata
-                .iter()
-                .zip(&states)
-                .map(|(automaton, state)| automaton.next_state(*state, *byte))
-                .collect();
-            let dead = automata.iter().zip(&next).any(|(automaton, state)| automaton.is_dead_state(*state));
-            if dead || !known.insert(next.clone()) {
+            let step = |(automaton, state): (&&Dfa, &StateID)| automaton.next_state(*state, *byte);
+            let both = || automata.iter().zip(&states);
+            if both().any(|(automaton, state)| automaton.is_dead_state(step((automaton, state)))) {
                 continue;
             }
+            let next: Vec<StateID> = both().map(step).collect();
+            if known.contains(&next) {
+                continue;
+            }
+            known.insert(next.clone());
             visited.push(Some((from, *byte)));
             let place = visited.len() - 1;
             if automata.iter().zip(&next).all(|(automaton, state)| ends(automaton, *state)) {

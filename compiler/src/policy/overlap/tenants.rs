@@ -7,7 +7,8 @@ use crate::policy::{Engine, Glob, Identity, Tenant, diags};
 use crate::source::{Span, Spanned};
 
 use super::MOST_PAIRS;
-use super::search::{Pattern, TooComplex, witness};
+use super::search::{Effort, Pattern, TooComplex, witness};
+use super::sieve::{Shape, Sieve};
 
 /// One identity of one tenant, ready to be compared.
 struct Candidate<'t> {
@@ -19,7 +20,7 @@ struct Candidate<'t> {
 }
 
 /// How a container comes in. None comes in two ways.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Way<'t> {
     Docker {
         daemon: &'t str,
@@ -46,35 +47,47 @@ enum Attribute {
 
 /// Reports the pairs of tenants of which one engine could know one container as either, up to a bound.
 pub(in crate::policy) fn report(tenants: &BTreeMap<String, Tenant>, sink: &mut Sink) {
-    let candidates: Vec<Candidate<'_>> = tenants
-        .iter()
-        .flat_map(|(name, tenant)| tenant.identities.iter().map(move |identity| candidate(name, identity)))
-        .collect();
+    report_within(&Effort::default(), tenants, sink);
+}
+
+fn report_within(effort: &Effort, tenants: &BTreeMap<String, Tenant>, sink: &mut Sink) {
+    let candidates = candidates(tenants);
+    let shapes: Vec<_> = candidates.iter().map(Candidate::shape).collect();
+    let sieve = Sieve::new(&shapes);
     let mut reported: BTreeSet<(&str, &str)> = BTreeSet::new();
-    for (at, left) in candidates.iter().enumerate() {
-        for right in candidates.iter().skip(at + 1).filter(|right| right.tenant != left.tenant) {
-            let (left, right) = in_order(left, right);
-            let pair = (left.tenant, right.tenant);
-            match both(left, right) {
-                Ok(Some(witness)) if reported.insert(pair) => {
+    for (at, one) in candidates.iter().enumerate() {
+        let of_another = |at: usize| candidates.get(at).is_some_and(|other| other.tenant != one.tenant);
+        for other in sieve.after(at, of_another).into_iter().filter_map(|other| candidates.get(other)) {
+            let (left, right) = in_order(one, other);
+            match both(left, right, effort) {
+                Ok(Some(witness)) if reported.insert((left.tenant, right.tenant)) => {
                     let first = (left.tenant, left.identity.span);
                     let second = (right.tenant, right.identity.span);
                     sink.push(diags::tenants_overlap(first, second, witness));
                 }
                 Ok(_) => {}
-                Err(TooComplex) => sink.push(diags::glob_too_complex(blamed(left, right))),
+                Err(TooComplex) => sink.push(diags::glob_too_complex(blamed(left, right, effort))),
             }
-            if reported.len() >= MOST_PAIRS {
+            if reported.len() >= MOST_PAIRS || effort.is_spent() {
                 return;
             }
         }
     }
 }
 
+impl<'t> Candidate<'t> {
+    fn shape(&self) -> Shape<Way<'t>, Attribute> {
+        let attributes = self.attributes.iter();
+        attributes.fold(Shape::new([self.way]), |shape, (key, pattern)| shape.with(*key, pattern.globs()))
+    }
+}
+
 /// Where a pattern is that is too complex by itself, so that it is blamed once and not whatever it is compared with;
 /// else the later of the two.
-fn blamed(left: &Candidate<'_>, right: &Candidate<'_>) -> Span {
-    let patterns = |candidate: &Candidate<'_>| candidate.attributes.values().any(Pattern::is_too_complex);
+fn blamed(left: &Candidate<'_>, right: &Candidate<'_>, effort: &Effort) -> Span {
+    let patterns = |candidate: &Candidate<'_>| {
+        candidate.attributes.values().any(|pattern| pattern.is_too_complex(effort))
+    };
     if patterns(left) && !patterns(right) { left.identity.span } else { right.identity.span }
 }
 
@@ -85,6 +98,13 @@ fn in_order<'c, 't>(
 ) -> (&'c Candidate<'t>, &'c Candidate<'t>) {
     let place = |candidate: &Candidate<'_>| -> Span { candidate.identity.span };
     if place(left) <= place(right) { (left, right) } else { (right, left) }
+}
+
+fn candidates(tenants: &BTreeMap<String, Tenant>) -> Vec<Candidate<'_>> {
+    tenants
+        .iter()
+        .flat_map(|(name, tenant)| tenant.identities.iter().map(move |identity| candidate(name, identity)))
+        .collect()
 }
 
 fn candidate<'t>(tenant: &'t str, identity: &'t Spanned<Identity>) -> Candidate<'t> {
@@ -116,7 +136,7 @@ fn candidate<'t>(tenant: &'t str, identity: &'t Spanned<Identity>) -> Candidate<
 }
 
 /// A container that is both, in words.
-fn both(left: &Candidate<'_>, right: &Candidate<'_>) -> Result<Option<String>, TooComplex> {
+fn both(left: &Candidate<'_>, right: &Candidate<'_>, effort: &Effort) -> Result<Option<String>, TooComplex> {
     if left.way != right.way {
         return Ok(None);
     }
@@ -125,7 +145,7 @@ fn both(left: &Candidate<'_>, right: &Candidate<'_>) -> Result<Option<String>, T
     for key in keys {
         let both: Vec<&Pattern> =
             [left, right].into_iter().filter_map(|side| side.attributes.get(&key)).collect();
-        let Some(value) = witness(&both, true)? else { return Ok(None) };
+        let Some(value) = witness(&both, true, effort)? else { return Ok(None) };
         words.push(format!("{} `{value}`", key.words()));
     }
     Ok(Some(left.way.container(&words.join(", "))))
@@ -162,3 +182,6 @@ impl Attribute {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use core::cmp::Ordering;
 
 /// How two things are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Comparator {
     /// `=`
     Equal,

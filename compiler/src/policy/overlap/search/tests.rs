@@ -6,7 +6,7 @@ fn pattern(globs: &[&str]) -> Pattern {
 
 fn common(globs: &[&str]) -> Option<String> {
     let patterns: Vec<Pattern> = globs.iter().map(|glob| pattern(&[glob])).collect();
-    witness(&patterns.iter().collect::<Vec<_>>(), false).unwrap()
+    witness(&patterns.iter().collect::<Vec<_>>(), false, &Effort::default()).unwrap()
 }
 
 /// Written apart from the automata and from the contract's matcher: by what a glob means.
@@ -50,7 +50,7 @@ fn every_pair_of_small_globs_is_decided_as_by_hand() {
         globs.iter().map(|glob| pattern(&[glob.iter().collect::<String>().as_str()])).collect();
     for (first, left) in patterns.iter().enumerate() {
         for (second, right) in patterns.iter().enumerate().skip(first) {
-            let found = witness(&[left, right], false).unwrap();
+            let found = witness(&[left, right], false, &Effort::default()).unwrap();
             let expected = sets[first].intersection(&sets[second]).map(|at| &texts[*at]);
             let best = expected.min_by_key(|text| (text.is_empty(), text.len()));
             let names = (&globs[first], &globs[second]);
@@ -88,14 +88,18 @@ fn witnesses_are_short_and_readable() {
     assert_eq!(common(&["*/*", "**", "a/?"]).as_deref(), Some("a/a"));
     assert_eq!(common(&["A+", "A+"]).as_deref(), Some("A+"));
     let either = [pattern(&["a", "b*"]), pattern(&["c", "*d"])];
-    assert_eq!(witness(&[&either[0], &either[1]], false), Ok(Some("bd".to_owned())));
+    assert_eq!(witness(&[&either[0], &either[1]], false, &Effort::default()), Ok(Some("bd".to_owned())));
     let empty = pattern(&[""]);
-    assert_eq!(witness(&[&empty, &pattern(&["*"])], true), Ok(None));
+    assert_eq!(witness(&[&empty, &pattern(&["*"])], true, &Effort::default()), Ok(None));
 }
 
 #[test]
 fn what_is_too_complex_is_said_to_be() {
     let hard = format!("a*a{}c", "?".repeat(40));
-    assert_eq!(witness(&[&pattern(&[&hard]), &pattern(&["b*/"])], false), Ok(None), "their ends differ");
-    assert_eq!(witness(&[&pattern(&[&hard]), &pattern(&["*"])], false), Err(TooComplex));
+    assert_eq!(
+        witness(&[&pattern(&[&hard]), &pattern(&["b*/"])], false, &Effort::default()),
+        Ok(None),
+        "their ends differ"
+    );
+    assert_eq!(witness(&[&pattern(&[&hard]), &pattern(&["*"])], false, &Effort::default()), Err(TooComplex));
 }
