@@ -104,6 +104,8 @@ fn index(policy: &Policy, resolution: &Resolution, places: &BTreeMap<(&str, &str
         index_version: INDEX_VERSION,
         on_denied: identities::on_denied(policy.settings.on_denied),
         request_indices: identities::request_indices(policy.settings.request_indices),
+        on_bypass: identities::on_bypass(policy.settings.on_bypass),
+        audit: identities::auditing(policy.settings.audit),
         tenants: policy.tenants.values().map(identities::tenant).collect(),
         grants: grants.into_iter().filter_map(|grant| Some(record(grant, place(grant)?))).collect(),
     }
@@ -151,6 +153,7 @@ fn plan(
             cuda_version: topology.driver.cuda.known().cloned(),
         },
         limit: policy.tenants.get(grant.tenant).and_then(|tenant| Some(tenant.limit.as_ref()?.value)),
+        trusted: policy.tenants.get(grant.tenant).is_some_and(|tenant| tenant.trust.is_some()),
         reserved: grant.reserved.iter().map(|uuid| (*uuid).to_owned()).collect(),
         capabilities,
         lines: grant.lines.iter().map(|line| self::line(line, &grant.capabilities)).collect(),

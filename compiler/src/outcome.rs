@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use gpupol_plan::capability::Capability;
 use gpupol_plan::choose::{Leases, choose};
 use gpupol_plan::feature::Feature;
-use gpupol_plan::identity;
+use gpupol_plan::guard::{self, Answer, Surroundings};
+use gpupol_plan::identity::{self, Facts};
 use gpupol_plan::index::{self, Index};
 use gpupol_plan::lookup::{Decision, Granted, decide};
 use gpupol_plan::plan::{Edit, Plan, Rule, Sharing};
@@ -48,6 +49,8 @@ pub struct Gift {
     pub rule: Rule,
     /// The devices, in the order in which they are given.
     pub devices: Vec<Device>,
+    /// Whether it is trusted, and so holds no leases.
+    pub trusted: bool,
     /// Driver capabilities in force.
     pub capabilities: BTreeSet<Capability>,
     /// Features, each with the place that grants it.
@@ -100,6 +103,11 @@ impl<'s> Reader<'s> {
     #[must_use]
     pub fn start(&self, container: &Workload, leases: &Leases) -> Outcome {
         let Workload { entry, config, observed } = container;
+        let facts = identity::facts(entry, config, observed);
+        if let Answer::Refuse(refusal) = self.guard(container, &facts) {
+            let tenant = identity::tenant(&self.index, &facts).ok().flatten();
+            return Outcome::Denied { tenant: tenant.map(|tenant| tenant.name.clone()), refusal };
+        }
         match decide(&self.index, entry, config, observed) {
             Decision::NotAsked => Outcome::NotAsked,
             Decision::Refused { tenant, refusal } => {
@@ -116,6 +124,12 @@ impl<'s> Reader<'s> {
     #[must_use]
     pub fn asked(&self, container: &Workload) -> Option<Request> {
         request::request(&self.index, &container.entry, &container.config).ok().flatten()
+    }
+
+    /// What the guard answers, as far as the configuration alone shows.
+    fn guard(&self, container: &Workload, facts: &Facts<'_>) -> Answer {
+        let trips = guard::trips(&container.entry, &container.config, &Surroundings::default());
+        guard::answer(self.index.on_bypass, guard::standing(&self.index, facts), &trips)
     }
 
     /// Whether a tenant gets so many of each gpu-set by a grant while nobody else holds anything.
@@ -152,6 +166,7 @@ impl<'s> Reader<'s> {
             tenant: granted.tenant.name.clone(),
             grant: granted.grant.name.clone(),
             rule: plan.rule.clone(),
+            trusted: plan.trusted,
             devices: devices.collect(),
             features: choice.features.iter().map(|granted| (granted.feature, granted.rule.clone())).collect(),
             edits: choice.edits(&plan).into_iter().cloned().collect(),

@@ -66,6 +66,32 @@ pub struct Settings {
     pub on_denied: OnDenied,
     /// `request-indices`.
     pub request_indices: RequestIndices,
+    /// `on-bypass`.
+    pub on_bypass: OnBypass,
+    /// `audit`.
+    pub audit: Auditing,
+}
+
+/// `on-bypass`: what a container gets whose own configuration goes around its plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnBypass {
+    /// It starts, and the kernel denies it every GPU number outside of its plan.
+    #[default]
+    Contain,
+    /// It does not start.
+    Refuse,
+    /// It starts, and the audit says so.
+    Report,
+}
+
+/// `audit`: whether devices are given that nobody can write down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Auditing {
+    /// Never.
+    #[default]
+    Required,
+    /// A record that cannot be written is said, and the container starts.
+    BestEffort,
 }
 
 /// `on-denied`: what a container gets that asks and may not.
@@ -90,7 +116,7 @@ pub enum RequestIndices {
     Count,
 }
 
-/// A tenant.
+/// A tenant, or somebody who is trusted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tenant {
     /// Its name, where it is defined.
@@ -101,6 +127,9 @@ pub struct Tenant {
     pub limit: Option<Spanned<u32>>,
     /// Its `guarantee`s, of different gpu-sets; together not above its limit.
     pub guarantees: Vec<Guarantee>,
+    /// A `trust`, by its `reason=`: its containers pass the guard, and get all devices of a grant without leases.
+    /// It has neither limit nor guarantees.
+    pub trust: Option<Spanned<String>>,
 }
 
 /// `guarantee gpus=N from=SET`: so many single devices of each host that has any of the set are kept for the tenant.

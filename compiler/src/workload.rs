@@ -2,7 +2,7 @@
 //!
 //! From here on nothing is simulated: the same functions of `gpupol_plan` that the hook calls read what is made here.
 
-use gpupol_plan::config::{Config, DOCKER_GPUS_HOOK, HookCall};
+use gpupol_plan::config::{Config, DOCKER_GPUS_HOOK, DeviceRule, HookCall, Namespace};
 use gpupol_plan::entry::{ENTRY_VERSION, Engine, Entry, Form};
 use gpupol_plan::observed::Observed;
 use gpupol_plan::request::{DRIVER_CAPABILITIES, FEATURES, GPUS, LIST_LIMIT, VISIBLE_DEVICES};
@@ -29,6 +29,7 @@ pub fn describe(container: &Container, policy: &Policy) -> Workload {
     let mut workload =
         Workload { entry: entry(Engine::Podman), config: Config::default(), observed: Observed::default() };
     let config = &mut workload.config;
+    confine(config);
     config.annotations = container.annotations.clone();
     config.annotations.extend(container.labels.clone());
     config.process.env = container.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -54,6 +55,13 @@ pub fn describe(container: &Container, policy: &Policy) -> Workload {
         ask(&request.value, &mut workload);
     }
     workload
+}
+
+/// What every engine writes for an ordinary container: namespaces of its own, and no device but those it is given.
+fn confine(config: &mut Config) {
+    let own = |kind: &str| Namespace { kind: kind.to_owned(), path: String::new() };
+    config.linux.namespaces = ["pid", "ipc", "mount"].map(own).into();
+    config.linux.resources.devices = vec![DeviceRule::default()];
 }
 
 impl Tenant {

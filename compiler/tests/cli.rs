@@ -112,8 +112,18 @@ fn the_language_is_a_document() {
     let mut nodes: Vec<&str> =
         document["policy"].as_array().unwrap().iter().map(|node| node["name"].as_str().unwrap()).collect();
     nodes.dedup();
-    let expected =
-        ["policy", "tenant", "gpu-set", "grant", "deny", "layout", "test", "assert", "allow-finding"];
+    let expected = [
+        "policy",
+        "tenant",
+        "trust",
+        "gpu-set",
+        "grant",
+        "deny",
+        "layout",
+        "test",
+        "assert",
+        "allow-finding",
+    ];
     assert_eq!(nodes, expected);
     snapshot("schema", &ran.out);
 }
@@ -362,7 +372,9 @@ fn a_real_configuration_is_planned_like_a_workload() {
     let entry = r#"{"entryVersion": 1, "engine": "containerd", "form": "hook", "allocate": true,
         "plans": "/etc/gpupol/plans", "stateDir": "/run/gpupol", "audit": "/var/log/gpupol/audit.jsonl"}"#;
     fs::write(place.join("entry.json"), entry).unwrap();
-    let config = r#"{"ociVersion": "1.0.2", "annotations": {"gpupol.io/gpus": "2"}}"#;
+    let config = r#"{"ociVersion": "1.0.2", "annotations": {"gpupol.io/gpus": "2"}, "linux": {
+        "namespaces": [{"type": "pid"}, {"type": "ipc"}, {"type": "mount"}],
+        "resources": {"devices": [{"allow": false, "access": "rwm"}]}}}"#;
     fs::write(place.join("config.json"), config).unwrap();
     let text = SOUND.replace("identity podman", "identity kubernetes namespace=\"lab-*\"");
     fs::write(place.join("policies/lab.kdl"), text).unwrap();

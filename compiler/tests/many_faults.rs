@@ -22,15 +22,15 @@ const SHAPE: [Fault; 16] = [
     ("grants/g002.kdl", "sharing exclusive", "sharing exclusive 3", "GP1003"),
     ("grants/g003.kdl", "    capabilities compute utility\n", "", "GP1004"),
     ("grants/g004.kdl", "at-most=1", "at-most=1 at-most=2", "GP1005"),
-    ("grants/g005.kdl", "sharing exclusive", "sharing exclusive\n    sharing exclusive", "GP1005"),
     ("grants/g006.kdl", "to t006", "to t006 t006", "GP1005"),
+    ("sets/s10.kdl", "NVIDIA L4", "NVIDIA L5", "GP4001"),
     ("grants/g007.kdl", "at-most=1", "at-most=\"a few\"", "GP1006"),
-    ("grants/g008.kdl", "at-most=1", "at-most=0", "GP1006"),
+    ("grants/g013.kdl", "at-most=1", "at-most=3", "GP4002"),
     ("sets/s09.kdl", "model \"NVIDIA L4\"", "model \"NVIDIA L4\"; memory at-least=\"20\"", "GP1007"),
     ("grants/g010.kdl", "at-most=1", "at-most=1 place=nvlnk", "GP1008"),
     ("grants/g011.kdl", "compute utility", "compute utilty", "GP1008"),
     ("grants/g012.kdl", "compute utility", "compute utility { video; }", "GP1009"),
-    ("tests/c013.kdl", "request gpus=1", "request gpus=one", "GP1006"),
+    ("grants/g022.kdl", "compute utility", "compute utility\n    features gdrcopy", "GP4014"),
     ("tests/c014.kdl", "expect grant=g014", "expect granted=g014", "GP1002"),
     ("denies/d15.kdl", "gpus big", "gpus big\n    gpu big", "GP1001"),
 ];
@@ -59,7 +59,7 @@ const MEANING: [Fault; 14] = [
     ("grants/g027.kdl", "to t027", "to t027\n    when { image a; engine docker; }", "GP3003"),
     ("tenants/t028.kdl", "team-028-*", "*a????????????????????????????????????????", "GP3004"),
     ("denies/d17.kdl", "deny d17", "allow-finding GP3001\ndeny d17", "GP8004"),
-    ("denies/d18.kdl", "deny d18", "allow-finding unusd\ndeny d18", "GP1008"),
+    ("sets/s11.kdl", "model \"NVIDIA L4\"", "mig-profile \"1g.11gb\"", "GP4016"),
 ];
 
 const TEXT: [Fault; 8] = [

@@ -6,12 +6,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gpupol_plan::feature::Feature;
+use gpupol_plan::index::Auditing;
 use gpupol_plan::plan::Rule;
 use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 use serde::Serialize;
 
 use crate::error::{Called, Error, Result};
-use crate::file;
+use crate::{file, warn};
 
 /// The version of [`Record`].
 pub(crate) const AUDIT_VERSION: u32 = 1;
@@ -19,7 +20,9 @@ pub(crate) const AUDIT_VERSION: u32 = 1;
 /// The audit file, open for appending.
 #[derive(Debug)]
 pub(crate) struct Audit {
-    file: OwnedFd,
+    /// Nothing: it could not be opened, and need not be.
+    file: Option<OwnedFd>,
+    demand: Auditing,
 }
 
 /// What happened.
@@ -32,6 +35,8 @@ pub(crate) enum Event {
     Refusal,
     /// A container that may have devices could not be given them, and did not start.
     Failure,
+    /// A container's own configuration goes around its plan, and it started all the same.
+    Guard,
     /// A lease ended.
     Stop,
 }
@@ -90,6 +95,12 @@ pub(crate) struct Record<'r> {
     /// A refusal or failure in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<&'r str>,
+    /// Slugs of the guard's rows that the container is in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<&'r str>,
+    /// What came of them: `contain` or `report`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<&'static str>,
     /// Whether the container starts all the same, without a GPU.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runs_without_gpu: Option<bool>,
@@ -118,6 +129,8 @@ impl<'r> Record<'r> {
             created: Vec::new(),
             reason: None,
             message: None,
+            rows: Vec::new(),
+            answer: None,
             runs_without_gpu: None,
             ended_by: None,
         }
@@ -125,34 +138,51 @@ impl<'r> Record<'r> {
 }
 
 impl Audit {
-    /// Opens the audit file, making it and the last part of its directory if they are missing.
+    /// Opens the audit file, making it and the last part of its directory if they are missing. Where records are
+    /// written as well as can be, one that cannot be opened is only said.
     ///
     /// # Errors
     /// The call that failed, or that it is not root's alone.
-    pub(crate) fn open(path: &str) -> Result<Self> {
-        open(path).map(|file| Self { file }).map_err(|error| error.during(|| format!("audit file `{path}`")))
+    pub(crate) fn open(path: &str, demand: Auditing) -> Result<Self> {
+        match open(path).map_err(|error| error.during(|| format!("audit file `{path}`"))) {
+            Ok(file) => Ok(Self { file: Some(file), demand }),
+            Err(error) => demanded(demand, error).map(|()| Self { file: None, demand }),
+        }
     }
 
     /// Appends one record.
     ///
     /// # Errors
-    /// The call that failed.
+    /// The call that failed; never where records are written as well as can be.
     pub(crate) fn append(&self, record: &Record<'_>) -> Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
         let mut line = serde_json::to_vec(record).map_err(|error| Error::found(error.to_string()))?;
         line.push(b'\n');
-        self.begin_line()
-            .and_then(|()| file::write_all(&self.file, &line))
+        begin_line(file)
+            .and_then(|()| file::write_all(file, &line))
             .map_err(|error| error.during(|| "audit".to_owned()))
+            .or_else(|error| demanded(self.demand, error))
     }
+}
 
-    /// A record that a full disk cut off has no line end, and would take the next one with it.
-    fn begin_line(&self) -> Result<()> {
-        let size = fstat(&self.file).called(|| "fstat()".to_owned())?.st_size;
-        let Some(last) = u64::try_from(size).unwrap_or(0).checked_sub(1) else { return Ok(()) };
-        let mut byte = [0_u8];
-        let read = rustix::io::pread(&self.file, &mut byte, last).called(|| "pread()".to_owned())?;
-        if read == 1 && byte != *b"\n" { file::write_all(&self.file, b"\n") } else { Ok(()) }
+/// What comes of an audit that fails.
+fn demanded(demand: Auditing, error: Error) -> Result<()> {
+    match demand {
+        Auditing::Required => Err(error),
+        Auditing::BestEffort => {
+            warn(&error.to_string());
+            Ok(())
+        }
     }
+}
+
+/// A record that a full disk cut off has no line end, and would take the next one with it.
+fn begin_line(file: &OwnedFd) -> Result<()> {
+    let size = fstat(file).called(|| "fstat()".to_owned())?.st_size;
+    let Some(last) = u64::try_from(size).unwrap_or(0).checked_sub(1) else { return Ok(()) };
+    let mut byte = [0_u8];
+    let read = rustix::io::pread(file, &mut byte, last).called(|| "pread()".to_owned())?;
+    if read == 1 && byte != *b"\n" { file::write_all(file, b"\n") } else { Ok(()) }
 }
 
 fn open(path: &str) -> Result<OwnedFd> {

@@ -1,14 +1,15 @@
 //! The executor of plans: an OCI hook, run by root, that gives a container exactly the GPUs of its plan.
 //!
 //! ```text
-//! state on stdin ─state→ bundle ─bundle→ Config, ─observe→ Observed ─lookup→ Granted ─planset→ Plan ─choose under lease→ Choice
+//! state on stdin ─state→ bundle ─bundle→ Config, ─observe→ Observed ─guard→ answer ─lookup→ Granted ─planset→ Plan
+//!     ─choose under lease→ Choice
 //!     ─apply→ nodes, mounts, device rules ─audit→ one line
 //! ```
 //!
 //! What is absent: it loads no library, runs no program, asks no NVML, reads no environment, and decides nothing
 //! that the compiler could have decided. It builds no path in a container from text: what is the container's is
-//! reached by descriptor. A container that asks for no GPU is never touched, whatever state the plan set is in;
-//! everything else that is not as it must be ends without a GPU.
+//! reached by descriptor. A container that asks for no GPU, and whose configuration the guard finds nothing in,
+//! is never touched, whatever state the plan set is in; everything else that is not as it must be ends without a GPU.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -23,6 +24,7 @@ pub mod cgroup;
 mod entry;
 pub mod error;
 mod file;
+mod guard;
 mod host;
 pub mod lease;
 pub mod mountinfo;
@@ -76,8 +78,12 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
     }
 }
 
-/// Engines show one line of standard error at best. Nobody is left to hear that it could not be written.
 fn fail(message: &str, exit: Exit) -> Exit {
-    let _ = std::io::stderr().write_all(format!("gpupol: {}\n", one_line(message)).as_bytes());
+    warn(message);
     exit
+}
+
+/// Engines show one line of standard error at best. Nobody is left to hear that it could not be written.
+fn warn(message: &str) {
+    let _ = std::io::stderr().write_all(format!("gpupol: {}\n", one_line(message)).as_bytes());
 }

@@ -77,7 +77,7 @@ impl Process {
     /// # Errors
     /// The call that failed, or that its root is nobody on the host.
     pub fn foreign_root(&self) -> Result<Option<(u32, u32)>> {
-        if self.namespace("ns/user")? == own_namespace("/proc/self/ns/user")? {
+        if self.namespace("user")? == own_namespace("user")? {
             return Ok(None);
         }
         Ok(Some((self.mapped_root("uid_map")?, self.mapped_root("gid_map")?)))
@@ -88,7 +88,7 @@ impl Process {
     /// # Errors
     /// The call that failed.
     pub fn mount_namespace_id(&self) -> Result<(u64, u64)> {
-        self.namespace("ns/mnt")
+        self.namespace("mnt")
     }
 
     fn read(&self, name: &str) -> Result<String> {
@@ -96,9 +96,13 @@ impl Process {
             .map_err(|error| error.during(|| format!("`/proc/{}`", self.pid)))
     }
 
-    fn namespace(&self, name: &str) -> Result<(u64, u64)> {
-        let stat = statat(&self.directory, name, AtFlags::empty())
-            .called(|| format!("fstatat(`/proc/{}/{name}`)", self.pid))?;
+    /// What names its namespace of that kind, in the words of `/proc/PID/ns`.
+    ///
+    /// # Errors
+    /// The call that failed.
+    pub fn namespace(&self, kind: &str) -> Result<(u64, u64)> {
+        let stat = statat(&self.directory, format!("ns/{kind}"), AtFlags::empty())
+            .called(|| format!("fstatat(`/proc/{}/ns/{kind}`)", self.pid))?;
         Ok((stat.st_dev, stat.st_ino))
     }
 
@@ -113,11 +117,16 @@ impl Process {
 /// # Errors
 /// The call that failed.
 pub fn own_mount_namespace_id() -> Result<(u64, u64)> {
-    own_namespace("/proc/self/ns/mnt")
+    own_namespace("mnt")
 }
 
-fn own_namespace(path: &str) -> Result<(u64, u64)> {
-    let stat = statat(CWD, path, AtFlags::empty()).called(|| format!("fstatat(`{path}`)"))?;
+/// What names the executor's namespace of that kind, in the words of `/proc/PID/ns`.
+///
+/// # Errors
+/// The call that failed.
+pub fn own_namespace(kind: &str) -> Result<(u64, u64)> {
+    let path = format!("/proc/self/ns/{kind}");
+    let stat = statat(CWD, &path, AtFlags::empty()).called(|| format!("fstatat(`{path}`)"))?;
     Ok((stat.st_dev, stat.st_ino))
 }
 

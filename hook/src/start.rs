@@ -3,8 +3,10 @@
 use gpupol_plan::choose::Choice;
 use gpupol_plan::config::{Config, LIMIT_WITH_GPUS};
 use gpupol_plan::entry::Entry;
-use gpupol_plan::index::{Index, OnDenied, Tenant};
+use gpupol_plan::guard::{Surroundings, Trip, trips};
+use gpupol_plan::index::{Auditing, Index, OnDenied, Tenant};
 use gpupol_plan::lookup::{self, Decision, Granted};
+use gpupol_plan::observed::Observed;
 use gpupol_plan::plan::Plan;
 use gpupol_plan::refusal::{Reason, Refusal, one_line};
 use gpupol_plan::request;
@@ -20,9 +22,12 @@ use crate::mountinfo::MountInfo;
 use crate::planset::PlanSet;
 use crate::process::Process;
 use crate::state::State;
-use crate::{bundle, entry, host, observe};
+use crate::{bundle, entry, guard, host, observe};
 
+mod guarded;
 mod leases;
+
+use guarded::Guarded;
 
 /// Whose start this is.
 #[derive(Debug)]
@@ -30,6 +35,18 @@ struct Start<'s> {
     entry: &'s Entry,
     state: &'s State,
     config: &'s Config,
+    surroundings: &'s Surroundings,
+    /// The rows of the guard that the container is in.
+    trips: &'s [Trip],
+}
+
+/// Where the container is on this host.
+#[derive(Debug)]
+struct Place {
+    process: Process,
+    mounts: MountInfo,
+    hierarchy: Hierarchy,
+    cgroup: Cgroup,
 }
 
 /// What the executor has found out about the host and the container when devices are to be given.
@@ -50,16 +67,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let state = State::read()?;
     let entry = entry::load(&arguments.entries, &arguments.entry)?;
     let (config, size) = bundle::config(&state)?;
-    if matches!(request::request(&no_plans(), &entry, &config), Ok(None)) {
+    let asks = !matches!(request::request(&no_plans(), &entry, &config), Ok(None));
+    let surroundings = guard::look(&state, &config);
+    let trips = trips(&entry, &config, &surroundings);
+    if !asks && trips.is_empty() {
         return Ok(());
     }
-    let start = Start { entry: &entry, state: &state, config: &config };
-    if size > LIMIT_WITH_GPUS {
+    let start =
+        Start { entry: &entry, state: &state, config: &config, surroundings: &surroundings, trips: &trips };
+    if asks && size > LIMIT_WITH_GPUS {
         return start.refuse(OnDenied::Refuse, None, None, too_large(size));
     }
     match PlanSet::open(&entry.plans) {
         Ok(plans) => start.decide(&plans),
-        Err(error) => start.refuse(OnDenied::Refuse, None, None, error.into_plan_set_refusal()),
+        Err(error) if asks => start.refuse(OnDenied::Refuse, None, None, error.into_plan_set_refusal()),
+        // Nobody knows whose it is nor what the policy says, so it is contained.
+        Err(_) => {
+            start.guard(&no_plans(), &Observed::default()).and_then(|guarded| start.without_devices(&guarded))
+        }
     }
 }
 
@@ -70,13 +95,16 @@ impl Start<'_> {
             Err(Error::Refused(refusal)) => return self.refuse(on_denied, None, None, refusal),
             other => other?,
         };
+        let guarded = self.guard(&plans.index, &observed)?;
         match lookup::decide(&plans.index, self.entry, self.config, &observed) {
-            Decision::NotAsked => Ok(()),
-            Decision::Refused { tenant, refusal } => self.refuse(on_denied, tenant, None, refusal),
-            Decision::Granted(granted) => match self.give(plans, &granted) {
-                Err(Error::Refused(refusal)) => {
-                    self.refuse(on_denied, Some(granted.tenant), Some(&granted.grant.name), refusal)
-                }
+            Decision::NotAsked => self.without_devices(&guarded),
+            Decision::Refused { tenant, refusal } => {
+                self.refuse(on_denied, tenant, None, refusal).and_then(|()| self.without_devices(&guarded))
+            }
+            Decision::Granted(granted) => match self.give(plans, &granted, &guarded) {
+                Err(Error::Refused(refusal)) => self
+                    .refuse(on_denied, Some(granted.tenant), Some(&granted.grant.name), refusal)
+                    .and_then(|()| self.without_devices(&guarded)),
                 other => other,
             },
         }
@@ -98,20 +126,28 @@ impl Start<'_> {
         record.reason = Some(refusal.reason.slug());
         record.message = Some(&refusal.message);
         record.runs_without_gpu = Some(runs);
-        let _ = Audit::open(&self.entry.audit).and_then(|audit| audit.append(&record));
+        let _ = Audit::open(&self.entry.audit, Auditing::Required).and_then(|audit| audit.append(&record));
         if runs { Ok(()) } else { Err(refusal.into()) }
     }
 
-    fn give(&self, plans: &PlanSet, granted: &Granted<'_>) -> Result<()> {
+    fn give(&self, plans: &PlanSet, granted: &Granted<'_>, guarded: &Guarded<'_>) -> Result<()> {
         let plan = plans.plan(granted.grant).map_err(Error::into_plan_set_refusal)?;
         host::verify(&plan.host)?;
-        let scene = Scene::of(self)?;
-        self.lease_and_apply(&scene, &plan, granted).inspect_err(|error| self.report(&scene, granted, error))
+        let scene = Scene::of(self, plans.index.audit)?;
+        self.lease_and_apply(&scene, &plan, granted, guarded)
+            .inspect_err(|error| self.report(&scene, granted, error))
     }
 
-    fn lease_and_apply(&self, scene: &Scene, plan: &Plan, granted: &Granted<'_>) -> Result<()> {
+    fn lease_and_apply(
+        &self,
+        scene: &Scene,
+        plan: &Plan,
+        granted: &Granted<'_>,
+        guarded: &Guarded<'_>,
+    ) -> Result<()> {
+        guarded.require_alone(&scene.process, &scene.cgroup)?;
         let (choice, taken) = leases::take(self, scene, plan, granted)?;
-        let given = self.apply(scene, plan, &choice);
+        let given = self.apply(scene, plan, &choice, guarded);
         if given.is_err() {
             taken.give_back();
         }
@@ -131,14 +167,16 @@ impl Start<'_> {
         let _ = scene.audit.append(&record);
     }
 
-    fn apply(&self, scene: &Scene, plan: &Plan, choice: &Choice<'_>) -> Result<()> {
+    fn apply(&self, scene: &Scene, plan: &Plan, choice: &Choice<'_>, guarded: &Guarded<'_>) -> Result<()> {
         let rootfs = bundle::rootfs_path(self.state, self.config);
         let container = Container { process: &scene.process, rootfs, cgroup: &scene.cgroup };
-        let applied = apply::apply(&container, &choice.edits(plan), &scene.mounts)?;
-        match self.audit(scene, plan, choice, &applied) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(applied.undo_after(error)),
-        }
+        let edits = choice.edits(plan);
+        let applied = apply::apply(&container, &edits, &scene.mounts)?;
+        let done = guarded
+            .contain(&scene.cgroup, &self.surroundings.majors, &edits)
+            .and_then(|()| self.audit(scene, plan, choice, &applied))
+            .and_then(|()| self.audit_guard(&scene.audit, guarded));
+        done.map_err(|error| applied.undo_after(error))
     }
 
     fn audit(&self, scene: &Scene, plan: &Plan, choice: &Choice<'_>, applied: &Applied<'_>) -> Result<()> {
@@ -159,13 +197,20 @@ impl Start<'_> {
     }
 }
 
-impl Scene {
+impl Place {
     fn of(start: &Start<'_>) -> Result<Self> {
         let process = start.state.process()?;
         let mounts = MountInfo::read()?;
         let hierarchy = Hierarchy::find(&mounts)?;
         let cgroup = hierarchy.cgroup_of(&process)?;
-        let audit = Audit::open(&start.entry.audit)?;
+        Ok(Self { process, mounts, hierarchy, cgroup })
+    }
+}
+
+impl Scene {
+    fn of(start: &Start<'_>, auditing: Auditing) -> Result<Self> {
+        let Place { process, mounts, hierarchy, cgroup } = Place::of(start)?;
+        let audit = Audit::open(&start.entry.audit, auditing)?;
         let alone = cgroup.require_alone(&process).is_ok();
         let own = alone.then(|| CgroupName { version: cgroup.version, path: cgroup.path.clone() });
         Ok(Self { process, mounts, cgroup, liveness: Liveness { hierarchy, own }, audit })
@@ -185,6 +230,8 @@ fn no_plans() -> Index {
         index_version: gpupol_plan::index::INDEX_VERSION,
         on_denied: OnDenied::default(),
         request_indices: gpupol_plan::index::RequestIndices::default(),
+        on_bypass: gpupol_plan::index::OnBypass::default(),
+        audit: Auditing::default(),
         tenants: Vec::new(),
         grants: Vec::new(),
     }

@@ -1,5 +1,7 @@
 //! A container is gone: poststop.
 
+use gpupol_plan::index::Auditing;
+
 use crate::arguments::Arguments;
 use crate::audit::{Audit, EndedBy, Event, Record};
 use crate::cgroup::Hierarchy;
@@ -30,6 +32,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         record.grant = Some(&ended.grant);
         record.devices = vec![&ended.device];
         record.ended_by = Some(EndedBy::Poststop);
-        Audit::open(&entry.audit)?.append(&record)
+        Audit::open(&entry.audit, Auditing::Required)?.append(&record)
     })
 }

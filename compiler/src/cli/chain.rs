@@ -20,8 +20,10 @@ use crate::syntax::{self, Document};
 pub(super) struct Read {
     /// The files.
     pub(super) files: Files,
-    /// What they say; absent when errors leave no meaning.
+    /// What they say; absent if there are errors.
     pub(super) policy: Option<Policy>,
+    /// With errors, what could be read, for more findings and nothing else.
+    pub(super) part: Option<Policy>,
     /// Findings so far.
     pub(super) sink: Sink,
 }
@@ -56,9 +58,10 @@ pub(super) fn understand(input: Input) -> Read {
         // Of one that lies beside the policy only the faults are of interest.
         _ = lower::container(workload, &mut sink);
     }
-    let policy = lower::lower(&documents, &mut sink);
+    let read = lower::part(&documents, &mut sink);
+    let (policy, part) = if sink.has_errors() { (None, read) } else { (read, None) };
     let workloads = workloads.iter().map(|document| document.source).collect();
-    Read { files: Files { sources: input.sources, workloads }, policy, sink }
+    Read { files: Files { sources: input.sources, workloads }, policy, part, sink }
 }
 
 fn is_workload(document: &Document) -> bool {

@@ -60,13 +60,21 @@ struct Checked {
 }
 
 fn check(read: chain::Read, args: &args::Check) -> Checked {
-    let chain::Read { files, policy, mut sink } = read;
+    let chain::Read { files, policy, part, mut sink } = read;
     let mut checked = Checked { scope: format!("checked {}", words_of(&files)), ..Checked::default() };
+    let whole = policy.is_some();
+    let policy = policy.or(part);
     if let Some(policy) = &policy {
         match hosts::all(&args.topology, policy, &files.sources) {
             Ok(hosts) => {
-                let tests = on_hosts(policy, &files, &hosts, &mut sink);
-                checked.scope = format!("{}, {}", checked.scope, words(policy, &tests, &hosts));
+                let scope = if whole {
+                    let tests = on_hosts(policy, &files, &hosts, &mut sink);
+                    format!(", {}", words(policy, &tests, &hosts))
+                } else {
+                    certain_on_hosts(policy, &hosts, &mut sink);
+                    format!(" on {}, without tests", names(&hosts))
+                };
+                checked.scope.push_str(&scope);
                 checked.hosts = hosts.iter().map(used).collect();
             }
             // Findings about the text stay beside a topology that is not there: both are to be mended.
@@ -173,6 +181,31 @@ fn on_hosts(policy: &Policy, files: &Files, hosts: &[Host], sink: &mut Sink) -> 
         .filter(|test| hosts.iter().any(|host| trial::applies(test, host, &files.sources)))
         .count();
     Tests { ran, elsewhere: policy.tests.len() - ran }
+}
+
+/// What a definition does by itself on a host, whatever else is defined.
+const CERTAIN: [Code; 10] = [
+    Code::EmptyGpuSet,
+    Code::TooFewDevices,
+    Code::MemoryNearMiss,
+    Code::TooManySlots,
+    Code::UnknownFact,
+    Code::RequirementUnmet,
+    Code::FeatureLacking,
+    Code::NoSuchProfile,
+    Code::LayoutImpossible,
+    Code::LayoutUnproved,
+];
+
+/// The findings on hosts that what could not be read cannot change.
+fn certain_on_hosts(part: &Policy, hosts: &[Host], sink: &mut Sink) {
+    let mut found = Vec::new();
+    for host in hosts {
+        let mut own = Sink::default();
+        chain::resolution(part, host, &mut own);
+        found.extend(own.finish().into_iter().filter(|finding| CERTAIN.contains(&finding.code)));
+    }
+    without_partial(found, hosts.len()).into_iter().for_each(|finding| sink.push(finding));
 }
 
 /// What is so on some of several hosts because hosts differ: a fleet is like that. What is so on all is not.

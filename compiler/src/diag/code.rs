@@ -148,6 +148,8 @@ codes! {
     UnenforcedIdentity = 5003, "unenforced-identity", Warning;
     /// An identity that whoever starts a container could take on.
     ForgeableIdentity = 5004, "forgeable-identity", Error;
+    /// A `trust`, whose containers may go around every plan.
+    Trusted = 5005, "trusted", Warning;
 
     /// A `test` did not come out as it says.
     TestFailed = 8001, "test-failed", Error;

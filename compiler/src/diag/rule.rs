@@ -104,6 +104,7 @@ fn page(code: Code) -> &'static str {
         Code::SharingNotEnforced => page!("5002"),
         Code::UnenforcedIdentity => page!("5003"),
         Code::ForgeableIdentity => page!("5004"),
+        Code::Trusted => page!("5005"),
         Code::TestFailed => page!("8001"),
         Code::UnusedAllowance => page!("8002"),
         Code::ExpiredAllowance => page!("8003"),

@@ -12,6 +12,21 @@ pub(super) fn on_denied(word: policy::OnDenied) -> index::OnDenied {
     }
 }
 
+pub(super) fn on_bypass(word: policy::OnBypass) -> index::OnBypass {
+    match word {
+        policy::OnBypass::Contain => index::OnBypass::Contain,
+        policy::OnBypass::Refuse => index::OnBypass::Refuse,
+        policy::OnBypass::Report => index::OnBypass::Report,
+    }
+}
+
+pub(super) fn auditing(word: policy::Auditing) -> index::Auditing {
+    match word {
+        policy::Auditing::Required => index::Auditing::Required,
+        policy::Auditing::BestEffort => index::Auditing::BestEffort,
+    }
+}
+
 pub(super) fn request_indices(word: policy::RequestIndices) -> index::RequestIndices {
     match word {
         policy::RequestIndices::Auto => index::RequestIndices::Auto,
@@ -25,7 +40,7 @@ pub(super) fn tenant(tenant: &policy::Tenant) -> index::Tenant {
         tenant.identities.iter().map(|written| identity(&written.value)).collect();
     identities.sort();
     identities.dedup();
-    index::Tenant { name: tenant.name.value.clone(), identities }
+    index::Tenant { name: tenant.name.value.clone(), identities, trusted: tenant.trust.is_some() }
 }
 
 /// One identity.

@@ -60,7 +60,9 @@ fn start(containers: &[Container], policy: &Policy, plans: &Reader) -> Vec<Start
     for container in containers {
         let described = workload::describe(container, policy);
         let outcome = plans.start(&described, &leases);
-        if let Outcome::Granted(gift) = &outcome {
+        if let Outcome::Granted(gift) = &outcome
+            && !gift.trusted
+        {
             for device in &gift.devices {
                 let lease = Lease { tenant: Some(gift.tenant.clone()), sharing: device.sharing.clone() };
                 leases.entry(device.uuid.clone()).or_default().push(lease);

@@ -156,6 +156,14 @@ pub(super) fn socket_trust(span: Span) -> Finding {
         .help("give the socket only to people whom you trust with all of that daemon's GPUs")
 }
 
+/// Somebody whom the guard lets pass.
+pub(super) fn trusted(name: &Spanned<String>) -> Finding {
+    let message = format!("whoever is known as `{}` may go around every plan", name.value);
+    Finding::at(Code::Trusted, name.span, "passes the guard", message).help(
+        "keep its identities narrow, and accept this by `allow-finding GP5005 reason=\"…\" until=\"…\"`",
+    )
+}
+
 /// An identity by the cgroup under an engine whose callers choose it.
 pub(super) fn forgeable_cgroup(word: &Spanned<String>, safe: &str) -> Finding {
     let engine = &word.value;

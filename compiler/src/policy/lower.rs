@@ -39,10 +39,8 @@ use names::{Kind, Names};
 pub use schema::schema;
 
 /// The top-level nodes that this version reads.
-const KNOWN: [&str; 9] =
-    ["policy", "tenant", "gpu-set", "grant", "deny", "layout", "test", "assert", "allow-finding"];
-/// Those that the language has besides.
-const LATER: [&str; 1] = ["trust"];
+const KNOWN: [&str; 10] =
+    ["policy", "tenant", "trust", "gpu-set", "grant", "deny", "layout", "test", "assert", "allow-finding"];
 
 const CONTAINER: &str =
     "write it into a `test`; a workload file is given by `--workload`, apart from the policy";
@@ -55,6 +53,12 @@ struct Context<'s> {
 
 /// The policy that all `documents` are together; none if there are errors, which are all in `sink` then.
 pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
+    part(documents, sink).filter(|_| !sink.has_errors())
+}
+
+/// What could be read of the policy that all `documents` are together; none if its settings could not. A definition with
+/// an error is left out of it, so it says nothing of what anybody gets: it is for findings about the rest.
+pub fn part(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     let mut documents: Vec<&Document> = documents.iter().collect();
     documents.sort_by_key(|document| document.source);
     let names = Names::collect(&documents, sink);
@@ -65,7 +69,7 @@ pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
         .any(|document| document.unread || document.broken.iter().any(|broken| broken.keyword == "policy"));
     let mut context = Context { names, sink };
     let settings = settings::lower(&named(&nodes, "policy"), policy_broken, &mut context);
-    let tenants = tenants::lower(&named(&nodes, "tenant"), &mut context);
+    let tenants = tenants::lower(&named(&nodes, "tenant"), &named(&nodes, "trust"), &mut context);
     let gpu_sets = gpu_sets::lower(&named(&nodes, "gpu-set"), &mut context);
     let grants = grants::lower(&named(&nodes, "grant"), &gpu_sets, &mut context);
     let denies = denies::lower(&named(&nodes, "deny"), &mut context);
@@ -79,15 +83,24 @@ pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     overlap::tenants::report(&tenants, sink);
     overlap::grants::report(&tenants, &grants, sink);
     denies::report_emptied(&grants, &denies, sink);
-    let settings = settings.filter(|_| !sink.has_errors())?;
-    Some(Policy { settings, tenants, gpu_sets, grants, denies, layouts, tests, asserts, allowances })
+    Some(Policy {
+        settings: settings?,
+        tenants,
+        gpu_sets,
+        grants,
+        denies,
+        layouts,
+        tests,
+        asserts,
+        allowances,
+    })
 }
 
 /// The container of a workload file: exactly one `container` node. Names of tenants are not resolved, for they stand in
 /// the policy; none if there are errors.
 pub fn container(document: &Document, sink: &mut Sink) -> Option<Container> {
     for node in document.nodes.iter().filter(|node| node.name.value != "container") {
-        sink.push(unknown_node(&node.name, "in a workload", &[], ["container"].into_iter()));
+        sink.push(unknown_node(&node.name, "in a workload", ["container"].into_iter()));
     }
     let mut containers = document.nodes.iter().filter(|node| node.name.value == "container");
     let first = containers.next();
@@ -108,7 +121,7 @@ fn named<'n>(nodes: &[&'n Node], name: &str) -> Vec<&'n Node> {
 fn unknown_nodes(nodes: &[&Node], sink: &mut Sink) {
     for node in nodes {
         if !KNOWN.contains(&node.name.value.as_str()) {
-            let finding = unknown_node(&node.name, "in a policy", &LATER, KNOWN.into_iter());
+            let finding = unknown_node(&node.name, "in a policy", KNOWN.into_iter());
             let container = node.name.value == "container";
             sink.push(finding.maybe_help(container.then(|| CONTAINER.to_owned())));
         }
@@ -117,7 +130,8 @@ fn unknown_nodes(nodes: &[&Node], sink: &mut Sink) {
 
 /// The name that a definition gives itself.
 fn definition(kind: Kind, cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<Spanned<String>> {
-    let example = format!("{} my-{}", kind.word(), kind.word());
+    let word = &cursor.node().name.value;
+    let example = format!("{word} my-{word}");
     let name = cursor.required("its name", &example, context.sink)?;
     if !names::is_valid(kind, &name.value) {
         cursor.blame(context.sink, diags::bad_name(kind.word(), &name));

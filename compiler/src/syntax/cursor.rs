@@ -24,7 +24,6 @@ pub(crate) struct Cursor<'n> {
     free_properties: bool,
     properties: Vec<&'static str>,
     children: Vec<&'static str>,
-    later: &'static [&'static str],
     faulty: bool,
     lacking: Vec<Finding>,
 }
@@ -38,7 +37,6 @@ impl<'n> Cursor<'n> {
             free_properties: false,
             properties: Vec::new(),
             children: Vec::new(),
-            later: &[],
             faulty: false,
             lacking: Vec::new(),
         };
@@ -57,11 +55,6 @@ impl<'n> Cursor<'n> {
     #[must_use]
     pub(crate) fn node(&self) -> &'n Node {
         self.node
-    }
-
-    /// Words that belong to the language and not to this version of gpupol.
-    pub(crate) fn later(&mut self, words: &'static [&'static str]) {
-        self.later = words;
     }
 
     /// Reports something of this node.
@@ -267,7 +260,6 @@ impl<'n> Cursor<'n> {
         let span = surplus.value.span;
         let name = &self.node.name.value;
         let finding = match &surplus.value.value {
-            Value::String(word) if self.later.contains(&word.as_str()) => not_supported(word, span),
             Value::String(word) => {
                 let is_key = self.properties.iter().any(|key| *key == word);
                 let message = format!("`{name}` takes no argument `{word}`");
@@ -292,13 +284,9 @@ impl<'n> Cursor<'n> {
         let surplus: Vec<_> =
             node.properties.iter().map(|property| &property.key).filter(|key| !known(&key.value)).collect();
         for key in &surplus {
-            let finding = if self.later.contains(&key.value.as_str()) {
-                not_supported(&key.value, key.span)
-            } else {
-                let message = format!("`{}` has no property `{}`", node.name.value, key.value);
-                let finding = Finding::at(Code::UnknownProperty, key.span, "not known here", message);
-                suggest(finding, key, self.properties.iter().copied())
-            };
+            let message = format!("`{}` has no property `{}`", node.name.value, key.value);
+            let finding = Finding::at(Code::UnknownProperty, key.span, "not known here", message);
+            let finding = suggest(finding, key, self.properties.iter().copied());
             self.blame(sink, finding);
         }
         !surplus.is_empty()
@@ -313,10 +301,7 @@ impl<'n> Cursor<'n> {
             .map(|child| &child.name)
             .filter(|name| !known.contains(name.value.as_str()))
             .collect();
-        let later = |name: &Spanned<String>| self.later.contains(&name.value.as_str());
-        if let (Some(first), true) =
-            (surplus.first(), known.is_empty() && !surplus.iter().any(|name| later(name)))
-        {
+        if let (Some(first), true) = (surplus.first(), known.is_empty()) {
             let message = format!("`{}` takes no block", node.name.value);
             let finding =
                 Finding::at(Code::UnexpectedChildren, first.span, "nothing may stand here", message);
@@ -325,7 +310,7 @@ impl<'n> Cursor<'n> {
         }
         let place = format!("in `{}`", node.name.value);
         for name in &surplus {
-            let finding = unknown_node(name, &place, self.later, known.iter().copied());
+            let finding = unknown_node(name, &place, known.iter().copied());
             self.blame(sink, finding);
         }
         !surplus.is_empty()
@@ -373,22 +358,11 @@ fn missing(node: &Node, what: &str, example: &str) -> Finding {
 pub(crate) fn unknown_node<'k>(
     name: &Spanned<String>,
     place: &str,
-    later: &[&str],
     known: impl Iterator<Item = &'k str>,
 ) -> Finding {
-    if later.contains(&name.value.as_str()) {
-        return not_supported(&name.value, name.span);
-    }
     let message = format!("no node `{}` {place}", name.value);
     let finding = Finding::at(Code::UnknownNode, name.span, "not known here", message);
     suggest(finding, name, known)
-}
-
-/// Something that the language has and this version of gpupol has not.
-#[must_use]
-pub(crate) fn not_supported(word: &str, span: Span) -> Finding {
-    let message = format!("`{word}` is not supported by this version of gpupol");
-    Finding::at(Code::NotSupported, span, "not supported yet", message).help("remove it")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub(crate) mod devices;
 pub(crate) mod expect;
 pub(crate) mod failures;
 pub(crate) mod features;
+pub(crate) mod guard;
 pub(crate) mod identities;
 pub(crate) mod leases;
 pub(crate) mod plan_sets;

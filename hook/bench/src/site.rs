@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gpupol_plan::capability::Capability;
-use gpupol_plan::index::{Grant, INDEX_VERSION, Identity, Index, OnDenied, RequestIndices, Tenant};
+use gpupol_plan::index::{Auditing, Grant, INDEX_VERSION, Identity, Index, OnBypass, OnDenied, RequestIndices, Tenant};
 use gpupol_plan::plan::{
     Device, Edit, GpuCheck, Host, Line, MountOption, Order, PLAN_VERSION, Plan, Rule, Sharing,
 };
@@ -90,6 +90,7 @@ pub fn plan(libraries: &Path) -> Plan {
             cuda_version: None,
         },
         limit: None,
+        trusted: false,
         reserved: BTreeSet::new(),
         capabilities: BTreeSet::from([Capability::Compute, Capability::Utility]),
         lines: vec![line],
@@ -127,7 +128,9 @@ fn write_plan_set(dir: &Path) {
         index_version: INDEX_VERSION,
         on_denied: OnDenied::Refuse,
         request_indices: RequestIndices::Auto,
-        tenants: vec![Tenant { name: "bench".to_owned(), identities: vec![Identity::Podman { user: None }] }],
+        on_bypass: OnBypass::default(),
+        audit: Auditing::default(),
+        tenants: vec![Tenant { name: "bench".to_owned(), identities: vec![Identity::Podman { user: None }], trusted: false }],
         grants: vec![Grant {
             tenant: "bench".to_owned(),
             name: "bench".to_owned(),

@@ -69,6 +69,7 @@ pub fn choose<'p>(plan: &'p Plan, request: &Request, leases: &Leases) -> Result<
     let capabilities = capabilities(plan, &request.capabilities)?;
     let features = features::choose(plan, &request.features)?;
     let picked = match &request.devices {
+        _ if plan.trusted => Picked::all(plan)?,
         Devices::Default => by_counts(plan, &defaults(plan)?, leases)?,
         Devices::Count(count) => by_counts(plan, &spread_count(plan, *count)?, leases)?,
         Devices::Lines(lines) => by_counts(plan, &line_counts(plan, lines)?, leases)?,
@@ -144,6 +145,16 @@ fn names(capabilities: &BTreeSet<Capability>) -> String {
 struct Picked(BTreeMap<usize, BTreeSet<usize>>);
 
 impl Picked {
+    /// Every device of every line.
+    fn all(plan: &Plan) -> Result<Self, Refusal> {
+        let of_line = |(position, line): (usize, &Line)| (position, (0..line.devices.len()).collect());
+        if plan.lines.iter().all(|line| line.devices.is_empty()) {
+            let message = format!("grant `{}` has no device on this host", plan.grant);
+            return Err(Refusal::new(Reason::NoFreeDevice, message));
+        }
+        Ok(Self(plan.lines.iter().enumerate().map(of_line).collect()))
+    }
+
     fn given<'p>(&self, plan: &'p Plan) -> Vec<Given<'p>> {
         let of_line = |(line, devices): (&usize, &BTreeSet<usize>)| {
             let line = plan.lines.get(*line);

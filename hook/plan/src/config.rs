@@ -24,6 +24,9 @@ pub struct Config {
     /// `hooks`
     #[serde(default, deserialize_with = "nullable")]
     pub hooks: Hooks,
+    /// `mounts`
+    #[serde(default, deserialize_with = "nullable")]
+    pub mounts: Vec<Mount>,
     /// `linux`
     #[serde(default, deserialize_with = "nullable")]
     pub linux: Linux,
@@ -43,6 +46,20 @@ pub struct Process {
     /// `NAME=VALUE`, in order.
     #[serde(default, deserialize_with = "nullable")]
     pub env: Vec<String>,
+    /// `capabilities`
+    #[serde(default, deserialize_with = "nullable")]
+    pub capabilities: LinuxCapabilities,
+}
+
+/// `process.capabilities`: the sets that bound what the container's processes can ever do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct LinuxCapabilities {
+    /// `bounding`
+    #[serde(default, deserialize_with = "nullable")]
+    pub bounding: Vec<String>,
+    /// `permitted`
+    #[serde(default, deserialize_with = "nullable")]
+    pub permitted: Vec<String>,
 }
 
 /// `hooks`
@@ -51,6 +68,38 @@ pub struct Hooks {
     /// `prestart`
     #[serde(default, deserialize_with = "nullable")]
     pub prestart: Vec<HookCall>,
+    /// `createRuntime`
+    #[serde(default, rename = "createRuntime", deserialize_with = "nullable")]
+    pub create_runtime: Vec<HookCall>,
+    /// `createContainer`
+    #[serde(default, rename = "createContainer", deserialize_with = "nullable")]
+    pub create_container: Vec<HookCall>,
+    /// `startContainer`
+    #[serde(default, rename = "startContainer", deserialize_with = "nullable")]
+    pub start_container: Vec<HookCall>,
+}
+
+impl Hooks {
+    /// All that run before the container's own program.
+    pub fn before_start(&self) -> impl Iterator<Item = &HookCall> {
+        [&self.prestart, &self.create_runtime, &self.create_container, &self.start_container]
+            .into_iter()
+            .flatten()
+    }
+}
+
+/// One line of `mounts`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Mount {
+    /// `type`; `bind`, or a file system's.
+    #[serde(default, rename = "type", deserialize_with = "nullable")]
+    pub kind: String,
+    /// What is mounted; for a bind a path of the host.
+    #[serde(default, deserialize_with = "nullable")]
+    pub source: String,
+    /// Options, such as `rbind` and `ro`.
+    #[serde(default, deserialize_with = "nullable")]
+    pub options: Vec<String>,
 }
 
 /// One hook.
@@ -70,6 +119,20 @@ pub struct Linux {
     /// `resources`
     #[serde(default, deserialize_with = "nullable")]
     pub resources: Resources,
+    /// `namespaces`: those that are not the host's.
+    #[serde(default, deserialize_with = "nullable")]
+    pub namespaces: Vec<Namespace>,
+}
+
+/// One line of `linux.namespaces`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Namespace {
+    /// `pid`, `ipc`, `mount`, `user`, …
+    #[serde(default, rename = "type")]
+    pub kind: String,
+    /// That of which file it is; empty: a new one.
+    #[serde(default, deserialize_with = "nullable")]
+    pub path: String,
 }
 
 /// `linux.resources`
@@ -95,6 +158,9 @@ pub struct DeviceRule {
     /// Minor number.
     #[serde(default)]
     pub minor: Option<i64>,
+    /// Some of `rwm`.
+    #[serde(default)]
+    pub access: Option<String>,
 }
 
 /// One line of `linux.devices`.
@@ -103,9 +169,15 @@ pub struct LinuxDevice {
     /// `c`, `b`, `u` or `p`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// Where it appears.
+    #[serde(default)]
+    pub path: String,
     /// Major number.
     #[serde(default)]
     pub major: i64,
+    /// Minor number.
+    #[serde(default)]
+    pub minor: i64,
 }
 
 /// A container whose `config.json` has more bytes gets no GPU: no engine writes one of that size.

@@ -19,6 +19,12 @@ pub struct Index {
     pub on_denied: OnDenied,
     /// How a list of numbers is understood.
     pub request_indices: RequestIndices,
+    /// What a container gets whose own configuration goes around its plan; absent: it is contained.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_bypass: OnBypass,
+    /// Whether devices are given that nobody can write down; absent: never.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub audit: Auditing,
     /// The tenants, by name. A container is of at most one.
     pub tenants: Vec<Tenant>,
     /// One record for each tenant of each grant: by tenant, then higher rank first, then by the grant's name.
@@ -47,6 +53,35 @@ pub enum OnDenied {
     RunWithoutGpu,
 }
 
+/// The policy's `on-bypass`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnBypass {
+    /// It starts, and the kernel denies it every GPU number outside of its plan.
+    #[default]
+    Contain,
+    /// It does not start.
+    Refuse,
+    /// It starts, and the audit says so.
+    Report,
+}
+
+/// The policy's `audit`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Auditing {
+    /// No device is given unaudited.
+    #[default]
+    Required,
+    /// A record that cannot be written is said on standard error, and the container starts.
+    BestEffort,
+}
+
+/// What stands for its absence is not written, so that an index says only what a policy says.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// The policy's `request-indices`: what numbers in `NVIDIA_VISIBLE_DEVICES` mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -68,6 +103,9 @@ pub struct Tenant {
     pub name: String,
     /// Any one of these is enough.
     pub identities: Vec<Identity>,
+    /// Whether it is a `trust`: its containers pass the guard, and get all devices of their grant, without leases.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub trusted: bool,
 }
 
 /// One `identity` line. All that it names must match; strings are globs where so said.

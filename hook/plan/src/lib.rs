@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! config.json ─config→ Config ─identity→ tenant ─request→ Request ─lookup→ Decision ─choose→ Choice
+//!                            ─guard→ whether its own configuration goes around all that
 //! ```
 //!
 //! What decides and does not stand in `config.json` is an [`observed::Observed`] beside it: the hook asks the
@@ -21,6 +22,7 @@ mod document;
 pub mod entry;
 pub mod feature;
 pub mod glob;
+pub mod guard;
 pub mod identity;
 pub mod index;
 pub mod label;

@@ -36,6 +36,9 @@ pub struct Plan {
     /// At most so many leases of the tenant at a time on this host, over all its grants; absent: no bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
+    /// Whether the policy trusts them: each gets all devices of all lines, without a lease, whoever else holds them.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub trusted: bool,
     /// UUIDs of the devices that a `guarantee` keeps for this tenant; they are in no other tenant's plans.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub reserved: BTreeSet<String>,

@@ -51,6 +51,8 @@ pub enum Reason {
     Limit,
     /// The host or a device does not meet what the image requires.
     Requirement,
+    /// The container's own configuration goes around its plan.
+    Guard,
     /// What the grant needs is not supported in this form or version.
     NotSupported,
     /// The plan set is missing, damaged, of another version, or no longer true of this host.
@@ -59,7 +61,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::NoTenant,
         Self::NoGrant,
         Self::GrantNotApplicable,
@@ -74,6 +76,7 @@ impl Reason {
         Self::Placement,
         Self::Limit,
         Self::Requirement,
+        Self::Guard,
         Self::NotSupported,
         Self::PlanSet,
     ];
@@ -96,6 +99,7 @@ impl Reason {
             Self::Placement => "placement",
             Self::Limit => "limit",
             Self::Requirement => "requirement",
+            Self::Guard => "guard",
             Self::NotSupported => "not-supported",
             Self::PlanSet => "plan-set",
         }

@@ -22,6 +22,8 @@ fn asked(engine: &str, annotations: Value, env: &[&str]) -> Result<Option<Reques
         index_version: 1,
         on_denied: OnDenied::Refuse,
         request_indices: RequestIndices::Auto,
+        on_bypass: gpupol_plan::index::OnBypass::Contain,
+        audit: gpupol_plan::index::Auditing::Required,
         tenants: Vec::new(),
         grants: Vec::new(),
     };

@@ -13,6 +13,8 @@ fn index(indices: RequestIndices) -> Index {
         index_version: 1,
         on_denied: gpupol_plan::index::OnDenied::Refuse,
         request_indices: indices,
+        on_bypass: gpupol_plan::index::OnBypass::Contain,
+        audit: gpupol_plan::index::Auditing::Required,
         tenants: Vec::new(),
         grants: Vec::new(),
     }

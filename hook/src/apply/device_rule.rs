@@ -5,6 +5,7 @@ use gpupol_plan::plan::Edit;
 use crate::cgroup::{Cgroup, Version};
 use crate::error::{Error, Result};
 
+pub mod contain;
 pub mod program;
 mod v1;
 mod v2;

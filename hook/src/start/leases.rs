@@ -27,7 +27,8 @@ pub(super) fn take<'p>(
         .map_err(|refusal| name_unreadable(refusal, &survey))?;
     host::verify_devices(&choice.given)?;
     host::verify_features(&choice.features)?;
-    let new = choice.given.iter().filter(|given| !survey.own.contains(&given.device.uuid));
+    let leased = |given: &&Given<'_>| !plan.trusted && !survey.own.contains(&given.device.uuid);
+    let new = choice.given.iter().filter(leased);
     let records: Vec<Record> = new.map(|given| record(start, scene, plan, given)).collect();
     let taken = lease::take(&store, &records).map_err(|error| error.during(|| step(start)))?;
     Ok((choice, taken))

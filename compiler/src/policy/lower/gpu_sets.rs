@@ -1,6 +1,6 @@
 //! `gpu-set`: which devices, by what they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -21,8 +21,21 @@ pub(super) fn lower(nodes: &[&Node], context: &mut Context<'_>) -> BTreeMap<Stri
             sets.entry(set.name.value.clone()).or_insert(set);
         }
     }
-    cycles(&sets, context);
+    for name in cycles(&sets, context) {
+        sets.remove(&name);
+    }
+    without_broken(&mut sets);
     sets
+}
+
+/// Takes out sets that except a broken one: they hold less than they seem to.
+fn without_broken(sets: &mut BTreeMap<String, GpuSet>) {
+    let mut before = usize::MAX;
+    while sets.len() < before {
+        before = sets.len();
+        let names: BTreeSet<String> = sets.keys().cloned().collect();
+        sets.retain(|_, set| set.except.iter().all(|other| names.contains(&other.value)));
+    }
 }
 
 fn gpu_set(node: &Node, context: &mut Context<'_>) -> Option<GpuSet> {
@@ -30,7 +43,7 @@ fn gpu_set(node: &Node, context: &mut Context<'_>) -> Option<GpuSet> {
     let name = definition(Kind::GpuSet, &mut cursor, context);
     let selectors = selectors::lower(&mut cursor, context);
     let profiles = cursor.child("mig-profile", context.sink).map(|child| mig_profiles::lower(child, context));
-    let except = cursor.children("except").flat_map(|child| except(child, context)).collect();
+    let except: Vec<_> = cursor.children("except").map(|child| except(child, context)).collect();
     let first = cursor.child("first", context.sink).map(|child| first(child, context));
     if selectors.is_empty() && profiles.is_none() {
         cursor.lacks("anything that says which devices", "model \"NVIDIA H100*\"");
@@ -39,15 +52,17 @@ fn gpu_set(node: &Node, context: &mut Context<'_>) -> Option<GpuSet> {
     let selectors: Option<Vec<_>> = selectors.into_iter().collect();
     let mig_profiles = profiles.map_or(Some(Vec::new()), |profiles| profiles);
     let first = first.map_or(Some(None), |first| first.map(Some))?;
+    let except = except.into_iter().collect::<Option<Vec<_>>>()?.concat();
     let set = GpuSet { name: name?, selectors: selectors?, mig_profiles: mig_profiles?, except, first };
     sound.then_some(set)
 }
 
-fn except(node: &Node, context: &mut Context<'_>) -> Vec<Spanned<String>> {
+/// None if one of them could not be read, or is of nothing.
+fn except(node: &Node, context: &mut Context<'_>) -> Option<Vec<Spanned<String>>> {
     let mut cursor = Cursor::open(node, context.sink);
     let sets = references(Kind::GpuSet, &mut cursor, "except reserved", context);
-    cursor.finish(context.sink);
-    sets
+    let whole = sets.len() == node.arguments.len();
+    (cursor.finish(context.sink) && whole).then_some(sets)
 }
 
 /// `first 2`
@@ -74,8 +89,8 @@ fn first(node: &Node, context: &mut Context<'_>) -> Option<Spanned<u32>> {
     cursor.finish(context.sink).then_some(count?)
 }
 
-/// Reports every circle of `except`s once, with its whole path.
-fn cycles(sets: &BTreeMap<String, GpuSet>, context: &mut Context<'_>) {
+/// Reports every circle of `except`s once, with its whole path; the names of the sets in circles.
+fn cycles(sets: &BTreeMap<String, GpuSet>, context: &mut Context<'_>) -> Vec<String> {
     let mut graph: DiGraph<&GpuSet, Span> = DiGraph::new();
     let index: BTreeMap<&str, NodeIndex> =
         sets.iter().map(|(name, set)| (name.as_str(), graph.add_node(set))).collect();
@@ -86,10 +101,15 @@ fn cycles(sets: &BTreeMap<String, GpuSet>, context: &mut Context<'_>) {
             }
         }
     }
+    let mut round = Vec::new();
     for component in tarjan_scc(&graph) {
-        let finding = circle(&graph, &component).and_then(|path| diags::cycle(&path));
-        finding.into_iter().for_each(|finding| context.sink.push(finding));
+        if let Some(finding) = circle(&graph, &component).and_then(|path| diags::cycle(&path)) {
+            context.sink.push(finding);
+            let names = component.iter().filter_map(|node| graph.node_weight(*node));
+            round.extend(names.map(|set| set.name.value.clone()));
+        }
     }
+    round
 }
 
 /// A shortest way within a component from its first gpu-set back to it; none if there is none.

@@ -19,6 +19,9 @@ const MOST_LOOKS: usize = 1 << 18;
 /// Nodes whose first argument is no name of theirs.
 const NAMELESS: [&str; 3] = ["policy", "assert", "allow-finding"];
 
+/// The node of those who are trusted.
+pub(super) const TRUST: &str = "trust";
+
 /// What has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
@@ -63,7 +66,11 @@ impl Kind {
         }
     }
 
+    /// A `trust` is named wherever a tenant is.
     fn from_word(word: &str) -> Option<Self> {
+        if word == TRUST {
+            return Some(Self::Tenant);
+        }
         Self::ALL.into_iter().find(|kind| kind.word() == word)
     }
 }
@@ -152,6 +159,10 @@ impl Names {
         let Some(argument) = node.arguments.first() else { return };
         let Value::String(name) = &argument.value.value else { return };
         let span = argument.value.span;
+        if node.name.value == TRUST {
+            // It does its work without a grant.
+            self.used.insert((Kind::Tenant, name.clone()));
+        }
         let Some(kind) = Kind::from_word(&node.name.value) else {
             return self.guess(&node.name.value, Some(name));
         };

@@ -17,7 +17,7 @@ use names::Kind;
 /// The language that [`super::lower`] and [`super::container`] read.
 #[must_use]
 pub fn schema() -> Schema {
-    let rules = [policy(), tenant(), gpu_sets::gpu_set(), grant(), deny(), layout()];
+    let rules = [policy(), tenant(), trust(), gpu_sets::gpu_set(), grant(), deny(), layout()];
     let about = [containers::test()].into_iter().chain(asserts::assert()).chain([allow_finding()]);
     let policy = rules.into_iter().chain(about).collect();
     Schema { policy_version: settings::VERSION, policy, workload: containers::container(Count::One) }
@@ -65,6 +65,12 @@ fn policy() -> Form {
                 "what a container comes to that asks and may not",
             ),
             setting("request-indices", words(&settings::REQUEST_INDICES), "what numbers in a request mean"),
+            setting(
+                "on-bypass",
+                words(&settings::ON_BYPASS),
+                "what a container comes to whose own configuration goes around its plan",
+            ),
+            setting("audit", words(&settings::AUDIT), "whether devices are given that nobody can write down"),
         ])
 }
 
@@ -84,6 +90,14 @@ fn tenant() -> Form {
             .required("gpus", Value::Integer { least: Some(1) })
             .required("from", reference(Kind::GpuSet)),
         ])
+}
+
+fn trust() -> Form {
+    Form::new(names::TRUST, Count::Any, "who may go around every plan, and gets all devices of a grant to it")
+        .argument(definition(Kind::Tenant), Count::One)
+        .required("reason", Value::Text)
+        .note("it shares the names of tenants, and holds no leases")
+        .children(identities::identities())
 }
 
 fn grant() -> Form {

@@ -1,13 +1,12 @@
 //! The `policy` node.
 
-use crate::policy::{OnDenied, RequestIndices, Settings, diags};
+use crate::policy::{Auditing, OnBypass, OnDenied, RequestIndices, Settings, diags};
 use crate::source::Spanned;
 use crate::syntax::cursor::{Cursor, one_of};
 use crate::syntax::{Node, Value};
 
 use super::Context;
 
-const LATER: [&str; 2] = ["on-bypass", "audit"];
 /// The version of the language.
 pub(super) const VERSION: u32 = 1;
 /// The words of `on-denied`.
@@ -16,6 +15,13 @@ pub(super) const ON_DENIED: [(&str, OnDenied); 2] =
 /// The words of `request-indices`.
 pub(super) const REQUEST_INDICES: [(&str, RequestIndices); 3] =
     [("auto", RequestIndices::Auto), ("host", RequestIndices::Host), ("count", RequestIndices::Count)];
+
+/// The words of `on-bypass`.
+pub(super) const ON_BYPASS: [(&str, OnBypass); 3] =
+    [("contain", OnBypass::Contain), ("refuse", OnBypass::Refuse), ("report", OnBypass::Report)];
+/// The words of `audit`.
+pub(super) const AUDIT: [(&str, Auditing); 2] =
+    [("required", Auditing::Required), ("best-effort", Auditing::BestEffort)];
 
 /// The settings of exactly one node; `broken`: there may be another one that could not be read.
 pub(super) fn lower(nodes: &[&Node], broken: bool, context: &mut Context<'_>) -> Option<Settings> {
@@ -33,17 +39,20 @@ pub(super) fn lower(nodes: &[&Node], broken: bool, context: &mut Context<'_>) ->
 
 fn settings(node: &Node, context: &mut Context<'_>) -> Option<Settings> {
     let mut cursor = Cursor::open(node, context.sink);
-    cursor.later(&LATER);
     version(&mut cursor, context);
     let topologies = cursor.children("topology").flat_map(|child| topology(child, context)).collect();
     let on_denied = word(&mut cursor, "on-denied", &ON_DENIED, context);
     let request_indices = word(&mut cursor, "request-indices", &REQUEST_INDICES, context);
+    let on_bypass = word(&mut cursor, "on-bypass", &ON_BYPASS, context);
+    let audit = word(&mut cursor, "audit", &AUDIT, context);
     let sound = cursor.finish(context.sink);
     sound.then_some(Settings {
         span: node.span,
         topologies,
         on_denied: on_denied.unwrap_or_default(),
         request_indices: request_indices.unwrap_or_default(),
+        on_bypass: on_bypass.unwrap_or_default(),
+        audit: audit.unwrap_or_default(),
     })
 }
 

@@ -11,13 +11,17 @@ use super::identities::identity;
 use super::names::Kind;
 use super::{Context, definition};
 
-/// Every tenant that could be read.
-pub(super) fn lower(nodes: &[&Node], context: &mut Context<'_>) -> BTreeMap<String, Tenant> {
+/// Every tenant that could be read, and everybody who is trusted.
+pub(super) fn lower(
+    tenants: &[&Node],
+    trusted: &[&Node],
+    context: &mut Context<'_>,
+) -> BTreeMap<String, Tenant> {
+    let mut read: Vec<Tenant> = tenants.iter().filter_map(|node| tenant(node, context)).collect();
+    read.extend(trusted.iter().filter_map(|node| trust(node, context)));
     let mut tenants = BTreeMap::new();
-    for node in nodes {
-        if let Some(tenant) = tenant(node, context) {
-            tenants.entry(tenant.name.value.clone()).or_insert(tenant);
-        }
+    for tenant in read {
+        tenants.entry(tenant.name.value.clone()).or_insert(tenant);
     }
     if let Some(docker) = first_docker(&tenants) {
         context.sink.push(diags::socket_trust(docker.span));
@@ -35,12 +39,7 @@ fn first_docker(tenants: &BTreeMap<String, Tenant>) -> Option<&Spanned<Identity>
 fn tenant(node: &Node, context: &mut Context<'_>) -> Option<Tenant> {
     let mut cursor = Cursor::open(node, context.sink);
     let name = definition(Kind::Tenant, &mut cursor, context);
-    let lines: Vec<&Node> = cursor.children("identity").collect();
-    if lines.is_empty() {
-        cursor.lacks("an identity", "identity kubernetes namespace=…");
-    }
-    let read: Vec<Spanned<Identity>> = lines.iter().filter_map(|line| identity(line, context)).collect();
-    let complete = read.len() == lines.len();
+    let identities = identities(&mut cursor, context);
     let limit = cursor.child("limit", context.sink).map(|child| limit(child, context));
     let guarantees = guarantees(&mut cursor, context);
     let sound = cursor.finish(context.sink) && limit.as_ref().is_none_or(Option::is_some);
@@ -48,7 +47,43 @@ fn tenant(node: &Node, context: &mut Context<'_>) -> Option<Tenant> {
     if let Some(limit) = &limit {
         within_limit(&guarantees, limit, context);
     }
-    (sound && complete).then_some(Tenant { name, identities: read, limit, guarantees })
+    let tenant = Tenant { name, identities: identities?, limit, guarantees, trust: None };
+    sound.then_some(tenant)
+}
+
+/// `trust monitoring reason="…" { identity … }`
+fn trust(node: &Node, context: &mut Context<'_>) -> Option<Tenant> {
+    let mut cursor = Cursor::open(node, context.sink);
+    let name = definition(Kind::Tenant, &mut cursor, context);
+    if node.properties.iter().all(|property| property.key.value != "reason") {
+        cursor.lacks("`reason=`", "trust my-exporter reason=\"sees every GPU\"");
+    }
+    let reason = cursor.string_property("reason", context.sink);
+    if let Some(reason) = reason.as_ref().filter(|reason| reason.value.trim().is_empty()) {
+        let message = "a `trust` without a reason cannot be judged by who reads it";
+        let finding = diags::bad_value(reason.span, "says nothing", message);
+        cursor.blame(context.sink, finding.help("`reason=\"why it may go around every plan\"`"));
+    }
+    let identities = identities(&mut cursor, context);
+    let sound = cursor.finish(context.sink);
+    let (name, reason) = (name?, reason?);
+    let trusted =
+        Tenant { name, identities: identities?, limit: None, guarantees: Vec::new(), trust: Some(reason) };
+    if !sound {
+        return None;
+    }
+    context.sink.push(diags::trusted(&trusted.name));
+    Some(trusted)
+}
+
+/// None if one of them could not be read.
+fn identities(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<Vec<Spanned<Identity>>> {
+    let lines: Vec<&Node> = cursor.children("identity").collect();
+    if lines.is_empty() {
+        cursor.lacks("an identity", "identity kubernetes namespace=…");
+    }
+    let read: Vec<Spanned<Identity>> = lines.iter().filter_map(|line| identity(line, context)).collect();
+    (read.len() == lines.len()).then_some(read)
 }
 
 /// None if one of them could not be read.

@@ -9,7 +9,6 @@ fn read(text: &str) -> Vec<(Code, Option<String>)> {
     let (id, source) = sources.iter().next().unwrap();
     let document = parse(id, source, &mut sink);
     let mut cursor = Cursor::open(document.nodes.first().unwrap(), &mut sink);
-    cursor.later(&["later"]);
     cursor.required("an argument", "node arg", &mut sink);
     cursor.string_property("key", &mut sink);
     cursor.number_property("count", 1, &mut sink);
@@ -36,13 +35,10 @@ fn what_nobody_takes_is_reported() {
         ("node a", Code::Missing, Some("`child`".to_owned())),
         ("node a b { child }", Code::UnexpectedArgument, Some("remove it".to_owned())),
         ("node a key { child }", Code::UnexpectedArgument, Some("`key=…`".to_owned())),
-        ("node a later { child }", Code::NotSupported, Some("remove it".to_owned())),
         ("node a ky=b { child }", Code::UnknownProperty, meant("key")),
         ("node a KEY=b { child }", Code::UnknownProperty, meant("key")),
-        ("node a later=b { child }", Code::NotSupported, Some("remove it".to_owned())),
         ("node a { chidl }", Code::UnknownNode, meant("child")),
         ("node a { child; zebra }", Code::UnknownNode, Some("known here: `child`".to_owned())),
-        ("node a { child; later }", Code::NotSupported, Some("remove it".to_owned())),
         ("node a { child; child }", Code::Duplicate, Some("merge the two".to_owned())),
         ("node a key=b key=c { child }", Code::Duplicate, Some("remove one of the two".to_owned())),
         ("node 1 { child }", Code::BadValue, Some("`\"1\"`".to_owned())),

@@ -7,11 +7,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::apply::device_rule::contain::Containment;
 use crate::apply::device_rule::{Access, Rule};
 use crate::sys::{Insn, ProgramInfo};
 
 /// The name of our programs, as `bpftool` shows it.
 pub const NAME: &[u8] = b"gpupol";
+
+/// The name of programs that contain.
+pub const CONTAINMENT: &[u8] = b"gpupol_contain";
 
 const MAGIC: i32 = 0x6770_756c;
 
@@ -60,6 +64,33 @@ pub fn build(rules: &[Rule], original: &[Insn]) -> Vec<Insn> {
         program.append(group);
     }
     program.extend_from_slice(original);
+    program
+}
+
+/// A program that denies GPUs beyond the container's own, and allows everything else.
+#[must_use]
+pub fn contain(containment: &Containment) -> Vec<Insn> {
+    const MAJOR: u8 = KEY;
+    const MINOR: u8 = BIT;
+    let answer = |allowed: i32| [immediate(MOVE, R0, allowed), immediate(EXIT, R0, 0)];
+    let mut program = vec![
+        load_word(KIND, 0),
+        immediate(AND, KIND, 0xffff),
+        load_word(MAJOR, 4),
+        load_word(MINOR, 8),
+        branch(JUMP_EQUAL, KIND, CHARACTER_DEVICE, 2),
+    ];
+    program.extend(answer(1));
+    for (major, minor) in &containment.own {
+        program.push(branch(JUMP_NOT_EQUAL, MAJOR, major.cast_signed(), 3));
+        program.push(branch(JUMP_NOT_EQUAL, MINOR, minor.cast_signed(), 2));
+        program.extend(answer(1));
+    }
+    for major in &containment.majors {
+        program.push(branch(JUMP_NOT_EQUAL, MAJOR, major.cast_signed(), 2));
+        program.extend(answer(0));
+    }
+    program.extend(answer(1));
     program
 }
 

@@ -6,8 +6,13 @@ use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use crate::apply::device_rule::Rule;
+use crate::apply::device_rule::contain::Containment;
 use crate::cgroup::{Cgroup, Level};
 use crate::error::{Called, Error, Result};
+use crate::file;
+
+/// No GPU driver has given a node a larger minor number: it would need more than a thousand MIG instances.
+const MOST_MINOR: u32 = (1 << 13) - 1;
 
 /// Rules written to `devices.allow`.
 #[derive(Debug)]
@@ -30,6 +35,51 @@ pub(super) fn open<'c>(cgroup: &'c Cgroup, rules: &[Rule]) -> Result<Opened<'c>>
         opened.rules.push(rule);
     }
     Ok(opened)
+}
+
+/// The rule by which a cgroup says that it allows everything but its exceptions.
+const EVERYTHING: &str = "a *:* rwm";
+const LIST_LIMIT: usize = 4 * 1024 * 1024;
+
+/// Denies what the cgroup's rules allow of GPUs beyond the container's own.
+pub(super) fn contain(cgroup: &Cgroup, containment: &Containment) -> Result<()> {
+    let Some(leaf) = cgroup.levels.last() else { return Err(Error::found("the container has no cgroup")) };
+    let list = file::read_text(leaf.directory.as_fd(), "devices.list", LIST_LIMIT)?;
+    let denied = if list.lines().any(|line| line == EVERYTHING) {
+        exceptions(containment)
+    } else {
+        list.lines().filter_map(|line| taken_out(line, containment).transpose()).collect::<Result<_>>()?
+    };
+    denied.iter().try_for_each(|rule| write(leaf, "devices.deny", rule))
+}
+
+/// A cgroup that allows everything takes one number or a whole major as an exception.
+fn exceptions(containment: &Containment) -> Vec<String> {
+    let of_major = |major: &u32| {
+        let own = containment.own.iter().any(|(of, _)| of == major);
+        let each = (0..=MOST_MINOR).filter(move |minor| own && containment.denies(*major, *minor));
+        let whole = (!own).then(|| format!("c {major}:* rwm"));
+        whole.into_iter().chain(each.map(move |minor| format!("c {major}:{minor} rwm"))).collect::<Vec<_>>()
+    };
+    containment.majors.iter().flat_map(of_major).collect()
+}
+
+/// A cgroup that denies everything but what it lists forgets a line only if that is named exactly as it stands.
+fn taken_out(line: &str, containment: &Containment) -> Result<Option<String>> {
+    let words: Vec<&str> = line.split([' ', ':']).collect();
+    let ["c" | "a", major, minor, access] = words.as_slice() else { return Ok(None) };
+    if !access.contains(['r', 'w']) {
+        return Ok(None);
+    }
+    let rule = || format!("c {major}:{minor} rwm");
+    match (major.parse(), minor.parse()) {
+        (Ok(major), Ok(minor)) => Ok(containment.denies(major, minor).then(rule)),
+        (Ok(major), Err(_)) => Ok(containment.majors.contains(&major).then(rule)),
+        (Err(_), _) => {
+            let message = format!("the container's device rule `{line}` is about all major numbers at once");
+            Err(Error::found(format!("{message}, so GPUs cannot be taken out of it")))
+        }
+    }
 }
 
 impl Opened<'_> {

@@ -6,6 +6,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use crate::apply::device_rule::contain::Containment;
 use crate::apply::device_rule::{Rule, program};
 use crate::cgroup::{Cgroup, Level};
 use crate::error::{Called, Error, Result};
@@ -42,6 +43,37 @@ pub(super) fn open<'c>(cgroup: &'c Cgroup, rules: &[Rule]) -> Result<Opened<'c>>
     Ok(opened)
 }
 
+/// Attaches a program of our own beside the runtime's, where it must agree to whatever that one allows.
+pub(super) fn contain(cgroup: &Cgroup, containment: &Containment) -> Result<()> {
+    let Some(leaf) = cgroup.levels.last() else { return Err(Error::found("the container has no cgroup")) };
+    let (ids, flags) = query(leaf)?;
+    if !ids.is_empty() && flags & BPF_F_ALLOW_MULTI == 0 {
+        let message = "has a device program that no other may stand beside, so GPUs cannot be denied in it";
+        return Err(Error::found(format!("cgroup `{}` {message}", leaf.path)));
+    }
+    for id in ids {
+        // An earlier call of the executor for this container was here.
+        if is_containment(id)? {
+            return Ok(());
+        }
+    }
+    let instructions = program::contain(containment);
+    let new = sys::program_load(program::CONTAINMENT, &instructions)
+        .called(|| format!("bpf(BPF_PROG_LOAD, {} instructions)", instructions.len()))?;
+    sys::program_attach(leaf.directory.as_fd(), new.as_fd(), BPF_F_ALLOW_MULTI, new.as_fd())
+        .called(|| format!("bpf(BPF_PROG_ATTACH, `{}`)", leaf.path))
+}
+
+fn query(level: &Level) -> Result<(Vec<u32>, u32)> {
+    sys::program_query(level.directory.as_fd()).called(|| format!("bpf(BPF_PROG_QUERY, `{}`)", level.path))
+}
+
+fn is_containment(id: u32) -> Result<bool> {
+    let program = sys::program_by_id(id).called(|| format!("bpf(BPF_PROG_GET_FD_BY_ID, {id})"))?;
+    let info = sys::program_info(program.as_fd()).called(|| "bpf(BPF_OBJ_GET_INFO_BY_FD)".to_owned())?;
+    Ok(info.name == program::CONTAINMENT)
+}
+
 impl<'c> Opened<'c> {
     pub(super) fn undo(self) -> Result<()> {
         self.swaps.iter().rev().try_for_each(|swap| swap.level.swap(swap.flags, &swap.new, &swap.old))
@@ -50,6 +82,9 @@ impl<'c> Opened<'c> {
     fn replace(&mut self, level: &'c Level, id: u32, flags: u32, rules: &[Rule]) -> Result<()> {
         let old = sys::program_by_id(id).called(|| format!("bpf(BPF_PROG_GET_FD_BY_ID, {id})"))?;
         let info = sys::program_info(old.as_fd()).called(|| "bpf(BPF_OBJ_GET_INFO_BY_FD)".to_owned())?;
+        if info.name == program::CONTAINMENT {
+            return Ok(());
+        }
         if info.instructions.is_empty() || info.maps > 0 {
             return Err(Error::found(
                 "its instructions cannot be read back, so no rule can be put before them",
@@ -81,8 +116,7 @@ fn attached(cgroup: &Cgroup) -> Result<Vec<(&Level, Vec<u32>, u32)>> {
     let mut alone = true;
     for (depth, level) in cgroup.levels.iter().rev().enumerate() {
         alone = alone && (depth == 0 || is_own_scope(level)?);
-        let (ids, flags) = sys::program_query(level.directory.as_fd())
-            .called(|| format!("bpf(BPF_PROG_QUERY, `{}`)", level.path))?;
+        let (ids, flags) = query(level)?;
         if ids.is_empty() {
             continue;
         }

@@ -1,0 +1,85 @@
+//! gpupol, stage by stage, and `kdl` alone on the same nodes.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use gpupol::diag::Sink;
+use gpupol::emit::{Digests, emit};
+use gpupol::policy::lower;
+use gpupol::resolve::resolve;
+use gpupol::source::{Source, SourceId, Sources};
+use gpupol::topology::{builtin, read};
+use gpupol::{outcome, syntax};
+use kdl::KdlDocument;
+
+fn main() {
+    let directory = PathBuf::from(std::env::args_os().nth(1).expect("a directory"));
+    let text = |name| std::fs::read_to_string(directory.join(name)).expect("it was written");
+    let texts = ["grants.kdl", "tenants.kdl"].map(|name| (name, text(name)));
+    let kdl = timed("kdl", || texts.iter().for_each(|(_, text)| kdl_alone(text)));
+    let grants = &texts[0].1;
+    // Once before: it starts the threads that later texts find running.
+    guard_alone(grants);
+    let guard = timed("guard", || guard_alone(grants));
+    println!("guard, MB/s\t{}", grants.len() as f64 / 1e3 / guard);
+    let start = Instant::now();
+    whole(texts);
+    let whole = start.elapsed().as_secs_f64() * 1e3;
+    println!("all\t{whole}");
+    println!("all but kdl\t{}", whole - kdl);
+}
+
+fn timed<T>(name: &str, work: impl FnOnce() -> T) -> f64 {
+    let start = Instant::now();
+    std::hint::black_box(work());
+    let took = start.elapsed().as_secs_f64() * 1e3;
+    println!("{name}\t{took}");
+    took
+}
+
+/// Each top-level node by itself, as gpupol gives them to `kdl`: whole files cost it more. Here they end by a `}` at the
+/// beginning of a line.
+fn kdl_alone(text: &str) {
+    for node in text.split_inclusive("\n}\n") {
+        std::hint::black_box(KdlDocument::parse_v2(node).expect("sound"));
+    }
+}
+
+/// The whole text in one top-level node, which the guard reads like any other and then finds too large for `kdl`.
+fn guard_alone(text: &str) {
+    let sources = Sources::new(vec![Source::new("one", format!("x {{\n{text}}}\n"))]);
+    let (id, source) = first(&sources);
+    let document = syntax::parse(id, source, &mut Sink::default());
+    assert!(document.nodes.is_empty(), "`kdl` was called");
+}
+
+fn first(sources: &Sources) -> (SourceId, &Source) {
+    sources.iter().next().expect("there is one")
+}
+
+/// What `gpupol check` does with the texts, up to the running of tests.
+fn whole(texts: [(&'static str, String); 2]) {
+    let (name, document) = builtin::builtin("campus").expect("it is built in");
+    let topology = read::read(name, document).expect("it is sound");
+    let start = Instant::now();
+    let mut lap = start;
+    let mut stage = |name: &str| {
+        println!("{name}\t{}", lap.elapsed().as_secs_f64() * 1e3);
+        lap = Instant::now();
+    };
+    let mut sink = Sink::default();
+    let sources = Sources::new(texts.into_iter().map(|(name, text)| Source::new(name, text)).collect());
+    let documents = syntax::parse_all(&sources, &mut sink);
+    stage("parse");
+    let policy = lower::lower(&documents, &mut sink).expect("sound");
+    drop(documents);
+    stage("lower");
+    let resolution = resolve(&policy, &topology, name, &mut sink);
+    stage("resolve");
+    let digests = Digests::of(sources.iter().map(|(_, source)| source), document.as_bytes());
+    let plans = emit(&policy, &sources, &resolution, &topology, &digests);
+    stage("emit");
+    outcome::Reader::open(&plans).expect("what was written can be read");
+    stage("open");
+    assert_eq!(sink.finish(), []);
+}

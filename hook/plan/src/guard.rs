@@ -1,0 +1,173 @@
+//! The guard: whether a container's own configuration goes around its plan.
+//!
+//! What may be in a configuration is one table, [`row::ROWS`]; what of the container is in it is found by
+//! [`trips`]; what comes of it is the policy's `on-bypass`, by [`answer`]. It looks at containers that ask for
+//! nothing too: those are the ones that would take a GPU without asking.
+
+use std::collections::BTreeSet;
+
+use crate::config::Config;
+use crate::entry::Entry;
+use crate::identity::{self, Facts};
+use crate::index::{Index, OnBypass};
+use crate::refusal::{Reason, Refusal};
+
+mod devices;
+mod hooks;
+mod mounts;
+mod privileges;
+pub mod row;
+
+use row::{Effect, Row};
+
+pub use devices::NVIDIA_MAJOR;
+
+/// What only the kernel knows of a container; where nobody could ask it, the configuration alone counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Surroundings {
+    /// Major numbers of GPUs on this host.
+    pub majors: BTreeSet<u32>,
+    /// Kinds of namespaces, in the configuration's words, in which the container and the host are together.
+    pub shared_with_host: BTreeSet<String>,
+    /// Sources of binds as the configuration has them.
+    pub sources: Vec<(String, Source)>,
+}
+
+/// What a bind's source is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Its path without symbolic links.
+    pub path: String,
+    /// What kind of file.
+    pub kind: SourceKind,
+}
+
+/// What kind of file a bind's source is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    /// A character device of that major number.
+    Character(u32),
+    /// A block device.
+    Block,
+    /// A socket.
+    Socket,
+    /// Anything else.
+    Other,
+}
+
+/// A row of the table that a container is in, and by what of its configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trip {
+    /// The row.
+    pub row: &'static Row,
+    /// What of the configuration, for messages.
+    pub what: String,
+}
+
+/// Whose container it is, as far as the guard minds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nobody's: it has no plan, so there is nothing of its own to go beyond.
+    Nobody,
+    /// A tenant's.
+    Tenant,
+    /// A trusted one.
+    Trusted,
+}
+
+/// What comes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing: it is in no row, or trusted.
+    Pass,
+    /// It starts as it is, and the audit says so.
+    Report,
+    /// It starts, and the kernel denies it every GPU number outside of its plan.
+    Contain,
+    /// It does not start.
+    Refuse(Refusal),
+}
+
+impl Default for Surroundings {
+    /// What is known without asking a kernel.
+    fn default() -> Self {
+        Self { majors: [NVIDIA_MAJOR].into(), shared_with_host: BTreeSet::new(), sources: Vec::new() }
+    }
+}
+
+impl Answer {
+    /// The word for it in audit records.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Report => "report",
+            Self::Contain => "contain",
+            Self::Refuse(_) => "refuse",
+        }
+    }
+}
+
+/// The rows that a container is in, each once.
+#[must_use]
+pub fn trips(entry: &Entry, config: &Config, surroundings: &Surroundings) -> Vec<Trip> {
+    let mut trips = devices::trips(config, surroundings);
+    trips.extend(mounts::trips(config, surroundings));
+    trips.extend(privileges::trips(entry, config, surroundings));
+    trips.extend(hooks::trips(entry, config));
+    let mut seen: Vec<&str> = Vec::new();
+    trips.retain(|trip| {
+        let first = !seen.contains(&trip.row.slug);
+        seen.push(trip.row.slug);
+        first
+    });
+    trips
+}
+
+/// Whose container it is. One that two tenants claim is nobody's friend: it is judged as a tenant's.
+#[must_use]
+pub fn standing(index: &Index, facts: &Facts<'_>) -> Standing {
+    match identity::tenant(index, facts) {
+        Ok(None) => Standing::Nobody,
+        Ok(Some(tenant)) if tenant.trusted => Standing::Trusted,
+        Ok(Some(_)) | Err(_) => Standing::Tenant,
+    }
+}
+
+/// What comes of the rows that a container is in.
+///
+/// Containment denies GPU numbers, so what could undo it is refused for a tenant; a container of none is somebody
+/// who runs the host, as often as not, and is contained all the same. What gives devices behind our back cannot
+/// be contained at all.
+#[must_use]
+pub fn answer(on_bypass: OnBypass, standing: Standing, trips: &[Trip]) -> Answer {
+    let is_refused = |trip: &&Trip| match trip.row.effect {
+        Effect::Contained => false,
+        Effect::Undoes => standing == Standing::Tenant,
+        Effect::GivesDevices => true,
+    };
+    match on_bypass {
+        _ if trips.is_empty() || standing == Standing::Trusted => Answer::Pass,
+        OnBypass::Report => Answer::Report,
+        OnBypass::Refuse => Answer::Refuse(refusal(trips.iter())),
+        OnBypass::Contain => {
+            let refused: Vec<&Trip> = trips.iter().filter(is_refused).collect();
+            if refused.is_empty() { Answer::Contain } else { Answer::Refuse(refusal(refused.into_iter())) }
+        }
+    }
+}
+
+/// The rows in words, for messages and audit records.
+#[must_use]
+pub fn describe<'t>(trips: impl Iterator<Item = &'t Trip>) -> String {
+    let words: Vec<String> = trips.map(|trip| format!("{} ({})", trip.what, trip.row.slug)).collect();
+    words.join(", ")
+}
+
+fn refusal<'t>(trips: impl Iterator<Item = &'t Trip>) -> Refusal {
+    let message = format!(
+        "the container's own configuration goes around its plan by {}; leave that out, or `trust` its identity",
+        describe(trips)
+    );
+    Refusal::new(Reason::Guard, message)
+}

@@ -1,0 +1,75 @@
+//! Device nodes and device rules.
+
+use super::row::{ALL_DEVICES, GPU_NODE, GPU_RULE};
+use super::{Surroundings, Trip};
+use crate::config::{Config, DeviceRule, LinuxDevice};
+
+/// The major number of NVIDIA's own nodes (Linux `Documentation/admin-guide/devices.txt`).
+pub const NVIDIA_MAJOR: u32 = 195;
+
+/// Which numbers a rule is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Covers {
+    /// None of the major.
+    Nothing,
+    /// Some of the major.
+    Some,
+    /// All of the major, and of no other.
+    Major,
+    /// All of every major.
+    Everything,
+}
+
+pub(super) fn trips(config: &Config, surroundings: &Surroundings) -> Vec<Trip> {
+    let node = |device: &&LinuxDevice| is_gpu(device, surroundings);
+    let node = config.linux.devices.iter().find(node).map(|device| {
+        let what = format!("device node `{}`, {}:{}", device.path, device.major, device.minor);
+        Trip { row: &GPU_NODE, what }
+    });
+    let rules = &config.linux.resources.devices;
+    let rule = surroundings.majors.iter().find_map(|major| rule(rules, *major));
+    node.into_iter().chain(rule).collect()
+}
+
+fn is_gpu(device: &LinuxDevice, surroundings: &Surroundings) -> bool {
+    matches!(device.kind.as_str(), "c" | "u")
+        && u32::try_from(device.major).is_ok_and(|major| surroundings.majors.contains(&major))
+}
+
+/// Whether the rules, of which the last that is about a number decides, let any number of a major be opened.
+/// Without any rule some runtimes allow everything.
+fn rule(rules: &[DeviceRule], major: u32) -> Option<Trip> {
+    let mut opened = Some(&ALL_DEVICES);
+    for rule in rules {
+        match (covers(rule, major), rule.allow) {
+            (Covers::Nothing, _) | (Covers::Some, false) => {}
+            (Covers::Everything, true) => opened = Some(&ALL_DEVICES),
+            (Covers::Major | Covers::Some, true) => opened = opened.or(Some(&GPU_RULE)),
+            (Covers::Major | Covers::Everything, false) => opened = None,
+        }
+    }
+    let row = opened?;
+    let what = if *row == ALL_DEVICES {
+        "device rules that allow everything".to_owned()
+    } else {
+        format!("a device rule that allows major number {major}")
+    };
+    Some(Trip { row, what })
+}
+
+fn covers(rule: &DeviceRule, major: u32) -> Covers {
+    let access = rule.access.as_deref().filter(|access| !access.is_empty()).unwrap_or("rwm");
+    // To make a node is not to open it, and denying only one of reading and writing leaves the other.
+    let of_opening = |letter| access.contains(letter);
+    let matters =
+        if rule.allow { of_opening('r') || of_opening('w') } else { of_opening('r') && of_opening('w') };
+    let any = |number: Option<i64>| number.is_none_or(|number| number < 0);
+    let kind = rule.kind.as_deref().unwrap_or("a");
+    match () {
+        () if !matters || !matches!(kind, "" | "a" | "c") => Covers::Nothing,
+        () if any(rule.major) && any(rule.minor) => Covers::Everything,
+        () if !any(rule.major) && rule.major != Some(major.into()) => Covers::Nothing,
+        () if any(rule.minor) => Covers::Major,
+        () => Covers::Some,
+    }
+}

@@ -1,0 +1,109 @@
+//! What the guard answers for a container, and how that is kept.
+
+use std::collections::BTreeSet;
+
+use gpupol_plan::guard::{self, Answer};
+use gpupol_plan::identity;
+use gpupol_plan::index::{Auditing, Index, OnDenied};
+use gpupol_plan::observed::Observed;
+use gpupol_plan::plan::Edit;
+use gpupol_plan::refusal::one_line;
+
+use crate::apply::device_rule::contain::{Containment, contain};
+use crate::apply::device_rule::{self, Rule};
+use crate::audit::{Audit, Event};
+use crate::cgroup::Cgroup;
+use crate::error::{Error, Result};
+use crate::process::Process;
+use crate::start::{Place, Start};
+
+/// The guard's answer for a container that starts.
+#[derive(Debug)]
+pub(super) struct Guarded<'i> {
+    tenant: Option<&'i str>,
+    answer: Answer,
+}
+
+impl Guarded<'_> {
+    /// Containment is of a whole cgroup. This is asked while the host's `/proc` can be seen.
+    pub(super) fn require_alone(&self, process: &Process, cgroup: &Cgroup) -> Result<()> {
+        if self.answer == Answer::Contain { cgroup.require_alone(process) } else { Ok(()) }
+    }
+
+    /// Denies every GPU number but those of the edits, if that is the answer.
+    pub(super) fn contain(&self, cgroup: &Cgroup, majors: &BTreeSet<u32>, edits: &[&Edit]) -> Result<()> {
+        if self.answer != Answer::Contain {
+            return Ok(());
+        }
+        let rules: Vec<Rule> =
+            edits.iter().filter_map(|edit| device_rule::of(edit).transpose()).collect::<Result<_>>()?;
+        contain(cgroup, &Containment::outside_of(&rules, majors))
+            .map_err(|error| error.during(|| "containment".to_owned()))
+    }
+}
+
+impl Start<'_> {
+    /// What the guard answers under the policy of this index.
+    ///
+    /// # Errors
+    /// It does not start, which the audit says if it can be written.
+    pub(super) fn guard<'i>(&self, index: &'i Index, observed: &Observed) -> Result<Guarded<'i>> {
+        let facts = identity::facts(self.entry, self.config, observed);
+        let standing = guard::standing(index, &facts);
+        // Who runs the engine as a user of the host is beyond what this process could do, and the kernel's to bound.
+        let trips = if observed.user.is_some() { &[] } else { self.trips };
+        let answer = guard::answer(index.on_bypass, standing, trips);
+        let tenant = identity::tenant(index, &facts).ok().flatten();
+        if let Answer::Refuse(refusal) = &answer {
+            self.refuse(OnDenied::Refuse, tenant, None, refusal.clone())?;
+        }
+        Ok(Guarded { tenant: tenant.map(|tenant| tenant.name.as_str()), answer })
+    }
+
+    /// Keeps the answer for a container that starts and gets nothing. Its record is written if it can be.
+    pub(super) fn without_devices(&self, guarded: &Guarded<'_>) -> Result<()> {
+        if guarded.answer == Answer::Pass {
+            return Ok(());
+        }
+        let audit = Audit::open(&self.entry.audit, Auditing::Required);
+        if guarded.answer == Answer::Contain {
+            self.contain_alone(guarded).inspect_err(|error| {
+                if let Ok(audit) = &audit {
+                    self.audit_failure(audit, guarded, error);
+                }
+            })?;
+        }
+        if let Ok(audit) = &audit {
+            let _ = self.audit_guard(audit, guarded);
+        }
+        Ok(())
+    }
+
+    /// Writes the rows that the container is in and what came of them.
+    pub(super) fn audit_guard(&self, audit: &Audit, guarded: &Guarded<'_>) -> Result<()> {
+        if guarded.answer == Answer::Pass {
+            return Ok(());
+        }
+        let message = one_line(&guard::describe(self.trips.iter()));
+        let mut record = self.record(Event::Guard);
+        record.tenant = guarded.tenant;
+        record.rows = self.trips.iter().map(|trip| trip.row.slug).collect();
+        record.answer = Some(guarded.answer.word());
+        record.message = Some(&message);
+        audit.append(&record)
+    }
+
+    fn contain_alone(&self, guarded: &Guarded<'_>) -> Result<()> {
+        let Place { process, cgroup, .. } = Place::of(self)?;
+        guarded.require_alone(&process, &cgroup)?;
+        guarded.contain(&cgroup, &self.surroundings.majors, &[])
+    }
+
+    fn audit_failure(&self, audit: &Audit, guarded: &Guarded<'_>, error: &Error) {
+        let message = one_line(&error.to_string());
+        let mut record = self.record(Event::Failure);
+        record.tenant = guarded.tenant;
+        record.message = Some(&message);
+        let _ = audit.append(&record);
+    }
+}
