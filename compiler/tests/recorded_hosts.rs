@@ -7,6 +7,8 @@ mod describe;
 mod driver;
 #[path = "../examples/record_hosts/hosts.rs"]
 mod hosts;
+#[path = "../examples/record_hosts/observed.rs"]
+mod observed;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -38,8 +38,10 @@ pub(crate) struct Card {
     pub(crate) pci: &'static str,
     /// Minor, if it is known or chosen.
     pub(crate) minor: Option<u32>,
-    /// NUMA node, if it is known or chosen.
-    pub(crate) numa: Option<u32>,
+    /// NUMA node, if it is known or chosen; absent: the kernel says that it is near none.
+    pub(crate) numa: Fact<u32>,
+    /// CPUs near it, if not those of its NUMA node.
+    pub(crate) cpus: Option<&'static str>,
     /// Its MIG devices; with at least one its MIG mode is on.
     pub(crate) mig: &'static [Mig],
 }
@@ -73,12 +75,13 @@ pub(crate) struct Mig {
 /// How near two GPUs are in the PCI tree.
 pub(crate) enum Levels {
     /// GPUs of one NUMA node are that near, but for the pairs named; others are across the system.
-    ByNuma(&'static [([u32; 2], Level)]),
+    ByNuma(Level, &'static [([u32; 2], Level)]),
     /// The source does not say.
     NotSaid,
 }
 
-const NOT_SAID: &str = "the source does not say";
+/// Why a recorded host does not know something.
+pub(crate) const NOT_SAID: &str = "the source does not say";
 
 /// The document of `host`.
 pub(crate) fn topology(host: &Host) -> Topology {
@@ -134,7 +137,11 @@ fn gpu(host: &Host, index: u32, card: &Card) -> Gpu {
         architecture: Fact::Known(model.architecture.to_owned()),
         compute_capability: Fact::Known(model.compute_capability.to_owned()),
         memory: Fact::Known(model.mib << 20),
-        numa: card.numa.map_or_else(|| Fact::unknown(NOT_SAID), |numa| Fact::Known(vec![numa])),
+        numa: match &card.numa {
+            Fact::Known(numa) => Fact::Known(vec![*numa]),
+            Fact::Absent => Fact::Absent,
+            Fact::Unknown(why) => Fact::Unknown(why.clone()),
+        },
         cpus: cpus(host, card).map_or_else(unsaid, |cpus| Fact::Known(cpus.to_owned())),
         mig: if model.has_mig { Fact::Known(!card.mig.is_empty()) } else { Fact::Absent },
         mig_devices: devices.collect(),
@@ -147,7 +154,7 @@ fn gpu(host: &Host, index: u32, card: &Card) -> Gpu {
 }
 
 fn cpus(host: &Host, card: &Card) -> Option<&'static str> {
-    host.cpus.get(usize::try_from(card.numa?).ok()?).copied()
+    card.cpus.or_else(|| host.cpus.get(usize::try_from(*card.numa.known()?).ok()?).copied())
 }
 
 /// The nvcap minors follow the closed form of the open kernel modules, by the GPU's minor.
@@ -177,8 +184,8 @@ fn link(host: &Host, (first, one): (u32, &Card), (second, other): (u32, &Card)) 
     let group = host.nvlink.iter().find(|(gpus, _)| gpus.contains(&first) && gpus.contains(&second));
     let level = match &host.levels {
         Levels::NotSaid => Fact::unknown(NOT_SAID),
-        Levels::ByNuma(named) => {
-            let by_numa = if one.numa == other.numa { Level::Node } else { Level::System };
+        Levels::ByNuma(same, named) => {
+            let by_numa = if one.numa == other.numa { *same } else { Level::System };
             let said = named.iter().find(|(pair, _)| *pair == [first, second]);
             Fact::Known(said.map_or(by_numa, |(_, level)| *level))
         }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use gpupol::topology::{DeviceNode, Fact, Level};
 use gpupol_plan::feature::Feature;
 
-use crate::describe::{Card, Host, Levels, Mig, Model, node};
+use crate::describe::{Card, Host, Levels, Mig, Model, NOT_SAID, node};
+use crate::observed;
 
-const A100_SXM4_40: Model = Model {
+pub(crate) const A100_SXM4_40: Model = Model {
     name: "NVIDIA A100-SXM4-40GB",
     brand: "nvidia",
     architecture: "Ampere",
@@ -18,7 +19,7 @@ const A100_SXM4_40: Model = Model {
 
 const A100_PCIE_80: Model = Model { name: "NVIDIA A100 80GB PCIe", mib: 81_920, ..A100_SXM4_40 };
 
-const H100_SXM5_80: Model = Model {
+pub(crate) const H100_SXM5_80: Model = Model {
     name: "NVIDIA H100 80GB HBM3",
     brand: "nvidia",
     architecture: "Hopper",
@@ -36,11 +37,20 @@ const L4: Model = Model {
     has_mig: false,
 };
 
-const L40S: Model = Model { name: "NVIDIA L40S", mib: 46_068, ..L4 };
+pub(crate) const L40S: Model = Model { name: "NVIDIA L40S", mib: 46_068, ..L4 };
 
 /// Every recorded host.
 pub(crate) fn all() -> Vec<Host> {
-    vec![campus(), a100_8x_minor_mismatch(), a100_mig(), azure_nc96_a100_v4(), hgx_h100_8x(), l4_8x_pcie()]
+    let mut hosts = vec![
+        campus(),
+        a100_8x_minor_mismatch(),
+        a100_mig(),
+        azure_nc96_a100_v4(),
+        hgx_h100_8x(),
+        l4_8x_pcie(),
+    ];
+    hosts.extend(observed::all());
+    hosts
 }
 
 fn campus() -> Host {
@@ -68,7 +78,7 @@ fn campus() -> Host {
             card(&L4, "0001:c2:00.0", 4, 1),
         ],
         nvlink: &[(&[0, 1, 2, 3], 18)],
-        levels: Levels::ByNuma(&[([7, 8], Level::Multiple)]),
+        levels: Levels::ByNuma(Level::Node, &[([7, 8], Level::Multiple)]),
         features: BTreeMap::new(),
     }
 }
@@ -84,7 +94,7 @@ fn a100_8x_minor_mismatch() -> Host {
         ("0000:c8:00.0", 4),
         ("0000:cb:00.0", 5),
     ];
-    let no_numa = |(pci, minor)| Card { numa: None, ..card(&A100_SXM4_40, pci, minor, 0) };
+    let no_numa = |(pci, minor)| Card { numa: Fact::unknown(NOT_SAID), ..card(&A100_SXM4_40, pci, minor, 0) };
     Host {
         name: "a100-8x-minor-mismatch",
         number: 1,
@@ -117,7 +127,7 @@ fn a100_mig() -> Host {
             card(&A100_SXM4_40, "0000:c1:00.0", 2, 1),
         ],
         nvlink: &[(&[0, 1, 2, 3], 4)],
-        levels: Levels::ByNuma(&[]),
+        levels: Levels::ByNuma(Level::Node, &[]),
         features: BTreeMap::new(),
     }
 }
@@ -136,7 +146,7 @@ fn azure_nc96_a100_v4() -> Host {
             no_minor("0004:00:00.0", 3),
         ],
         nvlink: &[(&[0, 1], 12), (&[2, 3], 12)],
-        levels: Levels::ByNuma(&[]),
+        levels: Levels::ByNuma(Level::Node, &[]),
         features: BTreeMap::new(),
     }
 }
@@ -200,11 +210,11 @@ fn l4_8x_pcie() -> Host {
             card(&L4, "0000:b0:00.0", 7, 1),
         ],
         nvlink: &[],
-        levels: Levels::ByNuma(&[]),
+        levels: Levels::ByNuma(Level::Node, &[]),
         features: BTreeMap::new(),
     }
 }
 
-fn card(model: &'static Model, pci: &'static str, minor: u32, numa: u32) -> Card {
-    Card { model, pci, minor: Some(minor), numa: Some(numa), mig: &[] }
+pub(crate) fn card(model: &'static Model, pci: &'static str, minor: u32, numa: u32) -> Card {
+    Card { model, pci, minor: Some(minor), numa: Fact::Known(numa), cpus: None, mig: &[] }
 }

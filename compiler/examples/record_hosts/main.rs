@@ -6,6 +6,7 @@
 mod describe;
 mod driver;
 mod hosts;
+mod observed;
 
 use std::path::Path;
 

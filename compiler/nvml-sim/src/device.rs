@@ -61,7 +61,12 @@ unsafe extern "C" fn nvmlDeviceGetBrand(device: nvmlDevice_t, out: *mut u32) -> 
     call("nvmlDeviceGetBrand", |host| {
         let brand = match text(host.gpu(device)?, "brand")? {
             "unknown" => 0,
+            "quadro" => 1,
             "tesla" => 2,
+            "nvs" => 3,
+            "grid" => 4,
+            "geforce" => 5,
+            "titan" => 6,
             "cloudgaming" => 11,
             "nvidiartx" => 13,
             "nvidia" => 14,
@@ -78,6 +83,7 @@ unsafe extern "C" fn nvmlDeviceGetBrand(device: nvmlDevice_t, out: *mut u32) -> 
 unsafe extern "C" fn nvmlDeviceGetArchitecture(device: nvmlDevice_t, out: *mut u32) -> nvmlReturn_t {
     call("nvmlDeviceGetArchitecture", |host| {
         let architecture = match text(host.gpu(device)?, "architecture")? {
+            "Volta" => 5,
             "Turing" => 6,
             "Ampere" => 7,
             "Ada" => 8,

@@ -14,6 +14,8 @@ mod elf;
 #[path = "../../examples/record_hosts/hosts.rs"]
 mod hosts;
 mod misbehaviour;
+#[path = "../../examples/record_hosts/observed.rs"]
+mod observed;
 mod simulation;
 mod tree;
 

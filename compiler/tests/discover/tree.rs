@@ -41,8 +41,13 @@ fn write_gpu(root: &Path, gpu: &Gpu) {
     let minor = gpu.minor.known().map(|minor| format!("Device Minor: \t {minor}\n")).unwrap_or_default();
     information(root, &gpu.pci, &format!("GPU UUID: \t {}\n{minor}", gpu.uuid));
     let sysfs = format!("sys/bus/pci/devices/{}", gpu.pci);
-    if let Fact::Known(numa) = &gpu.numa {
-        file(root, &format!("{sysfs}/numa_node"), format!("{}\n", numa[0]));
+    let numa = match &gpu.numa {
+        Fact::Known(numa) => Some(numa[0].to_string()),
+        Fact::Absent => Some("-1".to_owned()),
+        Fact::Unknown(_) => None,
+    };
+    if let Some(numa) = numa {
+        file(root, &format!("{sysfs}/numa_node"), format!("{numa}\n"));
     }
     if let Fact::Known(cpus) = &gpu.cpus {
         file(root, &format!("{sysfs}/local_cpulist"), format!("{cpus}\n"));

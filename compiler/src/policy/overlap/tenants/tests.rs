@@ -30,7 +30,10 @@ fn tenants(identities: Vec<Vec<Identity>>) -> BTreeMap<String, Tenant> {
         let identities = own.into_iter().map(&mut spanned).collect();
         // Names in the other order than places.
         let name = Spanned::new(format!("t{:04}", 9_999 - at), Span::new(source, 0..1));
-        all.insert(name.value.clone(), Tenant { name, identities, limit: None, guarantees: Vec::new() });
+        all.insert(
+            name.value.clone(),
+            Tenant { name, identities, limit: None, guarantees: Vec::new(), trust: None },
+        );
     }
     all
 }
