@@ -204,7 +204,13 @@ fn no_input_aborts_or_runs_away() {
 #[test]
 fn what_cannot_be_read_is_never_passed() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
-    for name in ["torn-blocks-open.kdl", "deep-open.kdl", "string-open.kdl", "slashdash-blocks-open.kdl"] {
+    for name in [
+        "torn-blocks-open.kdl",
+        "flaw-first.kdl",
+        "deep-open.kdl",
+        "string-open.kdl",
+        "slashdash-blocks-open.kdl",
+    ] {
         let status = run(&["check"], &directory.join(name)).status;
         assert_eq!(status.code(), Some(1), "{name}");
     }

@@ -141,9 +141,13 @@ impl<'t> Guard<'t> {
     /// Reads to the end; where to begin anew if a block has no end and it is clear where it should have been.
     fn run(&mut self) -> Option<usize> {
         while let Some(token) = self.lexer.next() {
-            self.flaw();
+            let flawed = self.flaw();
             self.place(token);
             self.take(token);
+            if let Some(piece) = self.piece.as_mut().filter(|_| flawed) {
+                // The token may have begun the piece: there was none to mark before.
+                piece.sound = false;
+            }
             if self.stopped {
                 self.cut.unread = true;
                 return None;
@@ -175,8 +179,10 @@ impl<'t> Guard<'t> {
         }
     }
 
-    fn flaw(&mut self) {
-        if let Some(at) = self.lexer.flaw() {
+    /// Reports what is wrong inside of the token just read; whether there is anything.
+    fn flaw(&mut self) -> bool {
+        let flaw = self.lexer.flaw();
+        if let Some(at) = flaw {
             let text = self.text.get(at.start..at.end).unwrap_or_default();
             let finding = diags::flaw(at.flaw, self.span(at.start, at.end), text);
             self.swallowed |=
@@ -185,6 +191,7 @@ impl<'t> Guard<'t> {
             self.report(finding);
             self.node.blame();
         }
+        flaw.is_some()
     }
 
     /// Keeps track of lines and indents.
