@@ -7,6 +7,7 @@
 use crate::diag::{Code, Finding};
 use crate::source::{SourceId, Span, Spanned};
 
+mod cost;
 pub(crate) mod cursor;
 mod diags;
 mod format;
