@@ -161,8 +161,11 @@ fn request(node: &Node, sink: &mut Sink) -> Option<Spanned<Request>> {
     let gpus = gpus(&mut cursor, sink);
     let visible = cursor.string_property("visible-devices", sink);
     let capabilities = cursor.string_property("capabilities", sink);
-    if let Some(list) = capabilities.as_ref().filter(|list| list.value != "all") {
-        word_lists::capabilities(&mut cursor, list, sink);
+    if let Some(list) = &capabilities {
+        let words: Vec<&str> = list.value.split(',').filter(|word| *word != "all").collect();
+        if !words.is_empty() {
+            word_lists::capabilities(&mut cursor, &Spanned::new(words.join(","), list.span), sink);
+        }
     }
     let features = cursor.string_property("features", sink);
     if let Some(list) = &features {
