@@ -1,6 +1,8 @@
 //! What a container gets by a plan set, decided by the functions that the hook calls.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use gpupol_plan::capability::Capability;
 use gpupol_plan::choose::{Leases, choose};
@@ -91,6 +93,8 @@ pub struct Guarded {
 pub struct Reader<'s> {
     index: Index,
     plans: &'s [u8],
+    /// The plan that was read last, and its place: what is asked next is often of the same.
+    last: RefCell<Option<(u64, Rc<Plan>)>>,
 }
 
 impl<'s> Reader<'s> {
@@ -100,7 +104,7 @@ impl<'s> Reader<'s> {
     ///
     /// If its index is not one: a defect of gpupol, as the set was written by it.
     pub fn open(set: &'s PlanSet) -> Result<Self, Refusal> {
-        Ok(Self { index: Index::parse(&set.index)?, plans: &set.plans })
+        Ok(Self { index: Index::parse(&set.index)?, plans: &set.plans, last: RefCell::new(None) })
     }
 
     /// What a refused container comes to.
@@ -154,7 +158,7 @@ impl<'s> Reader<'s> {
     pub fn can_have(&self, tenant: &str, grant: &str, amounts: BTreeMap<String, u32>) -> Result<(), Refusal> {
         let own = self.index.grants.iter().find(|own| own.tenant == tenant && own.name == grant);
         let refuse = || Refusal::new(Reason::NoGrant, format!("no grant `{grant}` of tenant `{tenant}`"));
-        let plan = Plan::parse(self.slice(own.ok_or_else(refuse)?)?)?;
+        let plan = self.plan(own.ok_or_else(refuse)?)?;
         let request = Request {
             devices: Devices::Lines(amounts),
             capabilities: Capabilities::All,
@@ -166,7 +170,7 @@ impl<'s> Reader<'s> {
     }
 
     fn give(&self, granted: &Granted, leases: &Leases) -> Result<Gift, Refusal> {
-        let plan = Plan::parse(self.slice(granted.grant)?)?;
+        let plan = self.plan(granted.grant)?;
         let choice = choose(&plan, &granted.request, leases)?;
         let devices = choice.given.iter().map(|given| Device {
             uuid: given.device.uuid.clone(),
@@ -186,6 +190,17 @@ impl<'s> Reader<'s> {
             edits: choice.edits(&plan).into_iter().cloned().collect(),
             capabilities: choice.capabilities,
         })
+    }
+
+    fn plan(&self, grant: &index::Grant) -> Result<Rc<Plan>, Refusal> {
+        if let Some((place, plan)) = &*self.last.borrow()
+            && *place == grant.offset
+        {
+            return Ok(Rc::clone(plan));
+        }
+        let plan = Rc::new(Plan::parse(self.slice(grant)?)?);
+        self.last.replace(Some((grant.offset, Rc::clone(&plan))));
+        Ok(plan)
     }
 
     fn slice(&self, grant: &index::Grant) -> Result<&'s [u8], Refusal> {

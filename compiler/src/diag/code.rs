@@ -165,6 +165,8 @@ codes! {
     AssertFailed = 8005, "assert-failed", Error;
     /// An `assert` that no host of a check can decide.
     AssertUndecided = 8006, "assert-undecided", Warning;
+    /// A `test` that is for no topology of the policy.
+    TestNowhere = 8007, "test-nowhere", Warning;
 
     /// A `topology` of the policy that cannot be read, or names no file.
     NoTopology = 9001, "no-topology", Error;

@@ -112,6 +112,7 @@ fn page(code: Code) -> &'static str {
         Code::NotAllowable => page!("8004"),
         Code::AssertFailed => page!("8005"),
         Code::AssertUndecided => page!("8006"),
+        Code::TestNowhere => page!("8007"),
         Code::NoTopology => page!("9001"),
     }
 }

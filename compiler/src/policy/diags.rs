@@ -305,6 +305,17 @@ pub(super) fn glob_too_complex(span: Span) -> Finding {
     .help("write it with fewer `*` and `?`")
 }
 
+/// More grants than plans can be written for.
+pub(super) fn too_many_plans(span: Span, limit: usize) -> Finding {
+    Finding::at(
+        Code::FileTooLarge,
+        span,
+        "too many with this grant",
+        format!("a policy may have at most {limit} grants, each counted once for each of its tenants"),
+    )
+    .help("give grants to fewer tenants: one tenant may have several identities")
+}
+
 /// A workload file with two containers.
 pub(super) fn second_container(span: Span, first: Span) -> Finding {
     Finding::at(Code::Duplicate, span, "a second one", "a workload is one container")
