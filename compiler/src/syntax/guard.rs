@@ -137,8 +137,14 @@ impl<'t> Guard<'t> {
     fn run(&mut self) -> Option<usize> {
         while let Some(token) = self.lexer.next() {
             self.flaw();
-            self.place(token);
-            self.take(token);
+            match token.kind {
+                Kind::Space if self.beyond > 0 => {}
+                Kind::Space => self.node.space(),
+                _ => {
+                    self.place(token);
+                    self.take(token);
+                }
+            }
             if self.stopped {
                 self.cut.unread = true;
                 return None;
@@ -182,14 +188,13 @@ impl<'t> Guard<'t> {
         }
     }
 
-    /// Keeps track of lines and indents.
+    /// Keeps track of lines and indents; not called for space.
     fn place(&mut self, token: Token) {
         match token.kind {
             Kind::Newline => {
                 self.line_start = token.end;
                 self.indent = None;
             }
-            Kind::Space => {}
             _ if self.indent.is_none() => {
                 let indent = token.start.saturating_sub(self.line_start);
                 self.indent = Some(indent);
@@ -221,7 +226,7 @@ impl<'t> Guard<'t> {
             Kind::BraceClose => self.close(token),
             _ => self.step(token),
         }
-        if !matches!(token.kind, Kind::Space | Kind::Newline | Kind::Semicolon) {
+        if !matches!(token.kind, Kind::Newline | Kind::Semicolon) {
             self.last_end = token.end;
         }
     }
