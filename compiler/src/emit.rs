@@ -153,7 +153,7 @@ fn plan(
             cuda_version: topology.driver.cuda.known().cloned(),
         },
         limit: policy.tenants.get(grant.tenant).and_then(|tenant| Some(tenant.limit.as_ref()?.value)),
-        trusted: policy.tenants.get(grant.tenant).is_some_and(|tenant| tenant.trust.is_some()),
+        trusted: policy.is_trusted(grant.tenant),
         reserved: grant.reserved.iter().map(|uuid| (*uuid).to_owned()).collect(),
         capabilities,
         lines: grant.lines.iter().map(|line| self::line(line, &grant.capabilities)).collect(),

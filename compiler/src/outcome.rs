@@ -1,12 +1,14 @@
 //! What a container gets by a plan set, decided by the functions that the hook calls.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use gpupol_plan::capability::Capability;
 use gpupol_plan::choose::{Leases, choose};
 use gpupol_plan::feature::Feature;
-use gpupol_plan::guard::{self, Answer, Surroundings};
-use gpupol_plan::identity::{self, Facts};
+use gpupol_plan::guard::{self, Answer, Surroundings, Trip};
+use gpupol_plan::identity;
 use gpupol_plan::index::{self, Index};
 use gpupol_plan::lookup::{Decision, Granted, decide};
 use gpupol_plan::plan::{Edit, Plan, Rule, Sharing};
@@ -76,11 +78,23 @@ pub struct Device {
     pub paths: Vec<String>,
 }
 
+/// What the guard makes of a container, as far as its configuration alone shows: the hook also asks the kernel what the
+/// sources of binds are, and which namespaces are the host's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guarded {
+    /// The rows that it is in, each once.
+    pub trips: Vec<Trip>,
+    /// What comes of them.
+    pub answer: Answer,
+}
+
 /// A plan set, open for decisions.
 #[derive(Clone, Debug)]
 pub struct Reader<'s> {
     index: Index,
     plans: &'s [u8],
+    /// The plan that was read last, and its place: what is asked next is often of the same.
+    last: RefCell<Option<(u64, Rc<Plan>)>>,
 }
 
 impl<'s> Reader<'s> {
@@ -90,7 +104,7 @@ impl<'s> Reader<'s> {
     ///
     /// If its index is not one: a defect of gpupol, as the set was written by it.
     pub fn open(set: &'s PlanSet) -> Result<Self, Refusal> {
-        Ok(Self { index: Index::parse(&set.index)?, plans: &set.plans })
+        Ok(Self { index: Index::parse(&set.index)?, plans: &set.plans, last: RefCell::new(None) })
     }
 
     /// What a refused container comes to.
@@ -104,7 +118,7 @@ impl<'s> Reader<'s> {
     pub fn start(&self, container: &Workload, leases: &Leases) -> Outcome {
         let Workload { entry, config, observed } = container;
         let facts = identity::facts(entry, config, observed);
-        if let Answer::Refuse(refusal) = self.guard(container, &facts) {
+        if let Answer::Refuse(refusal) = self.guard(container).answer {
             let tenant = identity::tenant(&self.index, &facts).ok().flatten();
             return Outcome::Denied { tenant: tenant.map(|tenant| tenant.name.clone()), refusal };
         }
@@ -126,10 +140,14 @@ impl<'s> Reader<'s> {
         request::request(&self.index, &container.entry, &container.config).ok().flatten()
     }
 
-    /// What the guard answers, as far as the configuration alone shows.
-    fn guard(&self, container: &Workload, facts: &Facts<'_>) -> Answer {
-        let trips = guard::trips(&container.entry, &container.config, &Surroundings::default());
-        guard::answer(self.index.on_bypass, guard::standing(&self.index, facts), &trips)
+    /// What the guard makes of a container.
+    #[must_use]
+    pub fn guard(&self, container: &Workload) -> Guarded {
+        let Workload { entry, config, observed } = container;
+        let standing = guard::standing(&self.index, &identity::facts(entry, config, observed));
+        let trips = guard::trips(entry, config, &Surroundings::default());
+        let answer = guard::answer(self.index.on_bypass, standing, &trips);
+        Guarded { trips, answer }
     }
 
     /// Whether a tenant gets so many of each gpu-set by a grant while nobody else holds anything.
@@ -140,7 +158,7 @@ impl<'s> Reader<'s> {
     pub fn can_have(&self, tenant: &str, grant: &str, amounts: BTreeMap<String, u32>) -> Result<(), Refusal> {
         let own = self.index.grants.iter().find(|own| own.tenant == tenant && own.name == grant);
         let refuse = || Refusal::new(Reason::NoGrant, format!("no grant `{grant}` of tenant `{tenant}`"));
-        let plan = Plan::parse(self.slice(own.ok_or_else(refuse)?)?)?;
+        let plan = self.plan(own.ok_or_else(refuse)?)?;
         let request = Request {
             devices: Devices::Lines(amounts),
             capabilities: Capabilities::All,
@@ -152,7 +170,7 @@ impl<'s> Reader<'s> {
     }
 
     fn give(&self, granted: &Granted, leases: &Leases) -> Result<Gift, Refusal> {
-        let plan = Plan::parse(self.slice(granted.grant)?)?;
+        let plan = self.plan(granted.grant)?;
         let choice = choose(&plan, &granted.request, leases)?;
         let devices = choice.given.iter().map(|given| Device {
             uuid: given.device.uuid.clone(),
@@ -172,6 +190,17 @@ impl<'s> Reader<'s> {
             edits: choice.edits(&plan).into_iter().cloned().collect(),
             capabilities: choice.capabilities,
         })
+    }
+
+    fn plan(&self, grant: &index::Grant) -> Result<Rc<Plan>, Refusal> {
+        if let Some((place, plan)) = &*self.last.borrow()
+            && *place == grant.offset
+        {
+            return Ok(Rc::clone(plan));
+        }
+        let plan = Rc::new(Plan::parse(self.slice(grant)?)?);
+        self.last.replace(Some((grant.offset, Rc::clone(&plan))));
+        Ok(plan)
     }
 
     fn slice(&self, grant: &index::Grant) -> Result<&'s [u8], Refusal> {

@@ -55,6 +55,14 @@ pub struct Policy {
     pub allowances: BTreeMap<Code, Allowance>,
 }
 
+impl Policy {
+    /// Whether that is the name of a `trust`.
+    #[must_use]
+    pub fn is_trusted(&self, tenant: &str) -> bool {
+        self.tenants.get(tenant).is_some_and(|tenant| tenant.trust.is_some())
+    }
+}
+
 /// The `policy` node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {

@@ -168,6 +168,7 @@ pub fn resolve<'a>(
             let share = Share {
                 rule,
                 tenant: &tenant.value,
+                trusted: policy.is_trusted(&tenant.value),
                 denied: denied.get(tenant.value.as_str()),
                 reserved: &reserved,
             };
@@ -177,14 +178,14 @@ pub fn resolve<'a>(
                 |offer: &Offer<'a>| if void { offer.of_nothing() } else { host.line(&share, offer, sink) };
             let lines: Vec<Line> = offers.iter().map(line).collect();
             let kept = lines.iter().flat_map(|line| &line.devices).filter(|device| reserved.has(device));
-            let reserved = kept.map(Device::uuid).collect();
+            let reserved = if share.trusted { BTreeSet::new() } else { kept.map(Device::uuid).collect() };
             let features = features::all(&rights.features, topology);
             let capabilities = rights.capabilities;
             grants.push(Grant { tenant: &tenant.value, rule, lines, capabilities, features, reserved });
         }
     }
     grants.sort_by(|a, b| (a.tenant, &a.rule.name.value).cmp(&(b.tenant, &b.rule.name.value)));
-    check::sharing(&grants, name, sink);
+    check::sharing(grants.iter().filter(|grant| !policy.is_trusted(grant.tenant)), name, sink);
     layout::report(policy, &sets, name, sink);
     Resolution { grants, denies, extents: sets.extents() }
 }
@@ -206,6 +207,8 @@ fn owned<'a>(
 struct Share<'a, 's> {
     rule: &'a policy::Grant,
     tenant: &'s str,
+    /// It holds no leases, so it has what is kept for others too, and is in nobody's way.
+    trusted: bool,
     denied: Option<&'s deny::Denied<'a>>,
     reserved: &'s guarantee::Reserved<'a>,
 }
@@ -245,12 +248,12 @@ impl<'a> Host<'a, '_> {
     }
 
     fn line(&self, share: &Share<'a, '_>, offer: &Offer<'a>, sink: &mut Sink) -> Line<'a> {
-        let (line, Share { rule, tenant, denied, reserved }) = (offer.line, share);
+        let (line, Share { rule, tenant, trusted, denied, reserved }) = (offer.line, share);
         let (kept, by) = deny::subtract(&offer.devices, *denied);
         let most = self.fabric.slots(line, &kept).map_or(0, |slots| place::most(&kept, slots.as_deref()));
         let loss = check::Loss { rule, line, tenant, left: kept.len(), most, by: &by };
         check::denied(&loss, offer.devices.len(), sink);
-        let open = reserved.open_to(tenant, kept.clone());
+        let open = if *trusted { kept.clone() } else { reserved.open_to(tenant, kept.clone()) };
         if open.is_empty() && !kept.is_empty() {
             sink.push(diags::guarantees_empty(rule, line, tenant, self.name));
         }

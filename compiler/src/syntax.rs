@@ -7,6 +7,7 @@
 use crate::diag::{Code, Finding};
 use crate::source::{SourceId, Span, Spanned};
 
+mod cost;
 pub(crate) mod cursor;
 mod diags;
 mod format;
@@ -127,7 +128,8 @@ impl Node {
 /// A finding if the file is larger than [`MAX_FILE`] or no UTF-8.
 pub fn text(name: &str, bytes: Vec<u8>) -> Result<String, Finding> {
     if bytes.len() > MAX_FILE {
-        let message = format!("`{name}` has {} bytes, a file may have at most {MAX_FILE}", bytes.len());
+        let message =
+            format!("`{name}` has more than {MAX_FILE} bytes, which is what a file may have at most");
         return Err(Finding::general(Code::FileTooLarge, message).help("split the policy into several files"));
     }
     String::from_utf8(bytes).map_err(|error| {

@@ -372,3 +372,24 @@ fn amounts_fail_at_the_first_that_cannot_be_had() {
     assert_eq!(said("gpus s\n gpus t", ""), witness("s=1,t=1"));
     assert_eq!(said("gpus t\n gpus s at-most=2", ""), None);
 }
+
+#[test]
+fn who_is_trusted_is_left_out_and_named() {
+    let verdicts = verdicts(
+        "tenant a { identity podman }\ntenant b { identity kubernetes namespace=b }
+trust m reason=\"reads all\" { identity kubernetes namespace=m }\ntrust idle reason=\"asks for none\" { identity kubernetes namespace=i }
+gpu-set s { model A; numa 1 }\ngpu-set t { model A; mig-profile \"1g.10gb\" }\ngpu-set u { model A; mig-profile \"3g.40gb\" }
+grant one { to a; gpus s; capabilities compute }\ngrant two { to b; gpus t; capabilities compute }
+grant all { to m; gpus u; capabilities utility }
+assert isolated a b\nassert isolated a b level=gpu\nassert only b reaches u\nassert only m reaches u\nassert never video for m",
+    );
+    let notes: Vec<Vec<&str>> = verdicts
+        .iter()
+        .map(|verdict| verdict.notes.iter().map(|note| note.message.as_str()).collect())
+        .collect();
+    let board = "`assert isolated a b level=gpu` leaves trusted `m` out, which reaches 2 GPUs of these tenants on `host`";
+    let set =
+        "`assert only b reaches u` leaves trusted `m` out, which reaches 2 devices of gpu-set `u` on `host`";
+    assert_eq!(notes, [vec![], vec![board], vec![set], vec![], vec![]]);
+    assert!(verdicts.iter().all(|verdict| verdict.findings.is_empty()), "{verdicts:?}");
+}

@@ -86,27 +86,132 @@ fn facts_of_the_kernel() {
     assert!(message.ends_with(said), "{plan:#}");
 }
 
+/// What the guard makes of containers as engines write them, of nobody, of a tenant and of somebody trusted: who has
+/// nothing special is in no row, and who runs the host is contained and starts.
+#[test]
+fn what_the_guard_makes_of_them() {
+    let namespaces = ["kube-system", "research-vision", "gpu-monitoring"];
+    for (file, rows, answers) in GUARDED {
+        let engine = file.split(['-', '.']).next().expect("a name");
+        let entry = entry(if engine == "runc" { "containerd" } else { engine }, None);
+        let asked = if engine == "containerd" { namespaces.as_slice() } else { &[""] };
+        for (namespace, answer) in asked.iter().zip(*answers) {
+            let mut config: Value = serde_json::from_str(&text(&recorded(file))).expect("JSON");
+            if !namespace.is_empty() {
+                config["annotations"]["io.kubernetes.cri.sandbox-namespace"] = json!(namespace);
+            }
+            let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{namespace}-{file}"));
+            fs::write(&copy, config.to_string()).expect("cargo's directory for tests is ours");
+            let (code, plan) = plan_file(&copy, &entry, &[]);
+            let found: Vec<&str> = plan["guard"]["rows"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|row| row["row"].as_str())
+                .collect();
+            assert_eq!(found, *rows, "{file} of {namespace}: {plan:#}");
+            let said = if found.is_empty() { "none" } else { plan["guard"]["answer"].as_str().unwrap_or("") };
+            assert_eq!(said, *answer, "{file} of {namespace}: {plan:#}");
+            assert!((*answer == "refuse") == (plan["reason"] == "guard"), "{plan:#}");
+            assert!(code == 4 || *answer != "refuse", "{plan:#}");
+        }
+    }
+}
+
+/// A recorded configuration, the rows it is in, and the answer to nobody, to a tenant and to somebody trusted.
+type Case = (&'static str, &'static [&'static str], &'static [&'static str]);
+
+const ORDINARY: &[&str] = &["none", "none", "none"];
+const OF_THE_HOST: &[&str] = &["contain", "refuse", "pass"];
+
+const GUARDED: &[Case] = &[
+    ("runc.json", &[], ORDINARY),
+    ("docker.json", &[], ORDINARY),
+    ("docker-plain.json", &[], ORDINARY),
+    ("podman.json", &[], ORDINARY),
+    ("containerd-pod.json", &[], ORDINARY),
+    ("containerd-sandbox.json", &[], ORDINARY),
+    ("containerd-cni-light.json", &[], ORDINARY),
+    ("containerd-gpu-exporter.json", &["cap-sys-admin"], OF_THE_HOST),
+    ("containerd-node-exporter.json", &["bind-root", "bind-proc", "bind-bpf", "host-pid"], OF_THE_HOST),
+    ("containerd-kube-proxy.json", PRIVILEGED, OF_THE_HOST),
+    (
+        "containerd-cni-agent.json",
+        &[
+            "gpu-node",
+            "all-devices",
+            "bind-cgroup",
+            "bind-bpf",
+            "bind-proc",
+            "cap-sys-admin",
+            "cap-bpf",
+            "cap-sys-rawio",
+            "cap-sys-module",
+        ],
+        OF_THE_HOST,
+    ),
+    ("docker-privileged.json", PRIVILEGED, OF_THE_HOST),
+];
+
+/// What `--privileged` and `privileged: true` come to on a host with GPUs.
+const PRIVILEGED: &[&str] = &[
+    "gpu-node",
+    "all-devices",
+    "bind-cgroup",
+    "cap-sys-admin",
+    "cap-bpf",
+    "cap-sys-rawio",
+    "cap-sys-module",
+];
+
+/// Every recorded configuration is in the table above.
+#[test]
+fn none_is_forgotten() {
+    let entries = fs::read_dir(recorded("")).expect("the recorded files are there");
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.expect("read").file_name().into_string().expect("UTF-8")).collect();
+    names.retain(|name| name.ends_with(".json"));
+    names.sort();
+    let mut known: Vec<&str> = GUARDED.iter().map(|(file, ..)| *file).collect();
+    known.sort_unstable();
+    assert_eq!(names, known);
+}
+
+/// People read it too.
+#[test]
+fn the_guard_in_words() {
+    let output = command(&recorded("containerd-kube-proxy.json"), &entry("containerd", None), "human", &[])
+        .output()
+        .expect("gpupol runs");
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    let line = said.lines().find(|line| line.starts_with("guard: ")).unwrap_or_else(|| panic!("{said}"));
+    assert_eq!(
+        line.split(", device rules").next(),
+        Some(
+            "guard: contained, every GPU number outside of its plan is denied: device node `/dev/nvidia0`, 195:0 (gpu-node)"
+        ),
+    );
+}
+
 fn plan(config: &str, entry: &Path, identity: &[&str]) -> (i32, Value) {
     plan_file(&recorded(config), entry, identity)
 }
 
 /// Exit code and document of `gpupol plan`.
 fn plan_file(config: &Path, entry: &Path, identity: &[&str]) -> (i32, Value) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
-    command.arg("plan").arg(recorded("policies.kdl")).args([
-        "--topology",
-        "builtin:campus",
-        "--format",
-        "json",
-    ]);
-    command.arg("--config").arg(config).arg("--entry").arg(entry);
-    for pair in identity {
-        command.args(["--identity", pair]);
-    }
-    let output = command.output().expect("gpupol runs");
+    let output = command(config, entry, "json", identity).output().expect("gpupol runs");
     let said = String::from_utf8_lossy(&output.stderr);
     let document = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
     (output.status.code().unwrap_or(-1), document)
+}
+
+/// `gpupol plan` on the recorded policy and the made-up host.
+fn command(config: &Path, entry: &Path, format: &str, identity: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
+    command.arg("plan").arg(recorded("policies.kdl")).args(["--topology", "builtin:campus"]);
+    command.args(["--format", format]).arg("--config").arg(config).arg("--entry").arg(entry);
+    command.args(identity.iter().flat_map(|pair| ["--identity", pair]));
+    command
 }
 
 fn indices(plan: &Value) -> Vec<&str> {

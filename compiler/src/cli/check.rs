@@ -11,7 +11,7 @@ use super::trial::{self, Open};
 use super::{Exit, Failure, input, print, today};
 use crate::diag::{Code, Finding, Sink};
 use crate::emit::digest;
-use crate::policy::{Policy, allow};
+use crate::policy::{Policy, Test, allow};
 use crate::source::{Sources, Span};
 
 mod fix;
@@ -32,15 +32,18 @@ pub(super) fn run(args: &args::Check) -> Result<Exit, Failure> {
     let changes = fixed.as_ref().map_or(Ok(false), |fixed| fixed.finish(args))?;
     let tally = Tally::of(&checked.findings, checked.allowed, fixed.as_ref().map(|fixed| fixed.count()));
     checked.print(args, &tally)?;
-    match checked.failure {
+    let decided = match checked.failure {
+        None => true,
         // It has been said among the findings.
-        Some(Failure::Located(..)) => Ok(Exit::Undecided),
-        Some(failure) => Err(failure),
-        None => {
-            print::say(&format!("{}: {}\n", checked.scope, tally.words()));
-            Ok(if changes && args.diff { Exit::Findings } else { tally.exit() })
-        }
-    }
+        Some(Failure::Located(..)) => false,
+        Some(failure) => return Err(failure),
+    };
+    print::say(&format!("{}: {}\n", checked.scope, tally.words()));
+    Ok(match tally.exit() {
+        _ if !decided => Exit::Undecided,
+        Exit::Clean if changes && args.diff => Exit::Findings,
+        exit => exit,
+    })
 }
 
 /// What a check came to.
@@ -69,6 +72,9 @@ fn check(read: chain::Read, args: &args::Check) -> Checked {
             Ok(hosts) => {
                 let scope = if whole {
                     let tests = on_hosts(policy, &files, &hosts, &mut sink);
+                    if args.topology.is_empty() {
+                        nowhere(policy, &files, &hosts).into_iter().for_each(|finding| sink.push(finding));
+                    }
                     format!(", {}", words(policy, &tests, &hosts))
                 } else {
                     certain_on_hosts(policy, &hosts, &mut sink);
@@ -181,6 +187,20 @@ fn on_hosts(policy: &Policy, files: &Files, hosts: &[Host], sink: &mut Sink) -> 
         .filter(|test| hosts.iter().any(|host| trial::applies(test, host, &files.sources)))
         .count();
     Tests { ran, elsewhere: policy.tests.len() - ran }
+}
+
+/// Tests that none of the policy's own hosts is meant by.
+fn nowhere(policy: &Policy, files: &Files, hosts: &[Host]) -> Vec<Finding> {
+    let runs = |test: &Test| hosts.iter().any(|host| trial::applies(test, host, &files.sources));
+    let nowhere = policy.tests.iter().filter(|test| !runs(test));
+    let finding = |test: &Test| {
+        let message =
+            format!("test `{}` is for no topology of this policy, so it never runs", test.name.value);
+        let place = test.on.first().map_or(test.name.span, |on| on.span);
+        Finding::at(Code::TestNowhere, place, "none of them", message)
+            .help(format!("the policy is checked against {}", names(hosts)))
+    };
+    nowhere.map(finding).collect()
 }
 
 /// What a definition does by itself on a host, whatever else is defined.

@@ -31,7 +31,7 @@ fn plans(policy: &Policy, files: &Files, host: &Host, sink: &mut Sink) -> Option
     let reader = chain::reader(&plans);
     for assert in &policy.asserts {
         let proof = trial::proof(assert, policy, host, &resolution, &reader);
-        proof.verdict.findings.into_iter().for_each(|finding| sink.push(finding));
+        proof.findings().for_each(|finding| sink.push(finding));
     }
     (!sink.has_errors()).then_some(plans)
 }

@@ -12,6 +12,7 @@ const POLICIES: &[(&str, &str)] = &[
     ("denies.kdl", include_str!("../../../policies/denies.kdl")),
     ("gpu-sets.kdl", include_str!("../../../policies/gpu-sets.kdl")),
     ("grants/ci.kdl", include_str!("../../../policies/grants/ci.kdl")),
+    ("grants/metrics.kdl", include_str!("../../../policies/grants/metrics.kdl")),
     ("grants/inference.kdl", include_str!("../../../policies/grants/inference.kdl")),
     ("grants/notebooks.kdl", include_str!("../../../policies/grants/notebooks.kdl")),
     ("grants/training.kdl", include_str!("../../../policies/grants/training.kdl")),

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use gpupol_plan::choose::Leases;
 use gpupol_plan::config::{Config, LIMIT_WITH_GPUS};
 use gpupol_plan::entry::Entry;
+use gpupol_plan::index::OnDenied;
 use gpupol_plan::observed::Observed;
-use gpupol_plan::refusal::Refusal;
+use gpupol_plan::refusal::{Reason, Refusal};
 
 use super::args::{self, Format};
 use super::chain::{self, Files};
 use super::{Exit, Failure, hosts, input, print};
 use crate::diag::{Code, Finding, Sink};
-use crate::outcome::{Outcome, known_by};
+use crate::outcome::{Guarded, Outcome, Reader, known_by};
 use crate::policy::{Container, Identity, Policy, Who, lower};
 use crate::workload::{self, Workload};
 
@@ -40,12 +41,35 @@ pub(super) fn run(args: &args::Plan) -> Result<Exit, Failure> {
     };
     let reader = chain::reader(&plans);
     let outcome = reader.start(&container, &Leases::new());
-    let known = known(&outcome, &policy, &files, &container);
+    let decided = Decided {
+        outcome: &outcome,
+        guarded: &reader.guard(&container),
+        known: known(&outcome, &policy, &files, &container),
+        host: &host.name,
+        on_denied: on_denied(&outcome, &reader),
+    };
     print::data(&match args.format {
-        Format::Json => json::outcome(&outcome, known.as_ref(), &host.name, reader.on_denied()),
-        Format::Human => human::outcome(&outcome, known.as_ref(), &host.name, reader.on_denied()),
+        Format::Json => json::outcome(&decided),
+        Format::Human => human::outcome(&decided),
     })?;
     Ok(if matches!(outcome, Outcome::Denied { .. }) { Exit::Denied } else { Exit::Clean })
+}
+
+/// What is printed.
+struct Decided<'d> {
+    outcome: &'d Outcome,
+    guarded: &'d Guarded,
+    known: Option<Known<'d>>,
+    host: &'d str,
+    on_denied: OnDenied,
+}
+
+/// What becomes of a container that is denied: whom the guard refuses does not start without a GPU either.
+fn on_denied(outcome: &Outcome, reader: &Reader) -> OnDenied {
+    match outcome {
+        Outcome::Denied { refusal, .. } if refusal.reason == Reason::Guard => OnDenied::Refuse,
+        _ => reader.on_denied(),
+    }
 }
 
 /// By which identity a container with devices is known.

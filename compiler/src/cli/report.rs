@@ -35,6 +35,8 @@ pub(super) struct Report {
     hosts: Vec<Used>,
     /// Why it could not be decided.
     failure: Option<Undecided>,
+    /// Whether nothing kept the check from a result.
+    decided: bool,
 }
 
 /// A topology that was checked against.
@@ -134,7 +136,9 @@ impl Report {
         let files = files.iter().map(|name| escape(name)).collect();
         let harmless = |used: Used| Used { name: escape(&used.name), ..used };
         let hosts = hosts.into_iter().map(harmless).collect();
-        Self { items, omitted, tally: tally.clone(), files, hosts, failure: failure.and_then(Undecided::of) }
+        let decided = failure.is_none();
+        let failure = failure.and_then(Undecided::of);
+        Self { items, omitted, tally: tally.clone(), files, hosts, failure, decided }
     }
 
     /// The report in a format.

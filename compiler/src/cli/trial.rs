@@ -35,6 +35,13 @@ pub(super) struct Proof<'p> {
     pub(super) verdict: Verdict,
 }
 
+impl Proof<'_> {
+    /// The ways in which it does not hold, and whom it leaves out.
+    pub(super) fn findings(self) -> impl Iterator<Item = Finding> {
+        self.verdict.findings.into_iter().chain(self.verdict.notes)
+    }
+}
+
 /// What a policy says of itself, on one host.
 pub(super) struct Trials<'p> {
     /// Its tests.
@@ -46,7 +53,7 @@ pub(super) struct Trials<'p> {
 impl Trials<'_> {
     /// Everything that is not as it says.
     pub(super) fn findings(self) -> Vec<Finding> {
-        let failed = self.proofs.into_iter().flat_map(|proof| proof.verdict.findings);
+        let failed = self.proofs.into_iter().flat_map(Proof::findings);
         self.tests.into_iter().flat_map(Trial::findings).chain(failed).collect()
     }
 }

@@ -150,6 +150,8 @@ codes! {
     ForgeableIdentity = 5004, "forgeable-identity", Error;
     /// A `trust`, whose containers may go around every plan.
     Trusted = 5005, "trusted", Warning;
+    /// Somebody trusted has devices that an `assert` keeps from others.
+    TrustedBeside = 5006, "trusted-beside", Note;
 
     /// A `test` did not come out as it says.
     TestFailed = 8001, "test-failed", Error;
@@ -163,6 +165,8 @@ codes! {
     AssertFailed = 8005, "assert-failed", Error;
     /// An `assert` that no host of a check can decide.
     AssertUndecided = 8006, "assert-undecided", Warning;
+    /// A `test` that is for no topology of the policy.
+    TestNowhere = 8007, "test-nowhere", Warning;
 
     /// A `topology` of the policy that cannot be read, or names no file.
     NoTopology = 9001, "no-topology", Error;

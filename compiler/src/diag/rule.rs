@@ -105,12 +105,14 @@ fn page(code: Code) -> &'static str {
         Code::UnenforcedIdentity => page!("5003"),
         Code::ForgeableIdentity => page!("5004"),
         Code::Trusted => page!("5005"),
+        Code::TrustedBeside => page!("5006"),
         Code::TestFailed => page!("8001"),
         Code::UnusedAllowance => page!("8002"),
         Code::ExpiredAllowance => page!("8003"),
         Code::NotAllowable => page!("8004"),
         Code::AssertFailed => page!("8005"),
         Code::AssertUndecided => page!("8006"),
+        Code::TestNowhere => page!("8007"),
         Code::NoTopology => page!("9001"),
     }
 }

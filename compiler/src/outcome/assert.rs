@@ -18,6 +18,8 @@ pub use diags::undecided;
 pub struct Verdict {
     /// One for each way in which it does not hold; none: it holds.
     pub findings: Vec<Finding>,
+    /// Who is trusted, left out, and has the same devices: one for each.
+    pub notes: Vec<Finding>,
     /// Of the tenants, the gpu-set or the grant that it is about those that have no device on the host, in words.
     pub absent: BTreeSet<String>,
     /// Whether anything of what it is about has a device there; else that it holds says nothing.
@@ -52,7 +54,8 @@ pub fn judge(
         Claim::Never { capabilities, tenants } => case.never(capabilities, tenants),
         Claim::AlwaysSatisfiable { grant } => case.always_satisfiable(grant),
     };
-    Verdict { findings, decided: absent.len() < subjects.len(), absent }
+    let notes = case.left_out(assert);
+    Verdict { findings, notes, decided: absent.len() < subjects.len(), absent }
 }
 
 impl Case<'_> {

@@ -88,6 +88,16 @@ pub(super) fn contradiction(span: Span, label: &str, message: impl Into<String>)
     Finding::at(Code::Contradiction, span, label, message)
 }
 
+/// Somebody trusted of whom isolation is asserted.
+pub(super) fn trusted_in_isolated(name: &Spanned<String>) -> Finding {
+    let message = format!(
+        "`{}` is trusted and may go around every plan: nothing keeps it apart from others",
+        name.value
+    );
+    contradiction(name.span, "a `trust`", message)
+        .help(format!("take `{}` out; each check says which of these devices it reaches", name.value))
+}
+
 /// What is neither a channel nor a range of channels.
 pub(super) fn no_channels(part: &str, span: Span) -> Finding {
     bad_value(span, "not channels", format!("`{part}` is no IMEX channel and no range of them"))
@@ -293,6 +303,17 @@ pub(super) fn glob_too_complex(span: Span) -> Finding {
         "this pattern is too complex to compare exactly",
     )
     .help("write it with fewer `*` and `?`")
+}
+
+/// More grants than plans can be written for.
+pub(super) fn too_many_plans(span: Span, limit: usize) -> Finding {
+    Finding::at(
+        Code::FileTooLarge,
+        span,
+        "too many with this grant",
+        format!("a policy may have at most {limit} grants, each counted once for each of its tenants"),
+    )
+    .help("give grants to fewer tenants: one tenant may have several identities")
 }
 
 /// A workload file with two containers.

@@ -71,8 +71,8 @@ pub(super) type Giver<'a> = (&'a policy::Grant, &'a Line);
 /// The lines that give some device, in the order of their places.
 type Givers<'a> = BTreeMap<Span, Giver<'a>>;
 
-/// Whether a device is given in ways that cannot stand together.
-pub(super) fn sharing(grants: &[Grant], name: &str, sink: &mut Sink) {
+/// Whether a device is given in ways that cannot stand together, by grants that take leases.
+pub(super) fn sharing<'g>(grants: impl Iterator<Item = &'g Grant<'g>>, name: &str, sink: &mut Sink) {
     let mut devices: BTreeMap<Key, (Device, Givers)> = BTreeMap::new();
     let mut gpus: BTreeMap<u32, Givers> = BTreeMap::new();
     for grant in grants {

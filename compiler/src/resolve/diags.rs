@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gpupol_plan::feature::Feature;
+use gpupol_plan::requirement::version::Comparator;
 
 use super::check::{Giver, Loss, promise};
 use super::guarantee::Demand;
@@ -165,8 +166,12 @@ pub(super) fn requirement_unmet(
     let has = has.map_or_else(|| "none".to_owned(), |has| format!("{fact} {has}"));
     let message =
         format!("grant `{grant}` gives nothing on `{name}`: it requires `{wanted}`, and there is {has}");
-    Finding::at(Code::RequirementUnmet, span, "not met there", message)
-        .help(format!("update the driver of `{name}`, or require less"))
+    Finding::at(Code::RequirementUnmet, span, "not met there", message).help(match require.comparator {
+        Comparator::Greater | Comparator::GreaterEqual => {
+            format!("update the driver of `{name}`, or require less")
+        }
+        _ => format!("require what `{name}` has, or grant this on other hosts"),
+    })
 }
 
 pub(super) fn feature_lacking(
@@ -284,7 +289,14 @@ pub(super) fn exclusive_and_sliced(first: Giver, second: Giver, devices: &[Devic
     Finding::at(Code::SharingConflict, first.1.span, "exclusive", message)
         .and(second.1.span, "time-sliced")
         .witness(format!("devices {}", list.join(", ")))
-        .help(format!("add `except {}` to the other gpu-set, or share both alike", first.1.gpu_set.value))
+        .help(if first.1.gpu_set.value == second.1.gpu_set.value {
+            "share both alike, or let them be of different gpu-sets".to_owned()
+        } else {
+            format!(
+                "share both alike, or take the devices of one out of the other's gpu-set `{}` by `except`",
+                second.1.gpu_set.value
+            )
+        })
 }
 
 pub(super) fn mps_beside(mps: Giver, other: Giver, gpu: u32, name: &str) -> Finding {

@@ -38,6 +38,17 @@ pub(super) fn too_many_nodes(span: Span, limit: usize) -> Finding {
     .help("split the policy into several files")
 }
 
+/// More to read than the limit.
+pub(super) fn too_many_words(span: Span, limit: usize) -> Finding {
+    Finding::at(
+        Code::FileTooLarge,
+        span,
+        "too many with this node",
+        format!("a file may have at most {limit} names, keys and values; each `/-` counts as five"),
+    )
+    .help("split the policy into several files, and remove what `/-` takes out")
+}
+
 /// More faults than anybody reads.
 pub(super) fn too_many_faults(span: Span, limit: usize) -> Finding {
     Finding::at(

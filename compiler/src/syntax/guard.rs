@@ -8,9 +8,9 @@
 use crate::diag::Finding;
 use crate::source::{SourceId, Span};
 
-use super::diags;
 use super::lex::{Flaw, Kind, Lexer, Token};
 use super::node::{NodeState, Step};
+use super::{cost, diags};
 
 /// The largest file, in bytes.
 pub const MAX_FILE: usize = 1 << 20;
@@ -18,6 +18,8 @@ pub const MAX_FILE: usize = 1 << 20;
 const MAX_PIECE: usize = 1 << 16;
 /// The most top-level nodes of a file.
 const MAX_PIECES: usize = 1 << 14;
+/// The most that reading a file may cost, in words: `kdl` takes about half a second for so many.
+const MAX_COST: usize = 200_000;
 /// How deep blocks may stand.
 const MAX_DEPTH: usize = 64;
 /// How deep blocks taken out by `/-` may stand: `kdl` doubles its time with each.
@@ -33,6 +35,7 @@ pub(super) struct Piece {
     pub(super) start: usize,
     pub(super) end: usize,
     pub(super) sound: bool,
+    cost: usize,
 }
 
 /// What the guard made of a file.
@@ -42,13 +45,15 @@ pub(super) struct Cut {
     pub(super) findings: Vec<Finding>,
     /// Whether something of the file was not read: names may be defined there.
     pub(super) unread: bool,
+    /// Of all sound pieces.
+    cost: usize,
 }
 
 /// Cuts `text` into its top-level nodes.
 pub(super) fn cut(source: SourceId, text: &str) -> Cut {
     if text.len() > MAX_FILE {
         let findings = vec![diags::file_too_large(Span::new(source, 0..0), text.len(), MAX_FILE)];
-        return Cut { pieces: Vec::new(), findings, unread: true };
+        return Cut { findings, unread: true, ..Cut::default() };
     }
     let mut cut = Cut::default();
     let mut from = Some(0);
@@ -136,14 +141,12 @@ impl<'t> Guard<'t> {
     /// Reads to the end; where to begin anew if a block has no end and it is clear where it should have been.
     fn run(&mut self) -> Option<usize> {
         while let Some(token) = self.lexer.next() {
-            self.flaw();
-            match token.kind {
-                Kind::Space if self.beyond > 0 => {}
-                Kind::Space => self.node.space(),
-                _ => {
-                    self.place(token);
-                    self.take(token);
-                }
+            let flawed = self.flaw();
+            self.place(token);
+            self.take(token);
+            if let Some(piece) = self.piece.as_mut().filter(|_| flawed) {
+                // The token may have begun the piece: there was none to mark before.
+                piece.sound = false;
             }
             if self.stopped {
                 self.cut.unread = true;
@@ -176,8 +179,10 @@ impl<'t> Guard<'t> {
         }
     }
 
-    fn flaw(&mut self) {
-        if let Some(at) = self.lexer.flaw() {
+    /// Reports what is wrong inside of the token just read; whether there is anything.
+    fn flaw(&mut self) -> bool {
+        let flaw = self.lexer.flaw();
+        if let Some(at) = flaw {
             let text = self.text.get(at.start..at.end).unwrap_or_default();
             let finding = diags::flaw(at.flaw, self.span(at.start, at.end), text);
             self.swallowed |=
@@ -186,15 +191,17 @@ impl<'t> Guard<'t> {
             self.report(finding);
             self.node.blame();
         }
+        flaw.is_some()
     }
 
-    /// Keeps track of lines and indents; not called for space.
+    /// Keeps track of lines and indents.
     fn place(&mut self, token: Token) {
         match token.kind {
             Kind::Newline => {
                 self.line_start = token.end;
                 self.indent = None;
             }
+            Kind::Space => {}
             _ if self.indent.is_none() => {
                 let indent = token.start.saturating_sub(self.line_start);
                 self.indent = Some(indent);
@@ -226,8 +233,12 @@ impl<'t> Guard<'t> {
             Kind::BraceClose => self.close(token),
             _ => self.step(token),
         }
-        if !matches!(token.kind, Kind::Newline | Kind::Semicolon) {
+        if !matches!(token.kind, Kind::Space | Kind::Newline | Kind::Semicolon) {
             self.last_end = token.end;
+        }
+        let slashdashes = self.slashdashes();
+        if let Some(piece) = &mut self.piece {
+            piece.cost = piece.cost.saturating_add(cost::of(token.kind, slashdashes));
         }
     }
 
@@ -247,15 +258,13 @@ impl<'t> Guard<'t> {
     }
 
     fn begin_piece(&mut self, start: usize) {
-        self.piece = Some(Piece { start, end: start, sound: true });
+        self.piece = Some(Piece { start, end: start, sound: true, cost: 0 });
         self.odd = self.odd.filter(|odd| self.indent > Some(odd.indent));
         self.torn = false;
         self.after_stray = false;
         if self.cut.pieces.len() >= MAX_PIECES {
             self.piece = None;
-            self.cut.pieces.clear();
-            self.cut.findings.push(diags::too_many_nodes(self.span(start, start + 1), MAX_PIECES));
-            self.stopped = true;
+            self.give_up(diags::too_many_nodes(self.span(start, start + 1), MAX_PIECES));
         }
     }
 
@@ -263,13 +272,28 @@ impl<'t> Guard<'t> {
         let Some(mut piece) = self.piece.take() else { return };
         piece.end = self.last_end.max(piece.start);
         let bytes = piece.end - piece.start;
+        let first_line =
+            self.text.get(piece.start..).and_then(|rest| rest.find('\n')).unwrap_or(bytes).min(80);
+        let first_line = self.span(piece.start, piece.start + first_line);
         if piece.sound && bytes > MAX_PIECE {
-            let end = self.text.get(piece.start..).and_then(|rest| rest.find('\n')).unwrap_or(bytes).min(80);
-            let span = self.span(piece.start, piece.start + end);
-            self.cut.findings.push(diags::node_too_large(span, bytes, MAX_PIECE));
+            self.cut.findings.push(diags::node_too_large(first_line, bytes, MAX_PIECE));
             piece.sound = false;
         }
+        if piece.sound {
+            self.cut.cost = self.cut.cost.saturating_add(piece.cost);
+        }
+        if self.cut.cost > MAX_COST {
+            return self.give_up(diags::too_many_words(first_line, MAX_COST));
+        }
         self.cut.pieces.push(piece);
+    }
+
+    /// Nothing of the file is read.
+    fn give_up(&mut self, finding: Finding) {
+        self.cut.pieces.clear();
+        self.cut.findings.push(finding);
+        self.cut.unread = true;
+        self.stopped = true;
     }
 
     fn open(&mut self, token: Token) {
@@ -303,11 +327,15 @@ impl<'t> Guard<'t> {
     /// What is wrong if one more block stands here; it is skipped then as a whole, so that what is too deep inside of
     /// it is not blamed again.
     fn too_deep(&self, slashdashed: bool, span: Span) -> Option<Finding> {
-        let slashdashes = self.stack.iter().filter(|block| block.slashdashed).count();
-        if slashdashed && slashdashes >= MAX_SLASHDASH {
+        if slashdashed && self.slashdashes() >= MAX_SLASHDASH {
             return Some(diags::slashdash_too_deep(span, MAX_SLASHDASH));
         }
         (self.stack.len() >= MAX_DEPTH).then(|| diags::too_deep(span, MAX_DEPTH))
+    }
+
+    /// How many of the open blocks `/-` takes out.
+    fn slashdashes(&self) -> usize {
+        self.stack.iter().filter(|block| block.slashdashed).count()
     }
 
     fn close(&mut self, token: Token) {
@@ -359,7 +387,11 @@ impl<'t> Guard<'t> {
         let blamed = if resume.is_some() { outer } else { inner };
         let (open, next) = blamed.culprit.unwrap_or((blamed.open, blamed.suspect));
         self.finish_open(resume);
-        if !self.swallowed && !self.torn {
+        // What tore the block open may stand where reading begins anew: it says nothing of this block then.
+        let of_block =
+            |finding: &Finding| finding.labels.first().is_some_and(|label| label.span.start >= outer.open);
+        let is_said = (self.swallowed || self.torn) && self.cut.findings.iter().any(of_block);
+        if !is_said {
             let next = next.or(resume).map(|at| self.span(at, self.line_end(at)));
             self.cut.findings.push(diags::open_block(self.span(open, open + 1), next));
         }

@@ -1,5 +1,5 @@
-//! A made container: a process in a mount namespace and a device cgroup of its own, as a runtime leaves one when it
-//! calls createRuntime hooks. Its rootfs is new each time, so that every target of a mount has to be made.
+//! A made container: a process in mount, pid and ipc namespaces and a device cgroup of its own, as a runtime leaves one
+//! when it calls createRuntime hooks. Its rootfs is new each time, so that every target of a mount has to be made.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use serde_json::json;
 
+/// `/proc` is still the host's, so it tells the pid that the host knows.
 const SETUP: &str = "set -e
 mount -t tmpfs rootfs \"$1\"
 mkdir -p \"$1/dev\" \"$1/usr/lib64\"
 mount -t tmpfs dev \"$1/dev\"
-echo ready
+read -r pid rest </proc/self/stat
+echo \"$pid\"
 exec cat";
 
 /// A container that ends when it is dropped.
@@ -36,7 +38,8 @@ impl Container {
         let bundle = site.join(if asks { "asks" } else { "asks-nothing" });
         let rootfs = bundle.join("rootfs");
         let mut process = Command::new("unshare")
-            .args(["--mount", "--propagation", "private", "sh", "-c", SETUP, "made"])
+            .args(["--mount", "--propagation", "private", "--ipc", "--pid", "--fork"])
+            .args(["sh", "-c", SETUP, "made"])
             .arg(&rootfs)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -45,8 +48,7 @@ impl Container {
         let mut ready = String::new();
         let output = process.stdout.as_mut().expect("stdout is piped");
         BufReader::new(output).read_line(&mut ready).expect("the container speaks");
-        assert_eq!(ready, "ready\n", "no container");
-        let pid = process.id();
+        let pid: u32 = ready.trim_end().parse().expect("no container");
         let id = format!("gpupol-bench-{}-{round}", std::process::id());
         let cgroup = Path::new("/sys/fs/cgroup/devices").join(&id);
         fs::create_dir(&cgroup).expect("the v1 devices controller is mounted and we are root");

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gpupol_plan::capability::Capability;
-use gpupol_plan::index::{Auditing, Grant, INDEX_VERSION, Identity, Index, OnBypass, OnDenied, RequestIndices, Tenant};
+use gpupol_plan::index::{
+    Auditing, Grant, INDEX_VERSION, Identity, Index, OnBypass, OnDenied, RequestIndices, Tenant,
+};
 use gpupol_plan::plan::{
     Device, Edit, GpuCheck, Host, Line, MountOption, Order, PLAN_VERSION, Plan, Rule, Sharing,
 };
@@ -130,7 +132,11 @@ fn write_plan_set(dir: &Path) {
         request_indices: RequestIndices::Auto,
         on_bypass: OnBypass::default(),
         audit: Auditing::default(),
-        tenants: vec![Tenant { name: "bench".to_owned(), identities: vec![Identity::Podman { user: None }], trusted: false }],
+        tenants: vec![Tenant {
+            name: "bench".to_owned(),
+            identities: vec![Identity::Podman { user: None }],
+            trusted: false,
+        }],
         grants: vec![Grant {
             tenant: "bench".to_owned(),
             name: "bench".to_owned(),
@@ -176,7 +182,10 @@ fn config(annotations: Value) -> Value {
     json!({
         "ociVersion": "1.0.2", "root": { "path": "rootfs" }, "process": { "args": ["true"], "env": env },
         "annotations": all,
-        "linux": { "namespaces": [{ "type": "mount" }, { "type": "pid" }] },
+        "linux": {
+            "namespaces": [{ "type": "mount" }, { "type": "pid" }, { "type": "ipc" }],
+            "resources": { "devices": [{ "allow": false, "access": "rwm" }] },
+        },
     })
 }
 

@@ -21,7 +21,10 @@ fn host(name: &str) -> Folder {
 }
 
 fn config(folder: &Folder, annotations: &serde_json::Value) {
-    let config = json!({"root": {"path": "rootfs"}, "annotations": annotations});
+    let config = json!({"root": {"path": "rootfs"}, "annotations": annotations, "linux": {
+        "namespaces": [{"type": "mount"}, {"type": "pid"}, {"type": "ipc"}],
+        "resources": {"devices": [{"allow": false, "access": "rwm"}]},
+    }});
     folder.write("bundle/config.json", config.to_string());
 }
 

@@ -1,20 +1,17 @@
 //! A decision as text.
 
+use gpupol_plan::guard::{Answer, describe};
 use gpupol_plan::index::OnDenied;
 use gpupol_plan::plan::Edit;
 
-use super::Known;
+use super::{Decided, Known};
 use crate::cli::render::escape;
 use crate::cli::table::table;
-use crate::outcome::{Gift, Outcome};
+use crate::outcome::{Gift, Guarded, Outcome};
 
-pub(super) fn outcome(
-    outcome: &Outcome,
-    known: Option<&Known<'_>>,
-    host: &str,
-    on_denied: OnDenied,
-) -> String {
-    match outcome {
+pub(super) fn outcome(decided: &Decided<'_>) -> String {
+    let Decided { outcome, known, host, on_denied, .. } = decided;
+    let text = match outcome {
         Outcome::NotAsked => format!("not asked: the container asks for no GPU and gets none on {host}\n"),
         Outcome::Denied { tenant, refusal } => {
             let whose = match tenant {
@@ -28,8 +25,21 @@ pub(super) fn outcome(
             let (reason, message) = (refusal.reason.slug(), escape(&refusal.message));
             format!("denied ({reason}): {message}\n  {whose} on {host}; {then}\n")
         }
-        Outcome::Granted(gift) => granted(gift, known, host),
-    }
+        Outcome::Granted(gift) => granted(gift, known.as_ref(), host),
+    };
+    text + &guard(decided.guarded)
+}
+
+/// What the guard makes of it, if that is not said already.
+fn guard(guarded: &Guarded) -> String {
+    let then = match guarded.answer {
+        Answer::Refuse(_) => return String::new(),
+        _ if guarded.trips.is_empty() => return String::new(),
+        Answer::Pass => "trusted, passes",
+        Answer::Report => "reported, nothing is prevented",
+        Answer::Contain => "contained, every GPU number outside of its plan is denied",
+    };
+    format!("guard: {then}: {}\n", escape(&describe(guarded.trips.iter())))
 }
 
 fn granted(gift: &Gift, known: Option<&Known<'_>>, host: &str) -> String {

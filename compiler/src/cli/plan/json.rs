@@ -8,9 +8,9 @@ use gpupol_plan::index::OnDenied;
 use gpupol_plan::plan::{Edit, Rule, Sharing};
 use serde::Serialize;
 
-use super::Known;
+use super::{Decided, Known};
 use crate::cli::render::json;
-use crate::outcome::{Device, Gift, Outcome};
+use crate::outcome::{Device, Gift, Guarded, Outcome};
 use crate::policy::Class;
 
 /// The version of this form; it grows by fields only.
@@ -21,8 +21,24 @@ const FORMAT_VERSION: u32 = 1;
 struct Document<'o> {
     format_version: u32,
     topology: &'o str,
+    /// Absent: its configuration goes around nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guard: Option<Guard<'o>>,
     #[serde(flatten)]
     body: Body<'o>,
+}
+
+/// What the guard makes of the configuration: `pass` for who is trusted, `report`, `contain` or `refuse`.
+#[derive(Serialize)]
+struct Guard<'o> {
+    answer: &'static str,
+    rows: Vec<Row<'o>>,
+}
+
+#[derive(Serialize)]
+struct Row<'o> {
+    row: &'static str,
+    what: &'o str,
 }
 
 #[derive(Serialize)]
@@ -87,23 +103,25 @@ struct DeviceRule<'o> {
 }
 
 /// The document, with a line feed at its end.
-pub(super) fn outcome(
-    outcome: &Outcome,
-    known: Option<&Known<'_>>,
-    host: &str,
-    on_denied: OnDenied,
-) -> String {
+pub(super) fn outcome(decided: &Decided<'_>) -> String {
+    let Decided { outcome, guarded, known, host, on_denied } = decided;
     let body = match outcome {
         Outcome::NotAsked => Body::NotAsked,
         Outcome::Denied { tenant, refusal } => Body::Denied {
             tenant: tenant.as_deref(),
             reason: refusal.reason.slug(),
             message: &refusal.message,
-            on_denied,
+            on_denied: *on_denied,
         },
-        Outcome::Granted(gift) => granted(gift, known),
+        Outcome::Granted(gift) => granted(gift, known.as_ref()),
     };
-    json(&Document { format_version: FORMAT_VERSION, topology: host, body })
+    json(&Document { format_version: FORMAT_VERSION, topology: host, guard: guard(guarded), body })
+}
+
+fn guard(guarded: &Guarded) -> Option<Guard<'_>> {
+    let rows: Vec<Row> =
+        guarded.trips.iter().map(|trip| Row { row: trip.row.slug, what: &trip.what }).collect();
+    (!rows.is_empty()).then(|| Guard { answer: guarded.answer.word(), rows })
 }
 
 fn granted<'o>(gift: &'o Gift, known: Option<&Known<'o>>) -> Body<'o> {

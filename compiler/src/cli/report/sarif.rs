@@ -49,7 +49,7 @@ fn invocation(report: &Report) -> Value {
         json!({ "level": Severity::Error.word(), "message": { "text": words.join("; ") } })
     });
     json!({
-        "executionSuccessful": report.failure.is_none(),
+        "executionSuccessful": report.decided,
         "toolExecutionNotifications": notes.collect::<Vec<_>>(),
     })
 }

@@ -1,7 +1,7 @@
 //! How many findings there are.
 
 use crate::cli::{Exit, print};
-use crate::diag::{Finding, Severity};
+use crate::diag::{Code, Finding, Severity};
 
 /// How many findings of each severity.
 #[derive(Clone)]
@@ -13,7 +13,12 @@ pub(in crate::cli) struct Tally {
     pub(in crate::cli) allowed: usize,
     /// Those that were mended, if that was asked for.
     pub(in crate::cli) fixed: Option<usize>,
+    /// Whether some of a file was beyond what gpupol reads, so that nobody knows what it says.
+    unread: bool,
 }
+
+/// What is said of files that are not read.
+const UNREAD: [Code; 3] = [Code::FileTooLarge, Code::NestedTooDeep, Code::NotUtf8];
 
 impl Tally {
     pub(in crate::cli) fn of(findings: &[Finding], allowed: usize, fixed: Option<usize>) -> Self {
@@ -24,6 +29,7 @@ impl Tally {
             notes: count(Severity::Note),
             allowed,
             fixed,
+            unread: findings.iter().any(|finding| UNREAD.contains(&finding.code)),
         }
     }
 
@@ -41,6 +47,10 @@ impl Tally {
 
     /// How the program ends by it.
     pub(in crate::cli) fn exit(&self) -> Exit {
-        if self.errors > 0 { Exit::Findings } else { Exit::Clean }
+        match self.errors {
+            _ if self.unread => Exit::Undecided,
+            0 => Exit::Clean,
+            _ => Exit::Findings,
+        }
     }
 }

@@ -50,6 +50,27 @@ pub(super) fn not_only(set: &Spanned<String>, within: &[Way], case: &Case) -> Op
     Some(path(finding, way, case).witness(witness).help(deny(tenant, name)))
 }
 
+/// Somebody trusted who has devices that the assert keeps from others; nothing if there are none.
+pub(super) fn left_out(assert: &Assert, within: &[Way], case: &Case) -> Option<Finding> {
+    let way = within.first()?;
+    let name = way.tenant;
+    let (noun, of) = match &assert.claim {
+        Claim::Only { gpu_set, .. } => ("device", format!("gpu-set `{}`", gpu_set.value)),
+        Claim::Isolated { level: Level::Gpu, .. } => ("GPU", "these tenants".to_owned()),
+        _ => ("device", "these tenants".to_owned()),
+    };
+    let what = counted(noun, within.len());
+    let message = format!(
+        "`assert {}` leaves trusted `{name}` out, which reaches {what} of {of} on `{}`",
+        assert.claim, case.host
+    );
+    let finding =
+        Finding::at(Code::TrustedBeside, assert.span, format!("not about trusted `{name}`"), message);
+    let witness = format!("`{name}` reaches {}", words(&way.device));
+    let help = format!("to keep it away, take `{name}` out of the grant's `to`");
+    Some(path(finding, way, case).witness(witness).help(help))
+}
+
 /// A driver capability that a tenant should never have.
 pub(super) fn given(capability: Capability, span: Span, way: Way, case: &Case) -> Finding {
     let (tenant, grant, capability) = (way.tenant, &way.grant.name.value, capability.name());

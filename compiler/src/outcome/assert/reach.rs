@@ -6,7 +6,7 @@ use gpupol_plan::capability::Capability;
 
 use super::{Case, diags};
 use crate::diag::Finding;
-use crate::policy::{self, Level};
+use crate::policy::{self, Assert, Claim, Level, Tenant};
 use crate::resolve::{Device, Grant, Key};
 use crate::source::{Span, Spanned};
 
@@ -25,11 +25,7 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn isolated(&self, tenants: &[Spanned<String>], level: Level) -> Vec<Finding> {
-        let place = |device: &Device| match (device.key(), level) {
-            (key, Level::Device) => key,
-            ((gpu, _), Level::Gpu) => (gpu, None),
-        };
-        let reached = |tenant: &Spanned<String>| self.reached(&tenant.value, place);
+        let reached = |tenant: &Spanned<String>| self.reached(&tenant.value, level);
         let reached: Vec<BTreeMap<Key, Way>> = tenants.iter().map(reached).collect();
         let mut findings = Vec::new();
         for (at, first) in reached.iter().enumerate() {
@@ -44,13 +40,43 @@ impl<'a> Case<'a> {
     pub(super) fn only(&self, tenants: &[Spanned<String>], set: &Spanned<String>) -> Vec<Finding> {
         let Some(extent) = self.resolution.extents.get(set.value.as_str()) else { return Vec::new() };
         let named: BTreeSet<&str> = tenants.iter().map(|tenant| tenant.value.as_str()).collect();
-        let others = self.policy.tenants.keys().filter(|tenant| !named.contains(tenant.as_str()));
-        let trespass = |tenant: &String| {
-            let reached = self.reached(tenant, |device| device.key()).into_iter();
-            let within = reached.filter(|(key, _)| extent.widest.contains(key)).map(|(_, way)| way);
-            diags::not_only(set, &within.collect::<Vec<_>>(), self)
+        let tenants = self.policy.tenants.values().filter(|tenant| tenant.trust.is_none());
+        let others = tenants.filter(|tenant| !named.contains(tenant.name.value.as_str()));
+        let trespass = |tenant: &Tenant| {
+            let within = self.within(&tenant.name.value, Level::Device, &extent.widest);
+            diags::not_only(set, &within, self)
         };
         others.filter_map(trespass).collect()
+    }
+
+    /// Who is trusted and has devices that the claim keeps apart or for others: nothing could be shown of somebody whom
+    /// the guard lets pass, so such a claim is not about them, and says so.
+    pub(super) fn left_out(&self, assert: &Assert) -> Vec<Finding> {
+        let (about, level, named) = match &assert.claim {
+            Claim::Isolated { tenants, level } => {
+                let reached = tenants.iter().flat_map(|tenant| self.reached(&tenant.value, *level));
+                (reached.map(|(key, _)| key).collect(), *level, [].as_slice())
+            }
+            Claim::Only { tenants, gpu_set } => {
+                let extent = self.resolution.extents.get(gpu_set.value.as_str());
+                let widest = extent.map(|extent| extent.widest.clone()).unwrap_or_default();
+                (widest, Level::Device, tenants.as_slice())
+            }
+            Claim::Never { .. } | Claim::AlwaysSatisfiable { .. } => return Vec::new(),
+        };
+        let trusted = self.policy.tenants.values().filter(|tenant| tenant.trust.is_some());
+        let unnamed = trusted.filter(|tenant| named.iter().all(|name| name.value != tenant.name.value));
+        let note = |tenant: &Tenant| {
+            let within = self.within(&tenant.name.value, level, &about);
+            diags::left_out(assert, &within, self)
+        };
+        unnamed.filter_map(note).collect()
+    }
+
+    /// The first way of a tenant to each of these places.
+    fn within(&self, tenant: &str, level: Level, about: &BTreeSet<Key>) -> Vec<Way<'a>> {
+        let reached = self.reached(tenant, level).into_iter();
+        reached.filter(|(key, _)| about.contains(key)).map(|(_, way)| way).collect()
     }
 
     pub(super) fn never(
@@ -76,7 +102,11 @@ impl<'a> Case<'a> {
     }
 
     /// The first way to each place where the tenant reaches a device.
-    fn reached(&self, tenant: &str, place: impl Fn(&Device) -> Key) -> BTreeMap<Key, Way<'a>> {
+    fn reached(&self, tenant: &str, level: Level) -> BTreeMap<Key, Way<'a>> {
+        let place = |device: &Device| match (device.key(), level) {
+            (key, Level::Device) => key,
+            ((gpu, _), Level::Gpu) => (gpu, None),
+        };
         let mut reached = BTreeMap::new();
         for way in self.of(tenant).flat_map(ways) {
             reached.entry(place(&way.device)).or_insert(way);

@@ -108,7 +108,13 @@ fn isolated(written: Written, cursor: &mut Cursor<'_>, context: &mut Context<'_>
         return written.lacks("two tenants", cursor);
     }
     let tenants = bound(Kind::Tenant, written.words, cursor, context)?;
-    Some(Claim::Isolated { tenants, level: level.flatten().unwrap_or_default() })
+    let mut trusted = tenants.iter().filter(|tenant| context.names.is_trusted(&tenant.value)).peekable();
+    let untrusted = trusted.peek().is_none();
+    for name in trusted {
+        cursor.blame(context.sink, diags::trusted_in_isolated(name));
+    }
+    let level = level.flatten().unwrap_or_default();
+    untrusted.then_some(Claim::Isolated { tenants, level })
 }
 
 fn never(mut written: Written, cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<Claim> {

@@ -10,6 +10,7 @@ use crate::syntax::{Node, Value};
 
 use super::engines::{DEFAULT_DAEMON, engine};
 use super::identities::user;
+use super::word_lists;
 
 /// What one `container` node says; its tenant's name is not resolved.
 pub(super) fn lower(node: &Node, sink: &mut Sink) -> Option<Container> {
@@ -97,8 +98,19 @@ fn by_engine(cursor: &mut Cursor<'_>, word: &Spanned<String>, sink: &mut Sink) -
     })
 }
 
+/// What a container is, and not a pattern of what it may be.
 fn plain(cursor: &mut Cursor<'_>, key: &'static str, sink: &mut Sink) -> Option<String> {
-    cursor.string_property(key, sink).map(|text| text.value)
+    let text = cursor.string_property(key, sink)?;
+    if text.value.contains(['*', '?']) {
+        let message = format!("a container has one `{key}`, and `{}` is a pattern", text.value);
+        let finding = diags::bad_value(text.span, "a pattern", message);
+        cursor.blame(
+            sink,
+            finding
+                .help(format!("write one that it matches: `{key}={}`", text.value.replace(['*', '?'], "1"))),
+        );
+    }
+    Some(text.value)
 }
 
 /// `image "registry.example.org/app:1"`
@@ -148,8 +160,14 @@ fn request(node: &Node, sink: &mut Sink) -> Option<Spanned<Request>> {
     let mut cursor = Cursor::open(node, sink);
     let gpus = gpus(&mut cursor, sink);
     let visible = cursor.string_property("visible-devices", sink);
-    let capabilities = plain(&mut cursor, "capabilities", sink);
-    let features = plain(&mut cursor, "features", sink);
+    let capabilities = cursor.string_property("capabilities", sink);
+    if let Some(list) = capabilities.as_ref().filter(|list| list.value != "all") {
+        word_lists::capabilities(&mut cursor, list, sink);
+    }
+    let features = cursor.string_property("features", sink);
+    if let Some(list) = &features {
+        word_lists::features(&mut cursor, list, sink);
+    }
     let devices = match (gpus, visible) {
         (Some((gpus, _)), None) => gpus,
         (None, Some(visible)) => Some(Devices::Visible(visible.value)),
@@ -167,6 +185,7 @@ fn request(node: &Node, sink: &mut Sink) -> Option<Spanned<Request>> {
         }
     };
     let sound = cursor.finish(sink);
+    let [capabilities, features] = [capabilities, features].map(|list| list.map(|list| list.value));
     let request = Request { devices: devices?, capabilities, features };
     sound.then_some(Spanned::new(request, node.span))
 }

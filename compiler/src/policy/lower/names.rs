@@ -37,6 +37,8 @@ pub(super) enum Kind {
 #[derive(Debug, Default)]
 pub(super) struct Names {
     defined: BTreeMap<Kind, BTreeMap<String, Defined>>,
+    /// The tenants that are a `trust`.
+    trusted: BTreeSet<String>,
     /// Kinds of which a name is used that nothing defines and nothing is like: it may stand for any of them.
     guessed: BTreeSet<Kind>,
     /// Something could not be read that may define or use any name.
@@ -124,6 +126,11 @@ impl Names {
         defined.map(|defined| defined.used = true).is_some()
     }
 
+    /// Whether it is the name of a `trust`.
+    pub(super) fn is_trusted(&self, name: &str) -> bool {
+        self.trusted.contains(name)
+    }
+
     fn unresolved(&mut self, kind: Kind, name: &Spanned<String>, sink: &mut Sink) {
         self.looks = self.looks.saturating_add(self.known(kind).count());
         if self.looks > MOST_LOOKS {
@@ -184,6 +191,7 @@ impl Names {
         if node.name.value == TRUST {
             // It does its work without a grant.
             self.used(kind, name);
+            self.trusted.insert(name.clone());
         }
     }
 

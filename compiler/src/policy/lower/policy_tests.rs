@@ -2,17 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gpupol_plan::capability::Capability;
 use gpupol_plan::feature::Feature;
 use gpupol_plan::refusal::Reason;
 
 use crate::policy::{Container, Expect, Expected, Outcome, Test, Who, diags};
 use crate::source::{Span, Spanned};
 use crate::syntax::Node;
-use crate::syntax::cursor::{Cursor, one_of, suggestion};
+use crate::syntax::cursor::{Cursor, one_of};
 
 use super::names::Kind;
-use super::{Context, containers, definition, sharing};
+use super::{Context, containers, definition, sharing, word_lists};
 
 /// Every test that could be read, in the order of their places.
 pub(super) fn lower(nodes: &[&Node], context: &mut Context<'_>) -> Vec<Test> {
@@ -108,6 +107,20 @@ fn expect(node: &Node, context: &mut Context<'_>) -> Option<Expect> {
     cursor.finish(context.sink).then_some(Expect { span: node.span, container, outcome })
 }
 
+/// `gds,imex/0`, or `none`.
+fn given_features(
+    cursor: &mut Cursor<'_>,
+    list: &Spanned<String>,
+    context: &mut Context<'_>,
+) -> Spanned<BTreeSet<Feature>> {
+    let features = word_lists::features(cursor, list, context.sink);
+    if features.contains(&Feature::Imex(None)) {
+        let finding = diags::bad_value(list.span, "of which channel?", "`imex` is given channel by channel");
+        cursor.blame(context.sink, finding.help("`features=\"imex/0\"`"));
+    }
+    Spanned::new(features, list.span)
+}
+
 fn denied_outcome(cursor: &mut Cursor<'_>, denied: &Spanned<String>, context: &mut Context<'_>) -> Outcome {
     for key in ["grant", "gpus", "sharing", "devices", "capabilities", "features"] {
         if let Some(property) = cursor.property(key, context.sink) {
@@ -136,60 +149,11 @@ fn granted_outcome(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Outcom
     }
     let devices = cursor.string_property("devices", context.sink);
     let capabilities = cursor.string_property("capabilities", context.sink);
-    let capabilities = capabilities.map(|list| capability_list(cursor, &list, context));
+    let capabilities = capabilities.map(|list| word_lists::capabilities(cursor, &list, context.sink));
     let features = cursor.string_property("features", context.sink);
-    let features = features.map(|list| feature_list(cursor, &list, context));
+    let features = features.map(|list| given_features(cursor, &list, context));
     if cursor.node().properties.is_empty() {
         cursor.lacks("anything that is expected", "expect gpus=1");
     }
     Outcome::Granted(Box::new(Expected { grant, gpus, sharing, devices, capabilities, features }))
-}
-
-/// `gds,imex/0`, or `none`.
-fn feature_list(
-    cursor: &mut Cursor<'_>,
-    list: &Spanned<String>,
-    context: &mut Context<'_>,
-) -> Spanned<BTreeSet<Feature>> {
-    let mut features = BTreeSet::new();
-    for name in list.value.split(',').filter(|_| list.value != "none") {
-        match Feature::from_name(name) {
-            Some(Feature::Imex(None)) => {
-                let finding =
-                    diags::bad_value(list.span, "of which channel?", "`imex` is given channel by channel");
-                cursor.blame(context.sink, finding.help("`features=\"imex/0\"`"));
-            }
-            Some(feature) => {
-                features.insert(feature);
-            }
-            None => {
-                let known = Feature::ALL.iter().map(|feature| feature.word());
-                let finding = diags::unknown_feature(name, list.span);
-                cursor.blame(context.sink, finding.maybe_help(suggestion(name, known)));
-            }
-        }
-    }
-    Spanned::new(features, list.span)
-}
-
-/// `compute,utility`
-fn capability_list(
-    cursor: &mut Cursor<'_>,
-    list: &Spanned<String>,
-    context: &mut Context<'_>,
-) -> Spanned<BTreeSet<Capability>> {
-    let mut capabilities = BTreeSet::new();
-    for word in list.value.split(',') {
-        match Capability::from_name(word) {
-            Some(capability) => {
-                capabilities.insert(capability);
-            }
-            None => {
-                let known = Capability::ALL.iter().map(|capability| capability.name());
-                let finding = diags::unknown_capability(word, list.span);
-                cursor.blame(context.sink, finding.maybe_help(suggestion(word, known)));
-            }
-        }
-    }
-    Spanned::new(capabilities, list.span)
 }

@@ -140,11 +140,19 @@ impl<'g> Gift<'g> {
 
     /// What they give differently.
     fn difference(&self, other: &Self) -> Vec<&'static str> {
-        let lines = (self.lines != other.lines).then_some("`gpus`");
+        let devices = |gift: &Self| -> Vec<_> {
+            gift.lines
+                .iter()
+                .map(|(set, at_most, default, place, _)| (*set, *at_most, *default, *place))
+                .collect()
+        };
+        let lines = devices(self) != devices(other);
+        let sharing = (!lines && self.lines != other.lines).then_some("`sharing`");
+        let lines = lines.then_some("`gpus`");
         let require = (self.require != other.require).then_some("`require`");
         let capabilities = (self.capabilities != other.capabilities).then_some("`capabilities`");
         let features = (self.features != other.features).then_some("`features`");
-        [lines, require, capabilities, features].into_iter().flatten().collect()
+        [lines, sharing, require, capabilities, features].into_iter().flatten().collect()
     }
 }
 

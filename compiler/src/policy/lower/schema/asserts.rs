@@ -12,12 +12,12 @@ pub(super) fn assert() -> [Form; 4] {
         form("isolated", "no device is within reach of two of these tenants")
             .argument(reference(Kind::Tenant), Count::AtLeastOne)
             .optional("level", words(&LEVELS))
-            .note("at least two tenants; with `level=gpu` no GPU, of which a MIG device is a part"),
+            .note("at least two tenants, none of them trusted; with `level=gpu` no GPU, of which a MIG device is a part"),
         form("only", "no other tenant reaches anything of the gpu-set")
             .argument(reference(Kind::Tenant), Count::AtLeastOne)
             .argument(between(REACHES), Count::One)
             .argument(reference(Kind::GpuSet), Count::One)
-            .note("the gpu-set as a `deny` reads it: GPUs with their MIG devices"),
+            .note("the gpu-set as a `deny` reads it: GPUs with their MIG devices; a `trust` that reaches it is a note"),
         form("never", "no grant gives these tenants one of the driver capabilities")
             .argument(Value::Word { words: capability_words() }, Count::AtLeastOne)
             .argument(between(FOR), Count::One)
