@@ -85,7 +85,12 @@ enum Class {
     Newline,
     Mark,
     Forbidden,
+    /// A byte of a character beyond ASCII: the whole character says what it is.
+    Wide,
 }
+
+/// What each byte is by itself.
+const CLASSES: [Class; 256] = classes();
 
 impl<'t> Lexer<'t> {
     pub(super) fn new(text: &'t str, at: usize) -> Self {
@@ -104,7 +109,18 @@ impl<'t> Lexer<'t> {
         if start >= self.text.len() {
             return None;
         }
-        let kind = match self.byte(start) {
+        let byte = self.byte(start);
+        let kind = match class(byte) {
+            Class::Word => self.run_of(Class::Word, Kind::Word),
+            Class::Space => self.run_of(Class::Space, Kind::Space),
+            Class::Mark => self.mark(byte),
+            Class::Newline | Class::Forbidden | Class::Wide => self.run(),
+        };
+        Some(Token { kind, start, end: self.at })
+    }
+
+    fn mark(&mut self, byte: u8) -> Kind {
+        match byte {
             b'"' => self.quoted(),
             b'#' => self.hash(),
             b'/' => self.slash(),
@@ -115,10 +131,13 @@ impl<'t> Lexer<'t> {
             b'{' => self.single(Kind::BraceOpen),
             b'}' => self.single(Kind::BraceClose),
             b';' => self.single(Kind::Semicolon),
-            b'[' | b']' => self.single(Kind::Stray),
-            _ => self.run(),
-        };
-        Some(Token { kind, start, end: self.at })
+            _ => self.single(Kind::Stray),
+        }
+    }
+
+    fn run_of(&mut self, class: Class, kind: Kind) -> Kind {
+        self.skip_class(class);
+        kind
     }
 
     fn byte(&self, at: usize) -> u8 {
@@ -141,17 +160,17 @@ impl<'t> Lexer<'t> {
     /// Class and length of the character at `at`.
     fn class(&self, at: usize) -> (Class, usize) {
         let byte = self.byte(at);
-        match byte {
-            b'\r' if self.byte(at + 1) == b'\n' => (Class::Newline, 2),
-            b'\n' | b'\r' | 0x0b | 0x0c => (Class::Newline, 1),
-            b' ' | b'\t' => (Class::Space, 1),
-            b'"' | b'#' | b'/' | b'\\' | b'=' | b'(' | b')' | b'{' | b'}' | b';' | b'[' | b']' => {
-                (Class::Mark, 1)
-            }
-            0..0x20 | 0x7f => (Class::Forbidden, 1),
-            0x20..0x80 => (Class::Word, 1),
-            _ => wide(self.text.get(at..).and_then(|rest| rest.chars().next())),
+        match class(byte) {
+            Class::Newline if byte == b'\r' && self.byte(at + 1) == b'\n' => (Class::Newline, 2),
+            Class::Wide => wide(self.text.get(at..).and_then(|rest| rest.chars().next())),
+            class => (class, 1),
         }
+    }
+
+    /// Skips the bytes that `plain` holds for.
+    fn skip(&mut self, plain: impl Fn(u8) -> bool) {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        self.at += rest.iter().position(|byte| !plain(*byte)).unwrap_or(rest.len());
     }
 
     /// A word, a run of spaces, or one line break.
@@ -165,14 +184,18 @@ impl<'t> Lexer<'t> {
                 self.note(Flaw::Forbidden, start, self.at);
                 return Kind::Stray;
             }
-            Class::Word | Class::Space => {}
+            Class::Word | Class::Space | Class::Wide => {}
         }
         self.skip_class(first);
         if first == Class::Space { Kind::Space } else { Kind::Word }
     }
 
     fn skip_class(&mut self, wanted: Class) {
-        while !self.ended() {
+        loop {
+            self.skip(|byte| class(byte) == wanted);
+            if class(self.byte(self.at)) != Class::Wide {
+                return;
+            }
             let (class, length) = self.class(self.at);
             if class != wanted {
                 return;
@@ -200,14 +223,12 @@ impl<'t> Lexer<'t> {
     }
 
     fn line_comment(&mut self) {
-        while !self.ended() {
-            let (class, length) = self.class(self.at);
-            match class {
-                Class::Newline => return,
-                Class::Forbidden => self.note(Flaw::Forbidden, self.at, self.at + length),
-                Class::Word | Class::Space | Class::Mark => {}
+        loop {
+            self.skip(is_harmless);
+            if self.ended() || self.class(self.at).0 == Class::Newline {
+                return;
             }
-            self.at += length;
+            self.inner();
         }
     }
 
@@ -215,6 +236,7 @@ impl<'t> Lexer<'t> {
         let start = self.at;
         let mut depth = 0;
         while !self.ended() {
+            self.skip(|byte| is_harmless(byte) && !matches!(byte, b'/' | b'*'));
             match (self.byte(self.at), self.byte(self.at + 1)) {
                 (b'/', b'*') if depth == MAX_COMMENTS => {
                     self.note(Flaw::DeepComment, self.at, self.at + 2);
@@ -232,6 +254,7 @@ impl<'t> Lexer<'t> {
                         return;
                     }
                 }
+                _ if self.ended() => break,
                 _ => self.inner(),
             }
         }
@@ -281,10 +304,11 @@ impl<'t> Lexer<'t> {
         }
         self.at += 1;
         while !self.ended() {
+            self.skip(|byte| is_harmless(byte) && !matches!(byte, b'"' | b'\\'));
             match self.byte(self.at) {
                 b'"' => return self.single(Kind::String),
                 b'\\' => self.escape(),
-                _ if self.class(self.at).0 == Class::Newline => break,
+                _ if self.ended() || self.class(self.at).0 == Class::Newline => break,
                 _ => self.inner(),
             }
         }
@@ -400,6 +424,38 @@ impl<'t> Lexer<'t> {
             }
         }
         self.note(Flaw::OpenString, start, self.at);
+    }
+}
+
+/// What a byte is by itself.
+#[expect(clippy::indexing_slicing, reason = "there is an entry for each byte")]
+fn class(byte: u8) -> Class {
+    CLASSES[usize::from(byte)]
+}
+
+/// Whether a byte is one character that says nothing to strings and comments, but for their own marks.
+fn is_harmless(byte: u8) -> bool {
+    matches!(class(byte), Class::Word | Class::Space | Class::Mark)
+}
+
+#[expect(clippy::indexing_slicing, reason = "each index is of a byte")]
+const fn classes() -> [Class; 256] {
+    let mut classes = [Class::Wide; 256];
+    let mut byte = 0;
+    while byte < 0x80 {
+        classes[byte as usize] = ascii(byte);
+        byte += 1;
+    }
+    classes
+}
+
+const fn ascii(byte: u8) -> Class {
+    match byte {
+        b'\n' | b'\r' | 0x0b | 0x0c => Class::Newline,
+        b' ' | b'\t' => Class::Space,
+        b'"' | b'#' | b'/' | b'\\' | b'=' | b'(' | b')' | b'{' | b'}' | b';' | b'[' | b']' => Class::Mark,
+        0..0x20 | 0x7f => Class::Forbidden,
+        _ => Class::Word,
     }
 }
 

@@ -89,7 +89,10 @@ impl NodeState {
             return Step::On;
         }
         let step = match token.kind {
-            Kind::Space => return self.space(),
+            Kind::Space => {
+                self.space();
+                return Step::On;
+            }
             Kind::Newline | Kind::Semicolon => self.terminator(token.kind, span),
             Kind::Slashdash => self.take_out(span),
             Kind::ParenOpen => self.paren_open(span),
@@ -156,9 +159,9 @@ impl NodeState {
         }
     }
 
-    fn space(&mut self) -> Step {
+    /// Space comes.
+    pub(super) fn space(&mut self) {
         self.spaced = true;
-        Step::On
     }
 
     fn terminator(&mut self, kind: Kind, span: Span) -> Step {
@@ -343,7 +346,7 @@ fn nothing_taken_out(span: Span) -> Finding {
 }
 
 fn bad_word(judged: Word, text: &str, span: Span) -> Option<Finding> {
-    let bare = text.trim_matches(['\'', ',', ':']);
+    let bare = || text.trim_matches(['\'', ',', ':']);
     Some(match judged {
         Word::Name | Word::Number | Word::Keyword => return None,
         Word::OldKeyword => diags::old(span, format!("`{text}` is written `#{text}`"), format!("`#{text}`")),
@@ -357,10 +360,12 @@ fn bad_word(judged: Word, text: &str, span: Span) -> Option<Finding> {
         Word::Colon => diags::old(
             span,
             format!("`{text}` with a colon"),
-            format!("`{bare}=…` for a property, `{bare} …` for a node"),
+            format!("`{0}=…` for a property, `{0} …` for a node", bare()),
         ),
-        Word::Comma => diags::old(span, "values stand beside each other without commas", format!("`{bare}`")),
-        Word::Apostrophe => diags::old(span, "strings stand in double quotes", format!("`\"{bare}\"`")),
+        Word::Comma => {
+            diags::old(span, "values stand beside each other without commas", format!("`{}`", bare()))
+        }
+        Word::Apostrophe => diags::old(span, "strings stand in double quotes", format!("`\"{}\"`", bare())),
     })
 }
 

@@ -25,16 +25,19 @@ pub(super) enum Word {
     Apostrophe,
 }
 
-/// What `text` is.
+const KEYWORDS: [&str; 6] = ["#true", "#false", "#null", "#inf", "#-inf", "#nan"];
+const OLD_KEYWORDS: [&str; 6] = ["true", "false", "null", "inf", "-inf", "nan"];
+
+/// What `text` is: of most words the first letter tells.
 pub(super) fn judge(text: &str) -> Word {
-    match text {
-        "#true" | "#false" | "#null" | "#inf" | "#-inf" | "#nan" => Word::Keyword,
-        "true" | "false" | "null" | "inf" | "-inf" | "nan" => Word::OldKeyword,
-        _ if text.starts_with('#') => Word::UnknownKeyword,
-        _ if text.ends_with(',') => Word::Comma,
-        _ if text.ends_with(':') => Word::Colon,
-        _ if text.starts_with('\'') => Word::Apostrophe,
-        _ if begins_like_number(text) => number(text),
+    match text.as_bytes() {
+        [b'#', ..] if KEYWORDS.contains(&text) => Word::Keyword,
+        [b'#', ..] => Word::UnknownKeyword,
+        [.., b','] => Word::Comma,
+        [.., b':'] => Word::Colon,
+        [b'\'', ..] => Word::Apostrophe,
+        [b'-' | b'+' | b'.' | b'0'..=b'9', ..] if begins_like_number(text) => number(text),
+        [b't' | b'f' | b'n' | b'i' | b'-', ..] if OLD_KEYWORDS.contains(&text) => Word::OldKeyword,
         _ => Word::Name,
     }
 }

@@ -36,11 +36,7 @@ pub(super) enum Kind {
 /// All names of a policy.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    /// Where; nowhere if it is defined in a node that could not be read.
-    defined: BTreeMap<(Kind, String), Option<Span>>,
-    /// The whole definition of each name that has one.
-    nodes: BTreeMap<(Kind, String), Span>,
-    used: BTreeSet<(Kind, String)>,
+    defined: BTreeMap<Kind, BTreeMap<String, Defined>>,
     /// The tenants that are a `trust`.
     trusted: BTreeSet<String>,
     /// Kinds of which a name is used that nothing defines and nothing is like: it may stand for any of them.
@@ -51,6 +47,16 @@ pub(super) struct Names {
     broken: bool,
     /// How many names have been looked at for one that was meant.
     looks: usize,
+}
+
+/// What is known of one name.
+#[derive(Debug, Default)]
+struct Defined {
+    /// Where; nowhere if it is defined in a node that could not be read.
+    place: Option<Span>,
+    /// The whole definition, if there is one that could be read.
+    node: Option<Span>,
+    used: bool,
 }
 
 impl Kind {
@@ -107,14 +113,17 @@ impl Names {
 
     /// Whether `name` is defined, and in a way that can be relied upon; reported if not.
     pub(super) fn resolve(&mut self, kind: Kind, name: &Spanned<String>, sink: &mut Sink) -> bool {
-        let key = (kind, name.value.clone());
-        let defined = self.defined.contains_key(&key);
-        if defined {
-            self.used.insert(key);
-        } else if !self.unread {
+        let defined = self.used(kind, &name.value);
+        if !defined && !self.unread {
             self.unresolved(kind, name, sink);
         }
         defined
+    }
+
+    /// Marks a name as used, if it is defined.
+    fn used(&mut self, kind: Kind, name: &str) -> bool {
+        let defined = self.defined.get_mut(&kind).and_then(|names| names.get_mut(name));
+        defined.map(|defined| defined.used = true).is_some()
     }
 
     /// Whether it is the name of a `trust`.
@@ -132,7 +141,7 @@ impl Names {
         sink.push(diags::unresolved(kind.word(), name, self.known(kind)));
         // A mistyped use is a use: one typo is one finding.
         match nearest(&name.value, self.known(kind)).map(str::to_owned) {
-            Some(meant) => _ = self.used.insert((kind, meant)),
+            Some(meant) => _ = self.used(kind, &meant),
             None => _ = self.guessed.insert(kind),
         }
     }
@@ -142,45 +151,47 @@ impl Names {
         if self.unread || self.broken {
             return;
         }
-        for ((kind, name), span) in &self.defined {
+        let names = self.defined.iter().flat_map(|(kind, names)| names.iter().map(move |name| (kind, name)));
+        for (kind, (name, defined)) in names {
             let user = match kind {
                 Kind::Tenant => "grant",
                 Kind::GpuSet => "grant, deny, guarantee, layout, assert or gpu-set",
                 Kind::Grant | Kind::Deny | Kind::Layout | Kind::Test => continue,
             };
-            let used = self.used.contains(&(*kind, name.clone())) || self.guessed.contains(kind);
-            if let (Some(span), false) = (span, used) {
-                let fix = self.nodes.get(&(*kind, name.clone()));
-                let fix = fix.map(|node| Fix::guess().remove(*node, Part::Node));
-                sink.push(diags::unused(kind.word(), name, *span, user).maybe_fix(fix));
+            let used = defined.used || self.guessed.contains(kind);
+            if let (Some(span), false) = (defined.place, used) {
+                let fix = defined.node.map(|node| Fix::guess().remove(node, Part::Node));
+                sink.push(diags::unused(kind.word(), name, span, user).maybe_fix(fix));
             }
         }
     }
 
     fn known(&self, kind: Kind) -> impl Iterator<Item = &str> {
-        let from = self.defined.range((kind, String::new())..);
-        from.map(|(key, _)| key).take_while(move |(of, _)| *of == kind).map(|(_, name)| name.as_str())
+        self.defined.get(&kind).into_iter().flat_map(BTreeMap::keys).map(String::as_str)
     }
 
     fn define(&mut self, node: &Node, sink: &mut Sink) {
         let Some(argument) = node.arguments.first() else { return };
         let Value::String(name) = &argument.value.value else { return };
         let span = argument.value.span;
-        if node.name.value == TRUST {
-            // It does its work without a grant.
-            self.used.insert((Kind::Tenant, name.clone()));
-            self.trusted.insert(name.clone());
-        }
         let Some(kind) = Kind::from_word(&node.name.value) else {
             return self.guess(&node.name.value, Some(name));
         };
-        self.nodes.entry((kind, name.clone())).or_insert(node.span);
-        match self.defined.entry((kind, name.clone())).or_insert(Some(span)) {
-            Some(first) if *first != span => {
+        let names = self.defined.entry(kind).or_default();
+        if let Some(defined) = names.get_mut(name) {
+            defined.node.get_or_insert(node.span);
+            if let Some(first) = defined.place {
                 let name = Spanned::new(name.clone(), span);
-                sink.push(diags::duplicate_name(kind.word(), &name, *first));
+                sink.push(diags::duplicate_name(kind.word(), &name, first));
             }
-            _ => {}
+        } else {
+            let defined = Defined { place: Some(span), node: Some(node.span), used: false };
+            names.insert(name.clone(), defined);
+        }
+        if node.name.value == TRUST {
+            // It does its work without a grant.
+            self.used(kind, name);
+            self.trusted.insert(name.clone());
         }
     }
 
@@ -189,7 +200,7 @@ impl Names {
         let Some(name) = name.filter(|_| !NAMELESS.contains(&keyword)) else { return };
         let kinds = Kind::from_word(keyword).map_or(Kind::ALL.to_vec(), |kind| vec![kind]);
         for kind in kinds {
-            self.defined.entry((kind, name.to_owned())).or_insert(None);
+            self.defined.entry(kind).or_default().entry(name.to_owned()).or_default();
         }
     }
 }
@@ -208,7 +219,9 @@ mod tests {
     fn thousands_of_unknown_names_are_all_reported_and_the_first_with_what_was_meant() {
         let (source, mut names, mut sink) = (source(), Names::default(), Sink::default());
         for at in 0..2_000 {
-            names.defined.insert((Kind::Tenant, format!("tenant-{at:04}")), Some(Span::new(source, 0..1)));
+            let place = Some(Span::new(source, 0..1));
+            let names = names.defined.entry(Kind::Tenant).or_default();
+            names.insert(format!("tenant-{at:04}"), Defined { place, ..Defined::default() });
         }
         for at in 0..2_000 {
             let name = Spanned::new(format!("tenatn-{at:04}"), Span::new(source, at..at + 1));
