@@ -112,7 +112,12 @@ impl Sink {
     /// Whether any finding so far is an error.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.findings.iter().any(|finding| finding.severity == Severity::Error)
+        self.errors().next().is_some()
+    }
+
+    /// The findings so far that are errors.
+    pub fn errors(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.severity == Severity::Error)
     }
 
     /// All findings, sorted by place, then code, then message; the same finding is given once.

@@ -158,6 +158,11 @@ fn habits_of_other_languages_become_kdl_2() {
             "gpu-set m { mig-profile 1g.10gb }\ndeny d { to a; gpus m }",
             "gpu-set m { mig-profile \"1g.10gb\" }\ndeny d { to a; gpus m }",
         ),
+        ("deny d\n\n{ to a; gpus s }", "deny d { to a; gpus s }"),
+        (
+            "tenant t { identity docker daemon=x; limit gpus=\"2\" }\ndeny d { to t; gpus s }\nassert isolated a t",
+            "tenant t { identity docker daemon=x; limit gpus=2 }\ndeny d { to t; gpus s }\nassert isolated a t",
+        ),
         ("deny d { to a a; gpus s s }", "deny d { to a; gpus s }"),
         ("deny d { to a; to a; gpus s }", "deny d { to a; gpus s }"),
         (
@@ -201,6 +206,53 @@ fn what_is_only_probable_waits_to_be_asked_for() {
         let (_, text) = mended(old, &text, "--unsafe-fixes", &["safe", "unsafe"]);
         assert_eq!(text, format!("{SOUND}{new}"));
     }
+}
+
+#[test]
+fn no_fix_gives_a_tenant_what_its_policy_does_not_name() {
+    let policy = |line: &str| {
+        format!(
+            "policy version=1
+tenant students {{ identity podman }}
+tenant prod {{ identity docker runtime=gpupol }}
+gpu-set set-a {{ model \"NVIDIA H100*\" }}
+gpu-set set-b {{ model \"NVIDIA L4\" }}
+grant p {{ to prod; gpus set-a; capabilities compute }}
+{line}
+"
+        )
+    };
+    for (line, mended) in [
+        (
+            "grant g { to students; gpuss set-b; capabilities compute }",
+            "grant g { to students; gpus set-b; capabilities compute }",
+        ),
+        (
+            "grant g { too students; gpus set-b; capabilities compute }",
+            "grant g { to students; gpus set-b; capabilities compute }",
+        ),
+        ("denny d { to students; gpus set-b }", "deny d { to students; gpus set-b }"),
+        (
+            "tenant t { identity docker daemon=x; guarante gpus=1 from=set-b }\nassert isolated students t",
+            "tenant t { identity docker daemon=x; guarantee gpus=1 from=set-b }\nassert isolated students t",
+        ),
+    ] {
+        let (_, text) = fixed_by_guesses(&policy(line));
+        assert_eq!(text, policy(mended));
+    }
+    // Nobody knows what this is, so nobody knows what is not used.
+    let nothing = policy("zebra d { to students; gpus set-b }");
+    assert_eq!(fixed_by_guesses(&nothing), (1, nothing));
+    // A definition that nothing names stays as long as an error is left, wherever that is.
+    let other = policy("gpu-set idle { numa 0 }\ndeny d { to students; gpus set-b }\ngrant h rank=x { }");
+    assert_eq!(fixed_by_guesses(&other), (1, other));
+}
+
+/// The exit code and the text after `--unsafe-fixes`.
+fn fixed_by_guesses(text: &str) -> (i32, String) {
+    let place = Place::new(text);
+    let ran = place.check(&["--unsafe-fixes"]);
+    (ran.code, place.text())
 }
 
 #[test]

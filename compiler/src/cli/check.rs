@@ -94,6 +94,9 @@ fn check(read: chain::Read, args: &args::Check) -> Checked {
     }
     let sound = checked.failure.is_none() && !sink.has_errors();
     checked.findings = sink.finish();
+    if !sound {
+        checked.findings.iter_mut().for_each(keep_definitions);
+    }
     if let Some(policy) = &policy {
         let today = args.today.unwrap_or_else(today::today);
         // An allowance may be for a host that this check was told to leave out.
@@ -104,6 +107,12 @@ fn check(read: chain::Read, args: &args::Check) -> Checked {
     checked.files = files.sources.iter().map(|(_, source)| source.name.clone()).collect();
     checked.sources = files.sources;
     checked
+}
+
+/// What nothing seems to use while there are errors may be what one of them is about: were it removed, the name that the
+/// mended text uses would be taken for another one that is like it. So that is offered when all else is mended.
+fn keep_definitions(finding: &mut Finding) {
+    finding.fix.take_if(|fix| fix.is_guessed_removal());
 }
 
 fn used(host: &Host) -> Used {

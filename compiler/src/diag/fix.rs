@@ -98,6 +98,13 @@ impl Fix {
         self.write(at(span.start), "\"").write(at(span.end), "\"")
     }
 
+    /// Whether it takes a definition out that somebody may still need.
+    #[must_use]
+    pub fn is_guessed_removal(&self) -> bool {
+        let removes = |edit: &Edit| edit.change == Change::Remove(Part::Node);
+        self.applicability == Applicability::Unsafe && self.edits.iter().any(removes)
+    }
+
     /// What it writes, if that is all it does.
     #[must_use]
     pub fn written(&self) -> Option<&str> {

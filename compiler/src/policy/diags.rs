@@ -7,7 +7,7 @@ use crate::diag::{Code, Finding, Fix, Severity};
 use crate::policy::{Allowance, Date, Engine, Identity};
 use crate::source::{Span, Spanned};
 use crate::syntax::cursor::suggest;
-use crate::syntax::{Node, same_node};
+use crate::syntax::{Node, Value, same_node};
 
 /// A name that nothing defines.
 pub(super) fn unresolved<'k>(
@@ -65,9 +65,25 @@ pub(super) fn bad_unit(span: Span, message: impl Into<String>, help: impl Into<S
     Finding::at(Code::BadUnit, span, "no unit", message).help(help)
 }
 
+/// A quantity with a unit that there is not.
+pub(super) fn unknown_unit(span: Span, unit: &str, help: impl Into<String>) -> Finding {
+    let message = format!("`{unit}` is no unit of memory");
+    Finding::at(Code::BadUnit, span, "unknown unit", message).help(help)
+}
+
 /// The same of a number, with the quantity that was probably meant.
 pub(super) fn no_unit(span: Span, message: impl Into<String>, meant: &str) -> Finding {
     bad_unit(span, message, format!("`{meant}`")).fix(Fix::guess().write(span, meant))
+}
+
+/// A number in a `require`: what is written, which is not always how the number is written (`12.10`), is the version.
+pub(super) fn number_without_comparator(key: &str, number: &Spanned<Value>) -> Finding {
+    let span = number.span;
+    let at = |byte| Span::new(span.source, byte..byte);
+    let message = format!("`{key}` is {}, and not a comparator and a version", number.value.kind());
+    bad_value(span, "no comparator", message)
+        .help(format!("`{key}=\">=…\"`, in quotes; also = != < <= >"))
+        .fix(Fix::guess().write(at(span.start), "\">=").write(at(span.end), "\""))
 }
 
 /// A version in a `require` without how it is to be compared.
@@ -340,6 +356,15 @@ pub(super) fn unknown_version(span: Span) -> Finding {
 pub(super) fn surplus_expectation(span: Span) -> Finding {
     Finding::at(Code::UnexpectedArgument, span, "of no container", "more expectations than containers")
         .help("remove it, or write its container")
+}
+
+/// A number of GPUs without its `gpus=`.
+pub(super) fn bare_count(node: &str, number: i128, span: Span) -> Finding {
+    let before = Span::new(span.source, span.start..span.start);
+    let message = format!("`{node}` takes no number of its own");
+    Finding::at(Code::UnexpectedArgument, span, "of what?", message)
+        .help(format!("`{node} gpus={number}`"))
+        .fix(Fix::guess().write(before, "gpus="))
 }
 
 /// A word too many in an `expect`.

@@ -79,7 +79,7 @@ pub fn part(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     let tests = policy_tests::lower(&named(&nodes, "test"), &mut context);
     let asserts = asserts::lower(&named(&nodes, "assert"), &mut context);
     let allowances = allowances::lower(&named(&nodes, "allow-finding"), &mut context);
-    context.names.unused(context.sink);
+    context.names.unused(&nodes, context.sink);
     plans::bound(&mut grants, sink);
     limits::report(&tenants, &grants, sink);
     unenforced::report(&tenants, &grants, sink);

@@ -25,6 +25,8 @@ pub(crate) struct Cursor<'n> {
     properties: Vec<&'static str>,
     children: Vec<&'static str>,
     faulty: bool,
+    /// It has been said that an argument is missing.
+    unnamed: bool,
     lacking: Vec<Finding>,
 }
 
@@ -38,6 +40,7 @@ impl<'n> Cursor<'n> {
             properties: Vec::new(),
             children: Vec::new(),
             faulty: false,
+            unnamed: false,
             lacking: Vec::new(),
         };
         let arguments = node.arguments.iter().filter_map(|argument| argument.annotation.as_ref());
@@ -104,6 +107,7 @@ impl<'n> Cursor<'n> {
     /// Reports that the node lacks an argument.
     fn missing(&mut self, what: &str, example: &str, sink: &mut Sink) {
         let finding = missing(self.node, what, example);
+        self.unnamed = true;
         self.blame(sink, finding);
     }
 
@@ -129,6 +133,11 @@ impl<'n> Cursor<'n> {
         Some(first)
     }
 
+    /// Knows a key whose property is read elsewhere.
+    pub(crate) fn take_property(&mut self, key: &'static str) {
+        self.properties.push(key);
+    }
+
     /// The property of that key, a string.
     pub(crate) fn string_property(&mut self, key: &'static str, sink: &mut Sink) -> Option<Spanned<String>> {
         let property = self.property(key, sink)?;
@@ -147,7 +156,13 @@ impl<'n> Cursor<'n> {
             let message = format!("`{key}` is {}, not an integer", property.value.value.kind());
             let finding =
                 Finding::at(Code::BadValue, property.value.span, "an integer belongs here", message);
-            self.blame(sink, finding.help(format!("`{key}={}`", least.max(1))));
+            let meant = match &property.value.value {
+                Value::String(text) => text.parse::<u32>().ok().filter(|number| *number >= least),
+                _ => None,
+            };
+            let fix = meant.map(|number| Fix::safe().write(property.value.span, number.to_string()));
+            let help = format!("`{key}={}`", meant.unwrap_or(least.max(1)));
+            self.blame(sink, finding.help(help).maybe_fix(fix));
             return None;
         };
         let fitting = u32::try_from(number).ok().filter(|number| *number >= least);
@@ -241,6 +256,11 @@ impl<'n> Cursor<'n> {
         None
     }
 
+    /// All properties may be what the node means, for how it is meant could not be read.
+    pub(crate) fn excuse_properties(&mut self) {
+        self.free_properties = true;
+    }
+
     /// Reports what nobody took; whether the node was sound, as far as this cursor saw.
     pub(crate) fn finish(mut self, sink: &mut Sink) -> bool {
         #[cfg(test)]
@@ -302,6 +322,10 @@ impl<'n> Cursor<'n> {
             .filter(|name| !known.contains(name.value.as_str()))
             .collect();
         if let (Some(first), true) = (surplus.first(), known.is_empty()) {
+            if self.unnamed {
+                // `to { a }`: what is missing before the block stands in it.
+                return true;
+            }
             let message = format!("`{}` takes no block", node.name.value);
             let finding =
                 Finding::at(Code::UnexpectedChildren, first.span, "nothing may stand here", message);

@@ -94,6 +94,12 @@ pub(super) fn stray_close(span: Span, odd: Option<(Span, Span)>) -> Finding {
     }
 }
 
+/// A `{` on a line below its node's.
+pub(super) fn block_below(span: Span) -> Finding {
+    syntax(span, "belongs to the line above", "a block begins on the line of its node")
+        .help("write the `{` at the end of the line above")
+}
+
 /// A `{` that is never closed, and where the next thing stands that seems not to belong inside.
 pub(super) fn open_block(open: Span, next: Option<Span>) -> Finding {
     let finding = Finding::at(Code::Unbalanced, open, "opened here", "a block is never closed");

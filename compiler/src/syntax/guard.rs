@@ -5,7 +5,7 @@
 //! bounds it, and cuts it at its top-level nodes. Only pieces of sound shape and bounded size go on, one by one: a bad
 //! node silences itself alone.
 
-use crate::diag::Finding;
+use crate::diag::{Finding, Fix};
 use crate::source::{SourceId, Span};
 
 use super::lex::{Flaw, Kind, Lexer, Token};
@@ -104,6 +104,8 @@ struct Guard<'t> {
     node: NodeState,
     piece: Option<Piece>,
     last_end: usize,
+    /// A `;` came since then.
+    parted: bool,
     line_start: usize,
     /// Of the current line, once its first token is read.
     indent: Option<usize>,
@@ -128,6 +130,7 @@ impl<'t> Guard<'t> {
             node: NodeState::default(),
             piece: None,
             last_end: start,
+            parted: false,
             line_start: text.get(..start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1),
             indent: None,
             odd: None,
@@ -235,7 +238,9 @@ impl<'t> Guard<'t> {
         }
         if !matches!(token.kind, Kind::Space | Kind::Newline | Kind::Semicolon) {
             self.last_end = token.end;
+            self.parted = false;
         }
+        self.parted |= token.kind == Kind::Semicolon;
         let slashdashes = self.slashdashes();
         if let Some(piece) = &mut self.piece {
             piece.cost = piece.cost.saturating_add(cost::of(token.kind, slashdashes));
@@ -298,11 +303,16 @@ impl<'t> Guard<'t> {
 
     fn open(&mut self, token: Token) {
         let span = self.span(token.start, token.end);
+        let below = self.below_its_node(span);
         if self.node.is_between() && self.stack.is_empty() {
             self.finish_piece();
-            self.begin_piece(token.start);
+            let last = self.cut.pieces.pop_if(|piece| below.is_some() && piece.end == self.last_end);
+            match last {
+                Some(last) => self.piece = Some(last),
+                None => self.begin_piece(token.start),
+            }
         }
-        if let Some(finding) = self.node.block(span) {
+        if let Some(finding) = self.node.block(span, below) {
             self.report(finding);
         }
         let slashdashed = self.node.take_slashdash();
@@ -322,6 +332,18 @@ impl<'t> Guard<'t> {
             culprit: None,
         });
         self.node = NodeState::default();
+    }
+
+    /// What is wrong with a `{` if it seems to be of the node on the lines above it.
+    fn below_its_node(&self, brace: Span) -> Option<Finding> {
+        let before = self.text.get(..self.last_end)?;
+        let ends_a_node = !before.ends_with(['{', '}']) && !before.ends_with("/-");
+        let is_of_it = self.node.is_between() && !self.parted && !before.is_empty() && ends_a_node;
+        let gap = self.text.get(self.last_end..brace.start)?;
+        // A comment between them would take the `{` with it.
+        let joined = gap.trim().is_empty();
+        let joined = joined.then(|| Fix::safe().write(self.span(self.last_end, brace.start), " "));
+        is_of_it.then(|| diags::block_below(brace).maybe_fix(joined))
     }
 
     /// What is wrong if one more block stands here; it is skipped then as a whole, so that what is too deep inside of
@@ -387,10 +409,12 @@ impl<'t> Guard<'t> {
         let blamed = if resume.is_some() { outer } else { inner };
         let (open, next) = blamed.culprit.unwrap_or((blamed.open, blamed.suspect));
         self.finish_open(resume);
-        // What tore the block open may stand where reading begins anew: it says nothing of this block then.
+        // What tore the block open may stand where reading begins anew: it says nothing of this block then. So
+        // may what is too deep; if it is in this block, whoever takes it out will see which blocks are left.
         let of_block =
             |finding: &Finding| finding.labels.first().is_some_and(|label| label.span.start >= outer.open);
-        let is_said = (self.swallowed || self.torn) && self.cut.findings.iter().any(of_block);
+        let is_said =
+            (self.swallowed || self.torn || self.beyond > 0) && self.cut.findings.iter().any(of_block);
         if !is_said {
             let next = next.or(resume).map(|at| self.span(at, self.line_end(at)));
             self.cut.findings.push(diags::open_block(self.span(open, open + 1), next));

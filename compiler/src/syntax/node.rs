@@ -112,9 +112,10 @@ impl NodeState {
         }
     }
 
-    /// A `{` comes: what is wrong with that.
-    pub(super) fn block(&mut self, span: Span) -> Option<Finding> {
+    /// A `{` comes: what is wrong with that. `below`: the same, if it seems to be of a node on a line above.
+    pub(super) fn block(&mut self, span: Span, below: Option<Finding>) -> Option<Finding> {
         let finding = match self.place {
+            Place::Between if below.is_some() => below,
             Place::Between => Some(
                 diags::syntax(span, "which node is this of", "a block without a node")
                     .help("write the `{` on the line of its node"),

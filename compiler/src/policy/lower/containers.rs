@@ -47,7 +47,11 @@ fn who(cursor: &mut Cursor<'_>, sink: &mut Sink) -> Option<Spanned<Who>> {
         (Some(tenant), None) => Some(Spanned::new(Who::Tenant(tenant.value), tenant.span)),
         (None, Some(engine)) => {
             let span = identity_span(cursor.node(), engine.span);
-            by_engine(cursor, &engine, sink).map(|who| Spanned::new(who, span))
+            let who = by_engine(cursor, &engine, sink);
+            if who.is_none() {
+                cursor.excuse_properties();
+            }
+            who.map(|who| Spanned::new(who, span))
         }
         (Some(tenant), Some(engine)) => {
             let finding = diags::contradiction(
@@ -56,6 +60,7 @@ fn who(cursor: &mut Cursor<'_>, sink: &mut Sink) -> Option<Spanned<Who>> {
                 "a container has either a tenant or an identity",
             );
             cursor.blame(sink, finding.and(tenant.span, "this").help("remove `tenant=`"));
+            cursor.excuse_properties();
             None
         }
         (None, None) => {
@@ -158,6 +163,11 @@ fn map(
 
 fn request(node: &Node, sink: &mut Sink) -> Option<Spanned<Request>> {
     let mut cursor = Cursor::open(node, sink);
+    let bare = node.arguments.first().map(|argument| &argument.value);
+    if let Some((Value::Integer(number), span)) = bare.map(|value| (&value.value, value.span)) {
+        cursor.argument();
+        cursor.blame(sink, diags::bare_count(&node.name.value, *number, span));
+    }
     let gpus = gpus(&mut cursor, sink);
     let visible = cursor.string_property("visible-devices", sink);
     let capabilities = cursor.string_property("capabilities", sink);
@@ -181,7 +191,8 @@ fn request(node: &Node, sink: &mut Sink) -> Option<Spanned<Request>> {
             None
         }
         (None, None) => {
-            if node.properties.iter().all(|property| property.key.value != "visible-devices") {
+            let bare = bare.is_some();
+            if !bare && node.properties.iter().all(|property| property.key.value != "visible-devices") {
                 cursor.lacks("`gpus=` or `visible-devices=`", "request gpus=1");
             }
             None

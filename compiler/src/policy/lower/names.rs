@@ -9,6 +9,8 @@ use crate::source::{Span, Spanned};
 use crate::syntax::cursor::nearest;
 use crate::syntax::{Document, Node, Value};
 
+mod doubtful;
+
 /// How long a name may be.
 const MAX_NAME: usize = 64;
 
@@ -146,11 +148,13 @@ impl Names {
         }
     }
 
-    /// Reports tenants and gpu-sets that nothing names; not if something that could not be read may name them.
-    pub(super) fn unused(&self, sink: &mut Sink) {
+    /// Reports tenants and gpu-sets that nothing names; not if something that could not be read may name them, be it a
+    /// whole file or one of `nodes` with an error in it.
+    pub(super) fn unused(&self, nodes: &[&Node], sink: &mut Sink) {
         if self.unread || self.broken {
             return;
         }
+        let said = doubtful::strings(nodes, sink);
         let names = self.defined.iter().flat_map(|(kind, names)| names.iter().map(move |name| (kind, name)));
         for (kind, (name, defined)) in names {
             let user = match kind {
@@ -158,7 +162,7 @@ impl Names {
                 Kind::GpuSet => "grant, deny, guarantee, layout, assert or gpu-set",
                 Kind::Grant | Kind::Deny | Kind::Layout | Kind::Test => continue,
             };
-            let used = defined.used || self.guessed.contains(kind);
+            let used = defined.used || self.guessed.contains(kind) || said.contains(name.as_str());
             if let (Some(span), false) = (defined.place, used) {
                 let fix = defined.node.map(|node| Fix::guess().remove(node, Part::Node));
                 sink.push(diags::unused(kind.word(), name, span, user).maybe_fix(fix));
@@ -228,7 +232,7 @@ mod tests {
             assert!(!names.resolve(Kind::Tenant, &name, &mut sink));
         }
         // What some of them meant was not looked for, so nobody can say what is unused.
-        names.unused(&mut sink);
+        names.unused(&[], &mut sink);
         let findings = sink.finish();
         let meant = |finding: &&crate::diag::Finding| finding.help.as_ref().unwrap().starts_with("did you");
         assert_eq!(findings.len(), 2_000);

@@ -35,7 +35,7 @@ fn test(node: &Node, context: &mut Context<'_>) -> Option<Test> {
     let expectations: Vec<Expect> = expect_nodes.iter().filter_map(|node| expect(node, context)).collect();
     let mut sound = cursor.finish(context.sink);
     sound &= names_once(&containers, context);
-    if containers.len() == container_nodes.len() {
+    if !containers.is_empty() && containers.len() == container_nodes.len() {
         sound &= matched(&containers, &expectations, context);
     }
     let complete = containers.len() == container_nodes.len() && expectations.len() == expect_nodes.len();

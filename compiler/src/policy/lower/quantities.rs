@@ -1,6 +1,6 @@
 //! Numbers with units.
 
-use crate::diag::Finding;
+use crate::diag::{Finding, Fix};
 use crate::policy::diags;
 use crate::source::Spanned;
 use crate::syntax::Value;
@@ -73,17 +73,14 @@ fn unknown_unit(text: &str, number: &str, unit: &str, value: &Spanned<Value>) ->
     let folded = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(name, _)| *name);
     let letter = UNITS.iter().find(|(name, _)| unit.len() == 1 && name.starts_with(&unit.to_uppercase()));
     let unit_meant = folded.or(letter.map(|(name, _)| *name)).unwrap_or("GiB");
-    let message = if unit.is_empty() {
-        format!("`{text}` has no unit")
-    } else {
-        format!("`{unit}` is no unit of memory")
-    };
     let meant = format!("\"{number}{unit_meant}\"");
     let help = format!("`{meant}`; units are KiB MiB GiB TiB and KB MB GB TB");
-    if number.is_empty() {
-        return diags::bad_unit(value.span, message, help);
-    }
-    diags::no_unit(value.span, message, &meant).help(help)
+    let finding = if unit.is_empty() {
+        diags::bad_unit(value.span, format!("`{text}` has no unit"), help)
+    } else {
+        diags::unknown_unit(value.span, unit, help)
+    };
+    finding.maybe_fix((!number.is_empty()).then(|| Fix::guess().write(value.span, meant)))
 }
 
 /// `number` times `factor`, exactly but for the part of a byte.

@@ -5,8 +5,8 @@ use gpupol_plan::requirement::version::Comparator;
 use crate::diag::Finding;
 use crate::policy::{HostFact, Require, Version, diags};
 use crate::source::Spanned;
-use crate::syntax::Node;
 use crate::syntax::cursor::Cursor;
+use crate::syntax::{Node, Value};
 
 use super::Context;
 
@@ -20,12 +20,24 @@ pub(super) fn lower(node: &Node, context: &mut Context<'_>) -> Option<Spanned<Ve
     }
     let mut all = Vec::new();
     for fact in HostFact::ALL {
+        if let Some(number) = number(&cursor, fact) {
+            let finding = diags::number_without_comparator(fact.name(), number);
+            cursor.take_property(fact.name());
+            cursor.blame(context.sink, finding);
+            continue;
+        }
         let Some(text) = cursor.string_property(fact.name(), context.sink) else { continue };
         for factor in text.value.split(',') {
             all.extend(cursor.accept(require(fact, factor, &text), context.sink));
         }
     }
     cursor.finish(context.sink).then_some(Spanned::new(all, node.span))
+}
+
+/// The number that stands where a comparator and a version belong.
+fn number<'n>(cursor: &Cursor<'n>, fact: HostFact) -> Option<&'n Spanned<Value>> {
+    let written = cursor.node().properties.iter().find(|property| property.key.value == fact.name())?;
+    matches!(written.value.value, Value::Integer(_) | Value::Float(_)).then_some(&written.value)
 }
 
 /// `>=12.4`

@@ -164,11 +164,13 @@ fn numa(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<Selector> 
         match number {
             Some(number) => nodes.push(number),
             None => {
-                let finding = diags::bad_value(
-                    argument.value.span,
-                    "not a number",
-                    "a NUMA node is a number from 0 up",
-                );
+                let label = match argument.value.value {
+                    Value::Integer(..0) => "below 0",
+                    Value::Integer(_) => "too large",
+                    _ => "not a number",
+                };
+                let finding =
+                    diags::bad_value(argument.value.span, label, "a NUMA node is a number from 0 up");
                 cursor.blame(context.sink, finding.help("`numa 0 1`"));
             }
         }

@@ -227,6 +227,8 @@ fn what_stands_too_deep_is_blamed_once() {
         let codes: Vec<Code> = faults(&text).iter().map(|fault| fault.0).collect();
         assert_eq!(codes, [Code::NestedTooDeep], "{text}");
     }
+    let open: Vec<Code> = faults(&"a {".repeat(200)).iter().map(|fault| fault.0).collect();
+    assert_eq!(open, [Code::NestedTooDeep], "what is never closed either");
     let twice = format!("{0}\n{0}\nb", nested("a /-{", 5));
     assert_eq!(faults(&twice).len(), 2, "each of two nodes is blamed");
     assert_eq!(names(&read_text(&twice).0), ["b"]);
