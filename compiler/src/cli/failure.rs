@@ -55,16 +55,22 @@ impl Failure {
         Self::Usage { message: message.into(), help: help.into() }
     }
 
+    /// What to do about it.
+    pub(super) fn help(&self) -> Option<&str> {
+        match self {
+            Self::Usage { help, .. } => Some(help),
+            Self::Topology(_) => Some("record the host again with `gpupol discover -o FILE`"),
+            _ => None,
+        }
+    }
+
     /// Tells the user.
     pub(super) fn say(&self) {
         if let Self::Located(finding, sources) = self {
             print::say(&render::findings(&[(**finding).clone()], sources, Style::of_stderr()));
             return;
         }
-        let help = match self {
-            Self::Usage { help, .. } => format!("  help: {}\n", escape(help)),
-            _ => String::new(),
-        };
+        let help = self.help().map(|help| format!("  help: {}\n", escape(help))).unwrap_or_default();
         print::say(&format!("error: {}\n{help}", escape(&self.to_string())));
     }
 }

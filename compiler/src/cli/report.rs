@@ -178,12 +178,8 @@ pub(super) fn omitted(shown: usize, all: usize) -> Option<String> {
 impl Undecided {
     /// Nothing for a failure that is a finding of its own.
     fn of(failure: &Failure) -> Option<Self> {
-        let help = match failure {
-            Failure::Located(..) => return None,
-            Failure::Usage { help, .. } => Some(escape(help)),
-            _ => None,
-        };
-        Some(Self { message: escape(&failure.to_string()), help })
+        let said = matches!(failure, Failure::Located(..));
+        (!said).then(|| Self { message: escape(&failure.to_string()), help: failure.help().map(escape) })
     }
 }
 

@@ -23,7 +23,7 @@ pub enum TopologyError {
         bytes: usize,
     },
     /// It is not text.
-    #[error("topology `{name}` is not UTF-8: record it again with `gpupol discover`")]
+    #[error("topology `{name}` is not UTF-8")]
     NotUtf8 {
         /// The document.
         name: String,
