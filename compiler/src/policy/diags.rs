@@ -1,7 +1,5 @@
 //! The findings of giving a policy its meaning.
 
-use std::collections::BTreeSet;
-
 use crate::diag::fix::Part;
 use crate::diag::{Code, Finding, Fix, Severity};
 use crate::policy::{Allowance, Date, Engine, Identity};
@@ -297,11 +295,7 @@ pub(super) fn no_engine(first: Span, last: Span) -> Finding {
 }
 
 /// A condition under which none of the grant's tenants is known.
-pub(super) fn unreached_engine(
-    tenant: &Spanned<String>,
-    clause: Span,
-    engines: &BTreeSet<Engine>,
-) -> Finding {
+pub(super) fn unreached_engine(tenant: &Spanned<String>, clause: Span, engines: &[Engine]) -> Finding {
     let names: Vec<&str> = engines.iter().map(|engine| engine.name()).collect();
     let names = names.join(" or ");
     let message = format!("none of the grant's tenants is known under {names}, and so it never applies");
