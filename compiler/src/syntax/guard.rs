@@ -99,6 +99,8 @@ struct Guard<'t> {
     lexer: Lexer<'t>,
     cut: Cut,
     stack: Vec<Block>,
+    /// How many of the open blocks `/-` takes out.
+    slashdashes: usize,
     /// How many blocks are open beyond a limit.
     beyond: usize,
     node: NodeState,
@@ -126,6 +128,7 @@ impl<'t> Guard<'t> {
             lexer: Lexer::new(text, start),
             cut,
             stack: Vec::new(),
+            slashdashes: 0,
             beyond: 0,
             node: NodeState::default(),
             piece: None,
@@ -144,6 +147,11 @@ impl<'t> Guard<'t> {
     /// Reads to the end; where to begin anew if a block has no end and it is clear where it should have been.
     fn run(&mut self) -> Option<usize> {
         while let Some(token) = self.lexer.next() {
+            // Half of a text is space, and it says next to nothing.
+            if token.kind == Kind::Space && self.beyond == 0 && !self.lexer.is_flawed() {
+                self.node.space();
+                continue;
+            }
             let flawed = self.flaw();
             self.place(token);
             self.take(token);
@@ -241,9 +249,8 @@ impl<'t> Guard<'t> {
             self.parted = false;
         }
         self.parted |= token.kind == Kind::Semicolon;
-        let slashdashes = self.slashdashes();
         if let Some(piece) = &mut self.piece {
-            piece.cost = piece.cost.saturating_add(cost::of(token.kind, slashdashes));
+            piece.cost = piece.cost.saturating_add(cost::of(token.kind, self.slashdashes));
         }
     }
 
@@ -322,6 +329,7 @@ impl<'t> Guard<'t> {
             return;
         }
         let indent = self.indent.unwrap_or(0);
+        self.slashdashes += usize::from(slashdashed);
         self.stack.push(Block {
             open: token.start,
             indent,
@@ -340,24 +348,21 @@ impl<'t> Guard<'t> {
         let ends_a_node = !before.ends_with(['{', '}']) && !before.ends_with("/-");
         let is_of_it = self.node.is_between() && !self.parted && !before.is_empty() && ends_a_node;
         let gap = self.text.get(self.last_end..brace.start)?;
-        // A comment between them would take the `{` with it.
-        let joined = gap.trim().is_empty();
-        let joined = joined.then(|| Fix::safe().write(self.span(self.last_end, brace.start), " "));
-        is_of_it.then(|| diags::block_below(brace).maybe_fix(joined))
+        is_of_it.then(|| {
+            // A comment between them would take the `{` with it.
+            let joined = gap.trim().is_empty();
+            let joined = joined.then(|| Fix::safe().write(self.span(self.last_end, brace.start), " "));
+            diags::block_below(brace).maybe_fix(joined)
+        })
     }
 
     /// What is wrong if one more block stands here; it is skipped then as a whole, so that what is too deep inside of
     /// it is not blamed again.
     fn too_deep(&self, slashdashed: bool, span: Span) -> Option<Finding> {
-        if slashdashed && self.slashdashes() >= MAX_SLASHDASH {
+        if slashdashed && self.slashdashes >= MAX_SLASHDASH {
             return Some(diags::slashdash_too_deep(span, MAX_SLASHDASH));
         }
         (self.stack.len() >= MAX_DEPTH).then(|| diags::too_deep(span, MAX_DEPTH))
-    }
-
-    /// How many of the open blocks `/-` takes out.
-    fn slashdashes(&self) -> usize {
-        self.stack.iter().filter(|block| block.slashdashed).count()
     }
 
     fn close(&mut self, token: Token) {
@@ -366,6 +371,7 @@ impl<'t> Guard<'t> {
             self.report(finding);
         }
         let Some(block) = self.stack.pop() else { return self.stray(token, span) };
+        self.slashdashes -= usize::from(block.slashdashed);
         if block.line != self.line_start && self.indent != Some(block.indent) {
             let (open, close, indent) = (block.open, token.start, block.indent);
             self.odd = Some(Odd { open, close, indent, piece: self.cut.pieces.len() });

@@ -103,6 +103,11 @@ impl<'t> Lexer<'t> {
         self.flaw.take()
     }
 
+    /// Whether [`Self::flaw`] has one to give.
+    pub(super) fn is_flawed(&self) -> bool {
+        self.flaw.is_some()
+    }
+
     /// The next token; none at the end.
     pub(super) fn next(&mut self) -> Option<Token> {
         let start = self.at;
