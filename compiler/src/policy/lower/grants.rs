@@ -165,7 +165,7 @@ fn amount(
     context: &mut Context<'_>,
 ) -> Option<Spanned<Amount>> {
     let mut written = cursor.node().properties.iter().filter(|property| property.key.value == key);
-    if written.next().is_some_and(|first| first.value.value == Value::String("all".to_owned())) {
+    if written.next().is_some_and(|first| first.value.value == Value::String("all".into())) {
         let span = cursor.property(key, context.sink)?.value.span;
         return Some(Spanned::new(Amount::All, span));
     }

@@ -46,7 +46,7 @@ pub(super) fn bytes(value: &Spanned<Value>) -> Result<u64, Finding> {
 /// Per cent from 1 to 100, from `"25%"`.
 pub(super) fn percent(value: &Spanned<Value>) -> Result<u32, Finding> {
     let text = match &value.value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.to_string(),
         Value::Integer(number) => number.to_string(),
         other => other.kind().to_owned(),
     };
@@ -114,7 +114,7 @@ mod tests {
     }
 
     fn text(text: &str) -> Spanned<Value> {
-        value(Value::String(text.to_owned()))
+        value(Value::String(text.into()))
     }
 
     #[test]

@@ -46,7 +46,7 @@ fn errors(document: &Document) -> Vec<Finding> {
 }
 
 fn is_meant(when: Option<When>, node: &Node) -> bool {
-    let is = |value: &syntax::Value, word: &str| *value == syntax::Value::String(word.to_owned());
+    let is = |value: &syntax::Value, word: &str| *value == syntax::Value::String(word.into());
     match when {
         None => true,
         Some(When::Argument { argument }) => node.arguments.iter().any(|own| is(&own.value.value, argument)),
@@ -173,7 +173,7 @@ fn is_plain(value: &Value) -> bool {
 
 /// Values of that description, and values that are not.
 fn samples(value: &Value) -> (Vec<syntax::Value>, Vec<syntax::Value>) {
-    let text = |text: &str| syntax::Value::String(text.to_owned());
+    let text = |text: &str| syntax::Value::String(text.into());
     let integer = |number: u32| syntax::Value::Integer(number.into());
     let texts = |words: &[&str]| words.iter().map(|word| text(word)).collect::<Vec<_>>();
     match value {
