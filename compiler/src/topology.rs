@@ -181,6 +181,13 @@ pub struct DeviceNode {
     pub minor: u32,
     /// Permission bits, such as 438 (0666).
     pub mode: u32,
+    /// The group that owns it; 0 is root's, and stands where the host has not made the node yet.
+    #[serde(default, skip_serializing_if = "is_root")]
+    pub gid: u32,
+}
+
+fn is_root(gid: &u32) -> bool {
+    *gid == 0
 }
 
 /// How two GPUs are joined.

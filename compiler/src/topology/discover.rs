@@ -18,6 +18,7 @@ use super::read::{self, TopologyError};
 use super::{Driver, Fact, TOPOLOGY_VERSION, Topology};
 
 mod driver_file;
+mod drm;
 mod elf;
 mod feature;
 mod gpu;

@@ -173,6 +173,29 @@ fn links_to_driver_files_are_followed_below_the_root() {
 }
 
 #[test]
+fn drm_nodes_are_those_that_the_kernel_lists_below_the_device() {
+    let host = Simulation::of("drm", &recorded("l4-8x-pcie"));
+    let drm = "sys/bus/pci/devices/0000:31:00.0/drm";
+    host.write(&format!("{drm}/card3/dev"), "226:3\n");
+    host.write(&format!("{drm}/card3-DP-1/status"), "disconnected\n");
+    host.write(&format!("{drm}/renderD130/dev"), "226:130\n");
+    host.write(&format!("{drm}/renderD131/uevent"), "");
+    let nodes = host.discover().unwrap().gpus.remove(0).nodes;
+    let shown: Vec<_> = nodes.iter().map(|node| (node.path.as_str(), node.major, node.minor)).collect();
+    assert_eq!(
+        shown,
+        [("/dev/nvidia0", 195, 0), ("/dev/dri/card3", 226, 3), ("/dev/dri/renderD130", 226, 130)]
+    );
+    assert_eq!(nodes[1].mode, 0o660, "until udev has made it, it is its group's alone");
+    host.write(&format!("{drm}/card3/dev"), "1:3\n");
+    let message = host.discover().unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "`/dev/dri/card3` is device 1:3, but should be of the driver `drm`: it is of another device"
+    );
+}
+
+#[test]
 fn features_are_absent_without_nodes_and_unknown_where_a_node_is_none() {
     let host = Simulation::of("features", &recorded("l4-8x-pcie"));
     let found = host.discover().unwrap();

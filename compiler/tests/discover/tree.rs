@@ -49,6 +49,11 @@ fn write_gpu(root: &Path, gpu: &Gpu) {
     if let Some(numa) = numa {
         file(root, &format!("{sysfs}/numa_node"), format!("{numa}\n"));
     }
+    for node in &gpu.nodes {
+        if let Some(name) = node.path.strip_prefix("/dev/dri/") {
+            file(root, &format!("{sysfs}/drm/{name}/dev"), format!("{}:{}\n", node.major, node.minor));
+        }
+    }
     if let Fact::Known(cpus) = &gpu.cpus {
         file(root, &format!("{sysfs}/local_cpulist"), format!("{cpus}\n"));
     }
@@ -57,7 +62,7 @@ fn write_gpu(root: &Path, gpu: &Gpu) {
 fn devices(topology: &Topology) -> String {
     let nvidia = topology.majors.iter().map(|(name, major)| format!("{major:3} {name}\n"));
     format!(
-        "Character devices:\n  1 mem\n  5 /dev/tty\n{}\nBlock devices:\n  7 loop\n",
+        "Character devices:\n  1 mem\n  5 /dev/tty\n{}226 drm\n\nBlock devices:\n  7 loop\n",
         nvidia.collect::<String>()
     )
 }

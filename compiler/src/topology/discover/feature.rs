@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gpupol_plan::feature::Feature;
 
 use super::kernel::Majors;
-use super::root::Root;
+use super::root::{Character, Root};
 use crate::topology::{DeviceNode, Fact, FeatureFile, GDS_FILES};
 
 /// The nodes of one driver: a directory, what their names begin with, whether a number follows, and the driver's name in
@@ -97,7 +97,8 @@ fn node(
     if feature == Feature::Imex(None) && number != Some(there.minor) {
         return Err(format!("`{path}` has minor {}: it is another channel", there.minor));
     }
-    Ok(DeviceNode { path, host_path: None, major: there.major, minor: there.minor, mode: there.mode })
+    let Character { major, minor, mode, gid } = there;
+    Ok(DeviceNode { path, host_path: None, major, minor, mode, gid })
 }
 
 #[cfg(test)]

@@ -43,8 +43,9 @@ pub(super) fn at(
 ) -> Result<DeviceNode, DiscoverError> {
     let there = sources.root.character(&path);
     is_itself(&path, there.as_ref(), [major, minor])?;
+    let gid = there.as_ref().map_or(0, |there| there.gid);
     let mode = there.map(|there| there.mode).or(mode).unwrap_or(sources.module.node_mode);
-    Ok(DeviceNode { path, host_path: None, major, minor, mode })
+    Ok(DeviceNode { path, host_path: None, major, minor, mode, gid })
 }
 
 /// A node with other numbers opens another device, whatever its name is.
@@ -64,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_node_with_other_numbers_is_refused() {
-        let there = Character { major: 195, minor: 3, mode: 0o666 };
+        let there = Character { major: 195, minor: 3, mode: 0o666, gid: 0 };
         assert_eq!(is_itself("/dev/nvidia3", Some(&there), [195, 3]), Ok(()));
         assert_eq!(
             is_itself("/dev/nvidia3", None, [195, 3]),

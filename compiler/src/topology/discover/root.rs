@@ -23,6 +23,8 @@ pub(super) struct Character {
     pub(super) minor: u32,
     /// Permission bits.
     pub(super) mode: u32,
+    /// The group that owns it.
+    pub(super) gid: u32,
 }
 
 impl Root {
@@ -62,6 +64,7 @@ impl Root {
             major: device_major(device),
             minor: device_minor(device),
             mode: found.permissions().mode() & 0o777,
+            gid: found.gid(),
         })
     }
 

@@ -110,8 +110,14 @@ fn json_says_what_was_and_what_is() {
 
 #[test]
 fn a_feature_that_moved_is_told_by_its_node() {
-    let node =
-        |major| DeviceNode { path: "/dev/gdrdrv".to_owned(), host_path: None, major, minor: 0, mode: 0o666 };
+    let node = |major| DeviceNode {
+        path: "/dev/gdrdrv".to_owned(),
+        host_path: None,
+        major,
+        minor: 0,
+        mode: 0o666,
+        gid: 0,
+    };
     let with = |major| {
         let mut host = campus();
         host.features.insert(Feature::Gdrcopy, Fact::Known(vec![node(major)]));

@@ -17,6 +17,9 @@ const NVIDIA_MAJOR: u32 = 195;
 /// The minors of that major which are GPUs; those above are control nodes.
 const NVIDIA_GPU_MINORS: std::ops::RangeInclusive<u32> = 0..=247;
 
+/// The character major of DRM nodes, fixed by the kernel's device list.
+const DRM_MAJOR: u32 = 226;
+
 /// Something that cannot be.
 #[derive(Debug)]
 pub(super) struct Wrong {
@@ -112,6 +115,7 @@ fn gpu(place: &str, gpu: &Gpu) -> Checked {
     plain_fact(&format!("{place}.cpus"), &gpu.cpus)?;
     each(&format!("{place}.nodes"), &gpu.nodes, |place, node| {
         device_node(place, node)?;
+        drm_number(place, node)?;
         own_minor(place, gpu, node)
     })?;
     ensure(
@@ -136,6 +140,15 @@ fn own_minor(place: &str, gpu: &Gpu, node: &DeviceNode) -> Checked {
     };
     ensure(node.minor == *minor && gpu_number(node) == Some(*minor), place, || {
         format!("`{}` with minor {} is not the node of a GPU whose minor is {minor}", node.path, node.minor)
+    })
+}
+
+/// The kernel names a DRM node by its minor.
+fn drm_number(place: &str, node: &DeviceNode) -> Checked {
+    let Some(name) = node.path.strip_prefix("/dev/dri/") else { return Ok(()) };
+    let number = number_after("card", name).or_else(|| number_after("renderD", name));
+    ensure(node.major == DRM_MAJOR && number == Some(node.minor), place, || {
+        format!("`{}` is not the DRM node {}:{}", node.path, node.major, node.minor)
     })
 }
 

@@ -133,6 +133,24 @@ fn a_gpu_has_only_its_own_nodes() {
 }
 
 #[test]
+fn drm_nodes_have_the_minor_in_their_name() {
+    let drm = |path: &str, major: u32, minor: u32| {
+        let node = json!({"path": path, "major": major, "minor": minor, "mode": 0o660, "gid": 44});
+        let mut document = campus();
+        document["gpus"][5]["nodes"].as_array_mut().unwrap().push(node);
+        read("c.json", &document.to_string()).map_err(|error| error.to_string())
+    };
+    assert_eq!(drm("/dev/dri/renderD128", 226, 128).unwrap().gpus[5].nodes[1].gid, 44);
+    assert!(drm("/dev/dri/card1", 226, 1).is_ok());
+    for (path, major, minor) in
+        [("/dev/dri/card1", 226, 2), ("/dev/dri/card1", 1, 1), ("/dev/dri/by-path/x", 226, 1)]
+    {
+        let message = drm(path, major, minor).unwrap_err();
+        assert!(message.ends_with(&format!("`{path}` is not the DRM node {major}:{minor}")), "{message}");
+    }
+}
+
+#[test]
 fn nvcap_nodes_belong_to_one_gpu_instance() {
     let foreign = message(|document| {
         let node = document["gpus"][4]["migDevices"][0]["nodes"][0].clone();
