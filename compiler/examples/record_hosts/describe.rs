@@ -86,6 +86,12 @@ pub(crate) const NOT_SAID: &str = "the source does not say";
 /// The document of `host`.
 pub(crate) fn topology(host: &Host) -> Topology {
     let [uvm, caps] = host.majors;
+    // Grace is an aarch64 processor.
+    let has_grace = host
+        .gpus
+        .iter()
+        .any(|card| ["NVIDIA GH", "NVIDIA GB"].iter().any(|begin| card.model.name.starts_with(begin)));
+    let machine = if has_grace { "aarch64" } else { "x86_64" };
     let gpus: Vec<Gpu> = (0..).zip(&host.gpus).map(|(index, card)| gpu(host, index, card)).collect();
     Topology {
         topology_version: TOPOLOGY_VERSION,
@@ -105,7 +111,11 @@ pub(crate) fn topology(host: &Host) -> Topology {
         ],
         links: links(host),
         gpus,
-        driver_files: driver::files(),
+        driver_files: driver::files(machine),
+        missing_driver_files: match machine {
+            "x86_64" => Fact::Known(Vec::new()),
+            _ => Fact::unknown(format!("nobody says what driver {} ships for this machine", driver::VERSION)),
+        },
         features: host.features.clone(),
         feature_files: BTreeMap::new(),
     }

@@ -14,11 +14,15 @@ const MORE_NAMES: [(&str, &str); 3] = [
     ("libGLX_nvidia.so.0", "libGLX_indirect.so.0"),
 ];
 
+/// The kinds of files that plans give. Each of the others has a place and a way of its own to be given.
+const GIVEN: [DriverFileKind; 2] = [DriverFileKind::Library, DriverFileKind::Binary];
+
 /// A read-only bind for each name of each file; of several files for one name the first counts.
 pub(super) fn binds(topology: &Topology) -> Vec<Edit> {
     let mut taken = BTreeSet::new();
     let mut binds = Vec::new();
-    for file in &topology.driver_files {
+    let given = topology.driver_files.iter().filter(|file| GIVEN.contains(&file.kind));
+    for file in given {
         for container_path in container_paths(file) {
             if taken.insert(container_path.clone()) {
                 binds.push(bind(file, container_path));
@@ -40,7 +44,7 @@ fn container_paths(file: &DriverFile) -> Vec<String> {
 
 fn bind(file: &DriverFile, container_path: String) -> Edit {
     Edit::Bind {
-        capabilities: needed_for(file.capability).iter().copied().collect(),
+        capabilities: file.capability.map_or(&[][..], needed_for).iter().copied().collect(),
         host_path: file.path.clone(),
         container_path,
         options: [MountOption::Ro, MountOption::Nosuid, MountOption::Nodev].into(),

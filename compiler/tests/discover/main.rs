@@ -10,6 +10,7 @@
 mod describe;
 #[path = "../../examples/record_hosts/driver.rs"]
 mod driver;
+mod drivers;
 mod elf;
 #[path = "../../examples/record_hosts/hosts.rs"]
 mod hosts;
@@ -129,9 +130,8 @@ fn a_driver_before_r510_tells_memory_by_its_older_call() {
 fn nvml_is_looked_for_below_the_root() {
     let record = recorded("l4-8x-pcie");
     let simulation = Simulation::of("below", &record);
-    let libraries = simulation.root().join("usr/lib64");
-    std::fs::rename(simulation.root().join("../nvml"), &libraries).unwrap();
-    let options = Options { root: simulation.root(), nvml_lib: None };
+    simulation.install("usr/lib/x86_64-linux-gnu/libnvidia-ml.so.550.163.01");
+    let options = Options { root: simulation.root(), ..Options::default() };
     assert_eq!(discover::discover(&options).unwrap().gpus, record.gpus);
 }
 
@@ -147,9 +147,10 @@ fn only_files_of_the_running_driver_are_listed() {
     let record = recorded("l4-8x-pcie");
     let simulation = Simulation::of("files", &record);
     let libraries = "usr/lib/x86_64-linux-gnu";
-    simulation
-        .write_bytes(&format!("{libraries}/libcuda.so.535.54.03"), &elf::library(2, Some("libcuda.so.1")));
-    simulation.write_bytes("usr/lib/libcuda.so.550.163.01", &elf::library(1, Some("libcuda.so.1")));
+    simulation.write_bytes(
+        &format!("{libraries}/libcuda.so.535.54.03"),
+        &elf::library(elf::X86_64, Some("libcuda.so.1")),
+    );
     simulation.write_bytes(&format!("{libraries}/libnvidia-nscq.so.550.163.01"), b"not a library");
     simulation.write_bytes("usr/bin/nvidia-imex", b"not executable");
     assert_eq!(simulation.discover().unwrap().driver_files, record.driver_files);

@@ -158,6 +158,7 @@ pub(crate) fn host(gpus: Vec<Gpu>, nvlink: &[&[u32]]) -> Topology {
         gpus,
         links,
         driver_files: Vec::new(),
+        missing_driver_files: Fact::Absent,
         features: BTreeMap::new(),
         feature_files: BTreeMap::new(),
     }

@@ -14,7 +14,7 @@ pub(super) fn shared(sources: &Sources<'_>) -> Result<Vec<DeviceNode>, DiscoverE
     let uvm = majors.named("nvidia-uvm");
     // Up to R535 the module has one name for its whole major, so only the node itself tells of modesetting.
     let modeset = majors.named("nvidia-modeset").or_else(|| {
-        let present = sources.root.character("/dev/nvidia-modeset").is_some();
+        let present = lying(sources, "/dev/nvidia-modeset").is_some();
         majors.gpu().filter(|_| present)
     });
     let wanted = [
@@ -41,11 +41,22 @@ pub(super) fn at(
     [major, minor]: [u32; 2],
     mode: Option<u32>,
 ) -> Result<DeviceNode, DiscoverError> {
-    let there = sources.root.character(&path);
+    let (there, host_path) = lying(sources, &path).unzip();
     is_itself(&path, there.as_ref(), [major, minor])?;
     let gid = there.as_ref().map_or(0, |there| there.gid);
     let mode = there.map(|there| there.mode).or(mode).unwrap_or(sources.module.node_mode);
-    Ok(DeviceNode { path, host_path: None, major, minor, mode, gid })
+    Ok(DeviceNode { path, host_path: host_path.flatten(), major, minor, mode, gid })
+}
+
+/// The node that lies at `path` on the host, else in the driver's container, and then where that is on the host.
+fn lying(sources: &Sources<'_>, path: &str) -> Option<(Character, Option<String>)> {
+    let driver = sources.driver;
+    let of_host = sources.root.character(path).map(|there| (there, None));
+    let of_driver = || {
+        let there = driver.files.character(path)?;
+        Some((there, (!driver.is_host()).then(|| driver.on_host(path))))
+    };
+    of_host.or_else(of_driver)
 }
 
 /// A node with other numbers opens another device, whatever its name is.

@@ -12,6 +12,7 @@ const MAX_BYTES: u64 = 1 << 20;
 const MAX_LINKS: u32 = 40;
 
 /// The directory that stands for the host's `/`.
+#[derive(Clone)]
 pub(super) struct Root {
     directory: PathBuf,
 }
@@ -30,6 +31,11 @@ pub(super) struct Character {
 impl Root {
     pub(super) fn new(directory: PathBuf) -> Self {
         Self { directory }
+    }
+
+    /// The directory at `path` as a root of its own.
+    pub(super) fn below(&self, path: &str) -> Self {
+        Self::new(self.place(path))
     }
 
     /// Whether this is the host's own `/`.
@@ -77,10 +83,31 @@ impl Root {
         names
     }
 
-    /// The regular file at `path`.
+    /// The regular file at `path`, whose last component is no symbolic link. Opening anything else may wait for ever.
     pub(super) fn open(&self, path: &str) -> Option<File> {
-        let file = File::open(self.place(path)).ok()?;
-        file.metadata().is_ok_and(|found| found.is_file()).then_some(file)
+        self.is_file(path).then(|| File::open(self.place(path)).ok()).flatten()
+    }
+
+    /// The bytes of the regular file at `path`, if they are at most `most`.
+    pub(super) fn bytes(&self, path: &str, most: u64) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let read = self.open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes).ok()?;
+        u64::try_from(read).is_ok_and(|read| read <= most).then_some(bytes)
+    }
+
+    /// Whether there is a regular file at `path`, whose last component is no symbolic link.
+    pub(super) fn is_file(&self, path: &str) -> bool {
+        std::fs::symlink_metadata(self.place(path)).is_ok_and(|found| found.is_file())
+    }
+
+    /// Whether there is a directory at `path`.
+    pub(super) fn is_directory(&self, path: &str) -> bool {
+        std::fs::symlink_metadata(self.place(path)).is_ok_and(|found| found.is_dir())
+    }
+
+    /// Whether there is a socket at `path`.
+    pub(super) fn is_socket(&self, path: &str) -> bool {
+        std::fs::symlink_metadata(self.place(path)).is_ok_and(|found| found.file_type().is_socket())
     }
 
     /// Whether the regular file at `path` may be executed by anybody.

@@ -1,7 +1,8 @@
+use gpupol_plan::capability::Capability;
 use gpupol_plan::feature::Feature;
 
 use super::*;
-use crate::topology::{DeviceNode, Fact, builtin, read};
+use crate::topology::{DeviceNode, DriverFileKind, Fact, MissingFile, builtin, read};
 
 fn campus() -> Topology {
     let (name, text) = builtin::builtin("campus").unwrap();
@@ -26,6 +27,7 @@ fn upgrade(host: &mut Topology) {
     for file in &mut host.driver_files {
         file.path = new(&file.path);
         file.soname = file.soname.as_deref().map(new);
+        file.links.iter_mut().for_each(|link| *link = new(link));
     }
 }
 
@@ -44,7 +46,8 @@ fn a_driver_installed_elsewhere_is_another_set_of_files() {
     let said = said(|host| {
         host.driver_files.iter_mut().for_each(|file| file.path = file.path.replace("/usr/", "/opt/"))
     });
-    assert_eq!(said.len(), 2 * campus().driver_files.len());
+    let moved = campus().driver_files.iter().filter(|file| file.path.starts_with("/usr/")).count();
+    assert_eq!(said.len(), 2 * moved);
 }
 
 #[test]
@@ -98,6 +101,25 @@ fn a_mig_reshape_is_told_by_device() {
         "{said:#?}"
     );
     assert!(said.iter().any(|line| line.ends_with(": gi was 2, is 1")), "{said:#?}");
+}
+
+#[test]
+fn a_file_that_is_missing_now_is_told_once_whatever_the_version() {
+    let lacking = |version: &str| {
+        let name = format!("libcuda.so.{version}");
+        let capability = Some(Capability::Compute);
+        Fact::Known(vec![MissingFile { name, kind: DriverFileKind::Library, capability }])
+    };
+    let new = said(|host| host.missing_driver_files = lacking("550.163.01"));
+    assert_eq!(new, ["missing driver file `libcuda.so.VERSION`: new"]);
+    let mut old = campus();
+    old.missing_driver_files = lacking("550.163.01");
+    let mut new = campus();
+    upgrade(&mut new);
+    new.missing_driver_files = lacking("570.86.10");
+    assert_eq!(drift(&old, &new).len(), 1, "the driver's version");
+    let unknown = said(|host| host.missing_driver_files = Fact::unknown("nobody says"));
+    assert_eq!(unknown, ["host: missingDriverFiles was [], is unknown (nobody says)"]);
 }
 
 #[test]

@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::name::{
-    has_control, is_file_name, is_gpu_uuid, is_mig_uuid, is_pci_address, is_plain_path, number_after,
-};
+mod driver_file;
+
+use super::name::{has_control, is_gpu_uuid, is_mig_uuid, is_pci_address, is_plain_path, number_after};
 use gpupol_plan::feature::Feature;
 
-use crate::topology::{
-    DeviceNode, DriverFile, DriverFileKind, Fact, GDS_FILES, Gpu, Link, MigDevice, Topology, Vendor,
-};
+use crate::topology::{DeviceNode, Fact, GDS_FILES, Gpu, Link, MigDevice, Topology, Vendor};
 
 /// The character major of NVIDIA's own GPU nodes, fixed by the kernel's device list.
 const NVIDIA_MAJOR: u32 = 195;
@@ -47,8 +45,7 @@ pub(super) fn topology(topology: &Topology) -> Checked {
     features(topology)?;
     unique_nodes(topology)?;
     links(topology)?;
-    each("driverFiles", &topology.driver_files, driver_file)?;
-    ascending("driverFiles", &topology.driver_files, "path", |file| file.path.clone())
+    driver_file::all(topology)
 }
 
 /// A feature has known nodes and files only: any other may open more than the feature.
@@ -187,20 +184,6 @@ fn device_node(place: &str, node: &DeviceNode) -> Checked {
     ensure(node.mode <= 0o777, format!("{place}.mode"), || {
         format!("{} is more than permission bits (511)", node.mode)
     })
-}
-
-fn driver_file(place: &str, file: &DriverFile) -> Checked {
-    ensure(is_plain_path(&file.path), format!("{place}.path"), || not_plain(&file.path))?;
-    match (file.kind, &file.soname) {
-        (DriverFileKind::Library, Some(soname)) => {
-            ensure(is_file_name(soname), format!("{place}.soname"), || {
-                format!("`{soname}` is not the name of a file")
-            })
-        }
-        (DriverFileKind::Library, None) => wrong(place, "a library needs a `soname`".to_owned()),
-        (DriverFileKind::Binary, Some(_)) => wrong(place, "only a library has a `soname`".to_owned()),
-        (DriverFileKind::Binary, None) => Ok(()),
-    }
 }
 
 fn gpu_order(gpus: &[Gpu]) -> Checked {

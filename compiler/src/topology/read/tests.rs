@@ -217,6 +217,31 @@ fn libraries_alone_have_a_soname() {
 }
 
 #[test]
+fn driver_files_say_what_needs_them_and_what_leads_to_them() {
+    let data =
+        message(|document| _ = document["driverFiles"][0].as_object_mut().unwrap().remove("capability"));
+    assert!(
+        data.ends_with("only firmware is for every use of a GPU: write the `capability` that needs it"),
+        "{data}"
+    );
+    let with_links = |links: Value| message(|document| document["driverFiles"][0]["links"] = links);
+    let links = with_links(json!(["/b", "/a"]));
+    assert!(links.ends_with("driverFiles[0].links[1].path: is not above the one before"), "{links}");
+    let relative = with_links(json!(["libcuda.so"]));
+    assert!(relative.contains("driverFiles[0].links[0]: `libcuda.so` is no plain path"), "{relative}");
+    let missing = |name: &str| json!([{ "name": name, "kind": "library32", "capability": "compute" }]);
+    let absolute = with("/missingDriverFiles", missing("/usr/lib/x"));
+    assert!(
+        absolute.ends_with("missingDriverFiles[0].name: `/usr/lib/x` is not the name of a file"),
+        "{absolute}"
+    );
+    let mut document = campus();
+    document["missingDriverFiles"] = missing("vulkan/icd.d/nvidia_icd.json");
+    let read = read("c.json", &document.to_string()).unwrap();
+    assert_eq!(read.missing_driver_files.known().map(Vec::len), Some(1));
+}
+
+#[test]
 fn a_feature_has_its_own_nodes_and_files_only() {
     let with_features = |features: Value, files: Value| {
         let mut document = campus();
