@@ -144,7 +144,10 @@ struct Sources<'s> {
 /// When there is no working NVIDIA driver, when a GPU cannot be named, and when what different parts of the driver say
 /// of one GPU differs.
 pub fn discover(options: &Options) -> Result<Topology, DiscoverError> {
-    let root = Root::new(options.root.clone());
+    let root = Root::new(options.root.clone()).map_err(|error| DiscoverError::Read {
+        path: options.root.display().to_string(),
+        reason: error.to_string(),
+    })?;
     let driver = DriverRoot::find(&root, options.driver_root.as_deref())?;
     let nvml = library::load(&driver, options.nvml_lib.as_deref())?;
     let sources = Sources {

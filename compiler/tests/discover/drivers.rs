@@ -244,7 +244,7 @@ fn a_driver_root_that_is_no_directory_is_an_error() {
     let host = host("driver-root", "580.95.05");
     let options = Options { driver_root: Some(PathBuf::from("/etc/nothing")), ..host.options() };
     let message = discover::discover(&options).unwrap_err().to_string();
-    assert_eq!(message, "cannot read `/etc/nothing`: no directory of this host");
+    assert_eq!(message, "cannot read `/etc/nothing`: no such directory");
 }
 
 #[test]

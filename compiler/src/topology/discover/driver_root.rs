@@ -1,5 +1,6 @@
 //! The directory whose files are the driver's user space: the host's own `/`, or a container of the driver.
 
+use rustix::fs::FileType;
 use std::path::Path;
 
 use super::DiscoverError;
@@ -26,29 +27,19 @@ impl DriverRoot {
     /// The directory `named`, else the host's own or the driver's container, whichever has NVML, else the host's own.
     pub(super) fn find(root: &Root, named: Option<&Path>) -> Result<Self, DiscoverError> {
         if let Some(named) = named {
-            let path = named.to_string_lossy();
-            return Self::at(root, &path).ok_or_else(|| DiscoverError::Read {
-                path: path.into_owned(),
-                reason: "no directory of this host".to_owned(),
-            });
+            return Self::at(root, &named.to_string_lossy());
         }
-        let own = Self::new(root.clone(), String::new());
-        if own.nvml().is_some() {
-            return Ok(own);
-        }
-        let container = Self::at(root, DRIVER_CONTAINER).filter(|driver| driver.nvml().is_some());
-        Ok(container.unwrap_or(own))
+        let own = Self::at(root, "/")?;
+        let container = || Self::at(root, DRIVER_CONTAINER).ok().filter(|driver| driver.nvml().is_some());
+        Ok(if own.nvml().is_some() { own } else { container().unwrap_or(own) })
     }
 
-    fn new(files: Root, prefix: String) -> Self {
+    fn at(root: &Root, path: &str) -> Result<Self, DiscoverError> {
+        let not_there = |reason: String| DiscoverError::Read { path: path.to_owned(), reason };
+        let real = root.resolve(path).ok_or_else(|| not_there("no such directory".to_owned()))?;
+        let files = root.below(&real).map_err(|error| not_there(error.to_string()))?;
         let libraries = place::libraries(&files);
-        Self { files, prefix, libraries }
-    }
-
-    fn at(root: &Root, path: &str) -> Option<Self> {
-        let real = root.resolve(path).filter(|real| root.is_directory(real))?;
-        let prefix = real.trim_end_matches('/').to_owned();
-        Some(Self::new(root.below(&prefix), prefix))
+        Ok(Self { files, prefix: real.trim_end_matches('/').to_owned(), libraries })
     }
 
     /// Whether it is the host's own `/`.
@@ -66,7 +57,7 @@ impl DriverRoot {
         self.libraries.iter().find_map(|directory| {
             let names = self.files.names(directory).into_iter().filter(|name| name.starts_with(NVML));
             let mut files = names.filter_map(|name| self.files.resolve(&format!("{directory}/{name}")));
-            files.find(|path| self.files.is_file(path))
+            files.find(|path| self.files.is(path, FileType::RegularFile))
         })
     }
 }

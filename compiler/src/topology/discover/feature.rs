@@ -108,7 +108,7 @@ mod tests {
 
     /// What a feature has by one pattern on the host of this test, each of which has `/dev/null`.
     fn found(feature: Feature, pattern: Pattern) -> Fact<Vec<DeviceNode>> {
-        let root = Root::new("/".into());
+        let root = Root::new("/".into()).unwrap();
         of_patterns(feature, &[pattern], &root, &majors(&root).unwrap())
     }
 

@@ -2,6 +2,7 @@
 
 use gpupol_plan::capability::Capability::{self, Utility};
 use gpupol_plan::glob;
+use rustix::fs::FileType;
 
 use super::known::{self, Data};
 use super::place;
@@ -59,7 +60,7 @@ pub(super) fn sockets(root: &Root, driver: &DriverRoot) -> Vec<DriverFile> {
 }
 
 fn socket(root: &Root, place: &str) -> Option<String> {
-    root.resolve(place).filter(|path| root.is_socket(path))
+    root.resolve(place).filter(|path| root.is(path, FileType::Socket))
 }
 
 /// The data of the driver `version`.
@@ -93,7 +94,7 @@ pub(super) fn shipped(data: &Data, branch: u32, version: &str) -> Option<String>
 /// The regular files of these names, without symbolic links.
 fn files(root: &Root, directory: &str, names: impl Iterator<Item = String>) -> Vec<String> {
     let paths = names.filter_map(|name| root.resolve(&format!("{directory}/{name}")));
-    paths.filter(|path| root.is_file(path)).collect()
+    paths.filter(|path| root.is(path, FileType::RegularFile)).collect()
 }
 
 fn file(path: String, kind: DriverFileKind, capability: Option<Capability>) -> DriverFile {

@@ -2,6 +2,7 @@
 
 use crate::topology::discover::loader_cache;
 use crate::topology::discover::root::Root;
+use rustix::fs::FileType;
 
 /// Directories of libraries, 64-bit before 32-bit ones: multiarch, then those of two architectures side by side, then
 /// installers without a file system hierarchy of their own.
@@ -89,7 +90,7 @@ pub(in crate::topology::discover) fn libraries(root: &Root) -> Vec<String> {
     let mut directories = Vec::new();
     for directory in cached.into_iter().chain(LIBRARIES) {
         if let Some(real) = root.resolve(directory)
-            && root.is_directory(&real)
+            && root.is(&real, FileType::Directory)
             && !directories.contains(&real)
         {
             directories.push(real);
