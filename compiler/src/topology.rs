@@ -223,6 +223,9 @@ pub enum Level {
     System,
 }
 
+/// The minor of `/dev/nvidia-nvswitchctl`; those of the switches are their numbers.
+const NVSWITCH_CONTROL: u32 = 255;
+
 /// What GPUDirect Storage reads beside its nodes, ascending.
 const GDS_FILES: [&str; 2] = ["/etc/cufile.json", "/run/udev"];
 

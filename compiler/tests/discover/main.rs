@@ -15,6 +15,7 @@ mod elf;
 #[path = "../../examples/record_hosts/hosts.rs"]
 mod hosts;
 mod misbehaviour;
+mod nodes;
 #[path = "../../examples/record_hosts/observed.rs"]
 mod observed;
 mod simulation;
@@ -22,7 +23,6 @@ mod tree;
 
 use gpupol::topology::discover::{self, Options};
 use gpupol::topology::{Fact, Topology, read};
-use gpupol_plan::feature::Feature;
 use serde_json::Value;
 
 use simulation::Simulation;
@@ -94,31 +94,6 @@ fn boot_id_and_a_device_without_numa_node_are_read() {
 }
 
 #[test]
-fn the_majors_of_older_drivers_have_one_name() {
-    let simulation = Simulation::of("frontend", &recorded("l4-8x-pcie"));
-    simulation.write(
-        "proc/devices",
-        "Character devices:\n195 nvidia-frontend\n234 nvidia-uvm\n\nBlock devices:\n195 nvidia\n",
-    );
-    let found = simulation.discover().unwrap();
-    let paths: Vec<&str> = found.nodes.iter().map(|node| node.path.as_str()).collect();
-    assert_eq!(paths, ["/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidiactl"]);
-    assert_eq!(found.gpus, recorded("l4-8x-pcie").gpus);
-}
-
-#[test]
-fn node_modes_are_those_that_the_kernel_module_asks_for() {
-    let simulation = Simulation::of("modes", &recorded("a100-mig"));
-    simulation.write("proc/driver/nvidia/params", "ModifyDeviceFiles: 1\nDeviceFileMode: 432\n");
-    let access = "proc/driver/nvidia/capabilities/gpu1/mig/gi1/access";
-    simulation.write(access, "DeviceFileMinor: 147\nDeviceFileMode: 256\nDeviceFileModify: 1\n");
-    let found = simulation.discover().unwrap();
-    assert_eq!(found.gpus[0].nodes[0].mode, 0o660);
-    assert_eq!(found.gpus[0].mig_devices[0].nodes[0].mode, 0o400);
-    assert_eq!(found.gpus[0].mig_devices[0].nodes[1].mode, 0o444);
-}
-
-#[test]
 fn a_driver_before_r510_tells_memory_by_its_older_call() {
     let record = recorded("a100-8x-minor-mismatch");
     let simulation = Simulation::of("memory", &record);
@@ -171,48 +146,4 @@ fn links_to_driver_files_are_followed_below_the_root() {
     let files = simulation.discover().unwrap().driver_files;
     let cuda: Vec<_> = files.iter().filter(|file| file.soname.as_deref() == Some("libcuda.so.1")).collect();
     assert_eq!(cuda.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), [target]);
-}
-
-#[test]
-fn drm_nodes_are_those_that_the_kernel_lists_below_the_device() {
-    let host = Simulation::of("drm", &recorded("l4-8x-pcie"));
-    let drm = "sys/bus/pci/devices/0000:31:00.0/drm";
-    host.write(&format!("{drm}/card3/dev"), "226:3\n");
-    host.write(&format!("{drm}/card3-DP-1/status"), "disconnected\n");
-    host.write(&format!("{drm}/renderD130/dev"), "226:130\n");
-    host.write(&format!("{drm}/renderD131/uevent"), "");
-    let nodes = host.discover().unwrap().gpus.remove(0).nodes;
-    let shown: Vec<_> = nodes.iter().map(|node| (node.path.as_str(), node.major, node.minor)).collect();
-    assert_eq!(
-        shown,
-        [("/dev/nvidia0", 195, 0), ("/dev/dri/card3", 226, 3), ("/dev/dri/renderD130", 226, 130)]
-    );
-    assert_eq!(nodes[1].mode, 0o660, "until udev has made it, it is its group's alone");
-    host.write(&format!("{drm}/card3/dev"), "1:3\n");
-    let message = host.discover().unwrap_err().to_string();
-    assert_eq!(
-        message,
-        "`/dev/dri/card3` is device 1:3, but should be of the driver `drm`: it is of another device"
-    );
-}
-
-#[test]
-fn features_are_absent_without_nodes_and_unknown_where_a_node_is_none() {
-    let host = Simulation::of("features", &recorded("l4-8x-pcie"));
-    let found = host.discover().unwrap();
-    assert_eq!(found.features.len(), 5);
-    assert!(found.features.values().all(|nodes| *nodes == Fact::Absent), "{:?}", found.features);
-    assert!(found.feature_files.is_empty());
-    host.write("dev/gdrdrv", "");
-    host.write("dev/gdrdrv2", "");
-    host.write("usr/local/cuda/gds/cufile.json", "{}");
-    host.write("etc/os-release", "");
-    std::os::unix::fs::symlink("/usr/local/cuda/gds/cufile.json", host.root().join("etc/cufile.json"))
-        .unwrap();
-    let found = host.discover().unwrap();
-    let why = "`/dev/gdrdrv` is no character device";
-    assert_eq!(found.features[&Feature::Gdrcopy], Fact::unknown(why));
-    let file = &found.feature_files[&Feature::Gds][0];
-    assert_eq!(file.path, "/etc/cufile.json");
-    assert_eq!(file.host_path.as_deref(), Some("/usr/local/cuda/gds/cufile.json"));
 }

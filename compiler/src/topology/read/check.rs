@@ -7,7 +7,9 @@ mod driver_file;
 use super::name::{has_control, is_gpu_uuid, is_mig_uuid, is_pci_address, is_plain_path, number_after};
 use gpupol_plan::feature::Feature;
 
-use crate::topology::{DeviceNode, Fact, GDS_FILES, Gpu, Link, MigDevice, Topology, Vendor};
+use crate::topology::{
+    DeviceNode, Fact, GDS_FILES, Gpu, Link, MigDevice, NVSWITCH_CONTROL, Topology, Vendor,
+};
 
 /// The character major of NVIDIA's own GPU nodes, fixed by the kernel's device list.
 const NVIDIA_MAJOR: u32 = 195;
@@ -92,7 +94,8 @@ fn is_of_feature(feature: Feature, node: &DeviceNode) -> bool {
         }
         Feature::Imex(_) => numbered("/dev/nvidia-caps-imex-channels/channel") == Some(node.minor),
         Feature::Nvswitch => {
-            node.path == "/dev/nvidia-nvswitchctl" || numbered("/dev/nvidia-nvswitch").is_some()
+            let control = node.path == "/dev/nvidia-nvswitchctl" && node.minor == NVSWITCH_CONTROL;
+            control || numbered("/dev/nvidia-nvswitch") == Some(node.minor)
         }
     };
     named && node.major != NVIDIA_MAJOR

@@ -271,6 +271,8 @@ fn a_feature_has_its_own_nodes_and_files_only() {
         ("gpudirect-rdma", node("/dev/infiniband/umad0", 231, 0)),
         ("imex", node(channel, 502, 8)),
         ("nvswitch", node("/dev/nvidia-nvlink", 500, 0)),
+        ("nvswitch", node("/dev/nvidia-nvswitch1", 500, 2)),
+        ("nvswitch", node("/dev/nvidia-nvswitchctl", 500, 0)),
     ] {
         let wrong = with_features(json!({feature: [node.clone()]}), json!({})).unwrap_err();
         assert!(wrong.contains(&format!("features.{feature}[0]")), "{node}: {wrong}");
