@@ -10,6 +10,7 @@
 mod describe;
 #[path = "../../examples/record_hosts/driver.rs"]
 mod driver;
+mod driver_faults;
 mod drivers;
 mod elf;
 #[path = "../../examples/record_hosts/hosts.rs"]
