@@ -8,7 +8,7 @@
 use crate::diag::{Finding, Fix};
 use crate::source::{SourceId, Span};
 
-use super::lex::{Flaw, Kind, Lexer, Token};
+use super::lex::{Flaw, FlawAt, Kind, Lexer, Token};
 use super::node::{NodeState, Step};
 use super::{cost, diags};
 
@@ -101,6 +101,8 @@ struct Guard<'t> {
     stack: Vec<Block>,
     /// How many of the open blocks `/-` takes out.
     slashdashes: usize,
+    /// How many times for that what is read here costs.
+    times: usize,
     /// How many blocks are open beyond a limit.
     beyond: usize,
     node: NodeState,
@@ -129,6 +131,7 @@ impl<'t> Guard<'t> {
             cut,
             stack: Vec::new(),
             slashdashes: 0,
+            times: cost::times(0),
             beyond: 0,
             node: NodeState::default(),
             piece: None,
@@ -146,25 +149,36 @@ impl<'t> Guard<'t> {
 
     /// Reads to the end; where to begin anew if a block has no end and it is clear where it should have been.
     fn run(&mut self) -> Option<usize> {
-        while let Some(token) = self.lexer.next() {
-            // Half of a text is space, and it says next to nothing.
-            if token.kind == Kind::Space && self.beyond == 0 && !self.lexer.is_flawed() {
+        loop {
+            if self.lexer.skip_blanks() {
                 self.node.space();
-                continue;
             }
-            let flawed = self.flaw();
-            self.place(token);
-            self.take(token);
-            if let Some(piece) = self.piece.as_mut().filter(|_| flawed) {
-                // The token may have begun the piece: there was none to mark before.
-                piece.sound = false;
+            let Some(token) = self.lexer.next() else { return self.end() };
+            match self.lexer.flaw() {
+                None => self.read(token),
+                Some(flaw) => self.read_flawed(token, flaw),
             }
             if self.stopped {
                 self.cut.unread = true;
                 return None;
             }
         }
-        self.end()
+    }
+
+    #[inline]
+    fn read(&mut self, token: Token) {
+        self.place(token);
+        self.take(token);
+    }
+
+    #[cold]
+    fn read_flawed(&mut self, token: Token, flaw: FlawAt) {
+        self.flaw(flaw);
+        self.read(token);
+        // The token may have begun the piece: there was none to mark before.
+        if let Some(piece) = &mut self.piece {
+            piece.sound = false;
+        }
     }
 
     fn span(&self, start: usize, end: usize) -> Span {
@@ -176,7 +190,8 @@ impl<'t> Guard<'t> {
     }
 
     /// Takes a finding, and marks the piece that it is in.
-    fn report(&mut self, finding: Finding) {
+    #[cold]
+    fn report(&mut self, finding: Box<Finding>) {
         if let Some(piece) = &mut self.piece {
             piece.sound = false;
         }
@@ -186,23 +201,18 @@ impl<'t> Guard<'t> {
             self.stopped = true;
             self.finish_piece();
         } else {
-            self.cut.findings.push(finding);
+            self.cut.findings.push(*finding);
         }
     }
 
-    /// Reports what is wrong inside of the token just read; whether there is anything.
-    fn flaw(&mut self) -> bool {
-        let flaw = self.lexer.flaw();
-        if let Some(at) = flaw {
-            let text = self.text.get(at.start..at.end).unwrap_or_default();
-            let finding = diags::flaw(at.flaw, self.span(at.start, at.end), text);
-            self.swallowed |=
-                matches!(at.flaw, Flaw::OpenBlockString | Flaw::OpenComment | Flaw::DeepComment);
-            self.torn |= at.flaw == Flaw::OpenString;
-            self.report(finding);
-            self.node.blame();
-        }
-        flaw.is_some()
+    /// Reports what is wrong inside of the token just read.
+    fn flaw(&mut self, at: FlawAt) {
+        let text = self.text.get(at.start..at.end).unwrap_or_default();
+        let finding = diags::flaw(at.flaw, self.span(at.start, at.end), text);
+        self.swallowed |= matches!(at.flaw, Flaw::OpenBlockString | Flaw::OpenComment | Flaw::DeepComment);
+        self.torn |= at.flaw == Flaw::OpenString;
+        self.report(Box::new(finding));
+        self.node.blame();
     }
 
     /// Keeps track of lines and indents.
@@ -250,7 +260,7 @@ impl<'t> Guard<'t> {
         }
         self.parted |= token.kind == Kind::Semicolon;
         if let Some(piece) = &mut self.piece {
-            piece.cost = piece.cost.saturating_add(cost::of(token.kind, self.slashdashes));
+            piece.cost = piece.cost.saturating_add(cost::of(token.kind).saturating_mul(self.times));
         }
     }
 
@@ -265,7 +275,7 @@ impl<'t> Guard<'t> {
             Step::On => {}
             Step::Ended if self.stack.is_empty() => self.finish_piece(),
             Step::Ended => {}
-            Step::Fault(finding) => self.report(*finding),
+            Step::Fault(finding) => self.report(finding),
         }
     }
 
@@ -310,8 +320,9 @@ impl<'t> Guard<'t> {
 
     fn open(&mut self, token: Token) {
         let span = self.span(token.start, token.end);
-        let below = self.below_its_node(span);
-        if self.node.is_between() && self.stack.is_empty() {
+        let between = self.node.is_between();
+        let below = if between { self.below_its_node(span) } else { None };
+        if between && self.stack.is_empty() {
             self.finish_piece();
             let last = self.cut.pieces.pop_if(|piece| below.is_some() && piece.end == self.last_end);
             match last {
@@ -329,7 +340,10 @@ impl<'t> Guard<'t> {
             return;
         }
         let indent = self.indent.unwrap_or(0);
-        self.slashdashes += usize::from(slashdashed);
+        if slashdashed {
+            self.slashdashes += 1;
+            self.times = cost::times(self.slashdashes);
+        }
         self.stack.push(Block {
             open: token.start,
             indent,
@@ -343,26 +357,26 @@ impl<'t> Guard<'t> {
     }
 
     /// What is wrong with a `{` if it seems to be of the node on the lines above it.
-    fn below_its_node(&self, brace: Span) -> Option<Finding> {
+    fn below_its_node(&self, brace: Span) -> Option<Box<Finding>> {
         let before = self.text.get(..self.last_end)?;
         let ends_a_node = !before.ends_with(['{', '}']) && !before.ends_with("/-");
-        let is_of_it = self.node.is_between() && !self.parted && !before.is_empty() && ends_a_node;
+        let is_of_it = !self.parted && !before.is_empty() && ends_a_node;
         let gap = self.text.get(self.last_end..brace.start)?;
         is_of_it.then(|| {
             // A comment between them would take the `{` with it.
             let joined = gap.trim().is_empty();
             let joined = joined.then(|| Fix::safe().write(self.span(self.last_end, brace.start), " "));
-            diags::block_below(brace).maybe_fix(joined)
+            Box::new(diags::block_below(brace).maybe_fix(joined))
         })
     }
 
     /// What is wrong if one more block stands here; it is skipped then as a whole, so that what is too deep inside of
     /// it is not blamed again.
-    fn too_deep(&self, slashdashed: bool, span: Span) -> Option<Finding> {
+    fn too_deep(&self, slashdashed: bool, span: Span) -> Option<Box<Finding>> {
         if slashdashed && self.slashdashes >= MAX_SLASHDASH {
-            return Some(diags::slashdash_too_deep(span, MAX_SLASHDASH));
+            return Some(Box::new(diags::slashdash_too_deep(span, MAX_SLASHDASH)));
         }
-        (self.stack.len() >= MAX_DEPTH).then(|| diags::too_deep(span, MAX_DEPTH))
+        (self.stack.len() >= MAX_DEPTH).then(|| Box::new(diags::too_deep(span, MAX_DEPTH)))
     }
 
     fn close(&mut self, token: Token) {
@@ -371,7 +385,10 @@ impl<'t> Guard<'t> {
             self.report(finding);
         }
         let Some(block) = self.stack.pop() else { return self.stray(token, span) };
-        self.slashdashes -= usize::from(block.slashdashed);
+        if block.slashdashed {
+            self.slashdashes -= 1;
+            self.times = cost::times(self.slashdashes);
+        }
         if block.line != self.line_start && self.indent != Some(block.indent) {
             let (open, close, indent) = (block.open, token.start, block.indent);
             self.odd = Some(Odd { open, close, indent, piece: self.cut.pieces.len() });
@@ -396,7 +413,7 @@ impl<'t> Guard<'t> {
             return;
         }
         let odd = odd.map(|odd| (self.span(odd.open, odd.open + 1), self.span(odd.close, odd.close + 1)));
-        self.report(diags::stray_close(span, odd));
+        self.report(Box::new(diags::stray_close(span, odd)));
     }
 
     /// The end of the text.

@@ -103,18 +103,21 @@ impl<'t> Lexer<'t> {
         self.flaw.take()
     }
 
-    /// Whether [`Self::flaw`] has one to give.
-    pub(super) fn is_flawed(&self) -> bool {
-        self.flaw.is_some()
+    /// Passes over spaces and tabs; whether there were any. They are half of all tokens, and say next to nothing.
+    #[inline]
+    pub(super) fn skip_blanks(&mut self) -> bool {
+        let start = self.at;
+        while matches!(self.text.as_bytes().get(self.at), Some(b' ' | b'\t')) {
+            self.at += 1;
+        }
+        self.at > start
     }
 
     /// The next token; none at the end.
+    #[inline]
     pub(super) fn next(&mut self) -> Option<Token> {
         let start = self.at;
-        if start >= self.text.len() {
-            return None;
-        }
-        let byte = self.byte(start);
+        let byte = *self.text.as_bytes().get(start)?;
         let kind = match class(byte) {
             Class::Word => self.run_of(Class::Word, Kind::Word),
             Class::Space => self.run_of(Class::Space, Kind::Space),

@@ -113,27 +113,25 @@ impl NodeState {
     }
 
     /// A `{` comes: what is wrong with that. `below`: the same, if it seems to be of a node on a line above.
-    pub(super) fn block(&mut self, span: Span, below: Option<Finding>) -> Option<Finding> {
+    pub(super) fn block(&mut self, span: Span, below: Option<Box<Finding>>) -> Option<Box<Finding>> {
         let finding = match self.place {
+            Place::Entry | Place::Key | Place::Skip => return None,
+            Place::Block if !self.has_block || self.slashdash => return None,
             Place::Between if below.is_some() => below,
-            Place::Between => Some(
+            Place::Between => Some(Box::new(
                 diags::syntax(span, "which node is this of", "a block without a node")
                     .help("write the `{` on the line of its node"),
-            ),
-            Place::Entry | Place::Key | Place::Skip => None,
-            Place::Block if !self.has_block || self.slashdash => None,
-            Place::Block => Some(
+            )),
+            Place::Block => Some(Box::new(
                 diags::syntax(span, "a second block", "a node has at most one block")
                     .help("put both into one block"),
-            ),
+            )),
             Place::Type { .. } | Place::TypeWord { .. } | Place::Name | Place::Value => {
                 let finding = diags::syntax(span, "too early", "a value must come before this `{`");
-                Some(finding.help("write the value, or remove what asks for one"))
+                Some(Box::new(finding.help("write the value, or remove what asks for one")))
             }
         };
-        if finding.is_some() {
-            self.place = Place::Skip;
-        }
+        self.place = Place::Skip;
         finding
     }
 
@@ -152,10 +150,10 @@ impl NodeState {
     }
 
     /// The end of the enclosing block, or of the text: what is wrong with ending here.
-    pub(super) fn cut_off(&mut self, span: Span) -> Option<Finding> {
+    pub(super) fn cut_off(&mut self, span: Span) -> Option<Box<Finding>> {
         match self.terminator(Kind::Newline, span) {
-            Step::Fault(finding) if self.place != Place::Skip => Some(*finding),
-            _ if self.slashdash => Some(nothing_taken_out(span)),
+            Step::Fault(finding) if self.place != Place::Skip => Some(finding),
+            _ if self.slashdash => Some(Box::new(nothing_taken_out(span))),
             _ => None,
         }
     }
