@@ -367,6 +367,18 @@ pub(super) fn bare_count(node: &str, number: i128, span: Span) -> Finding {
         .fix(Fix::guess().write(before, "gpus="))
 }
 
+/// Two nodes on one line without a `;` between them.
+pub(super) fn run_on(first: &Node, second: &Node) -> Finding {
+    let (before, word) = (&first.name.value, &second.name.value);
+    let gap = Span { start: first.span.end, end: second.span.start, ..second.span };
+    let message =
+        format!("`{word}` begins a node of its own on the line of `{before}`, without a `;` before it");
+    Finding::at(Code::UnexpectedArgument, second.name.span, "read as an argument", message)
+        .and(first.name.span, "of this node")
+        .help(format!("`; {word}`, or `\"{word}\"` if it is no node"))
+        .fix(Fix::guess().write(gap, "; "))
+}
+
 /// A word too many in an `expect`.
 pub(super) fn surplus_word(word: &Spanned<String>) -> Finding {
     let message = format!("`expect` takes no argument `{}`", word.value);

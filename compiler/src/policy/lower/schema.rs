@@ -5,7 +5,8 @@ use gpupol_plan::feature::Feature;
 
 use super::{grants, names, quantities, settings, sharing};
 use crate::policy::Engine;
-use crate::policy::schema::{Count, Form, Schema, Value};
+use crate::policy::schema::{Count, Form, Schema, Value, When};
+use crate::syntax::{self, Node};
 
 mod asserts;
 mod containers;
@@ -21,6 +22,23 @@ pub fn schema() -> Schema {
     let about = [containers::test()].into_iter().chain(asserts::assert()).chain([allow_finding()]);
     let policy = rules.into_iter().chain(about).collect();
     Schema { policy_version: settings::VERSION, policy, workload: containers::container(Count::One) }
+}
+
+/// The form that a node of a place is, of those that may stand there.
+pub(super) fn form_of<'f>(node: &Node, forms: &[&'f Form]) -> Option<&'f Form> {
+    forms.iter().copied().find(|form| form.name == node.name.value && is_meant(form.when, node))
+}
+
+fn is_meant(when: Option<When>, node: &Node) -> bool {
+    let is = |value: &syntax::Value, word: &str| matches!(value, syntax::Value::String(text) if text == word);
+    match when {
+        None => true,
+        Some(When::Argument { argument }) => node.arguments.iter().any(|own| is(&own.value.value, argument)),
+        Some(When::Property { property, value }) => node
+            .properties
+            .iter()
+            .any(|own| own.key.value == property && value.is_none_or(|word| is(&own.value.value, word))),
+    }
 }
 
 /// The words of a table that a reader uses.
