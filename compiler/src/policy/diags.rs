@@ -99,6 +99,12 @@ pub(super) fn no_requirement(key: &str, factor: &str, span: Span) -> Finding {
         .help(format!("`{key}=\">=12.4\"`, `{key}=\">=12,<13\"`"))
 }
 
+/// More conditions than anybody needs.
+pub(super) fn too_many_conditions(key: &str, most: usize, span: Span) -> Finding {
+    bad_value(span, "too many", format!("`{key}` has more than {most} conditions"))
+        .help(format!("`{key}=\">=…,<…\"`: two bounds, and what is to be left out between them"))
+}
+
 /// Conditions on a version of the host that exclude each other.
 pub(super) fn never_met(fact: HostFact, these: &[String], span: Span) -> Finding {
     let key = fact.name();

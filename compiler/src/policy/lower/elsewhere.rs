@@ -11,6 +11,7 @@ use crate::syntax::Node;
 const LISTED: usize = 5;
 
 /// A name that nobody knows where it stands.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Unknown<'n> {
     /// A node, and the one around it.
     Node { name: &'n str, within: Option<&'n str> },
@@ -30,10 +31,16 @@ pub(super) fn explain<'n>(nodes: impl Iterator<Item = &'n Node>, schema: &Schema
     }
     let mut names = BTreeMap::new();
     nodes.for_each(|node| look(node, None, &places, &mut names));
+    let mut forms = Vec::new();
+    schema.policy.iter().chain(&schema.workload).for_each(|form| add(form, &mut forms));
+    // The same mistake is often made many times.
+    let mut said: BTreeMap<Unknown<'_>, Option<String>> = BTreeMap::new();
     sink.amend(|finding| {
         let name = place(finding).filter(|_| unknown(finding)).and_then(|place| names.get(&place));
-        if let Some(help) = name.and_then(|name| help(name, schema)) {
-            finding.help = Some(help);
+        let help =
+            name.and_then(|name| said.entry(*name).or_insert_with(|| help(name, &forms, schema)).clone());
+        if help.is_some() {
+            finding.help = help;
         }
     });
 }
@@ -57,9 +64,7 @@ fn look<'n>(
     node.children().iter().for_each(|child| look(child, Some(name), places, names));
 }
 
-fn help(unknown: &Unknown<'_>, schema: &Schema) -> Option<String> {
-    let mut forms = Vec::new();
-    schema.policy.iter().chain(&schema.workload).for_each(|form| add(form, &mut forms));
+fn help(unknown: &Unknown<'_>, forms: &[&Form], schema: &Schema) -> Option<String> {
     let any =
         |name: &str, holds: &dyn Fn(&Form) -> bool| forms.iter().any(|form| form.name == name && holds(form));
     match *unknown {
@@ -67,7 +72,7 @@ fn help(unknown: &Unknown<'_>, schema: &Schema) -> Option<String> {
             Some(format!("`{key}` is a node of its own in `{of}`"))
         }
         Unknown::Property { key, .. } => {
-            let homes = homes(&forms, |form| has_property(form, key));
+            let homes = homes(forms, |form| has_property(form, key));
             homes.map(|homes| format!("`{key}=` belongs to {homes}"))
         }
         Unknown::Node { name, within: Some(within) } if any(within, &|form| has_property(form, name)) => {
@@ -77,7 +82,7 @@ fn help(unknown: &Unknown<'_>, schema: &Schema) -> Option<String> {
             let top = |forms: &[Form]| forms.iter().any(|form| form.name == name);
             let policy = top(&schema.policy).then(|| "a policy, beside its other nodes".to_owned());
             let workload = top(&schema.workload).then(|| "a workload, given by `--workload`".to_owned());
-            let homes = homes(&forms, |form| has_child(form, name));
+            let homes = homes(forms, |form| has_child(form, name));
             let all: Vec<String> = [homes, policy, workload].into_iter().flatten().collect();
             (!all.is_empty()).then(|| format!("`{name}` belongs into {}", all.join(", or into ")))
         }

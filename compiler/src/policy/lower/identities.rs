@@ -101,7 +101,7 @@ fn cgroup(cursor: &mut Cursor<'_>, sink: &mut Sink) -> Option<Identity> {
 /// A pattern; that nothing can be as it says is reported.
 fn glob(text: Spanned<String>, what: &str, possible: Possible, sink: &mut Sink) -> Glob {
     let glob = Glob(text.value);
-    if possible.is_never(&glob) {
+    if possible.example(&glob).is_none() {
         sink.push(diags::impossible_identity(what, possible.words(), &glob, text.span));
     }
     glob

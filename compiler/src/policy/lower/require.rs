@@ -12,6 +12,9 @@ use super::Context;
 
 const EXAMPLE: &str = "require cuda=\">=12.4\" driver=\">=550\"";
 
+/// How many conditions one fact may have: all of them are compared with each other.
+const MOST: usize = 8;
+
 /// What one `require` node says.
 pub(super) fn lower(node: &Node, context: &mut Context<'_>) -> Option<Spanned<Vec<Require>>> {
     let mut cursor = Cursor::open(node, context.sink);
@@ -27,6 +30,10 @@ pub(super) fn lower(node: &Node, context: &mut Context<'_>) -> Option<Spanned<Ve
             continue;
         }
         let Some(text) = cursor.string_property(fact.name(), context.sink) else { continue };
+        if text.value.split(',').nth(MOST).is_some() {
+            cursor.blame(context.sink, diags::too_many_conditions(fact.name(), MOST, text.span));
+            continue;
+        }
         let factors = text.value.split(',').map(|factor| require(fact, factor, &text));
         let read: Vec<Require> = factors.filter_map(|factor| cursor.accept(factor, context.sink)).collect();
         if let Some(these) = contradictory(fact, &read) {
@@ -56,11 +63,15 @@ fn require(fact: HostFact, factor: &str, text: &Spanned<String>) -> Result<Requi
 
 /// The fewest of some conditions on one fact that no version fulfils, if there are any.
 fn contradictory(fact: HostFact, all: &[Require]) -> Option<Vec<String>> {
+    let unmet = |these: &Vec<&Require>| !candidates(fact, these).iter().any(|version| meets(version, these));
+    let together: Vec<&Require> = all.iter().collect();
+    if !unmet(&together) {
+        return None;
+    }
     let pairs =
         all.iter().enumerate().flat_map(|(at, one)| all.iter().skip(at + 1).map(move |two| vec![one, two]));
-    let few = all.iter().map(|one| vec![one]).chain(pairs).chain([all.iter().collect()]);
-    let unmet = |these: &Vec<&Require>| !candidates(fact, these).iter().any(|version| meets(version, these));
-    let these = few.into_iter().find(unmet)?;
+    let mut few = all.iter().map(|one| vec![one]).chain(pairs).chain([together]);
+    let these = few.find(unmet)?;
     Some(these.iter().map(|one| format!("{}{}", one.comparator.text(), one.version)).collect())
 }
 

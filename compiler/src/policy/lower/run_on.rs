@@ -14,14 +14,17 @@ use crate::syntax::{self, Argument, Document, Node};
 
 use super::schema::form_of;
 
+/// How often one line is taken apart: what is left of it is copied each time.
+const MOST_ON_A_LINE: usize = 16;
+
 /// The documents with such nodes taken apart; each is reported.
 pub(super) fn separate<'d>(
     documents: &'d [Document],
     forms: &[Form],
     sink: &mut Sink,
 ) -> Vec<Cow<'d, Document>> {
-    let mut keywords = BTreeSet::new();
-    forms.iter().for_each(|form| add(form, &mut keywords));
+    let mut keywords = Keywords::default();
+    forms.iter().for_each(|form| keywords.add(form));
     let mut defined = None;
     let mut separated = Vec::with_capacity(documents.len());
     for document in documents {
@@ -50,21 +53,39 @@ impl<'d> Defined<'d> {
         let mut names: BTreeSet<&str> = broken.filter_map(|broken| broken.name.as_deref()).collect();
         for node in nodes {
             let containers = node.children().iter().filter(|child| child.name.value == "container");
-            let first = containers.chain([node]).filter_map(|node| word(node.arguments.first()?));
-            names.extend(first);
+            let first = containers.chain([node]).filter_map(|node| node.arguments.first());
+            names.extend(first.filter_map(|argument| match &argument.value.value {
+                syntax::Value::String(name) => Some(name.as_str()),
+                _ => None,
+            }));
         }
         Self { names, unread: documents.iter().any(|document| document.unread) }
     }
 }
 
-fn add(form: &Form, keywords: &mut BTreeSet<&'static str>) {
-    keywords.insert(form.name);
-    form.children.iter().for_each(|child| add(child, keywords));
+/// Names of nodes, by their lengths: every word of a policy is looked for.
+#[derive(Default)]
+struct Keywords(Vec<Vec<&'static str>>);
+
+impl Keywords {
+    fn add(&mut self, form: &Form) {
+        if self.0.len() <= form.name.len() {
+            self.0.resize(form.name.len() + 1, Vec::new());
+        }
+        if let Some(names) = self.0.get_mut(form.name.len()).filter(|names| !names.contains(&form.name)) {
+            names.push(form.name);
+        }
+        form.children.iter().for_each(|child| self.add(child));
+    }
+
+    fn has(&self, word: &str) -> bool {
+        self.0.get(word.len()).is_some_and(|names| names.contains(&word))
+    }
 }
 
 /// Whether any word of a node begins another somewhere in the language: most policies have none.
-fn is_suspicious(node: &Node, keywords: &BTreeSet<&str>) -> bool {
-    let starts = |argument: &Argument| word(argument).is_some_and(|word| keywords.contains(word));
+fn is_suspicious(node: &Node, keywords: &Keywords) -> bool {
+    let starts = |argument: &Argument| word(argument).is_some_and(|word| keywords.has(word));
     node.arguments.iter().any(starts) || node.children().iter().any(|child| is_suspicious(child, keywords))
 }
 
@@ -72,7 +93,10 @@ fn is_suspicious(node: &Node, keywords: &BTreeSet<&str>) -> bool {
 fn apart(nodes: Vec<Node>, forms: &[&Form], defined: &Defined<'_>, sink: &mut Sink) -> Vec<Node> {
     let mut all = Vec::with_capacity(nodes.len());
     for mut node in nodes {
-        while let Some((first, rest)) = second(&node, forms, defined).and_then(|at| split(&node, at)) {
+        for _ in 0..MOST_ON_A_LINE {
+            let Some((first, rest)) = second(&node, forms, defined).and_then(|at| split(&node, at)) else {
+                break;
+            };
             sink.push(diags::run_on(&first, &rest));
             all.push(first);
             node = rest;

@@ -2,7 +2,9 @@
 
 use std::sync::LazyLock;
 
-use super::search::{Dfa, Effort, Pattern, automaton, matches, witness};
+use gpupol_plan::glob::{Token, tokens};
+
+use super::search::{Dfa, automaton, matches};
 use crate::policy::Glob;
 
 /// A kind of text, by who makes sure of its form.
@@ -38,22 +40,39 @@ impl Possible {
         }
     }
 
-    /// A text of this kind that the glob matches, one of few characters.
+    /// A text of this kind that the glob matches, one of few characters; none if there is none.
     ///
-    /// None if there is none, and also if that cannot be said within bounds.
+    /// A wildcard is left empty wherever what stands beside it may meet, so that no other text is shorter. A pattern of
+    /// cgroups begins with `/`.
     pub(crate) fn example(self, glob: &Glob) -> Option<String> {
-        witness(&[&Pattern::new(std::slice::from_ref(glob))], self, &Effort::default()).ok().flatten()
+        let mut text = String::new();
+        let mut tokens = tokens(&glob.0).into_iter().peekable();
+        while let Some(token) = tokens.next() {
+            let next = tokens.peek().map(|token| if let Token::Literal(next) = token { *next } else { 'a' });
+            match token {
+                Token::Literal(literal) => text.push(literal),
+                Token::One => text.push('a'),
+                Token::Star | Token::DoubleStar if self.parts(text.chars().next_back(), next) => {
+                    text.push('a')
+                }
+                Token::Star | Token::DoubleStar => {}
+            }
+        }
+        Some(text).filter(|text| self.allows(text))
     }
 
-    /// Whether no text of this kind is matched by the glob.
-    pub(crate) fn is_never(self, glob: &Glob) -> bool {
-        // What most patterns are is quickly said, without an automaton of their own.
-        let filled = |fill: &str| glob.0.replace('*', fill).replace('?', "a");
-        if self.allows(&filled("")) || self.allows(&filled("a")) {
-            return false;
+    /// Whether something must stand between these two characters, or between one of them and the end of the text.
+    fn parts(self, before: Option<char>, after: Option<char>) -> bool {
+        match self {
+            Self::Any => false,
+            Self::NotEmpty => before.is_none() && after.is_none(),
+            Self::Namespace | Self::PodName => match before {
+                None | Some('.') => matches!(after, None | Some('-' | '.')),
+                Some('-') => matches!(after, None | Some('.')),
+                Some(_) => false,
+            },
+            Self::Cgroup => matches!(before, None | Some('/')) && matches!(after, None | Some('/')),
         }
-        let pattern = Pattern::new(std::slice::from_ref(glob));
-        witness(&[&pattern], self, &Effort::default()) == Ok(None)
     }
 
     /// Whether it is a text of this kind.
@@ -91,11 +110,12 @@ impl Possible {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::overlap::search::{Effort, Pattern, witness};
 
     #[test]
     fn kinds_of_texts_are_what_kubernetes_and_the_kernel_say() {
-        let long = "a".repeat(64);
-        let longer = format!("{}.{}", "a".repeat(200), "b".repeat(53));
+        let [long, too_long] = [63, 64].map(|length| "a".repeat(length));
+        let [longer, too_much] = [52, 53].map(|length| format!("{}.{}", "a".repeat(200), "b".repeat(length)));
         for (kind, text, allowed) in [
             (Possible::Namespace, "a", true),
             (Possible::Namespace, "team-7", true),
@@ -107,13 +127,13 @@ mod tests {
             (Possible::Namespace, "a_b", false),
             (Possible::Namespace, "a.b", false),
             (Possible::Namespace, "é", false),
-            (Possible::Namespace, &long[1..], true),
-            (Possible::Namespace, &long, false),
+            (Possible::Namespace, &long, true),
+            (Possible::Namespace, &too_long, false),
             (Possible::PodName, "job-0.x", true),
             (Possible::PodName, "a..b", false),
             (Possible::PodName, "a-.b", false),
-            (Possible::PodName, &longer[1..], true),
-            (Possible::PodName, &longer, false),
+            (Possible::PodName, &longer, true),
+            (Possible::PodName, &too_much, false),
             (Possible::Cgroup, "/", true),
             (Possible::Cgroup, "/kubepods.slice/x y/é", true),
             (Possible::Cgroup, "/a/", false),
@@ -148,9 +168,41 @@ mod tests {
         ] {
             let glob = Glob(glob.to_owned());
             assert_eq!(kind.example(&glob).as_deref(), example, "{kind:?} {glob:?}");
-            assert_eq!(kind.is_never(&glob), example.is_none(), "{kind:?} {glob:?}");
         }
         let longest = Glob(long("*"));
         assert_eq!(Possible::Namespace.example(&longest), Some("a".repeat(62)));
+    }
+
+    #[test]
+    fn an_example_is_found_exactly_if_the_automata_find_one() {
+        let mut globs = vec![String::new()];
+        let mut last = globs.clone();
+        for _ in 0..4 {
+            last = last
+                .iter()
+                .flat_map(|glob| ["a", "-", ".", "/", "*"].map(|next| format!("{glob}{next}")))
+                .collect();
+            globs.extend(last.clone());
+        }
+        let globs: Vec<Glob> = globs.into_iter().chain(["?*-".into(), "A*".into()]).map(Glob).collect();
+        for glob in globs {
+            let pattern = Pattern::new(std::slice::from_ref(&glob));
+            for kind in [Possible::NotEmpty, Possible::Namespace, Possible::PodName, Possible::Cgroup] {
+                // A path of a cgroup begins with `/`, and so does a pattern of one.
+                if kind == Possible::Cgroup && !glob.0.starts_with('/') {
+                    continue;
+                }
+                let (found, expected) =
+                    (kind.example(&glob), witness(&[&pattern], kind, &Effort::default()).unwrap());
+                assert_eq!(found.is_some(), expected.is_some(), "{kind:?} {glob:?} {found:?} {expected:?}");
+                let (Some(found), Some(expected)) = (found, expected) else { continue };
+                // `/` alone is a cgroup, and `/a` says more.
+                assert!(
+                    found.len() == expected.len() || kind == Possible::Cgroup,
+                    "{kind:?} {glob:?} {found}"
+                );
+                assert!(gpupol_plan::glob::matches(&glob.0, &found), "{glob:?} {found}");
+            }
+        }
     }
 }
