@@ -133,7 +133,7 @@ fn grant() -> Form {
             Form::new("require", Count::AtMostOne, "what a host must have for the grant to give anything there")
                 .optional("cuda", Value::Exact { example: ">=12.4" })
                 .optional("driver", Value::Exact { example: ">=550" })
-                .note("at least one of both; several conditions are separated by commas and all hold"),
+                .note("at least one of both; up to 8 conditions each, separated by commas, all hold"),
         ])
         .children(granted_features())
         .children(sharing("how the devices of its lines are shared; absent: exclusive"))
