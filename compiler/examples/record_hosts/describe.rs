@@ -86,6 +86,12 @@ pub(crate) const NOT_SAID: &str = "the source does not say";
 /// The document of `host`.
 pub(crate) fn topology(host: &Host) -> Topology {
     let [uvm, caps] = host.majors;
+    // Grace is an aarch64 processor.
+    let has_grace = host
+        .gpus
+        .iter()
+        .any(|card| ["NVIDIA GH", "NVIDIA GB"].iter().any(|begin| card.model.name.starts_with(begin)));
+    let machine = if has_grace { "aarch64" } else { "x86_64" };
     let gpus: Vec<Gpu> = (0..).zip(&host.gpus).map(|(index, card)| gpu(host, index, card)).collect();
     Topology {
         topology_version: TOPOLOGY_VERSION,
@@ -105,7 +111,11 @@ pub(crate) fn topology(host: &Host) -> Topology {
         ],
         links: links(host),
         gpus,
-        driver_files: driver::files(),
+        driver_files: driver::files(machine),
+        missing_driver_files: match machine {
+            "x86_64" => Fact::Known(Vec::new()),
+            _ => Fact::unknown(format!("nobody says what driver {} ships for this machine", driver::VERSION)),
+        },
         features: host.features.clone(),
         feature_files: BTreeMap::new(),
     }
@@ -145,12 +155,17 @@ fn gpu(host: &Host, index: u32, card: &Card) -> Gpu {
         cpus: cpus(host, card).map_or_else(unsaid, |cpus| Fact::Known(cpus.to_owned())),
         mig: if model.has_mig { Fact::Known(!card.mig.is_empty()) } else { Fact::Absent },
         mig_devices: devices.collect(),
-        nodes: card
-            .minor
-            .map(|minor| node(&format!("/dev/nvidia{minor}"), 195, minor, 0o666))
-            .into_iter()
-            .collect(),
+        nodes: own_nodes(index, card),
     }
+}
+
+/// On hosts with GeForce cards somebody is said to draw with them: they have DRM nodes, numbered as probed.
+fn own_nodes(index: u32, card: &Card) -> Vec<DeviceNode> {
+    let own = card.minor.map(|minor| node(&format!("/dev/nvidia{minor}"), 195, minor, 0o666));
+    let drm = [("card", index), ("renderD", 128 + index)]
+        .map(|(name, minor)| node(&format!("/dev/dri/{name}{minor}"), 226, minor, 0o660));
+    let drm = if card.model.brand == "geforce" { drm.to_vec() } else { Vec::new() };
+    own.into_iter().chain(drm).collect()
 }
 
 fn cpus(host: &Host, card: &Card) -> Option<&'static str> {
@@ -195,5 +210,5 @@ fn link(host: &Host, (first, one): (u32, &Card), (second, other): (u32, &Card)) 
 
 /// A node.
 pub(crate) fn node(path: &str, major: u32, minor: u32, mode: u32) -> DeviceNode {
-    DeviceNode { path: path.to_owned(), host_path: None, major, minor, mode }
+    DeviceNode { path: path.to_owned(), host_path: None, major, minor, mode, gid: 0 }
 }

@@ -18,18 +18,22 @@ use super::read::{self, TopologyError};
 use super::{Driver, Fact, TOPOLOGY_VERSION, Topology};
 
 mod driver_file;
+mod driver_root;
+mod drm;
 mod elf;
 mod feature;
 mod gpu;
 mod kernel;
 mod library;
 mod link;
+mod loader_cache;
 mod mig;
 mod module;
 mod node;
 mod raw;
 mod root;
 
+use driver_root::DriverRoot;
 use root::Root;
 
 /// Where to look.
@@ -37,13 +41,16 @@ use root::Root;
 pub struct Options {
     /// The directory that has the host's `/proc`, `/sys`, `/dev` and driver.
     pub root: PathBuf,
+    /// The directory of the host, an absolute path, in which the driver's user space lies as below `/`; absent: `/`, or
+    /// `/run/nvidia/driver` if only that has NVML.
+    pub driver_root: Option<PathBuf>,
     /// NVML's library, if not the one that the loader finds.
     pub nvml_lib: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { root: PathBuf::from("/"), nvml_lib: None }
+        Self { root: PathBuf::from("/"), driver_root: None, nvml_lib: None }
     }
 }
 
@@ -124,6 +131,7 @@ pub enum DiscoverError {
 struct Sources<'s> {
     nvml: &'s Nvml,
     root: &'s Root,
+    driver: &'s DriverRoot,
     majors: kernel::Majors,
     module: module::Settings,
 }
@@ -136,13 +144,18 @@ struct Sources<'s> {
 /// When there is no working NVIDIA driver, when a GPU cannot be named, and when what different parts of the driver say
 /// of one GPU differs.
 pub fn discover(options: &Options) -> Result<Topology, DiscoverError> {
-    let root = Root::new(options.root.clone());
-    let nvml = library::load(&root, options.nvml_lib.as_deref())?;
+    let root = Root::new(options.root.clone()).map_err(|error| DiscoverError::Read {
+        path: options.root.display().to_string(),
+        reason: error.to_string(),
+    })?;
+    let driver = DriverRoot::find(&root, options.driver_root.as_deref())?;
+    let nvml = library::load(&driver, options.nvml_lib.as_deref())?;
     let sources = Sources {
         nvml: &nvml,
         majors: kernel::majors(&root)?,
         module: module::Settings::read(&root),
         root: &root,
+        driver: &driver,
     };
     let topology = topology(&sources)?;
     // The reader is the judge of every document, also of one made here.
@@ -156,6 +169,8 @@ fn topology(sources: &Sources<'_>) -> Result<Topology, DiscoverError> {
     };
     let found = gpu::all(sources)?;
     let links = link::all(sources.nvml, &found);
+    let version_known = version.known().map(String::as_str);
+    let files = driver_file::all(sources.root, sources.driver, version_known);
     Ok(Topology {
         topology_version: TOPOLOGY_VERSION,
         host: kernel::host_name(sources.root)?,
@@ -164,7 +179,8 @@ fn topology(sources: &Sources<'_>) -> Result<Topology, DiscoverError> {
         nodes: node::shared(sources)?,
         links,
         gpus: found.into_iter().map(|found| found.gpu).collect(),
-        driver_files: driver_file::all(sources.root, version.known().map(String::as_str)),
+        driver_files: files.files,
+        missing_driver_files: files.missing,
         majors: sources.majors.of_nvidia(),
         features: feature::nodes(sources.root, &sources.majors),
         feature_files: feature::files(sources.root),

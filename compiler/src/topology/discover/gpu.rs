@@ -5,7 +5,7 @@ use nvml_wrapper::enum_wrappers::device::Brand;
 use nvml_wrapper::error::NvmlError;
 
 use super::module::Information;
-use super::{DiscoverError, Sources, fact, kernel, mig, node, raw, unknown};
+use super::{DiscoverError, Sources, drm, fact, kernel, mig, node, raw, unknown};
 use crate::topology::{Fact, Gpu, Vendor};
 
 /// A GPU and the handle to ask for its links.
@@ -48,7 +48,7 @@ fn one<'s>(sources: &Sources<'s>, index: u32) -> Result<Option<Found<'s>>, Disco
     let gpu = Gpu {
         index,
         uuid,
-        nodes: node::of_gpu(sources, minor.known().copied())?,
+        nodes: [node::of_gpu(sources, minor.known().copied())?, drm::nodes(sources, &pci)?].concat(),
         minor,
         vendor: Vendor::Nvidia,
         model,

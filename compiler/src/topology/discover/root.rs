@@ -1,12 +1,20 @@
 //! The host's files below a directory that need not be `/`.
+//!
+//! What lies there is not trusted: the kernel keeps every path below the directory, and nothing but a regular file of
+//! bounded size is ever read, so that neither a link nor a pipe nor a device in its place leads anywhere.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};
 
 /// Files of `/proc` and `/sys` that are larger than this are not what they should be.
 const MAX_BYTES: u64 = 1 << 20;
+
+/// More names than this are not looked at in one directory.
+const MAX_NAMES: usize = 1 << 16;
 
 /// The kernel's own limit on symbolic links in one path.
 const MAX_LINKS: u32 = 40;
@@ -14,6 +22,7 @@ const MAX_LINKS: u32 = 40;
 /// The directory that stands for the host's `/`.
 pub(super) struct Root {
     directory: PathBuf,
+    handle: OwnedFd,
 }
 
 /// A character device node as it lies on the host.
@@ -23,11 +32,21 @@ pub(super) struct Character {
     pub(super) minor: u32,
     /// Permission bits.
     pub(super) mode: u32,
+    /// The group that owns it.
+    pub(super) gid: u32,
 }
 
 impl Root {
-    pub(super) fn new(directory: PathBuf) -> Self {
-        Self { directory }
+    pub(super) fn new(directory: PathBuf) -> io::Result<Self> {
+        let handle =
+            rustix::fs::open(&directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Self { directory, handle })
+    }
+
+    /// The directory at `path`, in which no part is a symbolic link, as a root of its own.
+    pub(super) fn below(&self, path: &str) -> io::Result<Self> {
+        let handle = self.at(path, OFlags::PATH | OFlags::DIRECTORY)?;
+        Ok(Self { directory: self.place(path), handle })
     }
 
     /// Whether this is the host's own `/`.
@@ -35,55 +54,69 @@ impl Root {
         self.directory.as_os_str() == "/"
     }
 
-    /// Where the absolute `path` of the host really lies.
+    /// Where the absolute `path` of the host really lies, if no part of it is a symbolic link.
     pub(super) fn place(&self, path: &str) -> PathBuf {
         self.directory.join(path.trim_start_matches('/'))
     }
 
     /// The text of a small file, or a reason such as `no such file`.
     pub(super) fn text(&self, path: &str) -> Result<String, String> {
-        let mut text = String::new();
-        let file = File::open(self.place(path)).map_err(|error| reason(&error))?;
-        let read = file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|error| reason(&error))?;
-        let fits = u64::try_from(read).is_ok_and(|read| read <= MAX_BYTES);
-        if fits { Ok(text) } else { Err(format!("larger than {MAX_BYTES} bytes")) }
+        let mut bytes = Vec::new();
+        let file = self.regular(path).map_err(|error| reason(&error))?;
+        let read = file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| reason(&error))?;
+        if u64::try_from(read).is_ok_and(|read| read > MAX_BYTES) {
+            return Err(format!("larger than {MAX_BYTES} bytes"));
+        }
+        String::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())
     }
 
     /// Whether there is anything at `path`.
     pub(super) fn has(&self, path: &str) -> bool {
-        std::fs::symlink_metadata(self.place(path)).is_ok()
+        self.stat(path).is_some()
     }
 
     /// The character device node at `path`, if there is one.
     pub(super) fn character(&self, path: &str) -> Option<Character> {
-        let found = std::fs::symlink_metadata(self.place(path)).ok()?;
-        let device = found.rdev();
-        found.file_type().is_char_device().then(|| Character {
-            major: device_major(device),
-            minor: device_minor(device),
-            mode: found.permissions().mode() & 0o777,
+        let found = self.stat(path).filter(|found| is(found, FileType::CharacterDevice))?;
+        Some(Character {
+            major: rustix::fs::major(found.st_rdev),
+            minor: rustix::fs::minor(found.st_rdev),
+            mode: found.st_mode & 0o777,
+            gid: found.st_gid,
         })
     }
 
     /// The names in a directory, sorted; none if it cannot be read.
     pub(super) fn names(&self, path: &str) -> Vec<String> {
-        let entries = std::fs::read_dir(self.place(path)).into_iter().flatten().flatten();
+        let Ok(directory) = self.at(path, OFlags::RDONLY | OFlags::DIRECTORY) else { return Vec::new() };
+        let entries = rustix::fs::Dir::new(directory).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned));
         let mut names: Vec<String> =
-            entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+            names.filter(|name| !matches!(name.as_str(), "." | "..")).take(MAX_NAMES).collect();
         names.sort();
         names
     }
 
     /// The regular file at `path`.
     pub(super) fn open(&self, path: &str) -> Option<File> {
-        let file = File::open(self.place(path)).ok()?;
-        file.metadata().is_ok_and(|found| found.is_file()).then_some(file)
+        self.regular(path).ok()
+    }
+
+    /// The bytes of the regular file at `path`, if they are at most `most`.
+    pub(super) fn bytes(&self, path: &str, most: u64) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let read = self.open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes).ok()?;
+        u64::try_from(read).is_ok_and(|read| read <= most).then_some(bytes)
+    }
+
+    /// Whether what lies at `path` is a regular file, a directory, a socket.
+    pub(super) fn is(&self, path: &str, kind: FileType) -> bool {
+        self.stat(path).is_some_and(|found| is(&found, kind))
     }
 
     /// Whether the regular file at `path` may be executed by anybody.
     pub(super) fn is_program(&self, path: &str) -> bool {
-        let found = std::fs::symlink_metadata(self.place(path));
-        found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+        self.stat(path).is_some_and(|found| is(&found, FileType::RegularFile) && found.st_mode & 0o111 != 0)
     }
 
     /// The same file by a path without symbolic links, all of them followed below this directory: an absolute link
@@ -98,12 +131,13 @@ impl Root {
                 continue;
             }
             let here = format!("/{}", [behind.as_slice(), std::slice::from_ref(&part)].concat().join("/"));
-            if !std::fs::symlink_metadata(self.place(&here)).ok()?.is_symlink() {
+            let there = self.at(&here, OFlags::PATH | OFlags::NOFOLLOW).ok()?;
+            if !is(&rustix::fs::fstat(&there).ok()?, FileType::Symlink) {
                 behind.push(part);
                 continue;
             }
             links += 1;
-            let target = std::fs::read_link(self.place(&here)).ok()?.into_os_string().into_string().ok()?;
+            let target = rustix::fs::readlinkat(&there, "", Vec::new()).ok()?.into_string().ok()?;
             if links > MAX_LINKS {
                 return None;
             }
@@ -114,6 +148,35 @@ impl Root {
         }
         Some(format!("/{}", behind.join("/")))
     }
+
+    /// A regular file to read. A pipe that lies there instead must not be waited for.
+    fn regular(&self, path: &str) -> io::Result<File> {
+        let file = self.at(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
+        if is(&rustix::fs::fstat(&file)?, FileType::RegularFile) {
+            Ok(File::from(file))
+        } else {
+            Err(io::Error::other("no regular file"))
+        }
+    }
+
+    /// What lies at `path` itself, not where a link there leads.
+    fn stat(&self, path: &str) -> Option<Stat> {
+        rustix::fs::fstat(self.at(path, OFlags::PATH | OFlags::NOFOLLOW).ok()?).ok()
+    }
+
+    /// Opens `path`, wherever its links lead below this directory.
+    fn at(&self, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
+        let below = match path.trim_start_matches('/') {
+            "" => ".",
+            below => below,
+        };
+        let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        Ok(rustix::fs::openat2(&self.handle, below, flags | OFlags::CLOEXEC, Mode::empty(), within)?)
+    }
+}
+
+fn is(found: &Stat, kind: FileType) -> bool {
+    FileType::from_raw_mode(found.st_mode) == kind
 }
 
 /// The parts of `path` that matter, last first.
@@ -121,24 +184,11 @@ fn parts(path: &str) -> Vec<String> {
     path.split('/').filter(|part| !matches!(*part, "" | ".")).rev().map(str::to_owned).collect()
 }
 
-fn reason(error: &std::io::Error) -> String {
+fn reason(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::NotFound => "no such file".to_owned(),
         _ => error.to_string(),
     }
-}
-
-/// Linux packs a major of 12 and 20 more bits beside a minor of 8 and 24 more bits.
-fn device_major(device: u64) -> u32 {
-    low(((device >> 8) & 0xfff) | ((device >> 32) & 0xffff_f000))
-}
-
-fn device_minor(device: u64) -> u32 {
-    low((device & 0xff) | ((device >> 12) & 0xffff_ff00))
-}
-
-fn low(number: u64) -> u32 {
-    u32::try_from(number & 0xffff_ffff).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -146,11 +196,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn device_numbers_are_unpacked() {
-        assert_eq!((device_major(0xc305), device_minor(0xc305)), (195, 5));
-        let packed = 0x0000_1000_0010_fe23;
-        assert_eq!((device_major(packed), device_minor(packed)), (0x10fe, 0x123));
-        let null = Root::new(PathBuf::from("/")).character("/dev/null").unwrap();
+    fn a_node_has_its_numbers() {
+        let null = Root::new(PathBuf::from("/")).unwrap().character("/dev/null").unwrap();
         assert_eq!((null.major, null.minor), (1, 3));
     }
 
@@ -169,7 +216,7 @@ mod tests {
         link("/usr/lib/nvidia/../../lib/nvidia/a.so.1", "etc/alternatives/a");
         link("/loop", "loop");
         link("../../../../../../etc/passwd", "out");
-        let root = Root::new(directory.clone());
+        let root = Root::new(directory.clone()).unwrap();
         assert_eq!(root.resolve("/lib/a.so").as_deref(), Some("/usr/lib/nvidia/a.so.1"));
         assert_eq!(root.resolve("/loop"), None);
         assert_eq!(root.resolve("/out"), None, "there is no etc/passwd below the directory");
@@ -179,9 +226,30 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_has_a_reason() {
-        let root = Root::new(PathBuf::from("/"));
-        assert_eq!(root.text("/nothing"), Err("no such file".to_owned()));
-        assert!(root.text("/proc").unwrap_err().contains("directory"));
-        assert_eq!(root.text("/dev/zero"), Err("larger than 1048576 bytes".to_owned()));
+        let directory = std::env::temp_dir().join(format!("gpupol-hostile-{}", std::process::id()));
+        std::fs::create_dir_all(directory.join("proc/directory")).unwrap();
+        let at = |name: &str| directory.join("proc").join(name);
+        rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe"), Mode::from_raw_mode(0o600)).unwrap();
+        std::fs::write(at("latin"), b"caf\xe9").unwrap();
+        File::create(at("huge")).unwrap().set_len(MAX_BYTES + 1).unwrap();
+        File::create(at("large")).unwrap().set_len(MAX_BYTES).unwrap();
+        std::os::unix::fs::symlink("../../../../../../../../etc/hostname", at("out")).unwrap();
+        std::os::unix::fs::symlink("/proc/loop", at("loop")).unwrap();
+        std::os::unix::fs::symlink("/", directory.join("etc")).unwrap();
+        let root = Root::new(directory.clone()).unwrap();
+        let why = |path: &str| root.text(path).unwrap_err();
+        assert_eq!(why("/nothing"), "no such file");
+        assert_eq!(why("/proc/directory"), "no regular file");
+        assert_eq!(why("/proc/pipe"), "no regular file");
+        assert_eq!(why("/proc/latin"), "not UTF-8");
+        assert_eq!(why("/proc/huge"), "larger than 1048576 bytes");
+        assert!(root.text("/proc/large").is_ok());
+        assert_eq!(why("/proc/out"), "no such file", "it would be below the directory");
+        assert!(why("/proc/loop").contains("symbolic links"));
+        assert_eq!(why("/etc/hostname"), "no such file", "an absolute link is one of the directory");
+        assert!(root.names("/etc").contains(&"proc".to_owned()));
+        assert!(root.open("/proc/pipe").is_none() && root.names("/proc/pipe").is_empty());
+        std::fs::remove_dir_all(directory).unwrap();
+        assert!(Root::new(PathBuf::from("/nothing")).is_err());
     }
 }
