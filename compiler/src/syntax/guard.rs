@@ -191,7 +191,7 @@ impl<'t> Guard<'t> {
 
     /// Takes a finding, and marks the piece that it is in.
     #[cold]
-    fn report(&mut self, finding: Box<Finding>) {
+    fn report(&mut self, finding: Finding) {
         if let Some(piece) = &mut self.piece {
             piece.sound = false;
         }
@@ -201,7 +201,7 @@ impl<'t> Guard<'t> {
             self.stopped = true;
             self.finish_piece();
         } else {
-            self.cut.findings.push(*finding);
+            self.cut.findings.push(finding);
         }
     }
 
@@ -211,7 +211,7 @@ impl<'t> Guard<'t> {
         let finding = diags::flaw(at.flaw, self.span(at.start, at.end), text);
         self.swallowed |= matches!(at.flaw, Flaw::OpenBlockString | Flaw::OpenComment | Flaw::DeepComment);
         self.torn |= at.flaw == Flaw::OpenString;
-        self.report(Box::new(finding));
+        self.report(finding);
         self.node.blame();
     }
 
@@ -275,7 +275,7 @@ impl<'t> Guard<'t> {
             Step::On => {}
             Step::Ended if self.stack.is_empty() => self.finish_piece(),
             Step::Ended => {}
-            Step::Fault(finding) => self.report(finding),
+            Step::Fault(finding) => self.report(*finding),
         }
     }
 
@@ -331,12 +331,12 @@ impl<'t> Guard<'t> {
             }
         }
         if let Some(finding) = self.node.block(span, below) {
-            self.report(finding);
+            self.report(*finding);
         }
         let slashdashed = self.node.take_slashdash();
         if let Some(finding) = self.too_deep(slashdashed, span) {
             self.beyond = 1;
-            self.report(finding);
+            self.report(*finding);
             return;
         }
         let indent = self.indent.unwrap_or(0);
@@ -382,7 +382,7 @@ impl<'t> Guard<'t> {
     fn close(&mut self, token: Token) {
         let span = self.span(token.start, token.end);
         if let Some(finding) = self.node.cut_off(span) {
-            self.report(finding);
+            self.report(*finding);
         }
         let Some(block) = self.stack.pop() else { return self.stray(token, span) };
         if block.slashdashed {
@@ -413,7 +413,7 @@ impl<'t> Guard<'t> {
             return;
         }
         let odd = odd.map(|odd| (self.span(odd.open, odd.open + 1), self.span(odd.close, odd.close + 1)));
-        self.report(Box::new(diags::stray_close(span, odd)));
+        self.report(diags::stray_close(span, odd));
     }
 
     /// The end of the text.
@@ -422,7 +422,7 @@ impl<'t> Guard<'t> {
         self.cut.unread |= self.swallowed;
         let Some(outer) = self.stack.first().copied() else {
             if let Some(finding) = self.node.cut_off(at) {
-                self.report(finding);
+                self.report(*finding);
             }
             self.finish_piece();
             return None;
