@@ -10,7 +10,7 @@ use gpupol_plan::capability::Capability;
 
 use crate::policy::rights::Denied;
 use crate::policy::{self, Place, Policy};
-use crate::topology::{Gpu, MigDevice, Topology};
+use crate::topology::{Gpu, MigDevice, Topology, Vendor};
 
 mod check;
 mod deny;
@@ -150,9 +150,16 @@ pub fn resolve<'a>(
     let host = Host { name, fabric: place::Fabric::of(topology), sets: &sets };
     let mut offered: Vec<(&policy::Grant, Vec<Offer>)> = Vec::new();
     for rule in policy.grants.values() {
-        let usable = require::is_met(rule, topology, name, sink);
-        let offer =
-            |line| if usable { host.offer(rule, line, sink) } else { Offer { line, devices: Vec::new() } };
+        let vendors = sets.vendors(&rule.lines);
+        let usable = require::met(rule, &vendors, topology, name, sink);
+        let of_nobody = usable.is_empty() && !vendors.is_empty();
+        let offer = |line| {
+            if of_nobody {
+                Offer { line, devices: Vec::new() }
+            } else {
+                host.offer(rule, line, &usable, sink)
+            }
+        };
         let offers: Vec<Offer> = rule.lines.iter().map(offer).collect();
         if offers.iter().any(|offer| !offer.devices.is_empty()) {
             features::report(rule, topology, name, sink);
@@ -233,8 +240,16 @@ struct Host<'a, 's> {
 }
 
 impl<'a> Host<'a, '_> {
-    fn offer(&self, rule: &policy::Grant, line: &'a policy::Line, sink: &mut Sink) -> Offer<'a> {
-        let devices = self.sets.grantable(line, self.name, sink);
+    /// What a line has of the GPUs of these vendors.
+    fn offer(
+        &self,
+        rule: &policy::Grant,
+        line: &'a policy::Line,
+        vendors: &BTreeSet<Vendor>,
+        sink: &mut Sink,
+    ) -> Offer<'a> {
+        let mut devices = self.sets.grantable(line, self.name, sink);
+        devices.retain(|device| vendors.contains(&device.gpu.vendor));
         check::place_facts(line, &devices, self.name, sink);
         let most = match self.fabric.slots(line, &devices) {
             Ok(slots) => place::most(&devices, slots.as_deref()),

@@ -6,7 +6,7 @@ mod given;
 use given::{GIB, codes, devices, gpu, host, policy, sliced};
 use gpupol::diag::Code;
 use gpupol::resolve::Order;
-use gpupol::topology::{Driver, Fact, Gpu};
+use gpupol::topology::{Driver, Fact, Gpu, Vendor};
 
 /// A tenant `t` with one grant `g` of these lines over these gpu-sets.
 fn granting(sets: &str, lines: &str) -> given::Given {
@@ -158,7 +158,7 @@ fn a_selector_whose_fact_is_unknown_is_an_error_unless_another_decides() {
     one.compute_capability = Fact::Known("nine".to_owned());
     one.mig = Fact::unknown("not recorded");
     let mut topology = host(vec![one], &[]);
-    topology.driver.version = unknown();
+    topology.drivers.get_mut(&Vendor::Nvidia).unwrap().version = unknown();
     let found = |set: &str| {
         let given =
             granting(&format!("gpu-set other {{ model B }}\ngpu-set s {{ {set} }}"), "gpus s\n gpus other");
@@ -383,7 +383,7 @@ fn requiring(require: &str, driver: [Fact<&str>; 2]) -> (String, Vec<(Code, Stri
         Fact::Unknown(why) => Fact::Unknown(why),
     });
     let mut host = host(vec![gpu(0, "A")], &[]);
-    host.driver = Driver { version, cuda };
+    host.drivers.insert(Vendor::Nvidia, Driver { version, cuda });
     let given = granting("gpu-set s { model A }", &format!("gpus s at-most=1; require {require}"));
     let (resolution, findings) = given.on(&host);
     let found = findings.into_iter().map(|finding| (finding.code, finding.message));

@@ -8,6 +8,7 @@ use gpupol::topology::{
 
 use gpupol_plan::feature::Feature;
 
+use crate::amd::{self, Amd};
 use crate::driver;
 
 /// A host as its sources describe it.
@@ -20,8 +21,10 @@ pub(crate) struct Host {
     pub(crate) majors: [u32; 2],
     /// The CPUs of each NUMA node.
     pub(crate) cpus: &'static [&'static str],
-    /// Its GPUs in the order of their index.
+    /// Its GPUs of NVIDIA in the order of their index.
     pub(crate) gpus: Vec<Card>,
+    /// What it has of AMD behind them.
+    pub(crate) amd: Option<Amd>,
     /// Groups of GPUs in which each pair has so many NVLink links.
     pub(crate) nvlink: &'static [(&'static [u32], u32)],
     /// How near two GPUs are in the PCI tree.
@@ -85,40 +88,67 @@ pub(crate) const NOT_SAID: &str = "the source does not say";
 
 /// The document of `host`.
 pub(crate) fn topology(host: &Host) -> Topology {
+    let mut topology = bare(host);
+    if !host.gpus.is_empty() {
+        add_nvidia(&mut topology, host);
+    }
+    if let Some(amd) = &host.amd {
+        amd::add(&mut topology, host, amd);
+    }
+    topology
+}
+
+/// What is said of it whatever GPUs it has.
+fn bare(host: &Host) -> Topology {
+    Topology {
+        topology_version: TOPOLOGY_VERSION,
+        host: host.name.to_owned(),
+        boot_id: Fact::unknown("a recorded host has not booted"),
+        drivers: BTreeMap::new(),
+        cgroup: Fact::Known(2),
+        majors: BTreeMap::new(),
+        nodes: BTreeMap::new(),
+        links: Vec::new(),
+        gpus: Vec::new(),
+        driver_files: Vec::new(),
+        missing_driver_files: Fact::Absent,
+        features: host.features.clone(),
+        feature_files: BTreeMap::new(),
+    }
+}
+
+fn add_nvidia(topology: &mut Topology, host: &Host) {
     let [uvm, caps] = host.majors;
+    topology.drivers.insert(
+        Vendor::Nvidia,
+        Driver {
+            version: Fact::Known(driver::VERSION.to_owned()),
+            cuda: Fact::Known(driver::CUDA.to_owned()),
+        },
+    );
+    topology.majors = majors(uvm, caps);
+    topology.nodes.insert(
+        Vendor::Nvidia,
+        vec![
+            node("/dev/nvidia-modeset", 195, 254, 0o666),
+            node("/dev/nvidia-uvm", uvm, 0, 0o666),
+            node("/dev/nvidia-uvm-tools", uvm, 1, 0o666),
+            node("/dev/nvidiactl", 195, 255, 0o666),
+        ],
+    );
     // Grace is an aarch64 processor.
     let has_grace = host
         .gpus
         .iter()
         .any(|card| ["NVIDIA GH", "NVIDIA GB"].iter().any(|begin| card.model.name.starts_with(begin)));
     let machine = if has_grace { "aarch64" } else { "x86_64" };
-    let gpus: Vec<Gpu> = (0..).zip(&host.gpus).map(|(index, card)| gpu(host, index, card)).collect();
-    Topology {
-        topology_version: TOPOLOGY_VERSION,
-        host: host.name.to_owned(),
-        boot_id: Fact::unknown("a recorded host has not booted"),
-        driver: Driver {
-            version: Fact::Known(driver::VERSION.to_owned()),
-            cuda: Fact::Known(driver::CUDA.to_owned()),
-        },
-        cgroup: Fact::Known(2),
-        majors: majors(uvm, caps),
-        nodes: vec![
-            node("/dev/nvidia-modeset", 195, 254, 0o666),
-            node("/dev/nvidia-uvm", uvm, 0, 0o666),
-            node("/dev/nvidia-uvm-tools", uvm, 1, 0o666),
-            node("/dev/nvidiactl", 195, 255, 0o666),
-        ],
-        links: links(host),
-        gpus,
-        driver_files: driver::files(machine),
-        missing_driver_files: match machine {
-            "x86_64" => Fact::Known(Vec::new()),
-            _ => Fact::unknown(format!("nobody says what driver {} ships for this machine", driver::VERSION)),
-        },
-        features: host.features.clone(),
-        feature_files: BTreeMap::new(),
-    }
+    topology.gpus = (0..).zip(&host.gpus).map(|(index, card)| gpu(host, index, card)).collect();
+    topology.links = links(host);
+    topology.driver_files = driver::files(machine);
+    topology.missing_driver_files = match machine {
+        "x86_64" => Fact::Known(Vec::new()),
+        _ => Fact::unknown(format!("nobody says what driver {} ships for this machine", driver::VERSION)),
+    };
 }
 
 fn majors(uvm: u32, caps: u32) -> BTreeMap<String, u32> {
@@ -141,6 +171,7 @@ fn gpu(host: &Host, index: u32, card: &Card) -> Gpu {
         uuid: format!("GPU-{:08x}-0000-4000-8000-{index:012x}", host.number),
         minor: card.minor.map_or_else(|| Fact::unknown(NOT_SAID), Fact::Known),
         pci: card.pci.to_owned(),
+        partition: None,
         vendor: Vendor::Nvidia,
         model: model.name.to_owned(),
         brand: Fact::Known(model.brand.to_owned()),
@@ -205,7 +236,7 @@ fn link(host: &Host, (first, one): (u32, &Card), (second, other): (u32, &Card)) 
             Fact::Known(said.map_or(by_numa, |(_, level)| *level))
         }
     };
-    Link { gpus: [first, second], nvlinks: group.map_or(0, |(_, links)| *links), level }
+    Link { gpus: [first, second], nvlinks: group.map_or(0, |(_, links)| *links), xgmi: 0, level }
 }
 
 /// A node.

@@ -6,7 +6,7 @@ use gpupol::topology::{DeviceNode, Fact, Level};
 use gpupol_plan::feature::Feature;
 
 use crate::describe::{Card, Host, Levels, Mig, Model, NOT_SAID, node};
-use crate::observed;
+use crate::{amd_hosts, observed};
 
 pub(crate) const A100_SXM4_40: Model = Model {
     name: "NVIDIA A100-SXM4-40GB",
@@ -28,7 +28,7 @@ pub(crate) const H100_SXM5_80: Model = Model {
     has_mig: true,
 };
 
-const L4: Model = Model {
+pub(crate) const L4: Model = Model {
     name: "NVIDIA L4",
     brand: "nvidia",
     architecture: "Ada",
@@ -50,6 +50,7 @@ pub(crate) fn all() -> Vec<Host> {
         l4_8x_pcie(),
     ];
     hosts.extend(observed::all());
+    hosts.extend(amd_hosts::all());
     hosts
 }
 
@@ -77,6 +78,7 @@ fn campus() -> Host {
             card(&L4, "0001:c1:00.0", 3, 1),
             card(&L4, "0001:c2:00.0", 4, 1),
         ],
+        amd: None,
         nvlink: &[(&[0, 1, 2, 3], 18)],
         levels: Levels::ByNuma(Level::Node, &[([7, 8], Level::Multiple)]),
         features: BTreeMap::new(),
@@ -101,6 +103,7 @@ fn a100_8x_minor_mismatch() -> Host {
         majors: [510, 235],
         cpus: &[],
         gpus: observed.map(no_numa).into(),
+        amd: None,
         nvlink: &[(&[0, 1, 2, 3, 4, 5, 6, 7], 12)],
         levels: Levels::NotSaid,
         features: BTreeMap::new(),
@@ -126,6 +129,7 @@ fn a100_mig() -> Host {
             card(&A100_SXM4_40, "0000:81:00.0", 3, 1),
             card(&A100_SXM4_40, "0000:c1:00.0", 2, 1),
         ],
+        amd: None,
         nvlink: &[(&[0, 1, 2, 3], 4)],
         levels: Levels::ByNuma(Level::Node, &[]),
         features: BTreeMap::new(),
@@ -145,6 +149,7 @@ fn azure_nc96_a100_v4() -> Host {
             no_minor("0003:00:00.0", 2),
             no_minor("0004:00:00.0", 3),
         ],
+        amd: None,
         nvlink: &[(&[0, 1], 12), (&[2, 3], 12)],
         levels: Levels::ByNuma(Level::Node, &[]),
         features: BTreeMap::new(),
@@ -167,6 +172,7 @@ fn hgx_h100_8x() -> Host {
             card(&H100_SXM5_80, "0000:ca:00.0", 2, 1),
             card(&H100_SXM5_80, "0000:cb:00.0", 3, 1),
         ],
+        amd: None,
         nvlink: &[(&[0, 1, 2, 3, 4, 5, 6, 7], 18)],
         levels: Levels::NotSaid,
         features: hgx_features(),
@@ -209,6 +215,7 @@ fn l4_8x_pcie() -> Host {
             card(&L4, "0000:aa:00.0", 6, 1),
             card(&L4, "0000:b0:00.0", 7, 1),
         ],
+        amd: None,
         nvlink: &[],
         levels: Levels::ByNuma(Level::Node, &[]),
         features: BTreeMap::new(),

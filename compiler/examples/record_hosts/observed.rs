@@ -313,6 +313,7 @@ fn host(gpus: Vec<Card>) -> Host {
         majors: [0, 0],
         cpus: &[],
         gpus,
+        amd: None,
         nvlink: &[],
         levels: Levels::NotSaid,
         features: BTreeMap::new(),

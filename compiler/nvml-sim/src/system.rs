@@ -26,7 +26,7 @@ extern "C" fn nvmlShutdown() -> nvmlReturn_t {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nvmlSystemGetDriverVersion(out: *mut c_char, room: u32) -> nvmlReturn_t {
     call("nvmlSystemGetDriverVersion", |host| {
-        let version = host.at("/driver/version")?.as_str().ok_or(code::UNKNOWN)?;
+        let version = host.at("/drivers/nvidia/version")?.as_str().ok_or(code::UNKNOWN)?;
         // SAFETY: the caller gives a buffer of `room` bytes.
         unsafe { answer::text(out, room, version) }
     })
@@ -35,7 +35,7 @@ unsafe extern "C" fn nvmlSystemGetDriverVersion(out: *mut c_char, room: u32) -> 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nvmlSystemGetCudaDriverVersion_v2(out: *mut c_int) -> nvmlReturn_t {
     call("nvmlSystemGetCudaDriverVersion_v2", |host| {
-        let version = host.at("/driver/cuda")?.as_str().and_then(|text| text.split_once('.'));
+        let version = host.at("/drivers/nvidia/cuda")?.as_str().and_then(|text| text.split_once('.'));
         let parts = version.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
         let (major, minor): (c_int, c_int) = parts.ok_or(code::UNKNOWN)?;
         // SAFETY: the caller gives a number to write.

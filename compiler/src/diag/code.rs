@@ -117,7 +117,7 @@ codes! {
     GrantEmptied = 4006, "grant-emptied", Warning;
     /// One device is given in ways that cannot stand together.
     SharingConflict = 4007, "sharing-conflict", Warning;
-    /// MPS beside anything else on one GPU, or over MIG devices.
+    /// MPS beside anything else on one GPU, over MIG devices, or on another vendor's GPUs.
     MpsConflict = 4008, "mps-conflict", Error;
     /// A tenant's limit is below what one of its grants gives by default.
     LimitBelowDefault = 4010, "limit-below-default", Warning;

@@ -7,7 +7,7 @@ use super::{Device, Grant, Key, diags};
 use crate::diag::Sink;
 use crate::policy::{self, Amount, Deny, Line, Place, Sharing};
 use crate::source::Span;
-use crate::topology::Fact;
+use crate::topology::{Fact, Vendor};
 
 /// What denies leave one tenant of a line.
 pub(super) struct Loss<'a, 'l> {
@@ -84,6 +84,9 @@ pub(super) fn sharing<'g>(grants: impl Iterator<Item = &'g Grant<'g>>, name: &st
                 gpus.entry(device.gpu.index).or_default().insert(line.rule.span, giver);
                 if is_mps(line.rule) && device.mig.is_some() {
                     sink.push(diags::mps_over_mig(line.rule, name));
+                }
+                if is_mps(line.rule) && device.gpu.vendor != Vendor::Nvidia {
+                    sink.push(diags::mps_of_another(line.rule, device.gpu.vendor, name));
                 }
             }
         }

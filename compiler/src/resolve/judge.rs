@@ -50,7 +50,9 @@ impl<'a> Candidate<'a> {
                 Verdict::of(nodes.iter().any(|node| wanted.contains(node)))
             }),
             Selector::Host(globs) => Verdict::of(any_matches(globs, &topology.host)),
-            Selector::Driver(wanted) => version(selector, "driver version", &topology.driver.version, wanted),
+            Selector::Driver(wanted) => {
+                version(selector, "driver version", &topology.driver(gpu.vendor).version, wanted)
+            }
             Selector::AnyOf(selectors) => selectors
                 .iter()
                 .map(|selector| self.judge(selector))

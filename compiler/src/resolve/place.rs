@@ -108,7 +108,7 @@ impl<'a> Fabric<'a> {
         if a.mig.is_some() || b.mig.is_some() {
             return 0;
         }
-        self.link(a, b).map_or(0, |link| link.nvlinks)
+        self.link(a, b).map_or(0, Link::direct)
     }
 
     fn level(&self, a: &Device, b: &Device) -> u32 {

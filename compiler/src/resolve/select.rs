@@ -15,7 +15,7 @@ use crate::diag::Sink;
 use crate::policy::{Claim, GpuSet, Line, Policy, Selector};
 use crate::source::{Span, Spanned};
 use crate::topology::mig::Board;
-use crate::topology::{Fact, Gpu, MigDevice, Topology, instance_profile};
+use crate::topology::{Fact, Gpu, MigDevice, Topology, Vendor, instance_profile};
 
 /// The sets that something uses.
 pub(super) struct Sets<'a> {
@@ -63,6 +63,12 @@ impl<'a> Sets<'a> {
     pub(super) fn reached(&self, set: &str) -> BTreeMap<u32, &'a Gpu> {
         let members = self.sets.get(set).map(|set| &set.members);
         members.into_iter().flatten().map(|((index, _), member)| (*index, member.gpu)).collect()
+    }
+
+    /// Whose GPUs the sets of these lines reach.
+    pub(super) fn vendors(&self, lines: &[Line]) -> BTreeSet<Vendor> {
+        let reached = lines.iter().flat_map(|line| self.reached(&line.gpu_set.value).into_values());
+        reached.map(|gpu| gpu.vendor).collect()
     }
 
     /// The devices that a line can give, by index: whole GPUs with MIG off, or MIG devices.
@@ -124,6 +130,10 @@ impl<'a> Member<'a> {
     /// The device, if the host's facts suffice to give it.
     fn device(self) -> Result<Device<'a>, Missing<'a>> {
         let Self { gpu, mig } = self;
+        if gpu.vendor == Vendor::Intel {
+            let why = "gpupol-hook cannot ask the kernel which GPU of Intel it gives";
+            return Err(Missing { fact: "identity at the start of a container", why });
+        }
         if let Fact::Unknown(why) = &gpu.mig {
             return Err(Missing { fact: "MIG mode", why });
         }

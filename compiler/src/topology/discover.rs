@@ -1,4 +1,4 @@
-//! The topology of the host this runs on, from NVML, `/proc`, `/sys` and `/dev`.
+//! The topology of the host this runs on, from NVML, `/proc`, `/sys` and `/dev`; AMD's GPUs from `/sys` alone.
 //!
 //! Nothing is derived that can be read: minors come from NVML and must be those that the kernel module gives, majors
 //! come from `/proc/devices`, nvcap minors from the module's own table. A property that cannot be read is unknown, with
@@ -8,6 +8,7 @@
     reason = "discovery reads the host; its result is a value like any other"
 )]
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use nvml_wrapper::Nvml;
@@ -15,8 +16,9 @@ use nvml_wrapper::error::NvmlError;
 use thiserror::Error;
 
 use super::read::{self, TopologyError};
-use super::{Driver, Fact, TOPOLOGY_VERSION, Topology};
+use super::{DeviceNode, Driver, Fact, Gpu, Link, TOPOLOGY_VERSION, Topology, Vendor};
 
+mod amd;
 mod driver_file;
 mod driver_root;
 mod drm;
@@ -30,6 +32,7 @@ mod loader_cache;
 mod mig;
 mod module;
 mod node;
+mod pcie;
 mod raw;
 mod root;
 
@@ -62,6 +65,14 @@ pub enum DiscoverError {
     NoDriver {
         /// What was tried and what came of it.
         reason: String,
+    },
+    /// Nor is there a GPU of AMD.
+    #[error("no GPU driver on this host; NVIDIA: {nvidia}; AMD: {amd}")]
+    Nothing {
+        /// What was tried of NVIDIA's.
+        nvidia: String,
+        /// What was tried of AMD's.
+        amd: String,
     },
     /// There is a driver, but it does not serve.
     #[error("the NVIDIA driver of this host does not work: {reason}")]
@@ -127,65 +138,108 @@ pub enum DiscoverError {
     Inconsistent(#[from] TopologyError),
 }
 
-/// What all parts of discovery look at.
+/// What all parts of discovery look at that is NVIDIA's.
 struct Sources<'s> {
     nvml: &'s Nvml,
     root: &'s Root,
     driver: &'s DriverRoot,
-    majors: kernel::Majors,
+    majors: &'s kernel::Majors,
     module: module::Settings,
 }
 
-/// Discovers the host's topology.
+/// What one vendor has on the host.
+struct Share {
+    vendor: Vendor,
+    driver: Driver,
+    nodes: Vec<DeviceNode>,
+    gpus: Vec<Gpu>,
+    links: Vec<Link>,
+}
+
+/// Discovers the host's topology: NVIDIA's GPUs, and those of AMD behind them.
 ///
 /// GPUs that have fallen off the bus are left out: nothing can run on them.
 ///
 /// # Errors
-/// When there is no working NVIDIA driver, when a GPU cannot be named, and when what different parts of the driver say
-/// of one GPU differs.
+/// When there is no working driver, when a GPU cannot be named, and when what different parts of a driver say of one
+/// GPU differs.
 pub fn discover(options: &Options) -> Result<Topology, DiscoverError> {
     let root = Root::new(options.root.clone()).map_err(|error| DiscoverError::Read {
         path: options.root.display().to_string(),
         reason: error.to_string(),
     })?;
     let driver = DriverRoot::find(&root, options.driver_root.as_deref())?;
-    let nvml = library::load(&driver, options.nvml_lib.as_deref())?;
-    let sources = Sources {
-        nvml: &nvml,
-        majors: kernel::majors(&root)?,
-        module: module::Settings::read(&root),
-        root: &root,
-        driver: &driver,
+    let majors = kernel::majors(&root)?;
+    let mut shares = Vec::new();
+    let none = match library::load(&driver, options.nvml_lib.as_deref()) {
+        Ok(nvml) => {
+            let module = module::Settings::read(&root);
+            let sources = Sources { nvml: &nvml, root: &root, driver: &driver, majors: &majors, module };
+            shares.push(nvidia(&sources)?);
+            None
+        }
+        // Whoever names the library means it.
+        Err(DiscoverError::NoDriver { reason }) if options.nvml_lib.is_none() => Some(reason),
+        Err(error) => return Err(error),
     };
-    let topology = topology(&sources)?;
+    let first = shares.iter().flat_map(|share| &share.gpus).map(|gpu| gpu.index.saturating_add(1)).max();
+    match (amd::share(&root, &majors, first.unwrap_or(0))?, none) {
+        (Ok(share), _) => shares.push(share),
+        (Err(amd), Some(nvidia)) => return Err(DiscoverError::Nothing { nvidia, amd }),
+        (Err(_), None) => {}
+    }
+    let topology = topology((&root, &driver), &majors, shares)?;
     // The reader is the judge of every document, also of one made here.
     Ok(read::read("of this host", &read::write(&topology))?)
 }
 
-fn topology(sources: &Sources<'_>) -> Result<Topology, DiscoverError> {
+fn nvidia(sources: &Sources<'_>) -> Result<Share, DiscoverError> {
     let version = match sources.nvml.sys_driver_version() {
         Ok(version) => Fact::Known(version),
         Err(error) => unknown("nvmlSystemGetDriverVersion", &error),
     };
     let found = gpu::all(sources)?;
-    let links = link::all(sources.nvml, &found);
-    let version_known = version.known().map(String::as_str);
-    let files = driver_file::all(sources.root, sources.driver, version_known);
-    Ok(Topology {
-        topology_version: TOPOLOGY_VERSION,
-        host: kernel::host_name(sources.root)?,
-        boot_id: kernel::boot_id(sources.root),
-        cgroup: kernel::cgroup(sources.root),
-        nodes: node::shared(sources)?,
-        links,
-        gpus: found.into_iter().map(|found| found.gpu).collect(),
-        driver_files: files.files,
-        missing_driver_files: files.missing,
-        majors: sources.majors.of_nvidia(),
-        features: feature::nodes(sources.root, &sources.majors),
-        feature_files: feature::files(sources.root),
+    Ok(Share {
+        vendor: Vendor::Nvidia,
         driver: Driver { version, cuda: cuda(sources.nvml) },
+        nodes: node::shared(sources)?,
+        links: link::all(sources.nvml, &found),
+        gpus: found.into_iter().map(|found| found.gpu).collect(),
     })
+}
+
+fn topology(
+    (root, driver): (&Root, &DriverRoot),
+    majors: &kernel::Majors,
+    shares: Vec<Share>,
+) -> Result<Topology, DiscoverError> {
+    let mut topology = Topology {
+        topology_version: TOPOLOGY_VERSION,
+        host: kernel::host_name(root)?,
+        boot_id: kernel::boot_id(root),
+        cgroup: kernel::cgroup(root),
+        drivers: BTreeMap::new(),
+        nodes: BTreeMap::new(),
+        links: Vec::new(),
+        gpus: Vec::new(),
+        driver_files: Vec::new(),
+        missing_driver_files: Fact::Absent,
+        majors: majors.of_gpus(),
+        features: feature::nodes(root, majors),
+        feature_files: feature::files(root),
+    };
+    for share in shares {
+        if share.vendor == Vendor::Nvidia {
+            let version = share.driver.version.known().map(String::as_str);
+            let files = driver_file::all(root, driver, version);
+            (topology.driver_files, topology.missing_driver_files) = (files.files, files.missing);
+        }
+        topology.drivers.insert(share.vendor, share.driver);
+        topology.nodes.insert(share.vendor, share.nodes);
+        topology.gpus.extend(share.gpus);
+        topology.links.extend(share.links);
+    }
+    Ok(topology)
 }
 
 /// NVML writes CUDA 12.4 as 12040.

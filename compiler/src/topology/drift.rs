@@ -9,7 +9,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{DriverFile, Gpu, Topology};
+use super::{DriverFile, Gpu, Topology, Vendor};
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -134,10 +134,10 @@ fn parts(topology: &Topology) -> BTreeMap<Part, Properties> {
         uuids.sort();
         parts.insert(Part::Link { uuids }, without(link, &["gpus"]));
     }
-    for node in &topology.nodes {
+    for node in topology.nodes.values().flatten() {
         parts.insert(Part::Node { path: node.path.clone() }, without(node, &["path"]));
     }
-    let version = topology.driver.version.known();
+    let version = topology.driver(Vendor::Nvidia).version.known();
     for file in &topology.driver_files {
         let (place, properties) = unversioned(file, version);
         parts.insert(Part::File { place }, properties);

@@ -6,6 +6,11 @@
 #![expect(clippy::disallowed_methods, reason = "the tests write the files that discovery reads")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what fails here fails a test")]
 
+#[path = "../../examples/record_hosts/amd.rs"]
+mod amd;
+mod amd_gpus;
+#[path = "../../examples/record_hosts/amd_hosts.rs"]
+mod amd_hosts;
 #[path = "../../examples/record_hosts/describe.rs"]
 mod describe;
 #[path = "../../examples/record_hosts/driver.rs"]
@@ -15,6 +20,7 @@ mod drivers;
 mod elf;
 #[path = "../../examples/record_hosts/hosts.rs"]
 mod hosts;
+mod kfd;
 mod misbehaviour;
 mod nodes;
 #[path = "../../examples/record_hosts/observed.rs"]

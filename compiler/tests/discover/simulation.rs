@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
 use gpupol::topology::discover::{self, DiscoverError, Options};
-use gpupol::topology::{Topology, read};
+use gpupol::topology::{Topology, Vendor, read};
 use serde_json::Value;
 
 use crate::tree;
@@ -14,6 +14,8 @@ use crate::tree;
 /// One simulated host in a directory of its own.
 pub(crate) struct Simulation {
     directory: PathBuf,
+    /// Whether there is a library to load at all.
+    has_driver: bool,
     faults: Mutex<BTreeMap<String, u32>>,
 }
 
@@ -24,9 +26,14 @@ impl Simulation {
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir_all(directory.join("nvml")).unwrap();
         std::fs::copy(library(), directory.join("nvml/libnvidia-ml.so.1")).unwrap();
-        std::fs::write(directory.join("nvml/topology.json"), read::write(topology)).unwrap();
+        let mut nvidia = topology.clone();
+        nvidia.gpus.retain(|gpu| gpu.vendor == Vendor::Nvidia);
+        let has_driver = topology.drivers.contains_key(&Vendor::Nvidia);
+        if has_driver {
+            std::fs::write(directory.join("nvml/topology.json"), read::write(&nvidia)).unwrap();
+        }
         tree::write(&directory.join("root"), topology);
-        Self { directory, faults: Mutex::default() }
+        Self { directory, faults: Mutex::default(), has_driver }
     }
 
     /// What discovery finds there.
@@ -36,7 +43,7 @@ impl Simulation {
 
     /// Where it lies.
     pub(crate) fn options(&self) -> Options {
-        Options { root: self.root(), nvml_lib: Some(self.library()), ..Options::default() }
+        Options { root: self.root(), nvml_lib: self.has_driver.then(|| self.library()), ..Options::default() }
     }
 
     /// Puts the library, and the document that it answers from, where the driver has its own.

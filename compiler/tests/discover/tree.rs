@@ -5,9 +5,9 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use gpupol::topology::{DriverFile, DriverFileKind, Fact, Gpu, Topology};
+use gpupol::topology::{DriverFile, DriverFileKind, Fact, Gpu, Topology, Vendor};
 
-use crate::elf;
+use crate::{elf, kfd};
 
 /// Writes what `topology` implies below `root`. Unknown properties have no file.
 pub(crate) fn write(root: &Path, topology: &Topology) {
@@ -18,6 +18,7 @@ pub(crate) fn write(root: &Path, topology: &Topology) {
     for gpu in &topology.gpus {
         write_gpu(root, gpu);
     }
+    kfd::write(root, topology);
     merge_usr(root);
     for found in &topology.driver_files {
         driver_file(root, found);
@@ -75,8 +76,6 @@ pub(crate) fn information(root: &Path, pci: &str, lines: &str) {
 }
 
 fn write_gpu(root: &Path, gpu: &Gpu) {
-    let minor = gpu.minor.known().map(|minor| format!("Device Minor: \t {minor}\n")).unwrap_or_default();
-    information(root, &gpu.pci, &format!("GPU UUID: \t {}\n{minor}", gpu.uuid));
     let sysfs = format!("sys/bus/pci/devices/{}", gpu.pci);
     let numa = match &gpu.numa {
         Fact::Known(numa) => Some(numa[0].to_string()),
@@ -86,13 +85,18 @@ fn write_gpu(root: &Path, gpu: &Gpu) {
     if let Some(numa) = numa {
         file(root, &format!("{sysfs}/numa_node"), format!("{numa}\n"));
     }
+    if let Fact::Known(cpus) = &gpu.cpus {
+        file(root, &format!("{sysfs}/local_cpulist"), format!("{cpus}\n"));
+    }
+    if gpu.vendor != Vendor::Nvidia {
+        return;
+    }
+    let minor = gpu.minor.known().map(|minor| format!("Device Minor: \t {minor}\n")).unwrap_or_default();
+    information(root, &gpu.pci, &format!("GPU UUID: \t {}\n{minor}", gpu.uuid));
     for node in &gpu.nodes {
         if let Some(name) = node.path.strip_prefix("/dev/dri/") {
             file(root, &format!("{sysfs}/drm/{name}/dev"), format!("{}:{}\n", node.major, node.minor));
         }
-    }
-    if let Fact::Known(cpus) = &gpu.cpus {
-        file(root, &format!("{sysfs}/local_cpulist"), format!("{cpus}\n"));
     }
 }
 

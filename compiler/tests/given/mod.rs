@@ -94,6 +94,7 @@ pub(crate) fn gpu(index: u32, model: &str) -> Gpu {
         uuid: format!("GPU-00000000-0000-4000-8000-{index:012}"),
         minor: Fact::Known(minor),
         pci: format!("0000:{index:02x}:00.0"),
+        partition: None,
         vendor: Vendor::Nvidia,
         model: model.to_owned(),
         brand: Fact::Known("nvidia".to_owned()),
@@ -144,17 +145,22 @@ pub(crate) fn host(gpus: Vec<Gpu>, nvlink: &[&[u32]]) -> Topology {
             let nvlinks = if joined(one.index, other.index) { 12 } else { 0 };
             let near = one.numa == other.numa;
             let level = Fact::Known(if near { Level::Hostbridge } else { Level::System });
-            links.push(Link { gpus: [one.index, other.index], nvlinks, level });
+            links.push(Link { gpus: [one.index, other.index], nvlinks, xgmi: 0, level });
         }
     }
     Topology {
         topology_version: TOPOLOGY_VERSION,
         host: "host".to_owned(),
         boot_id: Fact::Absent,
-        driver: Driver { version: Fact::Known("550.163.01".to_owned()), cuda: Fact::Absent },
+        drivers: [(
+            Vendor::Nvidia,
+            Driver { version: Fact::Known("550.163.01".to_owned()), cuda: Fact::Absent },
+        )]
+        .into(),
         cgroup: Fact::Known(2),
         majors: [("nvidia".to_owned(), 195)].into(),
-        nodes: vec![node("/dev/nvidia-uvm", 508, 0), node("/dev/nvidiactl", 195, 255)],
+        nodes: [(Vendor::Nvidia, vec![node("/dev/nvidia-uvm", 508, 0), node("/dev/nvidiactl", 195, 255)])]
+            .into(),
         gpus,
         links,
         driver_files: Vec::new(),

@@ -97,13 +97,13 @@ impl Host {
             "topologyVersion": 1,
             "host": "made",
             "bootId": boot_id(),
-            "driver": { "version": DRIVER, "cuda": "12.4" },
+            "drivers": { "nvidia": { "version": DRIVER, "cuda": "12.4" } },
             "cgroup": null,
             "majors": { "nvidia": MAJOR, "nvidia-caps": self.caps, "nvidia-uvm": self.uvm },
-            "nodes": [
+            "nodes": { "nvidia": [
                 self.node("nvidiactl", MAJOR, 255), self.node("nvidia-modeset", MAJOR, 254),
                 self.node("nvidia-uvm", self.uvm, 0), self.node("nvidia-uvm-tools", self.uvm, 1),
-            ],
+            ] },
             "gpus": gpus,
             "links": [{ "gpus": [0, 1], "nvlinks": 18, "level": "system" }],
             "features": {

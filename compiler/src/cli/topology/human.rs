@@ -9,7 +9,7 @@ use crate::cli::print::count;
 use crate::cli::render::escape;
 use crate::cli::table::table;
 use crate::topology::drift::Drift;
-use crate::topology::{DeviceNode, Fact, Gpu, Level, MigDevice, Topology};
+use crate::topology::{DeviceNode, Driver, Fact, Gpu, Level, Link, MigDevice, Partition, Topology, Vendor};
 
 const GIB: u64 = 1 << 30;
 
@@ -29,6 +29,10 @@ pub(super) fn topology(topology: &Topology) -> String {
     [
         head(topology),
         table(&["GPU", "MODEL", "MEMORY", "PCI", "MINOR", "NUMA", "MIG", "UUID"], gpus),
+        table(
+            &["GPU", "BOARD", "PARTITION", "COMPUTE", "MEMORY"],
+            topology.gpus.iter().filter_map(partition).collect(),
+        ),
         table(&["MIG DEVICE", "PROFILE", "MEMORY", "GI", "CI", "UUID"], mig.collect()),
         matrix(topology),
         table(&["FEATURE", "NODES"], topology.features.iter().map(feature).collect()),
@@ -56,15 +60,21 @@ pub(super) fn drift(drift: &[Drift]) -> String {
 }
 
 fn head(topology: &Topology) -> String {
-    let driver = or_sign(&topology.driver.version, Clone::clone);
-    let cuda = or_sign(&topology.driver.cuda, Clone::clone);
+    let drivers: Vec<String> = topology.drivers.iter().map(driver).collect();
+    let drivers = if drivers.is_empty() { "no driver".to_owned() } else { drivers.join(", ") };
     let cgroup = or_sign(&topology.cgroup, u8::to_string);
     let (gpus, files) =
         (count(topology.gpus.len(), "GPU"), count(topology.driver_files.len(), "driver file"));
-    escape(&format!(
-        "host {}: driver {driver}, CUDA {cuda}, cgroup v{cgroup}, {gpus}, {files}",
-        topology.host
-    )) + "\n"
+    escape(&format!("host {}: {drivers}, cgroup v{cgroup}, {gpus}, {files}", topology.host)) + "\n"
+}
+
+/// `driver 550.163.01, CUDA 12.4`; a vendor is named unless it is the one that has CUDA.
+fn driver((vendor, driver): (&Vendor, &Driver)) -> String {
+    let version = or_sign(&driver.version, Clone::clone);
+    match (vendor, &driver.cuda) {
+        (Vendor::Nvidia, cuda) => format!("driver {version}, CUDA {}", or_sign(cuda, Clone::clone)),
+        (vendor, _) => format!("{} driver {version}", vendor.title()),
+    }
 }
 
 fn gpu(gpu: &Gpu) -> Vec<String> {
@@ -109,6 +119,17 @@ fn missing(topology: &Topology) -> Vec<Vec<String>> {
     names.into_iter().map(row).collect()
 }
 
+fn partition(gpu: &Gpu) -> Option<Vec<String>> {
+    let Partition { number, compute, memory } = gpu.partition.as_ref()?;
+    Some(vec![
+        gpu.index.to_string(),
+        gpu.pci.clone(),
+        or_sign(number, u32::to_string),
+        or_sign(compute, Clone::clone),
+        or_sign(memory, Clone::clone),
+    ])
+}
+
 fn mig_device(gpu: &Gpu, device: &MigDevice) -> Vec<String> {
     vec![
         format!("{}:{}", gpu.index, device.index),
@@ -145,7 +166,7 @@ fn matrix(topology: &Topology) -> String {
     head.extend(names.iter().map(String::as_str));
     head.extend(["CPUS", "NUMA"]);
     let links: BTreeMap<[u32; 2], String> =
-        topology.links.iter().map(|link| (link.gpus, joined(link.nvlinks, &link.level))).collect();
+        topology.links.iter().map(|link| (link.gpus, joined(link))).collect();
     let row = |(gpu, name): (&Gpu, &String)| {
         let mut row = vec![name.clone()];
         row.extend(topology.gpus.iter().map(|other| match gpu.index.cmp(&other.index) {
@@ -161,10 +182,11 @@ fn matrix(topology: &Topology) -> String {
     table(&head, topology.gpus.iter().zip(&names).map(row).collect()) + &legend(&links)
 }
 
-fn joined(nvlinks: u32, level: &Fact<Level>) -> String {
-    match nvlinks {
-        0 => or_sign(level, |level| sign(*level).to_owned()),
-        links => format!("NV{links}"),
+fn joined(link: &Link) -> String {
+    match (link.nvlinks, link.xgmi) {
+        (0, 0) => or_sign(&link.level, |level| sign(*level).to_owned()),
+        (0, _) => "XGMI".to_owned(),
+        (links, _) => format!("NV{links}"),
     }
 }
 
@@ -179,8 +201,9 @@ fn sign(level: Level) -> &'static str {
     }
 }
 
-const LEGEND: [(&str, &str); 7] = [
+const LEGEND: [(&str, &str); 8] = [
     ("NV", "so many NVLinks, through switches too"),
+    ("XGMI", "one hive"),
     ("PSB", "one board"),
     ("PIX", "one PCIe switch"),
     ("PXB", "several PCIe switches"),

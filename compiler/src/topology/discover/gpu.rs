@@ -48,8 +48,13 @@ fn one<'s>(sources: &Sources<'s>, index: u32) -> Result<Option<Found<'s>>, Disco
     let gpu = Gpu {
         index,
         uuid,
-        nodes: [node::of_gpu(sources, minor.known().copied())?, drm::nodes(sources, &pci)?].concat(),
+        nodes: [
+            node::of_gpu(sources, minor.known().copied())?,
+            drm::nodes(sources.root, sources.majors, &pci)?,
+        ]
+        .concat(),
         minor,
+        partition: None,
         vendor: Vendor::Nvidia,
         model,
         brand: brand(&device),

@@ -12,9 +12,13 @@ use super::driver_root::DriverRoot;
 const NAME: &str = "libnvidia-ml.so.1";
 
 /// NVML, initialised: the library at `path`, else the one of another host or of the driver's container, else the one
-/// that the loader finds.
+/// that the loader finds, which knows nothing of either.
 pub(super) fn load(driver: &DriverRoot, path: Option<&Path>) -> Result<Nvml, DiscoverError> {
-    let path = path.map(Path::to_owned).or_else(|| below(driver)).unwrap_or_else(|| PathBuf::from(NAME));
+    let path = match path {
+        Some(path) => path.to_owned(),
+        None if driver.files.is_host() => PathBuf::from(NAME),
+        None => driver.nvml().map(|path| driver.files.place(&path)).ok_or_else(none_there)?,
+    };
     let nvml = Nvml::builder().lib_path(path.as_os_str()).init();
     let nvml = nvml.map_err(|error| failure(&path, &error))?;
     if let Err(error) = &nvml.lib().nvmlShutdown {
@@ -26,12 +30,8 @@ pub(super) fn load(driver: &DriverRoot, path: Option<&Path>) -> Result<Nvml, Dis
     Ok(nvml)
 }
 
-/// The loader knows nothing of another host's root and of containers, so their library is looked for by name.
-fn below(driver: &DriverRoot) -> Option<PathBuf> {
-    if driver.files.is_host() {
-        return None;
-    }
-    driver.nvml().map(|path| driver.files.place(&path))
+fn none_there() -> DiscoverError {
+    DiscoverError::NoDriver { reason: format!("no `{NAME}` in the usual directories below the root") }
 }
 
 /// What is no driver at all, and what is one that fails.

@@ -31,6 +31,7 @@ pub(super) fn all(nvml: &Nvml, found: &[Found<'_>]) -> Vec<Link> {
             links.push(Link {
                 gpus: [first.gpu.index, second.gpu.index],
                 nvlinks: nvlinks(from, &second.gpu.pci, to),
+                xgmi: 0,
                 level: level(nvml, &first.device, &second.device),
             });
         }

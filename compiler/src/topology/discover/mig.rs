@@ -66,7 +66,7 @@ fn nvcap(sources: &Sources<'_>, instance: &str) -> Result<DeviceNode, DiscoverEr
         reason: "`/proc/devices` has no `nvidia-caps`".to_owned(),
     })?;
     let mode = module::nvcap_mode(sources.root, instance);
-    node::at(sources, format!("/dev/nvidia-caps/nvidia-cap{minor}"), [major, minor], Some(mode))
+    node::at(sources, format!("/dev/nvidia-caps/nvidia-cap{minor}"), [major, minor], mode)
 }
 
 /// NVML names a MIG device `MODEL MIG PROFILE`.

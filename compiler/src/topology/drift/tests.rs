@@ -22,7 +22,7 @@ fn nothing_changed() {
 }
 
 fn upgrade(host: &mut Topology) {
-    host.driver.version = Fact::Known("570.86.10".to_owned());
+    host.drivers.get_mut(&Vendor::Nvidia).unwrap().version = Fact::Known("570.86.10".to_owned());
     let new = |name: &str| name.replace("550.163.01", "570.86.10");
     for file in &mut host.driver_files {
         file.path = new(&file.path);
@@ -33,7 +33,7 @@ fn upgrade(host: &mut Topology) {
 
 #[test]
 fn a_driver_upgrade_is_one_difference() {
-    assert_eq!(said(upgrade), ["host: driver.version was `550.163.01`, is `570.86.10`"]);
+    assert_eq!(said(upgrade), ["host: drivers.nvidia.version was `550.163.01`, is `570.86.10`"]);
     let with_less = said(|host| {
         upgrade(host);
         host.driver_files.retain(|file| file.soname.as_deref() != Some("libcuda.so.1"));

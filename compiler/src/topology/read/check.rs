@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-mod driver_file;
-
 use super::name::{has_control, is_gpu_uuid, is_mig_uuid, is_pci_address, is_plain_path, number_after};
 use gpupol_plan::feature::Feature;
 
 use crate::topology::{
     DeviceNode, Fact, GDS_FILES, Gpu, Link, MigDevice, NVSWITCH_CONTROL, Topology, Vendor,
 };
+
+mod amd;
+mod driver_file;
 
 /// The character major of NVIDIA's own GPU nodes, fixed by the kernel's device list.
 const NVIDIA_MAJOR: u32 = 195;
@@ -35,14 +36,17 @@ type Checked = Result<(), Wrong>;
 pub(super) fn topology(topology: &Topology) -> Checked {
     plain_text("host", &topology.host)?;
     plain_fact("bootId", &topology.boot_id)?;
-    plain_fact("driver.version", &topology.driver.version)?;
-    plain_fact("driver.cuda", &topology.driver.cuda)?;
+    for (vendor, driver) in &topology.drivers {
+        plain_fact(&format!("drivers.{}.version", vendor.name()), &driver.version)?;
+        plain_fact(&format!("drivers.{}.cuda", vendor.name()), &driver.cuda)?;
+    }
     if let Some(version) = topology.cgroup.known() {
         ensure(matches!(version, 1 | 2), "cgroup", || format!("there is no cgroup version {version}"))?;
     }
-    shared_nodes(&topology.nodes)?;
+    topology.nodes.iter().try_for_each(|(vendor, nodes)| shared_nodes(*vendor, nodes))?;
     each("gpus", &topology.gpus, gpu)?;
     gpu_order(&topology.gpus)?;
+    drivers(topology)?;
     unique_identities(&topology.gpus)?;
     features(topology)?;
     unique_nodes(topology)?;
@@ -102,9 +106,16 @@ fn is_of_feature(feature: Feature, node: &DeviceNode) -> bool {
 }
 
 fn gpu(place: &str, gpu: &Gpu) -> Checked {
-    ensure(is_gpu_uuid(&gpu.uuid), format!("{place}.uuid"), || {
-        format!("`{}` is no GPU UUID: write `GPU-` and a UUID", gpu.uuid)
-    })?;
+    if gpu.vendor == Vendor::Amd {
+        amd::gpu(place, gpu)?;
+    } else {
+        ensure(is_gpu_uuid(&gpu.uuid), format!("{place}.uuid"), || {
+            format!("`{}` is no GPU UUID: write `GPU-` and a UUID", gpu.uuid)
+        })?;
+        ensure(gpu.partition.is_none(), format!("{place}.partition"), || {
+            format!("boards of {} are not divided like this", gpu.vendor.title())
+        })?;
+    }
     ensure(is_pci_address(&gpu.pci), format!("{place}.pci"), || {
         format!("`{}` is no PCI address: write it in lower case, such as `0000:07:00.0`", gpu.pci)
     })?;
@@ -131,6 +142,9 @@ fn gpu(place: &str, gpu: &Gpu) -> Checked {
 
 /// A GPU's NVIDIA nodes carry its own minor: anything else would be the node of another tenant's GPU.
 fn own_minor(place: &str, gpu: &Gpu, node: &DeviceNode) -> Checked {
+    if gpu.vendor == Vendor::Amd {
+        return amd::own_node(place, gpu, node);
+    }
     let is_nvidia = node.major == NVIDIA_MAJOR || gpu_number(node).is_some();
     if gpu.vendor != Vendor::Nvidia || !is_nvidia {
         return Ok(());
@@ -166,10 +180,14 @@ fn mig_device(place: &str, device: &MigDevice) -> Checked {
     })
 }
 
-fn shared_nodes(nodes: &[DeviceNode]) -> Checked {
-    each("nodes", nodes, |place, node| {
+fn shared_nodes(vendor: Vendor, nodes: &[DeviceNode]) -> Checked {
+    each(&format!("nodes.{}", vendor.name()), nodes, |place, node| {
         device_node(place, node)?;
+        if vendor == Vendor::Amd {
+            return amd::shared_node(place, node);
+        }
         let of_one = gpu_number(node).is_some()
+            || node.path.starts_with("/dev/dri/")
             || (node.major == NVIDIA_MAJOR && NVIDIA_GPU_MINORS.contains(&node.minor));
         ensure(!of_one, place, || {
             format!("`{}` is the node of one GPU: write it there, not where all share it", node.path)
@@ -189,13 +207,24 @@ fn device_node(place: &str, node: &DeviceNode) -> Checked {
     })
 }
 
+fn drivers(topology: &Topology) -> Checked {
+    each("gpus", &topology.gpus, |place, gpu| {
+        ensure(topology.drivers.contains_key(&gpu.vendor), format!("{place}.vendor"), || {
+            format!("`drivers` has none of `{}`", gpu.vendor.name())
+        })
+    })
+}
+
 fn gpu_order(gpus: &[Gpu]) -> Checked {
     unique("gpus", gpus, "index", |gpu| gpu.index)?;
     ascending("gpus", gpus, "index", |gpu| gpu.index)
 }
 
 fn unique_identities(gpus: &[Gpu]) -> Checked {
-    unique("gpus", gpus, "pci", |gpu| gpu.pci.clone())?;
+    unique("gpus", gpus, "pci", |gpu| match gpu.partition_number() {
+        Some(number) => format!("{}, partition {number}", gpu.pci),
+        None => gpu.pci.clone(),
+    })?;
     let mut minors = BTreeMap::new();
     let mut uuids = BTreeMap::new();
     for (position, gpu) in gpus.iter().enumerate() {
@@ -224,7 +253,9 @@ fn unique_nodes(topology: &Topology) -> Checked {
         }
         Ok(())
     };
-    own("nodes".to_owned(), &topology.nodes)?;
+    for (vendor, nodes) in &topology.nodes {
+        own(format!("nodes.{}", vendor.name()), nodes)?;
+    }
     for (feature, nodes) in &topology.features {
         own(format!("features.{feature}"), nodes.known().map(Vec::as_slice).unwrap_or_default())?;
     }
@@ -245,7 +276,7 @@ fn links(topology: &Topology) -> Checked {
         for index in link.gpus {
             ensure(indices.contains(&index), place, || format!("there is no GPU {index}"))?;
         }
-        Ok(())
+        amd::link(place, link, topology)
     })?;
     ascending("links", &topology.links, "gpus", |link| link.gpus)
 }

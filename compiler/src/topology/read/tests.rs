@@ -48,9 +48,15 @@ fn shape_errors_have_a_line_and_a_column() {
 
 #[test]
 fn unknown_and_missing_fields_are_refused_everywhere() {
-    for place in
-        ["", "/driver", "/gpus/0", "/gpus/4/migDevices/0", "/gpus/0/nodes/0", "/links/0", "/driverFiles/0"]
-    {
+    for place in [
+        "",
+        "/drivers/nvidia",
+        "/gpus/0",
+        "/gpus/4/migDevices/0",
+        "/gpus/0/nodes/0",
+        "/links/0",
+        "/driverFiles/0",
+    ] {
         let message = message(|document| document.pointer_mut(place).unwrap()["extra"] = json!(1));
         assert!(message.contains("unknown field `extra`"), "{place}: {message}");
     }
@@ -103,7 +109,8 @@ fn malformed_names_are_refused() {
     assert!(with("/gpus/4/migDevices/0/uuid", json!("MIG-1")).contains("`MIG-1` is no MIG UUID"));
     assert!(with("/gpus/0/model", json!("\u{1b}[2J")).contains("control characters"));
     assert!(
-        with("/driver/version", json!("550\n")).contains("driver.version: `550\\n` is empty or has control")
+        with("/drivers/nvidia/version", json!("550\n"))
+            .contains("drivers.nvidia.version: `550\\n` is empty or has control")
     );
     assert!(with("/cgroup", json!(3)).ends_with("cgroup: there is no cgroup version 3"));
     let old = message(|document| {
@@ -126,10 +133,11 @@ fn a_gpu_has_only_its_own_nodes() {
     );
     let unknown = with("/gpus/1/minor", json!({"unknown": "lost"}));
     assert!(unknown.ends_with("`/dev/nvidia6` is given, but the GPU's `minor` is not known"), "{unknown}");
-    let control = message(|document| document["gpus"][1]["nodes"][0] = document["nodes"][3].clone());
+    let control =
+        message(|document| document["gpus"][1]["nodes"][0] = document["nodes"]["nvidia"][3].clone());
     assert!(control.contains("`/dev/nvidiactl` with minor 255 is not the node of a GPU"), "{control}");
-    let shared = message(|document| document["nodes"][0] = document["gpus"][0]["nodes"][0].clone());
-    assert!(shared.contains("nodes[0]: `/dev/nvidia5` is the node of one GPU"), "{shared}");
+    let shared = message(|document| document["nodes"]["nvidia"][0] = document["gpus"][0]["nodes"][0].clone());
+    assert!(shared.contains("nodes.nvidia[0]: `/dev/nvidia5` is the node of one GPU"), "{shared}");
 }
 
 #[test]
@@ -183,21 +191,22 @@ fn links_join_two_gpus_that_exist() {
 #[test]
 fn paths_are_plain() {
     for wrong in ["nvidia0", "/dev/../etc/shadow", "/etc/shadow", "/dev//nvidia0"] {
-        let message = with("/nodes/0/path", json!(wrong));
+        let message = with("/nodes/nvidia/0/path", json!(wrong));
         assert!(
-            message.contains("nodes[0].path") && message.contains("is no path of a device node"),
+            message.contains("nodes.nvidia[0].path") && message.contains("is no path of a device node"),
             "{message}"
         );
     }
-    let host_path = message(|document| document["nodes"][0]["hostPath"] = json!("/run/../dev/x"));
-    assert!(host_path.contains("nodes[0].hostPath: `/run/../dev/x` is no plain path"), "{host_path}");
+    let host_path = message(|document| document["nodes"]["nvidia"][0]["hostPath"] = json!("/run/../dev/x"));
+    assert!(host_path.contains("nodes.nvidia[0].hostPath: `/run/../dev/x` is no plain path"), "{host_path}");
     assert!(with("/driverFiles/0/path", json!("usr/bin/x")).contains("driverFiles[0].path: `usr/bin/x`"));
     assert!(
         with("/driverFiles/0/path", json!("/zz"))
             .contains("driverFiles[1].path: is not above the one before")
     );
     assert!(
-        with("/nodes/0/mode", json!(0o4755)).contains("nodes[0].mode: 2541 is more than permission bits")
+        with("/nodes/nvidia/0/mode", json!(0o4755))
+            .contains("nodes.nvidia[0].mode: 2541 is more than permission bits")
     );
 }
 
@@ -279,7 +288,7 @@ fn a_feature_has_its_own_nodes_and_files_only() {
     }
     let shared = node("/dev/gdrdrv", 508, 1);
     let wrong = with_features(json!({"gdrcopy": [shared]}), json!({})).unwrap_err();
-    assert!(wrong.contains("belongs to nodes already"), "{wrong}");
+    assert!(wrong.contains("belongs to nodes.nvidia already"), "{wrong}");
     let wrong = with_features(json!({"imex/7": []}), json!({})).unwrap_err();
     assert!(wrong.contains("features.imex/7"), "{wrong}");
     let wrong = with_features(json!({}), json!({"gds": [{"path": "/etc/shadow"}]})).unwrap_err();
