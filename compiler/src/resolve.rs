@@ -15,6 +15,7 @@ use crate::topology::{Gpu, MigDevice, Topology, Vendor};
 mod check;
 mod deny;
 mod diags;
+mod fabric;
 mod features;
 mod guarantee;
 mod judge;
@@ -147,7 +148,7 @@ pub fn resolve<'a>(
     let sets = select::all(policy, topology, name, sink);
     let denies = deny::reaches(policy, &sets);
     let denied = deny::by_tenant(&denies);
-    let host = Host { name, fabric: place::Fabric::of(topology), sets: &sets };
+    let host = Host { name, fabric: fabric::Fabric::of(topology), sets: &sets };
     let mut offered: Vec<(&policy::Grant, Vec<Offer>)> = Vec::new();
     for rule in policy.grants.values() {
         let vendors = sets.vendors(&rule.lines);
@@ -235,7 +236,7 @@ impl<'a> Offer<'a> {
 
 struct Host<'a, 's> {
     name: &'s str,
-    fabric: place::Fabric<'a>,
+    fabric: fabric::Fabric<'a>,
     sets: &'s select::Sets<'a>,
 }
 
@@ -251,9 +252,9 @@ impl<'a> Host<'a, '_> {
         let mut devices = self.sets.grantable(line, self.name, sink);
         devices.retain(|device| vendors.contains(&device.gpu.vendor));
         check::place_facts(line, &devices, self.name, sink);
-        let most = match self.fabric.slots(line, &devices) {
+        let most = match place::slots(&self.fabric, line, &devices) {
             Ok(slots) => place::most(&devices, slots.as_deref()),
-            Err(place::TooMany) => {
+            Err(fabric::TooMany) => {
                 sink.push(diags::too_many_slots(line, devices.len(), self.name));
                 0
             }
@@ -265,18 +266,20 @@ impl<'a> Host<'a, '_> {
     fn line(&self, share: &Share<'a, '_>, offer: &Offer<'a>, sink: &mut Sink) -> Line<'a> {
         let (line, Share { rule, tenant, trusted, denied, reserved }) = (offer.line, share);
         let (kept, by) = deny::subtract(&offer.devices, *denied);
-        let most = self.fabric.slots(line, &kept).map_or(0, |slots| place::most(&kept, slots.as_deref()));
+        let most =
+            place::slots(&self.fabric, line, &kept).map_or(0, |slots| place::most(&kept, slots.as_deref()));
         let loss = check::Loss { rule, line, tenant, left: kept.len(), most, by: &by };
         check::denied(&loss, offer.devices.len(), sink);
         let open = if *trusted { kept.clone() } else { reserved.open_to(tenant, kept.clone()) };
         if open.is_empty() && !kept.is_empty() {
             sink.push(diags::guarantees_empty(rule, line, tenant, self.name));
         }
-        let mut devices = self.fabric.rank(open, line.place);
+        let mut devices = place::rank(&self.fabric, open, line);
         reserved.first(&mut devices);
         let order = if line.place == Place::Spread { Order::LeastLeased } else { Order::Ranked };
         // The offer has as many and was reported; such a line gives nothing.
-        let mut slots = self.fabric.slots(line, &devices).unwrap_or_else(|place::TooMany| Some(Vec::new()));
+        let mut slots =
+            place::slots(&self.fabric, line, &devices).unwrap_or_else(|fabric::TooMany| Some(Vec::new()));
         reserved.first_slots(&devices, slots.as_deref_mut().unwrap_or_default());
         Line { rule: line, order, devices, slots }
     }

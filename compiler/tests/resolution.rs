@@ -315,6 +315,22 @@ fn better_joined_groups_come_first() {
 }
 
 #[test]
+fn packed_begins_with_the_best_group_and_spread_with_the_farthest() {
+    let mut host = host((0..5).map(|index| gpu(index, "A")).collect(), &[&[0, 1], &[2, 3, 4]]);
+    for link in &mut host.links {
+        link.nvlinks = if link.gpus == [0, 1] { 12 } else { link.nvlinks / 2 };
+    }
+    let ranked = |place: &str, at_most: u32| {
+        let given = granting("gpu-set s { model A }", &format!("gpus s at-most={at_most} place={place}"));
+        devices(&given.on(&host).0, "t", "g").remove(0)
+    };
+    // A walk from the first would take 0, 1 and then what nothing joins to them.
+    assert_eq!(ranked("packed", 3), "2 3 4 0 1");
+    assert_eq!(ranked("packed", 2), "0 1 2 3 4");
+    assert_eq!(ranked("spread", 2), "0 2 1 3 4");
+}
+
+#[test]
 fn same_numa_gives_the_devices_of_one_node() {
     let gpus = vec![gpu(0, "A"), on_node(gpu(1, "A"), 1), gpu(2, "A"), on_node(gpu(3, "A"), 1)];
     let given = granting("gpu-set s { model A }", "gpus s at-most=4 place=same-numa");

@@ -123,7 +123,7 @@ mod tests {
     fn processors_and_what_has_no_render_node_are_none() {
         let processor = "cpu_cores_count 64\nsimd_count 0\ndrm_render_minor 0\n".to_owned();
         let hidden = node(7, 0x6300, 0);
-        let found = gpus(&[(0, processor), (2, node(7, 0x6300, 128)), (3, hidden)].into()).unwrap();
+        let found = gpus(&[(0, processor), (2, node(7, 0x6300, 128)), (3, hidden)]).unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].node, found[0].render_minor), (2, 128));
         assert_eq!((found[0].uuid.as_str(), found[0].pci.as_str()), ("GPU-0000000000000007", "0001:63:00.0"));
