@@ -19,6 +19,7 @@ mod features;
 mod guarantee;
 mod judge;
 mod layout;
+mod out_of_service;
 mod place;
 mod require;
 mod select;
@@ -100,6 +101,8 @@ pub struct Device<'a> {
     pub gpu: &'a Gpu,
     /// The GPU's minor number, known.
     pub minor: u32,
+    /// Its PCI address, known.
+    pub pci: &'a str,
     /// Absent: the whole GPU.
     pub mig: Option<&'a MigDevice>,
 }
@@ -235,7 +238,7 @@ struct Host<'a, 's> {
 impl<'a> Host<'a, '_> {
     fn offer(&self, rule: &policy::Grant, line: &'a policy::Line, sink: &mut Sink) -> Offer<'a> {
         let devices = self.sets.grantable(line, self.name, sink);
-        check::place_facts(line, &devices, self.name, sink);
+        check::place_facts(line, &devices, &self.fabric, self.name, sink);
         let most = match self.fabric.slots(line, &devices) {
             Ok(slots) => place::most(&devices, slots.as_deref()),
             Err(place::TooMany) => {

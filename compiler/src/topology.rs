@@ -10,12 +10,14 @@ use gpupol_plan::feature::Feature;
 use serde::{Deserialize, Serialize};
 
 pub mod builtin;
+mod condition;
 pub mod discover;
 pub mod drift;
 mod fact;
 pub mod mig;
 pub mod read;
 
+pub use condition::{ComputeMode, FabricState, Fault, Faults, OutOfService, Outage, P2p};
 pub use fact::Fact;
 
 /// The version of [`Topology`] that this crate reads and writes.
@@ -41,6 +43,8 @@ pub struct Topology {
     pub nodes: Vec<DeviceNode>,
     /// GPUs in the order of their index.
     pub gpus: Vec<Gpu>,
+    /// GPUs that nobody can use, by index, PCI address and UUID as far as these are known.
+    pub out_of_service: Vec<OutOfService>,
     /// One for each unordered pair of GPUs whose relation is known, ascending.
     pub links: Vec<Link>,
     /// The driver's user-space files, sorted by path.
@@ -115,8 +119,9 @@ pub struct Gpu {
     pub uuid: String,
     /// Minor number of its device node.
     pub minor: Fact<u32>,
-    /// PCI address, `0000:07:00.0`: domain of at least four digits, lower case.
-    pub pci: String,
+    /// PCI address, `0000:07:00.0`: domain of at least four digits, lower case; absent: it is on no PCI bus, as the GPU
+    /// of a system on a chip.
+    pub pci: Fact<String>,
     /// Vendor.
     pub vendor: Vendor,
     /// The name that NVML gives, such as `NVIDIA H100 80GB HBM3`.
@@ -132,8 +137,23 @@ pub struct Gpu {
     pub memory: Fact<u64>,
     /// NUMA nodes near it.
     pub numa: Fact<Vec<u32>>,
+    /// The NUMA node that its own memory is; absent: its memory is none.
+    pub memory_node: Fact<u32>,
     /// CPUs near it, as a list such as `0-47,96-143`.
     pub cpus: Fact<String>,
+    /// Who may compute on it at a time.
+    pub compute_mode: Fact<ComputeMode>,
+    /// Whether its memory corrects errors; absent: it cannot.
+    pub ecc: Fact<bool>,
+    /// Whether the driver keeps it awake while nobody uses it; absent: there is no such choice.
+    pub persistence: Fact<bool>,
+    /// What is wrong with it, nothing if it is healthy; absent: it cannot tell.
+    pub faults: Fact<Faults>,
+    /// How far it has joined the fabric of its NVSwitches; absent: it is on none.
+    pub fabric: Fact<FabricState>,
+    /// The NVLink domain that it has joined, `CLUSTER-UUID.CLIQUE`: GPUs of one clique reach each other, on other hosts too.
+    /// Absent: it is in none that has a name.
+    pub clique: Fact<String>,
     /// Whether MIG mode is on; absent: it has no MIG.
     pub mig: Fact<bool>,
     /// Its MIG devices.
@@ -190,7 +210,9 @@ pub struct Link {
     /// Indices of the two GPUs, ascending.
     pub gpus: [u32; 2],
     /// NVLink links between them, through switches too; 0: none.
-    pub nvlinks: u32,
+    pub nvlinks: Fact<u32>,
+    /// Whether each can read and write the other's memory.
+    pub p2p: Fact<P2p>,
     /// The nearest common ancestor in the PCI tree.
     pub level: Fact<Level>,
 }

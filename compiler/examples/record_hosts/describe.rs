@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use gpupol::topology::{
-    DeviceNode, Driver, Fact, Gpu, Level, Link, MigDevice, TOPOLOGY_VERSION, Topology, Vendor,
+    ComputeMode, DeviceNode, Driver, Fact, Faults, Gpu, Level, Link, MigDevice, P2p, TOPOLOGY_VERSION,
+    Topology, Vendor,
 };
 
 use gpupol_plan::feature::Feature;
@@ -28,18 +29,33 @@ pub(crate) struct Host {
     pub(crate) levels: Levels,
     /// What it has for features, where the source says.
     pub(crate) features: BTreeMap<Feature, Fact<Vec<DeviceNode>>>,
+    /// What sort of host it is.
+    pub(crate) sort: Sort,
+}
+
+/// What sort of host it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// Nobody has one like it: how its GPUs are set was chosen.
+    MadeUp,
+    /// Somebody has told of one.
+    Real,
+    /// A system on a chip, whose driver is another one: its version and CUDA version. It has none of the nodes and files.
+    Chip(&'static str, &'static str),
 }
 
 /// One GPU of a host.
 pub(crate) struct Card {
     /// What it is.
     pub(crate) model: &'static Model,
-    /// PCI address.
-    pub(crate) pci: &'static str,
+    /// PCI address, unless it is on no bus.
+    pub(crate) pci: Option<&'static str>,
     /// Minor, if it is known or chosen.
     pub(crate) minor: Option<u32>,
     /// NUMA node, if it is known or chosen; absent: the kernel says that it is near none.
     pub(crate) numa: Fact<u32>,
+    /// The NUMA node that its memory is.
+    pub(crate) memory_node: Fact<u32>,
     /// CPUs near it, if not those of its NUMA node.
     pub(crate) cpus: Option<&'static str>,
     /// Its MIG devices; with at least one its MIG mode is on.
@@ -50,14 +66,14 @@ pub(crate) struct Card {
 pub(crate) struct Model {
     /// The name NVML gives.
     pub(crate) name: &'static str,
-    /// Brand.
-    pub(crate) brand: &'static str,
+    /// Brand, if NVML gives it.
+    pub(crate) brand: Option<&'static str>,
     /// Architecture.
     pub(crate) architecture: &'static str,
     /// CUDA compute capability.
     pub(crate) compute_capability: &'static str,
-    /// Total memory in MiB as NVML gives it.
-    pub(crate) mib: u64,
+    /// Total memory in MiB as NVML gives it, if it does.
+    pub(crate) mib: Option<u64>,
     /// Whether it can be in MIG mode.
     pub(crate) has_mig: bool,
 }
@@ -86,26 +102,29 @@ pub(crate) const NOT_SAID: &str = "the source does not say";
 /// The document of `host`.
 pub(crate) fn topology(host: &Host) -> Topology {
     let [uvm, caps] = host.majors;
+    let (version, cuda, is_chip) = match host.sort {
+        Sort::Chip(version, cuda) => (version, cuda, true),
+        Sort::MadeUp | Sort::Real => (driver::VERSION, driver::CUDA, false),
+    };
+    let nodes = vec![
+        node("/dev/nvidia-modeset", 195, 254, 0o666),
+        node("/dev/nvidia-uvm", uvm, 0, 0o666),
+        node("/dev/nvidia-uvm-tools", uvm, 1, 0o666),
+        node("/dev/nvidiactl", 195, 255, 0o666),
+    ];
     let gpus: Vec<Gpu> = (0..).zip(&host.gpus).map(|(index, card)| gpu(host, index, card)).collect();
     Topology {
         topology_version: TOPOLOGY_VERSION,
         host: host.name.to_owned(),
         boot_id: Fact::unknown("a recorded host has not booted"),
-        driver: Driver {
-            version: Fact::Known(driver::VERSION.to_owned()),
-            cuda: Fact::Known(driver::CUDA.to_owned()),
-        },
+        driver: Driver { version: Fact::Known(version.to_owned()), cuda: Fact::Known(cuda.to_owned()) },
         cgroup: Fact::Known(2),
-        majors: majors(uvm, caps),
-        nodes: vec![
-            node("/dev/nvidia-modeset", 195, 254, 0o666),
-            node("/dev/nvidia-uvm", uvm, 0, 0o666),
-            node("/dev/nvidia-uvm-tools", uvm, 1, 0o666),
-            node("/dev/nvidiactl", 195, 255, 0o666),
-        ],
+        majors: if is_chip { BTreeMap::new() } else { majors(uvm, caps) },
+        nodes: if is_chip { Vec::new() } else { nodes },
         links: links(host),
         gpus,
-        driver_files: driver::files(),
+        driver_files: if is_chip { Vec::new() } else { driver::files() },
+        out_of_service: Vec::new(),
         features: host.features.clone(),
         feature_files: BTreeMap::new(),
     }
@@ -125,24 +144,33 @@ fn majors(uvm: u32, caps: u32) -> BTreeMap<String, u32> {
 fn gpu(host: &Host, index: u32, card: &Card) -> Gpu {
     let model = card.model;
     let unsaid = || Fact::unknown(NOT_SAID);
+    // Older GPUs do not know the question.
+    let has_fabric = ["Hopper", "Blackwell"].contains(&model.architecture);
     let devices = (0..).zip(card.mig).map(|(place, mig)| mig_device(host, index, card, place, mig));
     Gpu {
         index,
         uuid: format!("GPU-{:08x}-0000-4000-8000-{index:012x}", host.number),
         minor: card.minor.map_or_else(|| Fact::unknown(NOT_SAID), Fact::Known),
-        pci: card.pci.to_owned(),
+        pci: card.pci.map_or(Fact::Absent, |pci| Fact::Known(pci.to_owned())),
         vendor: Vendor::Nvidia,
         model: model.name.to_owned(),
-        brand: Fact::Known(model.brand.to_owned()),
+        brand: model.brand.map_or_else(unsaid, |brand| Fact::Known(brand.to_owned())),
         architecture: Fact::Known(model.architecture.to_owned()),
         compute_capability: Fact::Known(model.compute_capability.to_owned()),
-        memory: Fact::Known(model.mib << 20),
+        memory: model.mib.map_or_else(|| Fact::unknown(NOT_SAID), |mib| Fact::Known(mib << 20)),
         numa: match &card.numa {
             Fact::Known(numa) => Fact::Known(vec![*numa]),
             Fact::Absent => Fact::Absent,
             Fact::Unknown(why) => Fact::Unknown(why.clone()),
         },
         cpus: cpus(host, card).map_or_else(unsaid, |cpus| Fact::Known(cpus.to_owned())),
+        memory_node: card.memory_node.clone(),
+        compute_mode: said(host, Fact::Known(ComputeMode::Default)),
+        ecc: said(host, Fact::Known(true)),
+        persistence: said(host, Fact::Known(true)),
+        faults: said(host, Fact::Known(Faults::new())),
+        fabric: if has_fabric { said(host, Fact::Absent) } else { Fact::Absent },
+        clique: if has_fabric { said(host, Fact::Absent) } else { Fact::Absent },
         mig: if model.has_mig { Fact::Known(!card.mig.is_empty()) } else { Fact::Absent },
         mig_devices: devices.collect(),
         nodes: card
@@ -151,6 +179,11 @@ fn gpu(host: &Host, index: u32, card: &Card) -> Gpu {
             .into_iter()
             .collect(),
     }
+}
+
+/// What was chosen for a host that is made up, and is unknown of all others.
+fn said<T>(host: &Host, chosen: Fact<T>) -> Fact<T> {
+    if host.sort == Sort::MadeUp { chosen } else { Fact::unknown(NOT_SAID) }
 }
 
 fn cpus(host: &Host, card: &Card) -> Option<&'static str> {
@@ -190,7 +223,9 @@ fn link(host: &Host, (first, one): (u32, &Card), (second, other): (u32, &Card)) 
             Fact::Known(said.map_or(by_numa, |(_, level)| *level))
         }
     };
-    Link { gpus: [first, second], nvlinks: group.map_or(0, |(_, links)| *links), level }
+    let near = group.is_some() || level != Fact::Known(Level::System);
+    let p2p = said(host, Fact::Known(if near { P2p::Ok } else { P2p::ChipsetNotSupported }));
+    Link { gpus: [first, second], nvlinks: Fact::Known(group.map_or(0, |(_, links)| *links)), p2p, level }
 }
 
 /// A node.

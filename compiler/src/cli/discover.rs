@@ -5,7 +5,11 @@ use super::{Exit, Failure, args, input, print};
 use crate::topology::{discover, read};
 
 pub(super) fn run(args: &args::Discover) -> Result<Exit, Failure> {
-    let options = discover::Options { root: args.root.clone(), nvml_lib: args.nvml_lib.clone() };
+    let options = discover::Options {
+        root: args.root.clone(),
+        nvml_lib: args.nvml_lib.clone(),
+        ..discover::Options::default()
+    };
     let text = read::write(&discover::discover(&options)?);
     match &args.output {
         None => print::data(&text)?,

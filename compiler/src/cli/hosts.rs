@@ -77,7 +77,7 @@ pub(super) fn is_meant(word: &Spanned<String>, host: &Host, sources: &Sources) -
 /// The topology of a word of the command line: a file, `builtin:NAME` or `live`.
 pub(super) fn by_word(word: &str) -> Result<Host, Failure> {
     if word == "live" {
-        let options = discover::Options { root: PathBuf::from("/"), nvml_lib: None };
+        let options = discover::Options::default();
         let topology = discover::discover(&options)?;
         let text = read::write(&topology);
         return Ok(Host { name: word.to_owned(), topology, text });

@@ -8,7 +8,7 @@ use petgraph::graph::{NodeIndex, UnGraph};
 
 use super::Device;
 use crate::policy::{Line, Place};
-use crate::topology::{Link, Topology};
+use crate::topology::{Fact, Link, Topology};
 
 /// More slots than this are not written into a plan.
 pub(super) const MOST_SLOTS: usize = 4096;
@@ -99,6 +99,19 @@ impl<'a> Fabric<'a> {
         (slot.len(), Reverse(nvlinks), level, slot.to_vec())
     }
 
+    /// Why it is unknown whether NVLink joins two of the devices: each reason once, with the first two GPUs of it.
+    pub(super) fn unknown_nvlinks(&self, devices: &[Device]) -> BTreeMap<&'a str, [u32; 2]> {
+        let gpus: BTreeSet<u32> =
+            devices.iter().filter(|device| device.mig.is_none()).map(|device| device.gpu.index).collect();
+        let mut unknown = BTreeMap::new();
+        for (pair, link) in &self.links {
+            if let (Fact::Unknown(why), true) = (&link.nvlinks, pair.iter().all(|gpu| gpus.contains(gpu))) {
+                unknown.entry(why.as_str()).or_insert(*pair);
+            }
+        }
+        unknown
+    }
+
     fn link(&self, a: &Device, b: &Device) -> Option<&'a Link> {
         let (a, b) = (a.gpu.index, b.gpu.index);
         self.links.get(&[a.min(b), a.max(b)]).copied()
@@ -108,7 +121,7 @@ impl<'a> Fabric<'a> {
         if a.mig.is_some() || b.mig.is_some() {
             return 0;
         }
-        self.link(a, b).map_or(0, |link| link.nvlinks)
+        self.link(a, b).and_then(|link| link.nvlinks.known().copied()).unwrap_or(0)
     }
 
     fn level(&self, a: &Device, b: &Device) -> u32 {

@@ -9,26 +9,33 @@
 )]
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 use thiserror::Error;
 
 use super::read::{self, TopologyError};
-use super::{Driver, Fact, TOPOLOGY_VERSION, Topology};
+use super::{Fact, TOPOLOGY_VERSION, Topology};
 
+mod answer;
 mod driver_file;
 mod elf;
 mod feature;
 mod gpu;
+mod information;
 mod kernel;
 mod library;
 mod link;
 mod mig;
 mod module;
 mod node;
+mod nvidia;
+mod out_of_service;
+mod property;
 mod raw;
 mod root;
+mod watch;
 
 use root::Root;
 
@@ -39,11 +46,18 @@ pub struct Options {
     pub root: PathBuf,
     /// NVML's library, if not the one that the loader finds.
     pub nvml_lib: Option<PathBuf>,
+    /// How long NVML is waited for: to be opened, then for all of one GPU, then for how it is joined to others. All GPUs are
+    /// asked at a time.
+    pub patience: Duration,
 }
+
+/// How long NVML is waited for, unless somebody says otherwise: a sound GPU that has to be woken answers in about three
+/// seconds.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Default for Options {
     fn default() -> Self {
-        Self { root: PathBuf::from("/"), nvml_lib: None }
+        Self { root: PathBuf::from("/"), nvml_lib: None, patience: PATIENCE }
     }
 }
 
@@ -61,6 +75,12 @@ pub enum DiscoverError {
     BrokenDriver {
         /// What NVML says.
         reason: String,
+    },
+    /// NVML does not even say how many GPUs there are.
+    #[error("the NVIDIA driver of this host does not answer: {}", watch::silence(*patience))]
+    Silent {
+        /// How long it was waited for.
+        patience: Duration,
     },
     /// A property without which a GPU or a MIG device cannot be named.
     #[error("{of}: cannot read {what}: {reason}")]
@@ -120,75 +140,44 @@ pub enum DiscoverError {
     Inconsistent(#[from] TopologyError),
 }
 
-/// What all parts of discovery look at.
-struct Sources<'s> {
-    nvml: &'s Nvml,
-    root: &'s Root,
-    majors: kernel::Majors,
-    module: module::Settings,
-}
-
 /// Discovers the host's topology.
 ///
-/// GPUs that have fallen off the bus are left out: nothing can run on them.
+/// GPUs that cannot be used, such as those that have fallen off the bus or do not answer, are out of service in it.
 ///
 /// # Errors
-/// When there is no working NVIDIA driver, when a GPU cannot be named, and when what different parts of the driver say
-/// of one GPU differs.
+/// When there is no working NVIDIA driver, when a GPU or MIG device may not be named, and when what different parts of the
+/// driver say of one GPU differs.
 pub fn discover(options: &Options) -> Result<Topology, DiscoverError> {
     let root = Root::new(options.root.clone()).map_err(|error| DiscoverError::Read {
         path: options.root.display().to_string(),
         reason: error.to_string(),
     })?;
-    let nvml = library::load(&root, options.nvml_lib.as_deref())?;
-    let sources = Sources {
-        nvml: &nvml,
-        majors: kernel::majors(&root)?,
-        module: module::Settings::read(&root),
-        root: &root,
-    };
-    let topology = topology(&sources)?;
+    let topology = topology(&Arc::new(root), options)?;
     // The reader is the judge of every document, also of one made here.
     Ok(read::read("of this host", &read::write(&topology))?)
 }
 
-fn topology(sources: &Sources<'_>) -> Result<Topology, DiscoverError> {
-    let version = match sources.nvml.sys_driver_version() {
-        Ok(version) => Fact::Known(version),
-        Err(error) => unknown("nvmlSystemGetDriverVersion", &error),
-    };
-    let found = gpu::all(sources)?;
-    let links = link::all(sources.nvml, &found);
+fn topology(root: &Arc<Root>, options: &Options) -> Result<Topology, DiscoverError> {
+    let nvidia::Host { driver, gpus, out_of_service, links, sources } =
+        nvidia::host(root, kernel::majors(root)?, options)?;
     Ok(Topology {
         topology_version: TOPOLOGY_VERSION,
-        host: kernel::host_name(sources.root)?,
-        boot_id: kernel::boot_id(sources.root),
-        cgroup: kernel::cgroup(sources.root),
-        nodes: node::shared(sources)?,
+        host: kernel::host_name(root)?,
+        boot_id: kernel::boot_id(root),
+        cgroup: kernel::cgroup(root),
+        nodes: node::shared(&sources)?,
         links,
-        gpus: found.into_iter().map(|found| found.gpu).collect(),
-        driver_files: driver_file::all(sources.root, version.known().map(String::as_str)),
+        gpus,
+        out_of_service,
+        driver_files: driver_file::all(root, driver.version.known().map(String::as_str)),
         majors: sources.majors.of_nvidia(),
-        features: feature::nodes(sources.root, &sources.majors),
-        feature_files: feature::files(sources.root),
-        driver: Driver { version, cuda: cuda(sources.nvml) },
+        features: feature::nodes(root, &sources.majors),
+        feature_files: feature::files(root),
+        driver,
     })
-}
-
-/// NVML writes CUDA 12.4 as 12040.
-fn cuda(nvml: &Nvml) -> Fact<String> {
-    match nvml.sys_cuda_driver_version() {
-        Ok(version) => Fact::Known(format!("{}.{}", version / 1000, version % 1000 / 10)),
-        Err(error) => unknown("nvmlSystemGetCudaDriverVersion_v2", &error),
-    }
 }
 
 /// An unknown property that `call` did not give.
 fn unknown<T>(call: &str, error: &NvmlError) -> Fact<T> {
     Fact::Unknown(format!("{call}: {error}"))
-}
-
-/// The property that `call` gave, or why it did not.
-fn fact<T>(call: &str, result: Result<T, NvmlError>) -> Fact<T> {
-    result.map_or_else(|error| unknown(call, &error), Fact::Known)
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gpupol::topology::{DriverFileKind, Fact, Gpu, Topology};
+use gpupol::topology::{DriverFileKind, Fact, Gpu, OutOfService, Outage, Topology};
 
 use crate::elf;
 
@@ -14,6 +14,9 @@ pub(crate) fn write(root: &Path, topology: &Topology) {
     file(root, "sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory pids\n");
     for gpu in &topology.gpus {
         write_gpu(root, gpu);
+    }
+    for gpu in &topology.out_of_service {
+        write_out_of_service(root, gpu);
     }
     for found in &topology.driver_files {
         let path = found.path.trim_start_matches('/');
@@ -38,9 +41,10 @@ pub(crate) fn information(root: &Path, pci: &str, lines: &str) {
 }
 
 fn write_gpu(root: &Path, gpu: &Gpu) {
-    let minor = gpu.minor.known().map(|minor| format!("Device Minor: \t {minor}\n")).unwrap_or_default();
-    information(root, &gpu.pci, &format!("GPU UUID: \t {}\n{minor}", gpu.uuid));
-    let sysfs = format!("sys/bus/pci/devices/{}", gpu.pci);
+    let Fact::Known(pci) = &gpu.pci else { return };
+    let minor = minor(&gpu.minor);
+    information(root, pci, &format!("GPU UUID: \t {}\n{minor}GPU Excluded:\t No\n", gpu.uuid));
+    let sysfs = format!("sys/bus/pci/devices/{pci}");
     let numa = match &gpu.numa {
         Fact::Known(numa) => Some(numa[0].to_string()),
         Fact::Absent => Some("-1".to_owned()),
@@ -52,6 +56,20 @@ fn write_gpu(root: &Path, gpu: &Gpu) {
     if let Fact::Known(cpus) = &gpu.cpus {
         file(root, &format!("{sysfs}/local_cpulist"), format!("{cpus}\n"));
     }
+}
+
+/// The kernel module goes on to list what it lost.
+fn write_out_of_service(root: &Path, gpu: &OutOfService) {
+    let Fact::Known(pci) = &gpu.pci else { return };
+    let uuid = gpu.uuid.known().map(|uuid| format!("GPU UUID: \t {uuid}\n")).unwrap_or_default();
+    let model = gpu.model.known().map(|model| format!("Model: \t {model}\n")).unwrap_or_default();
+    let excluded = if gpu.state == Outage::Excluded { "Yes" } else { "No" };
+    let text = format!("{model}{uuid}{}GPU Excluded:\t {excluded}\n", minor(&gpu.minor));
+    file(root, &format!("proc/driver/nvidia/gpus/{pci}/information"), text);
+}
+
+fn minor(minor: &Fact<u32>) -> String {
+    minor.known().map(|minor| format!("Device Minor: \t {minor}\n")).unwrap_or_default()
 }
 
 fn devices(topology: &Topology) -> String {

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use gpupol_plan::feature::Feature;
-use serde_json::Value;
 
 use crate::cli::print::count;
 use crate::cli::render::escape;
 use crate::cli::table::table;
 use crate::topology::drift::Drift;
 use crate::topology::{DeviceNode, Fact, Gpu, Level, MigDevice, Topology};
+
+mod condition;
+mod unknown;
 
 const GIB: u64 = 1 << 30;
 
@@ -30,9 +32,12 @@ pub(super) fn topology(topology: &Topology) -> String {
         head(topology),
         table(&["GPU", "MODEL", "MEMORY", "PCI", "MINOR", "NUMA", "MIG", "UUID"], gpus),
         table(&["MIG DEVICE", "PROFILE", "MEMORY", "GI", "CI", "UUID"], mig.collect()),
+        condition::settings(topology),
+        condition::out_of_service(topology),
         matrix(topology),
+        condition::without_p2p(topology),
         table(&["FEATURE", "NODES"], topology.features.iter().map(feature).collect()),
-        unknown(topology),
+        unknown::unknown(topology),
     ]
     .concat()
 }
@@ -56,8 +61,12 @@ fn head(topology: &Topology) -> String {
     let cgroup = or_sign(&topology.cgroup, u8::to_string);
     let (gpus, files) =
         (count(topology.gpus.len(), "GPU"), count(topology.driver_files.len(), "driver file"));
+    let out = match topology.out_of_service.len() {
+        0 => String::new(),
+        out => format!(" and {out} out of service"),
+    };
     escape(&format!(
-        "host {}: driver {driver}, CUDA {cuda}, cgroup v{cgroup}, {gpus}, {files}",
+        "host {}: driver {driver}, CUDA {cuda}, cgroup v{cgroup}, {gpus}{out}, {files}",
         topology.host
     )) + "\n"
 }
@@ -72,7 +81,7 @@ fn gpu(gpu: &Gpu) -> Vec<String> {
         gpu.index.to_string(),
         gpu.model.clone(),
         memory(&gpu.memory),
-        gpu.pci.clone(),
+        or_sign(&gpu.pci, Clone::clone),
         or_sign(&gpu.minor, u32::to_string),
         or_sign(&gpu.numa, |nodes| list(nodes)),
         mig,
@@ -126,7 +135,7 @@ fn matrix(topology: &Topology) -> String {
     head.extend(names.iter().map(String::as_str));
     head.extend(["CPUS", "NUMA"]);
     let links: BTreeMap<[u32; 2], String> =
-        topology.links.iter().map(|link| (link.gpus, joined(link.nvlinks, &link.level))).collect();
+        topology.links.iter().map(|link| (link.gpus, joined(&link.nvlinks, &link.level))).collect();
     let row = |(gpu, name): (&Gpu, &String)| {
         let mut row = vec![name.clone()];
         row.extend(topology.gpus.iter().map(|other| match gpu.index.cmp(&other.index) {
@@ -142,10 +151,11 @@ fn matrix(topology: &Topology) -> String {
     table(&head, topology.gpus.iter().zip(&names).map(row).collect()) + &legend(&links)
 }
 
-fn joined(nvlinks: u32, level: &Fact<Level>) -> String {
+fn joined(nvlinks: &Fact<u32>, level: &Fact<Level>) -> String {
     match nvlinks {
-        0 => or_sign(level, |level| sign(*level).to_owned()),
-        links => format!("NV{links}"),
+        Fact::Known(links) if *links > 0 => format!("NV{links}"),
+        Fact::Unknown(_) => UNKNOWN.to_owned(),
+        Fact::Known(_) | Fact::Absent => or_sign(level, |level| sign(*level).to_owned()),
     }
 }
 
@@ -177,34 +187,4 @@ fn legend(links: &BTreeMap<[u32; 2], String>) -> String {
         LEGEND.iter().filter(|(sign, _)| is_used(sign)).map(|(sign, meaning)| format!("{sign}: {meaning}"));
     let used: Vec<String> = used.collect();
     if used.is_empty() { String::new() } else { format!("  {}\n", used.join(" · ")) }
-}
-
-/// What nobody knows, by its reason.
-fn unknown(topology: &Topology) -> String {
-    let mut reasons = BTreeMap::new();
-    // What has been read from JSON can be written as JSON.
-    collect(&serde_json::to_value(topology).unwrap_or_default(), "", &mut reasons);
-    let row = |(reason, places): (String, Vec<String>)| vec![places.join(" "), reason];
-    table(&["UNKNOWN", "BECAUSE"], reasons.into_iter().map(row).collect())
-}
-
-fn collect(value: &Value, place: &str, reasons: &mut BTreeMap<String, Vec<String>>) {
-    match value {
-        Value::Object(fields) => match fields.get("unknown").and_then(Value::as_str) {
-            Some(reason) => reasons.entry(reason.to_owned()).or_default().push(place.to_owned()),
-            None => {
-                let dot = if place.is_empty() { "" } else { "." };
-                fields
-                    .iter()
-                    .for_each(|(name, value)| collect(value, &format!("{place}{dot}{name}"), reasons));
-            }
-        },
-        Value::Array(values) => {
-            values
-                .iter()
-                .enumerate()
-                .for_each(|(at, value)| collect(value, &format!("{place}[{at}]"), reasons));
-        }
-        _ => {}
-    }
 }

@@ -11,11 +11,15 @@ use super::{DiscoverError, driver_file};
 /// The name by which the loader finds NVML.
 const NAME: &str = "libnvidia-ml.so.1";
 
-/// NVML, initialised: the library at `path`, else the one below `root`, else the one that the loader finds.
-pub(super) fn load(root: &Root, path: Option<&Path>) -> Result<Nvml, DiscoverError> {
-    let path = path.map(Path::to_owned).or_else(|| below(root)).unwrap_or_else(|| PathBuf::from(NAME));
+/// Which library to load: the one at `path`, else the one below `root`, else the one that the loader finds.
+pub(super) fn place(root: &Root, path: Option<&Path>) -> PathBuf {
+    path.map(Path::to_owned).or_else(|| below(root)).unwrap_or_else(|| PathBuf::from(NAME))
+}
+
+/// NVML, initialised.
+pub(super) fn load(path: &Path) -> Result<Nvml, DiscoverError> {
     let nvml = Nvml::builder().lib_path(path.as_os_str()).init();
-    let nvml = nvml.map_err(|error| failure(&path, &error))?;
+    let nvml = nvml.map_err(|error| failure(path, &error))?;
     if let Err(error) = &nvml.lib().nvmlShutdown {
         let reason = error.to_string();
         // Dropping it would call the function that is missing, and panic.

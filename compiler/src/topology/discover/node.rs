@@ -1,7 +1,8 @@
 //! Device nodes: numbers from the kernel, checked against what lies in `/dev`.
 
+use super::DiscoverError;
+use super::nvidia::Sources;
 use super::root::Character;
-use super::{DiscoverError, Sources};
 use crate::topology::DeviceNode;
 
 /// Minors that NVIDIA's kernel module gives its control nodes, beside those of GPUs.
@@ -9,7 +10,7 @@ const CONTROL: u32 = 255;
 const MODESET: u32 = 254;
 
 /// The nodes that GPUs share, sorted by path.
-pub(super) fn shared(sources: &Sources<'_>) -> Result<Vec<DeviceNode>, DiscoverError> {
+pub(super) fn shared(sources: &Sources) -> Result<Vec<DeviceNode>, DiscoverError> {
     let majors = &sources.majors;
     let uvm = majors.named("nvidia-uvm");
     // Up to R535 the module has one name for its whole major, so only the node itself tells of modesetting.
@@ -28,7 +29,7 @@ pub(super) fn shared(sources: &Sources<'_>) -> Result<Vec<DeviceNode>, DiscoverE
 }
 
 /// The node of the GPU with this minor; none while the major is not known.
-pub(super) fn of_gpu(sources: &Sources<'_>, minor: Option<u32>) -> Result<Vec<DeviceNode>, DiscoverError> {
+pub(super) fn of_gpu(sources: &Sources, minor: Option<u32>) -> Result<Vec<DeviceNode>, DiscoverError> {
     let Some((major, minor)) = sources.majors.gpu().zip(minor) else { return Ok(Vec::new()) };
     Ok(vec![at(sources, format!("/dev/nvidia{minor}"), [major, minor], None)?])
 }
@@ -36,7 +37,7 @@ pub(super) fn of_gpu(sources: &Sources<'_>, minor: Option<u32>) -> Result<Vec<De
 /// The node at `path`, which must have these numbers if it is there: drivers make nodes only when they are needed.
 /// Its mode is that on the host, else `mode`, else what the kernel module asks for.
 pub(super) fn at(
-    sources: &Sources<'_>,
+    sources: &Sources,
     path: String,
     [major, minor]: [u32; 2],
     mode: Option<u32>,

@@ -207,8 +207,8 @@ mod tests {
         let at = |name: &str| directory.join("proc").join(name);
         rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe"), Mode::from_raw_mode(0o600)).unwrap();
         std::fs::write(at("latin"), b"caf\xe9").unwrap();
-        std::fs::File::create(at("huge")).unwrap().set_len(MAX_BYTES + 1).unwrap();
-        std::fs::File::create(at("large")).unwrap().set_len(MAX_BYTES).unwrap();
+        File::create(at("huge")).unwrap().set_len(MAX_BYTES + 1).unwrap();
+        File::create(at("large")).unwrap().set_len(MAX_BYTES).unwrap();
         std::os::unix::fs::symlink("../../../../../../../../etc/hostname", at("out")).unwrap();
         std::os::unix::fs::symlink("/proc/loop", at("loop")).unwrap();
         std::os::unix::fs::symlink("/", directory.join("etc")).unwrap();
