@@ -210,7 +210,7 @@ fn device(device: &Device, capabilities: &BTreeSet<Capability>) -> plan::Device 
     plan::Device {
         uuid: device.uuid().to_owned(),
         index: device.index(),
-        pci: gpu.pci.clone(),
+        pci: device.pci.to_owned(),
         compute_capability: gpu.compute_capability.known().cloned(),
         brand: gpu.brand.known().cloned(),
         gpu: check(device),

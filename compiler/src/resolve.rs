@@ -20,6 +20,7 @@ mod features;
 mod guarantee;
 mod judge;
 mod layout;
+mod out_of_service;
 mod place;
 mod require;
 mod select;
@@ -101,6 +102,8 @@ pub struct Device<'a> {
     pub gpu: &'a Gpu,
     /// The GPU's minor number, known.
     pub minor: u32,
+    /// Its PCI address, known.
+    pub pci: &'a str,
     /// Absent: the whole GPU.
     pub mig: Option<&'a MigDevice>,
 }
@@ -251,7 +254,7 @@ impl<'a> Host<'a, '_> {
     ) -> Offer<'a> {
         let mut devices = self.sets.grantable(line, self.name, sink);
         devices.retain(|device| vendors.contains(&device.gpu.vendor));
-        check::place_facts(line, &devices, self.name, sink);
+        check::place_facts(line, &devices, &self.fabric, self.name, sink);
         let most = match place::slots(&self.fabric, line, &devices) {
             Ok(slots) => place::most(&devices, slots.as_deref()),
             Err(fabric::TooMany) => {

@@ -10,6 +10,7 @@ pub use gpupol_plan::vendor::Vendor;
 use serde::{Deserialize, Serialize};
 
 pub mod builtin;
+mod condition;
 pub mod discover;
 pub mod drift;
 mod driver_file;
@@ -17,6 +18,7 @@ mod fact;
 pub mod mig;
 pub mod read;
 
+pub use condition::{ComputeMode, FabricState, Fault, Faults, OutOfService, Outage, P2p};
 pub use driver_file::{DriverFile, DriverFileKind, MissingFile};
 pub use fact::Fact;
 
@@ -43,6 +45,8 @@ pub struct Topology {
     pub nodes: BTreeMap<Vendor, Vec<DeviceNode>>,
     /// GPUs in the order of their index.
     pub gpus: Vec<Gpu>,
+    /// GPUs that nobody can use, by index, PCI address and UUID as far as these are known.
+    pub out_of_service: Vec<OutOfService>,
     /// One for each unordered pair of GPUs whose relation is known, ascending.
     pub links: Vec<Link>,
     /// The user-space files of NVIDIA's driver, sorted by path.
@@ -110,8 +114,9 @@ pub struct Gpu {
     pub uuid: String,
     /// Minor number of its device node: of `/dev/nvidia3`, of `/dev/dri/renderD128`.
     pub minor: Fact<u32>,
-    /// PCI address, `0000:07:00.0`: domain of at least four digits, lower case. Partitions of a board share it.
-    pub pci: String,
+    /// PCI address, `0000:07:00.0`: domain of at least four digits, lower case; partitions of a board share it; absent: it
+    /// is on no PCI bus, as the GPU of a system on a chip.
+    pub pci: Fact<String>,
     /// Which part of its board it is, where a board is divided into GPUs or could be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition: Option<Partition>,
@@ -130,8 +135,23 @@ pub struct Gpu {
     pub memory: Fact<u64>,
     /// NUMA nodes near it.
     pub numa: Fact<Vec<u32>>,
+    /// The NUMA node that its own memory is; absent: its memory is none.
+    pub memory_node: Fact<u32>,
     /// CPUs near it, as a list such as `0-47,96-143`.
     pub cpus: Fact<String>,
+    /// Who may compute on it at a time.
+    pub compute_mode: Fact<ComputeMode>,
+    /// Whether its memory corrects errors; absent: it cannot.
+    pub ecc: Fact<bool>,
+    /// Whether the driver keeps it awake while nobody uses it; absent: there is no such choice.
+    pub persistence: Fact<bool>,
+    /// What is wrong with it, nothing if it is healthy; absent: it cannot tell.
+    pub faults: Fact<Faults>,
+    /// How far it has joined the fabric of its NVSwitches; absent: it is on none.
+    pub fabric: Fact<FabricState>,
+    /// The NVLink domain that it has joined, `CLUSTER-UUID.CLIQUE`: GPUs of one clique reach each other, on other hosts too.
+    /// Absent: it is in none that has a name.
+    pub clique: Fact<String>,
     /// Whether MIG mode is on; absent: it has no MIG.
     pub mig: Fact<bool>,
     /// Its MIG devices.
@@ -207,10 +227,12 @@ pub struct Link {
     /// Indices of the two GPUs, ascending.
     pub gpus: [u32; 2],
     /// NVLink links between them, through switches too; 0: none.
-    pub nvlinks: u32,
+    pub nvlinks: Fact<u32>,
     /// XGMI links between them; a pair of one hive has at least one.
     #[serde(default, skip_serializing_if = "is_none")]
     pub xgmi: u32,
+    /// Whether each can read and write the other's memory.
+    pub p2p: Fact<P2p>,
     /// The nearest common ancestor in the PCI tree.
     pub level: Fact<Level>,
 }
@@ -220,10 +242,10 @@ fn is_none(count: &u32) -> bool {
 }
 
 impl Link {
-    /// Links of their own that join the two, whatever their vendor calls them: without going through the processor.
+    /// Links of their own that are known to join the two, whatever their vendor calls them: without going through the processor.
     #[must_use]
     pub fn direct(&self) -> u32 {
-        self.nvlinks.saturating_add(self.xgmi)
+        self.nvlinks.known().map_or(self.xgmi, |links| links.saturating_add(self.xgmi))
     }
 }
 

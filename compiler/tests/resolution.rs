@@ -197,6 +197,22 @@ fn an_excepted_gpu_takes_its_mig_devices_along() {
 }
 
 #[test]
+fn nvlinks_that_nobody_knows_place_nothing() {
+    let mut topology = host(vec![gpu(0, "A"), gpu(1, "A"), gpu(2, "A")], &[&[0, 1, 2]]);
+    for link in topology.links.iter_mut().filter(|link| link.gpus[1] == 2) {
+        link.nvlinks = Fact::unknown("nvmlDeviceGetNvLinkState of GPU 2: no permission");
+    }
+    let findings = |line| granting("gpu-set s { model A }", line).on(&topology).1;
+    let found = findings("gpus s at-most=2 place=nvlink");
+    let messages: Vec<&str> = found.iter().map(|finding| finding.message.as_str()).collect();
+    let expected = "GPUs 0 and 2 of `host` cannot be placed: whether NVLink joins them is unknown \
+                    (nvmlDeviceGetNvLinkState of GPU 2: no permission)";
+    assert_eq!(messages, [expected]);
+    assert_eq!(codes(&findings("gpus s place=nvlink")), [], "one GPU needs no links");
+    assert_eq!(codes(&findings("gpus s at-most=2")), []);
+}
+
+#[test]
 fn a_deny_reaches_the_whole_gpu() {
     let mig = || sliced(gpu(0, "A100"), &["1g.10gb", "3g.40gb"]);
     let host = host(vec![mig(), sliced(gpu(1, "A30"), &["1g.10gb"])], &[]);
@@ -306,7 +322,8 @@ fn nvlink_gives_the_groups_that_are_joined() {
 fn better_joined_groups_come_first() {
     let mut host = host((0..4).map(|index| gpu(index, "A")).collect(), &[&[0, 1, 2]]);
     for link in &mut host.links {
-        link.nvlinks = if link.gpus == [1, 2] { 4 } else { link.nvlinks / 12 };
+        let links = if link.gpus == [1, 2] { 4 } else { link.nvlinks.known().unwrap() / 12 };
+        link.nvlinks = Fact::Known(links);
     }
     let given = granting("gpu-set s { model A }", "gpus s at-most=2 place=nvlink");
     let (resolution, _) = given.on(&host);
@@ -318,7 +335,8 @@ fn better_joined_groups_come_first() {
 fn packed_begins_with_the_best_group_and_spread_with_the_farthest() {
     let mut host = host((0..5).map(|index| gpu(index, "A")).collect(), &[&[0, 1], &[2, 3, 4]]);
     for link in &mut host.links {
-        link.nvlinks = if link.gpus == [0, 1] { 12 } else { link.nvlinks / 2 };
+        let links = *link.nvlinks.known().unwrap();
+        link.nvlinks = Fact::Known(if link.gpus == [0, 1] { 12 } else { links / 2 });
     }
     let ranked = |place: &str, at_most: u32| {
         let given = granting("gpu-set s { model A }", &format!("gpus s at-most={at_most} place={place}"));

@@ -68,7 +68,7 @@ fn gpu(host: &Host, board: &Board, place: usize, index: u32, number: u32) -> Gpu
         index,
         uuid: format!("GPU-{:08x}{:08x}{part}", host.number, place + 1),
         minor: Fact::Known(render),
-        pci: board.pci.to_owned(),
+        pci: Fact::Known(board.pci.to_owned()),
         partition: board.parts.map(|(_, compute, memory)| Partition {
             number: if parts > 1 { Fact::Known(number) } else { Fact::Absent },
             compute: Fact::Known(compute.to_owned()),
@@ -81,11 +81,23 @@ fn gpu(host: &Host, board: &Board, place: usize, index: u32, number: u32) -> Gpu
         compute_capability: Fact::Absent,
         memory: Fact::Known((board.model.mib << 20) / u64::from(parts)),
         numa: board.numa.known().map_or_else(unsaid_numa, |numa| Fact::Known(vec![*numa])),
+        memory_node: unasked(),
         cpus: cpus.map_or_else(unsaid, |cpus| Fact::Known((*cpus).to_owned())),
+        compute_mode: Fact::Absent,
+        ecc: unasked(),
+        persistence: Fact::Absent,
+        faults: unasked(),
+        fabric: Fact::Absent,
+        clique: Fact::Absent,
         mig: Fact::Absent,
         mig_devices: Vec::new(),
         nodes: vec![drm("card", card), drm("renderD", render)],
     }
+}
+
+/// As discovery leaves it.
+fn unasked<T>() -> Fact<T> {
+    Fact::unknown("only asked of GPUs of NVIDIA")
 }
 
 fn unsaid_numa() -> Fact<Vec<u32>> {
@@ -100,8 +112,9 @@ fn link(amd: &Amd, (first, one): (u32, usize), (second, other): (u32, usize)) ->
     let joined = one == other || amd.hives.iter().any(|hive| hive.contains(&one) && hive.contains(&other));
     Link {
         gpus: [first, second],
-        nvlinks: 0,
+        nvlinks: Fact::Absent,
         xgmi: u32::from(joined),
+        p2p: unasked(),
         level: if one == other { Fact::Known(Level::Internal) } else { Fact::unknown(NOT_SAID) },
     }
 }

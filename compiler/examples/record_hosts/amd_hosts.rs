@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gpupol::topology::{Fact, Level};
 
 use crate::amd::{Amd, Board, Model};
-use crate::describe::{Host, Levels, NOT_SAID};
+use crate::describe::{Host, Levels, NOT_SAID, Sort};
 use crate::hosts::{L4, card};
 
 const MI210: Model = Model { name: "AMD Instinct MI210", architecture: "gfx90a", mib: 65_520 };
@@ -81,6 +81,7 @@ fn host(name: &'static str, number: u32, cpus: &'static [&'static str], amd: Amd
     Host {
         name,
         number,
+        sort: Sort::Real,
         majors: [0, 0],
         cpus,
         gpus: Vec::new(),

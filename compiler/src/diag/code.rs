@@ -139,6 +139,8 @@ codes! {
     LayoutsOverlap = 4019, "layouts-overlap", Error;
     /// A layout for GPUs whose MIG profiles are not known.
     LayoutUnproved = 4020, "layout-unproved", Warning;
+    /// A gpu-set names a GPU that is out of service.
+    GpuOutOfService = 4021, "gpu-out-of-service", Warning;
 
     /// Whoever may use the engine's socket is of any of its tenants.
     SocketTrust = 5001, "socket-trust", Note;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::fabric::Fabric;
 use super::{Device, Grant, Key, diags};
 use crate::diag::Sink;
 use crate::policy::{self, Amount, Deny, Line, Place, Sharing};
@@ -22,14 +23,22 @@ pub(super) struct Loss<'a, 'l> {
 }
 
 /// Whether what a line's `place` is judged by is known.
-pub(super) fn place_facts(line: &Line, devices: &[Device], name: &str, sink: &mut Sink) {
-    if line.place != Place::SameNuma || line.at_most == Amount::Count(1) {
-        return;
-    }
-    for device in devices {
-        if let Fact::Unknown(why) = &device.gpu.numa {
-            sink.push(diags::unknown_fact(&line.gpu_set, device.gpu, "NUMA node", why, name));
+pub(super) fn place_facts(line: &Line, devices: &[Device], fabric: &Fabric, name: &str, sink: &mut Sink) {
+    match line.place {
+        _ if line.at_most == Amount::Count(1) => {}
+        Place::SameNuma => {
+            for device in devices {
+                if let Fact::Unknown(why) = &device.gpu.numa {
+                    sink.push(diags::unknown_fact(&line.gpu_set, device.gpu, "NUMA node", why, name));
+                }
+            }
         }
+        Place::Nvlink => {
+            for (why, pair) in fabric.unknown_nvlinks(devices) {
+                sink.push(diags::unknown_nvlinks(&line.gpu_set, pair, why, name));
+            }
+        }
+        Place::Any | Place::Packed | Place::Spread => {}
     }
 }
 

@@ -13,7 +13,7 @@ use crate::diag::{Code, Finding};
 use crate::policy::{self, Amount, GpuSet, Line, Place, Require, Selector};
 use crate::source::{Span, Spanned};
 use crate::topology::mig::Board;
-use crate::topology::{Fact, Gpu, Topology, Vendor};
+use crate::topology::{Fact, Gpu, OutOfService, Topology, Vendor};
 
 /// `by`: what leaves the set nothing, and of how many devices.
 pub(super) fn empty_gpu_set(
@@ -139,6 +139,31 @@ pub(super) fn unknown_fact(set: &Spanned<String>, gpu: &Gpu, fact: &str, why: &s
     let message = format!("GPU {index} of `{name}` cannot be given: its {fact} is unknown ({why})");
     Finding::at(Code::UnknownFact, set.span, format!("`{granted}` has this GPU"), message)
         .help(record_again(name))
+}
+
+pub(super) fn unknown_nvlinks(
+    set: &Spanned<String>,
+    [one, other]: [u32; 2],
+    why: &str,
+    name: &str,
+) -> Finding {
+    let message = format!(
+        "GPUs {one} and {other} of `{name}` cannot be placed: whether NVLink joins them is unknown ({why})"
+    );
+    Finding::at(Code::UnknownFact, set.span, format!("`{}` has these GPUs", set.value), message)
+        .help(record_again(name))
+}
+
+pub(super) fn gpu_out_of_service(set: &GpuSet, span: Span, gpu: &OutOfService, name: &str) -> Finding {
+    let message = format!(
+        "gpu-set `{}` names {gpu}, which is out of service on `{name}`: {} ({})",
+        set.name.value,
+        gpu.state.name(),
+        gpu.reason
+    );
+    Finding::at(Code::GpuOutOfService, span, "nobody gets this GPU", message).help(format!(
+        "reset or replace the GPU and record `{name}` again with `gpupol discover`, or take it out of the gpu-set"
+    ))
 }
 
 /// A grant that gives no GPU of a vendor, because it requires something of the driver.

@@ -1,12 +1,12 @@
 //! How the devices of a host are joined, as a graph, and which groups of them are best for a wish.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::graph::{NodeIndex, UnGraph};
 
 use super::Device;
-use crate::topology::{Level, Link, Topology};
+use crate::topology::{Fact, Level, Link, Topology};
 
 /// Further away than any level that is named.
 const UNKNOWN_LEVEL: u32 = Level::System as u32 + 1;
@@ -96,6 +96,24 @@ impl<'a> Fabric<'a> {
             apart,
             levels: level.map_or(UNKNOWN_LEVEL, |level| *level as u32),
         }
+    }
+
+    /// Why it is unknown whether links of their own join two of the devices: each reason once, with the first two GPUs of
+    /// it.
+    pub(super) fn unknown_nvlinks(&self, devices: &[Device]) -> BTreeMap<&'a str, [u32; 2]> {
+        let gpus: BTreeSet<u32> =
+            devices.iter().filter(|device| device.mig.is_none()).map(|device| device.gpu.index).collect();
+        let mut links: Vec<&'a Link> = self.graph.edge_weights().copied().collect();
+        links.sort_by_key(|link| link.gpus);
+        let mut unknown = BTreeMap::new();
+        for link in links {
+            if let (Fact::Unknown(why), true) =
+                (&link.nvlinks, link.gpus.iter().all(|gpu| gpus.contains(gpu)))
+            {
+                unknown.entry(why.as_str()).or_insert(link.gpus);
+            }
+        }
+        unknown
     }
 
     fn link(&self, a: &Device, b: &Device) -> Option<&'a Link> {

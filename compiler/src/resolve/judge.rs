@@ -45,7 +45,9 @@ impl<'a> Candidate<'a> {
                     |uuid: &String| uuid.eq_ignore_ascii_case(own) || uuid.eq_ignore_ascii_case(&gpu.uuid);
                 Verdict::of(uuids.iter().any(named))
             }
-            Selector::Pci(addresses) => Verdict::of(addresses.contains(&gpu.pci)),
+            Selector::Pci(addresses) => {
+                known(selector, "PCI address", &gpu.pci, |pci| Verdict::of(addresses.contains(pci)))
+            }
             Selector::Numa(wanted) => known(selector, "NUMA node", &gpu.numa, |nodes| {
                 Verdict::of(nodes.iter().any(|node| wanted.contains(node)))
             }),

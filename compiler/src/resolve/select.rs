@@ -10,7 +10,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::{Dfs, Walker};
 
 use super::judge::{Candidate, Verdict};
-use super::{Device, Devices, Extent, Key, diags, judge};
+use super::{Device, Devices, Extent, Key, diags, judge, out_of_service};
 use crate::diag::Sink;
 use crate::policy::{Claim, GpuSet, Line, Policy, Selector};
 use crate::source::{Span, Spanned};
@@ -45,12 +45,13 @@ pub(super) fn all<'a>(policy: &'a Policy, topology: &'a Topology, name: &str, si
         let certain = !own.has_errors();
         own.finish().into_iter().for_each(|finding| sink.push(finding));
         let missed = granted.contains(rule.name.value.as_str()) && !is_elsewhere(rule, topology);
+        let names_lost = missed && out_of_service::report(rule, topology, name, sink);
         let unknown = unknown_profiles(rule, topology);
         unknown
             .iter()
             .filter(|_| missed)
             .for_each(|profile| sink.push(diags::no_such_profile(rule, profile, topology, name)));
-        if members.is_empty() && missed && certain && unknown.is_empty() {
+        if members.is_empty() && missed && certain && unknown.is_empty() && !names_lost {
             sink.push(diags::empty_gpu_set(rule, emptied(rule, &candidates), topology, name));
         }
         sets.sets.insert(&rule.name.value, Set { rule, members });
@@ -137,13 +138,8 @@ impl<'a> Member<'a> {
         if let Fact::Unknown(why) = &gpu.mig {
             return Err(Missing { fact: "MIG mode", why });
         }
-        let minor = match &gpu.minor {
-            Fact::Known(minor) => *minor,
-            Fact::Absent => {
-                return Err(Missing { fact: "minor number", why: "the topology says it has none" });
-            }
-            Fact::Unknown(why) => return Err(Missing { fact: "minor number", why }),
-        };
+        let minor = *needed("minor number", &gpu.minor)?;
+        let pci = needed("PCI address", &gpu.pci)?;
         if !gpu.nodes.iter().any(|node| node.minor == minor) {
             return Err(Missing {
                 fact: "device node",
@@ -153,7 +149,16 @@ impl<'a> Member<'a> {
         if mig.is_some_and(|mig| mig.nodes.is_empty()) {
             return Err(Missing { fact: "nvcap nodes", why: "the topology lists none for its MIG device" });
         }
-        Ok(Device { gpu, minor, mig })
+        Ok(Device { gpu, minor, pci, mig })
+    }
+}
+
+/// A fact without which no device is given.
+fn needed<'a, T>(name: &'static str, fact: &'a Fact<T>) -> Result<&'a T, Missing<'a>> {
+    match fact {
+        Fact::Known(value) => Ok(value),
+        Fact::Absent => Err(Missing { fact: name, why: "the topology says it has none" }),
+        Fact::Unknown(why) => Err(Missing { fact: name, why }),
     }
 }
 

@@ -10,21 +10,24 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 use thiserror::Error;
 
 use super::read::{self, TopologyError};
-use super::{DeviceNode, Driver, Fact, Gpu, Link, TOPOLOGY_VERSION, Topology, Vendor};
+use super::{DeviceNode, Driver, Fact, Gpu, Link, OutOfService, TOPOLOGY_VERSION, Topology, Vendor};
 
 mod amd;
+mod answer;
 mod driver_file;
 mod driver_root;
 mod drm;
 mod elf;
 mod feature;
 mod gpu;
+mod information;
 mod kernel;
 mod library;
 mod link;
@@ -32,9 +35,13 @@ mod loader_cache;
 mod mig;
 mod module;
 mod node;
+mod nvidia;
+mod out_of_service;
 mod pcie;
+mod property;
 mod raw;
 mod root;
+mod watch;
 
 use driver_root::DriverRoot;
 use root::Root;
@@ -49,11 +56,18 @@ pub struct Options {
     pub driver_root: Option<PathBuf>,
     /// NVML's library, if not the one that the loader finds.
     pub nvml_lib: Option<PathBuf>,
+    /// How long NVML is waited for: to be opened, then for all of one GPU, then for how it is joined to others. All GPUs are
+    /// asked at a time.
+    pub patience: Duration,
 }
+
+/// How long NVML is waited for, unless somebody says otherwise: a sound GPU that has to be woken answers in about three
+/// seconds.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Default for Options {
     fn default() -> Self {
-        Self { root: PathBuf::from("/"), driver_root: None, nvml_lib: None }
+        Self { root: PathBuf::from("/"), driver_root: None, nvml_lib: None, patience: PATIENCE }
     }
 }
 
@@ -79,6 +93,12 @@ pub enum DiscoverError {
     BrokenDriver {
         /// What NVML says.
         reason: String,
+    },
+    /// NVML does not even say how many GPUs there are.
+    #[error("the NVIDIA driver of this host does not answer: {}", watch::silence(*patience))]
+    Silent {
+        /// How long it was waited for.
+        patience: Duration,
     },
     /// A property without which a GPU or a MIG device cannot be named.
     #[error("{of}: cannot read {what}: {reason}")]
@@ -138,13 +158,21 @@ pub enum DiscoverError {
     Inconsistent(#[from] TopologyError),
 }
 
-/// What all parts of discovery look at that is NVIDIA's.
-struct Sources<'s> {
-    nvml: &'s Nvml,
-    root: &'s Root,
-    driver: &'s DriverRoot,
-    majors: &'s kernel::Majors,
-    module: module::Settings,
+/// Discovers the host's topology: NVIDIA's GPUs, and those of AMD behind them.
+///
+/// GPUs that cannot be used, such as those that have fallen off the bus or do not answer, are out of service in it.
+///
+/// # Errors
+/// When there is no working driver, when a GPU or MIG device may not be named, and when what different parts of a driver
+/// say of one GPU differs.
+pub fn discover(options: &Options) -> Result<Topology, DiscoverError> {
+    let root = Root::new(options.root.clone()).map_err(|error| DiscoverError::Read {
+        path: options.root.display().to_string(),
+        reason: error.to_string(),
+    })?;
+    let topology = topology(&Arc::new(root), options)?;
+    // The reader is the judge of every document, also of one made here.
+    Ok(read::read("of this host", &read::write(&topology))?)
 }
 
 /// What one vendor has on the host.
@@ -153,67 +181,48 @@ struct Share {
     driver: Driver,
     nodes: Vec<DeviceNode>,
     gpus: Vec<Gpu>,
+    out_of_service: Vec<OutOfService>,
     links: Vec<Link>,
 }
 
-/// Discovers the host's topology: NVIDIA's GPUs, and those of AMD behind them.
-///
-/// GPUs that have fallen off the bus are left out: nothing can run on them.
-///
-/// # Errors
-/// When there is no working driver, when a GPU cannot be named, and when what different parts of a driver say of one
-/// GPU differs.
-pub fn discover(options: &Options) -> Result<Topology, DiscoverError> {
-    let root = Root::new(options.root.clone()).map_err(|error| DiscoverError::Read {
-        path: options.root.display().to_string(),
-        reason: error.to_string(),
-    })?;
-    let driver = DriverRoot::find(&root, options.driver_root.as_deref())?;
-    let majors = kernel::majors(&root)?;
-    let mut shares = Vec::new();
-    let none = match library::load(&driver, options.nvml_lib.as_deref()) {
-        Ok(nvml) => {
-            let module = module::Settings::read(&root);
-            let sources = Sources { nvml: &nvml, root: &root, driver: &driver, majors: &majors, module };
-            shares.push(nvidia(&sources)?);
-            None
+fn topology(root: &Arc<Root>, options: &Options) -> Result<Topology, DiscoverError> {
+    let driver = Arc::new(DriverRoot::find(root, options.driver_root.as_deref())?);
+    let majors = Arc::new(kernel::majors(root)?);
+    let mut topology = bare(root, &majors)?;
+    let shares = shares(&nvidia::Places { root, driver: &driver, majors: &majors }, options)?;
+    for share in shares {
+        if share.vendor == Vendor::Nvidia {
+            let files = driver_file::all(root, &driver, share.driver.version.known().map(String::as_str));
+            (topology.driver_files, topology.missing_driver_files) = (files.files, files.missing);
         }
-        // Whoever names the library means it.
-        Err(DiscoverError::NoDriver { reason }) if options.nvml_lib.is_none() => Some(reason),
-        Err(error) => return Err(error),
-    };
-    let first = shares.iter().flat_map(|share| &share.gpus).map(|gpu| gpu.index.saturating_add(1)).max();
-    match (amd::share(&root, &majors, first.unwrap_or(0))?, none) {
-        (Ok(share), _) => shares.push(share),
-        (Err(amd), Some(nvidia)) => return Err(DiscoverError::Nothing { nvidia, amd }),
-        (Err(_), None) => {}
+        topology.drivers.insert(share.vendor, share.driver);
+        topology.nodes.insert(share.vendor, share.nodes);
+        topology.gpus.extend(share.gpus);
+        topology.out_of_service.extend(share.out_of_service);
+        topology.links.extend(share.links);
     }
-    let topology = topology((&root, &driver), &majors, shares)?;
-    // The reader is the judge of every document, also of one made here.
-    Ok(read::read("of this host", &read::write(&topology))?)
+    Ok(topology)
 }
 
-fn nvidia(sources: &Sources<'_>) -> Result<Share, DiscoverError> {
-    let version = match sources.nvml.sys_driver_version() {
-        Ok(version) => Fact::Known(version),
-        Err(error) => unknown("nvmlSystemGetDriverVersion", &error),
+/// What each vendor has.
+fn shares(places: &nvidia::Places<'_>, options: &Options) -> Result<Vec<Share>, DiscoverError> {
+    let nvidia = match nvidia::share(places, options) {
+        // Whoever names the library means it.
+        Err(DiscoverError::NoDriver { reason }) if options.nvml_lib.is_none() => Err(reason),
+        other => Ok(other?),
     };
-    let found = gpu::all(sources)?;
-    Ok(Share {
-        vendor: Vendor::Nvidia,
-        driver: Driver { version, cuda: cuda(sources.nvml) },
-        nodes: node::shared(sources)?,
-        links: link::all(sources.nvml, &found),
-        gpus: found.into_iter().map(|found| found.gpu).collect(),
-    })
+    let first = nvidia.as_ref().map_or(0, |(_, count)| *count);
+    match (nvidia, amd::share(places.root, places.majors, first)?) {
+        (Ok((nvidia, _)), Ok(amd)) => Ok(vec![nvidia, amd]),
+        (Ok((nvidia, _)), Err(_)) => Ok(vec![nvidia]),
+        (Err(_), Ok(amd)) => Ok(vec![amd]),
+        (Err(nvidia), Err(amd)) => Err(DiscoverError::Nothing { nvidia, amd }),
+    }
 }
 
-fn topology(
-    (root, driver): (&Root, &DriverRoot),
-    majors: &kernel::Majors,
-    shares: Vec<Share>,
-) -> Result<Topology, DiscoverError> {
-    let mut topology = Topology {
+/// What is to be said of a host whatever GPUs it has.
+fn bare(root: &Root, majors: &kernel::Majors) -> Result<Topology, DiscoverError> {
+    Ok(Topology {
         topology_version: TOPOLOGY_VERSION,
         host: kernel::host_name(root)?,
         boot_id: kernel::boot_id(root),
@@ -222,40 +231,16 @@ fn topology(
         nodes: BTreeMap::new(),
         links: Vec::new(),
         gpus: Vec::new(),
+        out_of_service: Vec::new(),
         driver_files: Vec::new(),
         missing_driver_files: Fact::Absent,
         majors: majors.of_gpus(),
         features: feature::nodes(root, majors),
         feature_files: feature::files(root),
-    };
-    for share in shares {
-        if share.vendor == Vendor::Nvidia {
-            let version = share.driver.version.known().map(String::as_str);
-            let files = driver_file::all(root, driver, version);
-            (topology.driver_files, topology.missing_driver_files) = (files.files, files.missing);
-        }
-        topology.drivers.insert(share.vendor, share.driver);
-        topology.nodes.insert(share.vendor, share.nodes);
-        topology.gpus.extend(share.gpus);
-        topology.links.extend(share.links);
-    }
-    Ok(topology)
-}
-
-/// NVML writes CUDA 12.4 as 12040.
-fn cuda(nvml: &Nvml) -> Fact<String> {
-    match nvml.sys_cuda_driver_version() {
-        Ok(version) => Fact::Known(format!("{}.{}", version / 1000, version % 1000 / 10)),
-        Err(error) => unknown("nvmlSystemGetCudaDriverVersion_v2", &error),
-    }
+    })
 }
 
 /// An unknown property that `call` did not give.
 fn unknown<T>(call: &str, error: &NvmlError) -> Fact<T> {
     Fact::Unknown(format!("{call}: {error}"))
-}
-
-/// The property that `call` gave, or why it did not.
-fn fact<T>(call: &str, result: Result<T, NvmlError>) -> Fact<T> {
-    result.map_or_else(|error| unknown(call, &error), Fact::Known)
 }

@@ -50,7 +50,7 @@ fn properties(gpu: &Gpu) -> String {
         "cpu_cores_count 0\nsimd_count 416\nmem_banks_count 1\ngfx_target_version {}\nvendor_id 4098\ndevice_id 29711\n\
          location_id {}\ndomain 0\ndrm_render_minor {}\nhive_id 0\nunique_id {unique_id}\nnum_xcc 1\n",
         target(gpu.architecture.known().unwrap()),
-        location(&gpu.pci) | (number << 28),
+        location(gpu.pci.known().unwrap()) | (number << 28),
         gpu.minor.known().unwrap(),
     )
 }
@@ -77,7 +77,7 @@ fn link(to: usize, from: usize, kind: &str, links: u32) -> String {
 }
 
 fn write_device(root: &Path, gpu: &Gpu) {
-    let board = format!("sys/bus/pci/devices/{}", gpu.pci);
+    let board = format!("sys/bus/pci/devices/{}", gpu.pci.known().unwrap());
     file(root, &format!("{board}/product_name"), format!("{}\n", gpu.model));
     if let Some(partition) = &gpu.partition {
         for (of, mode) in [("compute", &partition.compute), ("memory", &partition.memory)] {

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use gpupol_plan::feature::Feature;
-use serde_json::Value;
 
 use crate::cli::print::count;
 use crate::cli::render::escape;
 use crate::cli::table::table;
 use crate::topology::drift::Drift;
 use crate::topology::{DeviceNode, Driver, Fact, Gpu, Level, Link, MigDevice, Partition, Topology, Vendor};
+
+mod condition;
+mod unknown;
 
 const GIB: u64 = 1 << 30;
 
@@ -34,10 +36,13 @@ pub(super) fn topology(topology: &Topology) -> String {
             topology.gpus.iter().filter_map(partition).collect(),
         ),
         table(&["MIG DEVICE", "PROFILE", "MEMORY", "GI", "CI", "UUID"], mig.collect()),
+        condition::settings(topology),
+        condition::out_of_service(topology),
         matrix(topology),
+        condition::without_p2p(topology),
         table(&["FEATURE", "NODES"], topology.features.iter().map(feature).collect()),
         table(&["MISSING FOR", "DRIVER FILES"], missing(topology)),
-        unknown(topology),
+        unknown::unknown(topology),
     ]
     .concat()
 }
@@ -65,7 +70,11 @@ fn head(topology: &Topology) -> String {
     let cgroup = or_sign(&topology.cgroup, u8::to_string);
     let (gpus, files) =
         (count(topology.gpus.len(), "GPU"), count(topology.driver_files.len(), "driver file"));
-    escape(&format!("host {}: {drivers}, cgroup v{cgroup}, {gpus}, {files}", topology.host)) + "\n"
+    let out = match topology.out_of_service.len() {
+        0 => String::new(),
+        out => format!(" and {out} out of service"),
+    };
+    escape(&format!("host {}: {drivers}, cgroup v{cgroup}, {gpus}{out}, {files}", topology.host)) + "\n"
 }
 
 /// `driver 550.163.01, CUDA 12.4`; a vendor is named unless it is the one that has CUDA.
@@ -87,7 +96,7 @@ fn gpu(gpu: &Gpu) -> Vec<String> {
         gpu.index.to_string(),
         gpu.model.clone(),
         memory(&gpu.memory),
-        gpu.pci.clone(),
+        or_sign(&gpu.pci, Clone::clone),
         or_sign(&gpu.minor, u32::to_string),
         or_sign(&gpu.numa, |nodes| list(nodes)),
         mig,
@@ -123,7 +132,7 @@ fn partition(gpu: &Gpu) -> Option<Vec<String>> {
     let Partition { number, compute, memory } = gpu.partition.as_ref()?;
     Some(vec![
         gpu.index.to_string(),
-        gpu.pci.clone(),
+        or_sign(&gpu.pci, Clone::clone),
         or_sign(number, u32::to_string),
         or_sign(compute, Clone::clone),
         or_sign(memory, Clone::clone),
@@ -183,10 +192,11 @@ fn matrix(topology: &Topology) -> String {
 }
 
 fn joined(link: &Link) -> String {
-    match (link.nvlinks, link.xgmi) {
-        (0, 0) => or_sign(&link.level, |level| sign(*level).to_owned()),
-        (0, _) => "XGMI".to_owned(),
-        (links, _) => format!("NV{links}"),
+    match &link.nvlinks {
+        Fact::Known(links) if *links > 0 => format!("NV{links}"),
+        _ if link.xgmi > 0 => "XGMI".to_owned(),
+        Fact::Unknown(_) => UNKNOWN.to_owned(),
+        Fact::Known(_) | Fact::Absent => or_sign(&link.level, |level| sign(*level).to_owned()),
     }
 }
 
@@ -219,34 +229,4 @@ fn legend(links: &BTreeMap<[u32; 2], String>) -> String {
         LEGEND.iter().filter(|(sign, _)| is_used(sign)).map(|(sign, meaning)| format!("{sign}: {meaning}"));
     let used: Vec<String> = used.collect();
     if used.is_empty() { String::new() } else { format!("  {}\n", used.join(" · ")) }
-}
-
-/// What nobody knows, by its reason.
-fn unknown(topology: &Topology) -> String {
-    let mut reasons = BTreeMap::new();
-    // What has been read from JSON can be written as JSON.
-    collect(&serde_json::to_value(topology).unwrap_or_default(), "", &mut reasons);
-    let row = |(reason, places): (String, Vec<String>)| vec![places.join(" "), reason];
-    table(&["UNKNOWN", "BECAUSE"], reasons.into_iter().map(row).collect())
-}
-
-fn collect(value: &Value, place: &str, reasons: &mut BTreeMap<String, Vec<String>>) {
-    match value {
-        Value::Object(fields) => match fields.get("unknown").and_then(Value::as_str) {
-            Some(reason) => reasons.entry(reason.to_owned()).or_default().push(place.to_owned()),
-            None => {
-                let dot = if place.is_empty() { "" } else { "." };
-                fields
-                    .iter()
-                    .for_each(|(name, value)| collect(value, &format!("{place}{dot}{name}"), reasons));
-            }
-        },
-        Value::Array(values) => {
-            values
-                .iter()
-                .enumerate()
-                .for_each(|(at, value)| collect(value, &format!("{place}[{at}]"), reasons));
-        }
-        _ => {}
-    }
 }

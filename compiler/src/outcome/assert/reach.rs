@@ -114,7 +114,7 @@ impl<'a> Case<'a> {
     fn reached(&self, tenant: &str, level: Level) -> BTreeMap<Place<'a>, Way<'a>> {
         let place = |device: &Device<'a>| match level {
             Level::Device => Place::Device(device.key()),
-            Level::Gpu => Place::Board(&device.gpu.pci),
+            Level::Gpu => Place::Board(device.pci),
         };
         let mut reached = BTreeMap::new();
         for way in self.of(tenant).flat_map(ways) {

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::*;
 use crate::topology::read::read;
-use crate::topology::{Fact, Topology};
+use crate::topology::{Fact, Gpu, Topology};
 
 const HOST: &str = include_str!("../../../../examples/topologies/l4-8x-pcie.json");
 const HOSTS: u32 = 60;
@@ -34,7 +34,7 @@ fn host(made: &mut Made) -> Topology {
     }
     let levels = [Level::Single, Level::Multiple, Level::Hostbridge, Level::Node, Level::System];
     for link in &mut host.links {
-        link.nvlinks = made.below(3) * 4;
+        link.nvlinks = Fact::Known(made.below(3) * 4);
         link.level = match made.below(6) {
             0 => Fact::unknown("nobody asked"),
             level => Fact::Known(levels[level as usize - 1]),
@@ -44,7 +44,10 @@ fn host(made: &mut Made) -> Topology {
 }
 
 fn devices(host: &Topology) -> Vec<Device<'_>> {
-    host.gpus.iter().map(|gpu| Device { gpu, minor: *gpu.minor.known().unwrap(), mig: None }).collect()
+    fn whole(gpu: &Gpu) -> Device<'_> {
+        Device { gpu, minor: *gpu.minor.known().unwrap(), pci: gpu.pci.known().unwrap(), mig: None }
+    }
+    host.gpus.iter().map(whole).collect()
 }
 
 /// What the definitions ask of a pair: links, whether on different nodes, level.
@@ -53,7 +56,7 @@ fn pair(host: &Topology, one: u32, other: u32) -> (u32, u32, u32) {
     let nodes = |gpu: u32| host.gpus[gpu as usize].numa.known().cloned().unwrap_or_default();
     let shared = nodes(one) == nodes(other) || nodes(one).iter().any(|node| nodes(other).contains(node));
     let level = link.and_then(|link| link.level.known().copied()).map_or(6, |level| level as u32);
-    (link.map_or(0, |link| link.nvlinks + link.xgmi), u32::from(!shared), level)
+    (link.map_or(0, |link| link.nvlinks.known().unwrap() + link.xgmi), u32::from(!shared), level)
 }
 
 fn fulfils(host: &Topology, group: &[u32], wish: Wish) -> bool {

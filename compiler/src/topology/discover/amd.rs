@@ -58,6 +58,7 @@ pub(super) fn share(
         driver: Driver { version: version(root), cuda: Fact::Absent },
         nodes: shared(root, majors)?,
         links,
+        out_of_service: Vec::new(),
         gpus: found.into_iter().map(|found| found.gpu).collect(),
     }))
 }
@@ -101,7 +102,7 @@ fn gpu(
         index,
         uuid: node.uuid.clone(),
         minor: Fact::Known(node.render_minor),
-        pci: node.pci.clone(),
+        pci: Fact::Known(node.pci.clone()),
         partition: partition(root, node),
         vendor: Vendor::Amd,
         model: model::name(root, &node.pci, properties),
@@ -110,11 +111,23 @@ fn gpu(
         compute_capability: Fact::Absent,
         memory: memory(root, node.node),
         numa: kernel::numa(root, &node.pci),
+        memory_node: unasked(),
         cpus: kernel::cpus(root, &node.pci),
+        compute_mode: Fact::Absent,
+        ecc: unasked(),
+        persistence: Fact::Absent,
+        faults: unasked(),
+        fabric: Fact::Absent,
+        clique: Fact::Absent,
         mig: Fact::Absent,
         mig_devices: Vec::new(),
         nodes: nodes(root, majors, node)?,
     })
+}
+
+/// What the kernel tells of AMD's GPUs in other ways than of NVIDIA's, and nobody here asks for yet.
+fn unasked<T>() -> Fact<T> {
+    Fact::unknown("only asked of GPUs of NVIDIA")
 }
 
 /// Boards that cannot be divided have neither file.

@@ -1,7 +1,8 @@
 //! Device nodes: numbers from the kernel, checked against what lies in `/dev`.
 
+use super::DiscoverError;
+use super::nvidia::Sources;
 use super::root::{Character, Root};
-use super::{DiscoverError, Sources};
 use crate::topology::DeviceNode;
 
 /// Minors that NVIDIA's kernel module gives its control nodes, beside those of GPUs.
@@ -9,8 +10,8 @@ const CONTROL: u32 = 255;
 const MODESET: u32 = 254;
 
 /// The nodes that NVIDIA's GPUs share, sorted by path.
-pub(super) fn shared(sources: &Sources<'_>) -> Result<Vec<DeviceNode>, DiscoverError> {
-    let majors = sources.majors;
+pub(super) fn shared(sources: &Sources) -> Result<Vec<DeviceNode>, DiscoverError> {
+    let majors = &sources.majors;
     let uvm = majors.named("nvidia-uvm");
     // Up to R535 the module has one name for its whole major, so only the node itself tells of modesetting.
     let modeset = majors.named("nvidia-modeset").or_else(|| {
@@ -29,7 +30,7 @@ pub(super) fn shared(sources: &Sources<'_>) -> Result<Vec<DeviceNode>, DiscoverE
 }
 
 /// The node of the GPU with this minor; none while the major is not known.
-pub(super) fn of_gpu(sources: &Sources<'_>, minor: Option<u32>) -> Result<Vec<DeviceNode>, DiscoverError> {
+pub(super) fn of_gpu(sources: &Sources, minor: Option<u32>) -> Result<Vec<DeviceNode>, DiscoverError> {
     let Some((major, minor)) = sources.majors.gpu().zip(minor) else { return Ok(Vec::new()) };
     let path = format!("/dev/nvidia{minor}");
     Ok(vec![at(sources, path, [major, minor], sources.module.node_mode)?])
@@ -38,7 +39,7 @@ pub(super) fn of_gpu(sources: &Sources<'_>, minor: Option<u32>) -> Result<Vec<De
 /// The node at `path`, which must have these numbers if it is there: drivers make nodes only when they are needed.
 /// Its mode is that on the host, else `mode`.
 pub(super) fn at(
-    sources: &Sources<'_>,
+    sources: &Sources,
     path: String,
     [major, minor]: [u32; 2],
     mode: u32,
@@ -70,8 +71,8 @@ fn put(
 }
 
 /// The node that lies at `path` on the host, else in the driver's container, and then where that is on the host.
-fn lying(sources: &Sources<'_>, path: &str) -> Option<(Character, Option<String>)> {
-    let driver = sources.driver;
+fn lying(sources: &Sources, path: &str) -> Option<(Character, Option<String>)> {
+    let driver = &sources.driver;
     let of_host = sources.root.character(path).map(|there| (there, None));
     let of_driver = || {
         let there = driver.files.character(path)?;

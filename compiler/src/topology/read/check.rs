@@ -6,7 +6,7 @@ use super::name::{has_control, is_gpu_uuid, is_mig_uuid, is_pci_address, is_plai
 use gpupol_plan::feature::Feature;
 
 use crate::topology::{
-    DeviceNode, Fact, GDS_FILES, Gpu, Link, MigDevice, NVSWITCH_CONTROL, Topology, Vendor,
+    DeviceNode, Fact, GDS_FILES, Gpu, Link, MigDevice, NVSWITCH_CONTROL, OutOfService, Topology, Vendor,
 };
 
 mod amd;
@@ -47,7 +47,8 @@ pub(super) fn topology(topology: &Topology) -> Checked {
     each("gpus", &topology.gpus, gpu)?;
     gpu_order(&topology.gpus)?;
     drivers(topology)?;
-    unique_identities(&topology.gpus)?;
+    each("outOfService", &topology.out_of_service, out_of_service)?;
+    unique_identities(topology)?;
     features(topology)?;
     unique_nodes(topology)?;
     links(topology)?;
@@ -109,21 +110,20 @@ fn gpu(place: &str, gpu: &Gpu) -> Checked {
     if gpu.vendor == Vendor::Amd {
         amd::gpu(place, gpu)?;
     } else {
-        ensure(is_gpu_uuid(&gpu.uuid), format!("{place}.uuid"), || {
-            format!("`{}` is no GPU UUID: write `GPU-` and a UUID", gpu.uuid)
-        })?;
+        gpu_uuid(place, &gpu.uuid)?;
         ensure(gpu.partition.is_none(), format!("{place}.partition"), || {
             format!("boards of {} are not divided like this", gpu.vendor.title())
         })?;
     }
-    ensure(is_pci_address(&gpu.pci), format!("{place}.pci"), || {
-        format!("`{}` is no PCI address: write it in lower case, such as `0000:07:00.0`", gpu.pci)
-    })?;
+    if let Some(pci) = gpu.pci.known() {
+        pci_address(&format!("{place}.pci"), pci)?;
+    }
     plain_text(&format!("{place}.model"), &gpu.model)?;
     plain_fact(&format!("{place}.brand"), &gpu.brand)?;
     plain_fact(&format!("{place}.architecture"), &gpu.architecture)?;
     plain_fact(&format!("{place}.computeCapability"), &gpu.compute_capability)?;
     plain_fact(&format!("{place}.cpus"), &gpu.cpus)?;
+    plain_fact(&format!("{place}.clique"), &gpu.clique)?;
     each(&format!("{place}.nodes"), &gpu.nodes, |place, node| {
         device_node(place, node)?;
         drm_number(place, node)?;
@@ -138,6 +138,30 @@ fn gpu(place: &str, gpu: &Gpu) -> Checked {
     each(&devices, &gpu.mig_devices, mig_device)?;
     ascending(&devices, &gpu.mig_devices, "index", |device| device.index)?;
     unique(&devices, &gpu.mig_devices, "gi and ci", |device| format!("{} and {}", device.gi, device.ci))
+}
+
+/// What nobody can use is named in messages all the same.
+fn out_of_service(place: &str, gpu: &OutOfService) -> Checked {
+    if let Some(uuid) = gpu.uuid.known() {
+        gpu_uuid(place, uuid)?;
+    }
+    if let Some(pci) = gpu.pci.known() {
+        pci_address(&format!("{place}.pci"), pci)?;
+    }
+    plain_fact(&format!("{place}.model"), &gpu.model)?;
+    plain_text(&format!("{place}.reason"), &gpu.reason)
+}
+
+fn gpu_uuid(place: &str, uuid: &str) -> Checked {
+    ensure(is_gpu_uuid(uuid), format!("{place}.uuid"), || {
+        format!("`{uuid}` is no GPU UUID: write `GPU-` and a UUID")
+    })
+}
+
+fn pci_address(place: &str, pci: &str) -> Checked {
+    ensure(is_pci_address(pci), place, || {
+        format!("`{}` is no PCI address: write it in lower case, such as `0000:07:00.0`", pci.escape_debug())
+    })
 }
 
 /// A GPU's NVIDIA nodes carry its own minor: anything else would be the node of another tenant's GPU.
@@ -220,25 +244,62 @@ fn gpu_order(gpus: &[Gpu]) -> Checked {
     ascending("gpus", gpus, "index", |gpu| gpu.index)
 }
 
-fn unique_identities(gpus: &[Gpu]) -> Checked {
-    unique("gpus", gpus, "pci", |gpu| match gpu.partition_number() {
-        Some(number) => format!("{}, partition {number}", gpu.pci),
-        None => gpu.pci.clone(),
-    })?;
-    let mut minors = BTreeMap::new();
-    let mut uuids = BTreeMap::new();
-    for (position, gpu) in gpus.iter().enumerate() {
+/// One GPU has an index, a minor, an address and a UUID of its own, be it in service or not.
+fn unique_identities(topology: &Topology) -> Checked {
+    let mut seen = Identities::default();
+    for (position, gpu) in topology.gpus.iter().enumerate() {
         let place = format!("gpus[{position}]");
-        if let Some(minor) = gpu.minor.known() {
-            first(&mut minors, (gpu.vendor, *minor), format!("{place}.minor"), &minor.to_string())?;
-        }
-        first(&mut uuids, gpu.uuid.to_ascii_lowercase(), format!("{place}.uuid"), &gpu.uuid)?;
+        // Parts of one board share its address.
+        let pci = gpu.pci.known().map(|pci| match gpu.partition_number() {
+            Some(number) => format!("{pci}, partition {number}"),
+            None => pci.clone(),
+        });
+        let (pci, minor) = (pci.as_ref(), gpu.minor.known());
+        seen.gpu(&place, gpu.vendor, [Some(&gpu.index), minor], [Some(&gpu.uuid), pci])?;
         for (position, device) in gpu.mig_devices.iter().enumerate() {
-            let place = format!("{place}.migDevices[{position}].uuid");
-            first(&mut uuids, device.uuid.to_ascii_lowercase(), place, &device.uuid)?;
+            seen.uuid(&format!("{place}.migDevices[{position}]"), &device.uuid)?;
         }
     }
+    for (position, gpu) in topology.out_of_service.iter().enumerate() {
+        let place = format!("outOfService[{position}]");
+        let numbers = [gpu.index.known(), gpu.minor.known()];
+        seen.gpu(&place, gpu.vendor, numbers, [gpu.uuid.known(), gpu.pci.known()])?;
+    }
     Ok(())
+}
+
+/// Who has been seen, and where.
+#[derive(Default)]
+struct Identities {
+    indices: BTreeMap<u32, String>,
+    minors: BTreeMap<(Vendor, u32), String>,
+    addresses: BTreeMap<String, String>,
+    uuids: BTreeMap<String, String>,
+}
+
+impl Identities {
+    fn gpu(
+        &mut self,
+        place: &str,
+        vendor: Vendor,
+        [index, minor]: [Option<&u32>; 2],
+        [uuid, pci]: [Option<&String>; 2],
+    ) -> Checked {
+        if let Some(index) = index {
+            first(&mut self.indices, *index, format!("{place}.index"), &index.to_string())?;
+        }
+        if let Some(pci) = pci {
+            first(&mut self.addresses, pci.clone(), format!("{place}.pci"), pci)?;
+        }
+        if let Some(minor) = minor {
+            first(&mut self.minors, (vendor, *minor), format!("{place}.minor"), &minor.to_string())?;
+        }
+        uuid.map_or(Ok(()), |uuid| self.uuid(place, uuid))
+    }
+
+    fn uuid(&mut self, place: &str, uuid: &str) -> Checked {
+        first(&mut self.uuids, uuid.to_ascii_lowercase(), format!("{place}.uuid"), uuid)
+    }
 }
 
 /// One node belongs to one owner: to all, to one GPU, or to the MIG devices of one GPU instance.

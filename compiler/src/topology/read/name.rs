@@ -34,7 +34,7 @@ pub(super) fn is_mig_uuid(text: &str) -> bool {
 
 /// Whether `text` is a PCI address as the kernel spells it: `0000:07:00.0`, lower case, the domain with four digits
 /// or, where it needs more, without leading zeros.
-pub(super) fn is_pci_address(text: &str) -> bool {
+pub(in crate::topology) fn is_pci_address(text: &str) -> bool {
     let mut parts = text.split([':', '.']);
     let (Some(domain), Some(bus), Some(device), Some(function), None) =
         (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())

@@ -94,6 +94,54 @@ fn one_identity_belongs_to_one_device() {
 }
 
 #[test]
+fn a_gpu_out_of_service_is_another_one() {
+    let lost = |edit: fn(&mut Value)| {
+        message(|document| {
+            let mut gpu = json!({
+                "index": 9, "vendor": "nvidia", "uuid": "GPU-00000000-0000-4000-8000-0000000000ff", "pci": "0000:ff:00.0",
+                "minor": 77, "model": "NVIDIA L4", "state": "lost", "reason": "NVML: gone",
+            });
+            edit(&mut gpu);
+            document["outOfService"] = json!([gpu]);
+        })
+    };
+    let same = lost(|gpu| gpu["uuid"] = campus()["gpus"][0]["uuid"].clone());
+    assert!(
+        same.contains("outOfService[0].uuid: `GPU-") && same.ends_with("is that of gpus[0].uuid too"),
+        "{same}"
+    );
+    assert!(
+        lost(|gpu| gpu["minor"] = json!(5))
+            .ends_with("outOfService[0].minor: `5` is that of gpus[0].minor too")
+    );
+    assert!(
+        lost(|gpu| gpu["index"] = json!(8))
+            .ends_with("outOfService[0].index: `8` is that of gpus[8].index too")
+    );
+    assert!(lost(|gpu| gpu["pci"] = json!("0000:1b:00.0")).ends_with("is that of gpus[0].pci too"));
+    assert!(
+        lost(|gpu| gpu["uuid"] = json!("GPU-1")).contains("outOfService[0].uuid: `GPU-1` is no GPU UUID")
+    );
+    assert!(
+        lost(|gpu| gpu["pci"] = json!("x\u{1b}"))
+            .contains("outOfService[0].pci: `x\\u{1b}` is no PCI address")
+    );
+    assert!(lost(|gpu| gpu["reason"] = json!("")).contains("outOfService[0].reason: `` is empty"));
+    assert!(lost(|gpu| gpu["state"] = json!("away")).contains("unknown variant `away`"));
+    let fine = lost(|gpu| gpu["more"] = json!(1));
+    assert!(fine.contains("unknown field `more`"), "all else of it is sound: {fine}");
+}
+
+#[test]
+fn a_gpu_on_no_bus_has_no_address() {
+    let mut document = campus();
+    document["gpus"][0]["pci"] = Value::Null;
+    document["gpus"][1]["pci"] = json!({"unknown": "no permission"});
+    let read = read("c.json", &document.to_string()).unwrap();
+    assert_eq!(read.gpus[0].pci, crate::topology::Fact::Absent);
+}
+
+#[test]
 fn gpus_are_in_the_order_of_their_index() {
     let swapped = message(|document| document["gpus"].as_array_mut().unwrap().swap(0, 1));
     assert_eq!(swapped, "topology `c.json`: gpus[1].index: is not above the one before");

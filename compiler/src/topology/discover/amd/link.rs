@@ -16,8 +16,9 @@ pub(super) fn all(root: &Root, found: &[Found]) -> Vec<Link> {
         for other in found.iter().skip(position.saturating_add(1)) {
             links.push(Link {
                 gpus: [one.gpu.index, other.gpu.index],
-                nvlinks: 0,
+                nvlinks: Fact::Absent,
                 xgmi: xgmi(root, one, other).max(xgmi(root, other, one)),
+                p2p: Fact::unknown("only asked of GPUs of NVIDIA"),
                 level: level(root, one, other),
             });
         }
@@ -54,9 +55,9 @@ fn hive(found: &Found) -> Option<&str> {
 
 /// Parts of one board are nearer than any PCIe switch.
 fn level(root: &Root, one: &Found, other: &Found) -> Fact<Level> {
-    if one.gpu.pci == other.gpu.pci {
+    if one.node.pci == other.node.pci {
         return Fact::Known(Level::Internal);
     }
     let same_node = one.gpu.numa == other.gpu.numa;
-    pcie::level(root, &one.gpu.pci, &other.gpu.pci, same_node)
+    pcie::level(root, &one.node.pci, &other.node.pci, same_node)
 }

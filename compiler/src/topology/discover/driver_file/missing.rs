@@ -16,7 +16,9 @@ pub(super) fn all(files: &[DriverFile], wanted: &Wanted<'_>, is_aarch64: bool) -
     let mut shipped = match &wanted.list {
         Err(reason) => return Fact::Unknown(reason.clone()),
         Ok(Some(_)) => by_list(wanted),
-        Ok(None) if known::BRANCHES.contains(&branch) && !is_aarch64 => by_branch(version, branch),
+        Ok(None) if known::BRANCHES.contains(&branch) && branch != known::TEGRA && !is_aarch64 => {
+            by_branch(version, branch)
+        }
         Ok(None) => {
             return Fact::Unknown(format!("nobody says what driver {version} ships for this machine"));
         }

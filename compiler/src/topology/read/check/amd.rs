@@ -53,9 +53,11 @@ pub(super) fn link(place: &str, link: &Link, topology: &Topology) -> Checked {
         let mut ends = topology.gpus.iter().filter(|gpu| link.gpus.contains(&gpu.index));
         ends.all(|gpu| gpu.vendor == vendor)
     };
-    ensure(link.nvlinks == 0 || of(Vendor::Nvidia), format!("{place}.nvlinks"), || {
-        "NVLink joins GPUs of NVIDIA only".to_owned()
-    })?;
+    ensure(
+        link.nvlinks.known().is_none_or(|links| *links == 0) || of(Vendor::Nvidia),
+        format!("{place}.nvlinks"),
+        || "NVLink joins GPUs of NVIDIA only".to_owned(),
+    )?;
     ensure(link.xgmi == 0 || of(Vendor::Amd), format!("{place}.xgmi"), || {
         "XGMI joins GPUs of AMD only".to_owned()
     })
