@@ -8,6 +8,10 @@
     reason = "it makes a host, runs a program on it, takes the time and prints it"
 )]
 
+#[path = "../examples/record_hosts/amd.rs"]
+mod amd;
+#[path = "../examples/record_hosts/amd_hosts.rs"]
+mod amd_hosts;
 #[path = "../examples/record_hosts/describe.rs"]
 mod describe;
 #[path = "../examples/record_hosts/driver.rs"]
@@ -16,6 +20,8 @@ mod driver;
 mod elf;
 #[path = "../examples/record_hosts/hosts.rs"]
 mod hosts;
+#[path = "../tests/discover/kfd.rs"]
+mod kfd;
 #[path = "../examples/record_hosts/observed.rs"]
 mod observed;
 #[expect(dead_code, reason = "the tests use more of it")]

@@ -1,4 +1,7 @@
 //! Questions that may never be answered: a driver whose GPU hangs does not come back from a call.
+//!
+//! Such a call is given up, not ended. If it is stuck in the kernel where nothing can interrupt it, the document is written in
+//! time all the same, but the process stays until the kernel lets go of it.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;

@@ -1,5 +1,13 @@
 //! What choosing the best groups of GPUs costs: the whole resolution of one grant on a host with sixteen of them, of
-//! which all 12,870 groups of eight are compared.
+//! which all 12,870 groups of eight are compared: `cargo bench -p gpupol --bench places`. Nothing is asserted of it; figures
+//! with their date stand in `docs/benchmarks.md`.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "it takes the time and prints it"
+)]
 
 use std::time::Instant;
 
@@ -10,7 +18,7 @@ use gpupol::source::{Source, Sources};
 use gpupol::syntax;
 use gpupol::topology::read;
 
-const HOST: &str = include_str!("../../../../examples/topologies/dgx2-v100-16x.json");
+const HOST: &str = include_str!("../../examples/topologies/dgx2-v100-16x.json");
 const ROUNDS: usize = 51;
 
 fn main() {
@@ -18,7 +26,9 @@ fn main() {
         let mut times: Vec<f64> = (0..ROUNDS).map(|_| once(place)).collect();
         times.sort_by(f64::total_cmp);
         let (least, median) = (times[0], times[ROUNDS / 2]);
-        println!("place={place}, 8 of 16: {least:.1} ms at least, {median:.1} ms in the middle of {ROUNDS} rounds");
+        println!(
+            "place={place}, 8 of 16: {least:.1} ms at least, {median:.1} ms in the middle of {ROUNDS} rounds"
+        );
     }
 }
 
