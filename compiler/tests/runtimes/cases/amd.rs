@@ -176,20 +176,29 @@ fn add_gpus(site: &Site, topology: &mut Value) {
     at(topology, "/drivers/amd", json!({ "version": null, "cuda": null }));
     at(topology, "/nodes/amd", json!([kfd]));
     let gpus = topology["gpus"].as_array_mut().unwrap();
-    let first = gpus.len();
+    let (first, nvidia) = (gpus.len(), gpus[0].clone());
     for (place, (uuid, (pci, minor))) in UUIDS.iter().zip(PCI.iter().zip(RENDER)).enumerate() {
+        let name = format!("dev/dri/renderD{minor}");
         let node = json!({
-            "path": format!("/dev/dri/renderD{minor}"), "hostPath": site.host.file(&format!("dev/dri/renderD{minor}")),
-            "major": DRM, "minor": minor, "mode": 0o666,
+            "path": format!("/{name}"), "hostPath": site.host.file(&name), "major": DRM, "minor": minor, "mode": 0o666,
         });
-        gpus.push(json!({
-            "index": first + place, "uuid": uuid, "minor": minor, "pci": pci, "vendor": "amd",
-            "model": "AMD Instinct MI210", "brand": null, "architecture": "gfx90a", "computeCapability": null,
-            "memory": 64_u64 << 30, "numa": [0], "cpus": "0-1", "mig": null, "migDevices": [], "nodes": [node],
-        }));
+        let own = json!({
+            "index": first + place, "uuid": uuid, "minor": minor, "pci": pci, "vendor": "amd", "brand": null,
+            "model": "AMD Instinct MI210", "architecture": "gfx90a", "computeCapability": null, "mig": null,
+            "nodes": [node],
+        });
+        gpus.push(with(&nvidia, &own));
     }
-    let link = json!({ "gpus": [first, first + 1], "nvlinks": 0, "xgmi": 1, "level": "system" });
-    topology["links"].as_array_mut().unwrap().push(link);
+    let links = topology["links"].as_array_mut().unwrap();
+    let link = json!({ "gpus": [first, first + 1], "nvlinks": null, "xgmi": 1 });
+    links.push(with(&links[0], &link));
+}
+
+/// The same object with other fields.
+fn with(one: &Value, other: &Value) -> Value {
+    let mut both = one.as_object().unwrap().clone();
+    both.extend(other.as_object().unwrap().clone());
+    Value::Object(both)
 }
 
 fn kfd(site: &Site) -> std::path::PathBuf {
