@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use gpupol_plan::capability::Capability;
 use gpupol_plan::feature::Feature;
 use serde::{Deserialize, Serialize};
 
@@ -13,11 +12,13 @@ pub mod builtin;
 mod condition;
 pub mod discover;
 pub mod drift;
+mod driver_file;
 mod fact;
 pub mod mig;
 pub mod read;
 
 pub use condition::{ComputeMode, FabricState, Fault, Faults, OutOfService, Outage, P2p};
+pub use driver_file::{DriverFile, DriverFileKind, MissingFile};
 pub use fact::Fact;
 
 /// The version of [`Topology`] that this crate reads and writes.
@@ -49,6 +50,8 @@ pub struct Topology {
     pub links: Vec<Link>,
     /// The driver's user-space files, sorted by path.
     pub driver_files: Vec<DriverFile>,
+    /// What the running driver ships and the host lacks, sorted by name.
+    pub missing_driver_files: Fact<Vec<MissingFile>>,
     /// What the host has for each feature, IMEX as a whole; of a feature that is not here nothing is known.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub features: BTreeMap<Feature, Fact<Vec<DeviceNode>>>,
@@ -201,6 +204,13 @@ pub struct DeviceNode {
     pub minor: u32,
     /// Permission bits, such as 438 (0666).
     pub mode: u32,
+    /// The group that owns it; 0 is root's, and stands where the host has not made the node yet.
+    #[serde(default, skip_serializing_if = "is_root")]
+    pub gid: u32,
+}
+
+fn is_root(gid: &u32) -> bool {
+    *gid == 0
 }
 
 /// How two GPUs are joined.
@@ -235,20 +245,8 @@ pub enum Level {
     System,
 }
 
-/// A file of the driver's user space.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct DriverFile {
-    /// Absolute path on the host, no symbolic link in its last component.
-    pub path: String,
-    /// What it is.
-    pub kind: DriverFileKind,
-    /// Libraries only: the name by which the loader finds it, such as `libcuda.so.1`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub soname: Option<String>,
-    /// The driver capability that needs it.
-    pub capability: Capability,
-}
+/// The minor of `/dev/nvidia-nvswitchctl`; those of the switches are their numbers.
+const NVSWITCH_CONTROL: u32 = 255;
 
 /// What GPUDirect Storage reads beside its nodes, ascending.
 const GDS_FILES: [&str; 2] = ["/etc/cufile.json", "/run/udev"];
@@ -262,14 +260,4 @@ pub struct FeatureFile {
     /// Where the host has it, if elsewhere; no symbolic link in its last component.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_path: Option<String>,
-}
-
-/// What a driver file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DriverFileKind {
-    /// A 64-bit shared library.
-    Library,
-    /// A program.
-    Binary,
 }

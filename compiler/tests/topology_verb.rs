@@ -126,6 +126,23 @@ fn every_document_is_validated_and_each_bad_one_named() {
 }
 
 #[test]
+fn what_a_driver_lacks_is_shown_by_what_needs_it() {
+    let place = place("missing");
+    let whole = fs::read_to_string(Path::new(HOSTS).join("t4-1x-cloud.json")).unwrap();
+    let names = ["a", "b", "c", "d", "e", "f"].map(|name| {
+        let capability = if name == "f" { "video" } else { "graphics" };
+        format!(r#"{{ "name": "lib{name}.so.550.163.01", "kind": "library", "capability": "{capability}" }}"#)
+    });
+    let firmware = r#"{ "name": "nvidia/550.163.01/gsp*.bin", "kind": "firmware" }"#;
+    let missing = format!("\"missingDriverFiles\": [{}, {firmware}]", names.join(","));
+    let half = whole.replace("\"missingDriverFiles\": []", &missing);
+    fs::write(place.join("half.json"), half).unwrap();
+    let shown = topology(&place, &["show", "half.json"]);
+    let valid = topology(&place, &["validate", "half.json"]);
+    snapshot("missing", &format!("{}\n{}", shown.out, valid.out));
+}
+
+#[test]
 fn what_differs_is_said_and_ends_with_one() {
     let same = hosts(&["diff", "campus.json", "builtin:campus"]);
     assert_eq!((same.code, same.out.as_str(), same.err.as_str()), (0, "", ""));

@@ -112,6 +112,12 @@ pub(crate) fn topology(host: &Host) -> Topology {
         node("/dev/nvidia-uvm-tools", uvm, 1, 0o666),
         node("/dev/nvidiactl", 195, 255, 0o666),
     ];
+    // Grace is an aarch64 processor.
+    let has_grace = host
+        .gpus
+        .iter()
+        .any(|card| ["NVIDIA GH", "NVIDIA GB"].iter().any(|begin| card.model.name.starts_with(begin)));
+    let machine = if has_grace { "aarch64" } else { "x86_64" };
     let gpus: Vec<Gpu> = (0..).zip(&host.gpus).map(|(index, card)| gpu(host, index, card)).collect();
     Topology {
         topology_version: TOPOLOGY_VERSION,
@@ -123,7 +129,11 @@ pub(crate) fn topology(host: &Host) -> Topology {
         nodes: if is_chip { Vec::new() } else { nodes },
         links: links(host),
         gpus,
-        driver_files: if is_chip { Vec::new() } else { driver::files() },
+        driver_files: if is_chip { Vec::new() } else { driver::files(machine) },
+        missing_driver_files: match machine {
+            "x86_64" if !is_chip => Fact::Known(Vec::new()),
+            _ => Fact::unknown(format!("nobody says what driver {version} ships for this machine")),
+        },
         out_of_service: Vec::new(),
         features: host.features.clone(),
         feature_files: BTreeMap::new(),
@@ -173,17 +183,22 @@ fn gpu(host: &Host, index: u32, card: &Card) -> Gpu {
         clique: if has_fabric { said(host, Fact::Absent) } else { Fact::Absent },
         mig: if model.has_mig { Fact::Known(!card.mig.is_empty()) } else { Fact::Absent },
         mig_devices: devices.collect(),
-        nodes: card
-            .minor
-            .map(|minor| node(&format!("/dev/nvidia{minor}"), 195, minor, 0o666))
-            .into_iter()
-            .collect(),
+        nodes: own_nodes(index, card),
     }
 }
 
 /// What was chosen for a host that is made up, and is unknown of all others.
 fn said<T>(host: &Host, chosen: Fact<T>) -> Fact<T> {
     if host.sort == Sort::MadeUp { chosen } else { Fact::unknown(NOT_SAID) }
+}
+
+/// On hosts with GeForce cards somebody is said to draw with them: they have DRM nodes, numbered as probed.
+fn own_nodes(index: u32, card: &Card) -> Vec<DeviceNode> {
+    let own = card.minor.map(|minor| node(&format!("/dev/nvidia{minor}"), 195, minor, 0o666));
+    let drm = [("card", index), ("renderD", 128 + index)]
+        .map(|(name, minor)| node(&format!("/dev/dri/{name}{minor}"), 226, minor, 0o660));
+    let drm = if card.model.brand == Some("geforce") { drm.to_vec() } else { Vec::new() };
+    own.into_iter().chain(drm).collect()
 }
 
 fn cpus(host: &Host, card: &Card) -> Option<&'static str> {
@@ -230,5 +245,5 @@ fn link(host: &Host, (first, one): (u32, &Card), (second, other): (u32, &Card)) 
 
 /// A node.
 pub(crate) fn node(path: &str, major: u32, minor: u32, mode: u32) -> DeviceNode {
-    DeviceNode { path: path.to_owned(), host_path: None, major, minor, mode }
+    DeviceNode { path: path.to_owned(), host_path: None, major, minor, mode, gid: 0 }
 }

@@ -192,6 +192,9 @@ pub(super) struct Discover {
     /// Where the host's root file system is mounted.
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub(super) root: PathBuf,
+    /// The host's directory with the driver's user space; `/`, or `/run/nvidia/driver` if only that has NVML.
+    #[arg(long, value_name = "DIR")]
+    pub(super) driver_root: Option<PathBuf>,
     /// The NVML library, if it is not where the loader finds it.
     #[arg(long, value_name = "FILE")]
     pub(super) nvml_lib: Option<PathBuf>,

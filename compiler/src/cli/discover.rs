@@ -7,6 +7,7 @@ use crate::topology::{discover, read};
 pub(super) fn run(args: &args::Discover) -> Result<Exit, Failure> {
     let options = discover::Options {
         root: args.root.clone(),
+        driver_root: args.driver_root.clone(),
         nvml_lib: args.nvml_lib.clone(),
         ..discover::Options::default()
     };

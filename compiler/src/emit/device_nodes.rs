@@ -10,15 +10,21 @@ use gpupol_plan::plan::Edit;
 use crate::resolve::Device;
 use crate::topology::{DeviceNode, Topology};
 
+/// Where DRM nodes lie.
+const DRI: &str = "/dev/dri/";
+
 /// The nodes that all GPUs share, in the topology's order.
 pub(super) fn shared(topology: &Topology) -> Vec<Edit> {
     let given = |node: &DeviceNode| Some(edit(node, needed_for(&node.path)?));
     topology.nodes.iter().filter_map(given).collect()
 }
 
-/// The nodes of one device: a whole GPU's own, or the parent's and the capabilities of a MIG device.
+/// The nodes of one device: a whole GPU's own, or the parent's and the capabilities of a MIG device. A DRM node opens
+/// the whole GPU, so no MIG device has one.
 pub(super) fn of(device: &Device) -> Vec<Edit> {
-    let own = device.gpu.nodes.iter().filter_map(|node| Some(edit(node, own_needed_for(&node.path)?)));
+    let is_of_device = |node: &&DeviceNode| device.mig.is_none() || !node.path.starts_with(DRI);
+    let own = device.gpu.nodes.iter().filter(is_of_device);
+    let own = own.filter_map(|node| Some(edit(node, own_needed_for(&node.path)?)));
     let caps = device.mig.into_iter().flat_map(|mig| &mig.nodes).map(|node| edit(node, &[]));
     own.chain(caps).collect()
 }
@@ -41,7 +47,7 @@ fn own_needed_for(path: &str) -> Option<&'static [Capability]> {
     if minor.is_some_and(|minor| !minor.is_empty() && minor.bytes().all(|byte| byte.is_ascii_digit())) {
         return Some(&[]);
     }
-    path.starts_with("/dev/dri/").then_some(&[Capability::Graphics, Capability::Display])
+    path.starts_with(DRI).then_some(&[Capability::Graphics, Capability::Display])
 }
 
 /// The node of a feature.
@@ -58,5 +64,28 @@ fn edit(node: &DeviceNode, capabilities: &[Capability]) -> Edit {
         minor: node.minor,
         file_mode: node.mode,
         permissions: "rw".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::builtin;
+    use crate::topology::read;
+
+    #[test]
+    fn a_mig_device_has_no_drm_node_of_its_parent() {
+        let mut host = read::read("campus", builtin::builtin("campus").unwrap().1).unwrap();
+        let parent = host.gpus.iter_mut().find(|gpu| !gpu.mig_devices.is_empty()).unwrap();
+        let drm = DeviceNode { path: "/dev/dri/card0".to_owned(), major: 226, ..parent.nodes[0].clone() };
+        parent.nodes.push(drm);
+        let minor = *parent.minor.known().unwrap();
+        let paths = |mig| {
+            let device = Device { gpu: parent, minor, pci: "0000:00:00.0", mig };
+            of(&device).iter().map(|edit| edit.container_path().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(paths(None), ["/dev/nvidia0", "/dev/dri/card0"]);
+        let caps = ["/dev/nvidia0", "/dev/nvidia-caps/nvidia-cap21", "/dev/nvidia-caps/nvidia-cap22"];
+        assert_eq!(paths(parent.mig_devices.first()), caps);
     }
 }

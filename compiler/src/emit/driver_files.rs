@@ -14,11 +14,15 @@ const MORE_NAMES: [(&str, &str); 3] = [
     ("libGLX_nvidia.so.0", "libGLX_indirect.so.0"),
 ];
 
+/// The kinds of files that plans give. Each of the others has a place and a way of its own to be given.
+const GIVEN: [DriverFileKind; 2] = [DriverFileKind::Library, DriverFileKind::Binary];
+
 /// A read-only bind for each name of each file; of several files for one name the first counts.
 pub(super) fn binds(topology: &Topology) -> Vec<Edit> {
     let mut taken = BTreeSet::new();
     let mut binds = Vec::new();
-    for file in &topology.driver_files {
+    let given = topology.driver_files.iter().filter(|file| GIVEN.contains(&file.kind));
+    for file in given {
         for container_path in container_paths(file) {
             if taken.insert(container_path.clone()) {
                 binds.push(bind(file, container_path));
@@ -40,7 +44,7 @@ fn container_paths(file: &DriverFile) -> Vec<String> {
 
 fn bind(file: &DriverFile, container_path: String) -> Edit {
     Edit::Bind {
-        capabilities: needed_for(file.capability).iter().copied().collect(),
+        capabilities: file.capability.map_or(&[][..], needed_for).iter().copied().collect(),
         host_path: file.path.clone(),
         container_path,
         options: [MountOption::Ro, MountOption::Nosuid, MountOption::Nodev].into(),
@@ -57,5 +61,31 @@ fn needed_for(capability: Capability) -> &'static [Capability] {
         Capability::Video => &[Capability::Video],
         Capability::Ngx => &[Capability::Ngx],
         Capability::Compat32 => &[Capability::Compat32],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::{builtin, read};
+
+    #[test]
+    fn libraries_and_programs_are_given_and_nothing_else() {
+        let mut host = read::read("campus", builtin::builtin("campus").unwrap().1).unwrap();
+        let mut library = host.driver_files.iter().find(|file| file.soname.is_some()).unwrap().clone();
+        library.path = "/usr/lib32/libcuda.so.550.163.01".to_owned();
+        library.kind = DriverFileKind::Library32;
+        host.driver_files.push(library);
+        let kinds: BTreeSet<DriverFileKind> = host.driver_files.iter().map(|file| file.kind).collect();
+        assert_eq!(kinds.len(), 7, "the host has some of each");
+        let given = |edit: &Edit| match edit {
+            Edit::Bind { host_path, .. } => Some(host_path.clone()),
+            Edit::DeviceNode { .. } => None,
+        };
+        let given: BTreeSet<String> = binds(&host).iter().filter_map(given).collect();
+        let is_given = |file: &&DriverFile| GIVEN.contains(&file.kind);
+        let expected: BTreeSet<String> =
+            host.driver_files.iter().filter(is_given).map(|file| file.path.clone()).collect();
+        assert_eq!(given, expected);
     }
 }

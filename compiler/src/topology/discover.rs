@@ -20,6 +20,8 @@ use super::{Fact, TOPOLOGY_VERSION, Topology};
 
 mod answer;
 mod driver_file;
+mod driver_root;
+mod drm;
 mod elf;
 mod feature;
 mod gpu;
@@ -27,6 +29,7 @@ mod information;
 mod kernel;
 mod library;
 mod link;
+mod loader_cache;
 mod mig;
 mod module;
 mod node;
@@ -44,6 +47,9 @@ use root::Root;
 pub struct Options {
     /// The directory that has the host's `/proc`, `/sys`, `/dev` and driver.
     pub root: PathBuf,
+    /// The directory of the host, an absolute path, in which the driver's user space lies as below `/`; absent: `/`, or
+    /// `/run/nvidia/driver` if only that has NVML.
+    pub driver_root: Option<PathBuf>,
     /// NVML's library, if not the one that the loader finds.
     pub nvml_lib: Option<PathBuf>,
     /// How long NVML is waited for: to be opened, then for all of one GPU, then for how it is joined to others. All GPUs are
@@ -57,7 +63,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Default for Options {
     fn default() -> Self {
-        Self { root: PathBuf::from("/"), nvml_lib: None, patience: PATIENCE }
+        Self { root: PathBuf::from("/"), driver_root: None, nvml_lib: None, patience: PATIENCE }
     }
 }
 
@@ -160,6 +166,7 @@ pub fn discover(options: &Options) -> Result<Topology, DiscoverError> {
 fn topology(root: &Arc<Root>, options: &Options) -> Result<Topology, DiscoverError> {
     let nvidia::Host { driver, gpus, out_of_service, links, sources } =
         nvidia::host(root, kernel::majors(root)?, options)?;
+    let files = driver_file::all(root, &sources.driver, driver.version.known().map(String::as_str));
     Ok(Topology {
         topology_version: TOPOLOGY_VERSION,
         host: kernel::host_name(root)?,
@@ -169,7 +176,8 @@ fn topology(root: &Arc<Root>, options: &Options) -> Result<Topology, DiscoverErr
         links,
         gpus,
         out_of_service,
-        driver_files: driver_file::all(root, driver.version.known().map(String::as_str)),
+        driver_files: files.files,
+        missing_driver_files: files.missing,
         majors: sources.majors.of_nvidia(),
         features: feature::nodes(root, &sources.majors),
         feature_files: feature::files(root),

@@ -91,6 +91,9 @@ enum Part {
     File {
         place: String,
     },
+    Missing {
+        name: String,
+    },
 }
 
 impl fmt::Display for Part {
@@ -103,6 +106,7 @@ impl fmt::Display for Part {
             Self::Link { uuids: [one, other] } => write!(out, "link of `{one}` and `{other}`"),
             Self::Node { path } => write!(out, "device node `{path}`"),
             Self::File { place } => write!(out, "driver file `{place}`"),
+            Self::Missing { name } => write!(out, "missing driver file `{name}`"),
         }
     }
 }
@@ -129,10 +133,7 @@ fn between(part: &Part, old: Option<&Properties>, new: Option<&Properties>) -> V
 }
 
 fn parts(topology: &Topology) -> BTreeMap<Part, Properties> {
-    let mut parts = BTreeMap::from([(
-        Part::Host,
-        without(topology, &["gpus", "outOfService", "links", "nodes", "driverFiles"]),
-    )]);
+    let mut parts = BTreeMap::from([(Part::Host, host(topology))]);
     for gpu in &topology.gpus {
         let mut properties = without(gpu, &["uuid", "migDevices"]);
         properties.insert(STATE.to_owned(), Value::from("in-service"));
@@ -159,23 +160,45 @@ fn parts(topology: &Topology) -> BTreeMap<Part, Properties> {
     for node in &topology.nodes {
         parts.insert(Part::Node { path: node.path.clone() }, without(node, &["path"]));
     }
+    let version = topology.driver.version.known();
     for file in &topology.driver_files {
-        let (place, properties) = unversioned(file, topology.driver.version.known());
+        let (place, properties) = unversioned(file, version);
         parts.insert(Part::File { place }, properties);
     }
+    for file in topology.missing_driver_files.known().into_iter().flatten() {
+        parts.insert(Part::Missing { name: plain(&file.name, version) }, without(file, &["name"]));
+    }
     parts
+}
+
+/// The properties of the host itself. Missing files are parts of their own; that they are known is the host's.
+fn host(topology: &Topology) -> Properties {
+    const MISSING: &str = "missingDriverFiles";
+    let mut properties = without(topology, &["gpus", "outOfService", "links", "nodes", "driverFiles"]);
+    if topology.missing_driver_files.known().is_some() {
+        properties.retain(|name, _| !name.starts_with(MISSING));
+        properties.insert(MISSING.to_owned(), Value::Array(Vec::new()));
+    }
+    properties
 }
 
 fn uuid_of(gpus: &[Gpu], index: u32) -> String {
     gpus.iter().find(|gpu| gpu.index == index).map(|gpu| gpu.uuid.clone()).unwrap_or_default()
 }
 
+fn plain(name: &str, version: Option<&String>) -> String {
+    version.map_or(name.to_owned(), |version| name.replace(version.as_str(), "VERSION"))
+}
+
 /// A file without the driver's version in its names, so that an upgrade is one difference, not one for each file.
 fn unversioned(file: &DriverFile, version: Option<&String>) -> (String, Properties) {
-    let plain =
-        |name: &str| version.map_or(name.to_owned(), |version| name.replace(version.as_str(), "VERSION"));
-    let file =
-        DriverFile { path: plain(&file.path), soname: file.soname.as_deref().map(plain), ..file.clone() };
+    let plain = |name: &str| plain(name, version);
+    let file = DriverFile {
+        path: plain(&file.path),
+        soname: file.soname.as_deref().map(plain),
+        links: file.links.iter().map(|link| plain(link)).collect(),
+        ..file.clone()
+    };
     let place = match (&file.soname, file.path.rsplit_once('/')) {
         (Some(soname), Some((directory, _))) => format!("{directory}/{soname}"),
         _ => file.path.clone(),

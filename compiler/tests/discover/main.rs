@@ -11,11 +11,14 @@ mod abi;
 mod describe;
 #[path = "../../examples/record_hosts/driver.rs"]
 mod driver;
+mod driver_faults;
+mod drivers;
 mod elf;
 mod hostile;
 #[path = "../../examples/record_hosts/hosts.rs"]
 mod hosts;
 mod misbehaviour;
+mod nodes;
 #[path = "../../examples/record_hosts/observed.rs"]
 mod observed;
 mod out_of_service;
@@ -25,7 +28,6 @@ mod tree;
 
 use gpupol::topology::discover::{self, Options};
 use gpupol::topology::{Fact, Topology};
-use gpupol_plan::feature::Feature;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -105,31 +107,6 @@ fn boot_id_and_a_device_without_numa_node_are_read() {
 }
 
 #[test]
-fn the_majors_of_older_drivers_have_one_name() {
-    let simulation = Simulation::of("frontend", &recorded("l4-8x-pcie"));
-    simulation.write(
-        "proc/devices",
-        "Character devices:\n195 nvidia-frontend\n234 nvidia-uvm\n\nBlock devices:\n195 nvidia\n",
-    );
-    let found = simulation.discover().unwrap();
-    let paths: Vec<&str> = found.nodes.iter().map(|node| node.path.as_str()).collect();
-    assert_eq!(paths, ["/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidiactl"]);
-    assert_eq!(found.gpus, recorded("l4-8x-pcie").gpus);
-}
-
-#[test]
-fn node_modes_are_those_that_the_kernel_module_asks_for() {
-    let simulation = Simulation::of("modes", &recorded("a100-mig"));
-    simulation.write("proc/driver/nvidia/params", "ModifyDeviceFiles: 1\nDeviceFileMode: 432\n");
-    let access = "proc/driver/nvidia/capabilities/gpu1/mig/gi1/access";
-    simulation.write(access, "DeviceFileMinor: 147\nDeviceFileMode: 256\nDeviceFileModify: 1\n");
-    let found = simulation.discover().unwrap();
-    assert_eq!(found.gpus[0].nodes[0].mode, 0o660);
-    assert_eq!(found.gpus[0].mig_devices[0].nodes[0].mode, 0o400);
-    assert_eq!(found.gpus[0].mig_devices[0].nodes[1].mode, 0o444);
-}
-
-#[test]
 fn a_driver_before_r510_tells_memory_by_its_older_call() {
     let record = recorded("a100-8x-minor-mismatch");
     let simulation = Simulation::of("memory", &record);
@@ -141,9 +118,8 @@ fn a_driver_before_r510_tells_memory_by_its_older_call() {
 fn nvml_is_looked_for_below_the_root() {
     let record = recorded("l4-8x-pcie");
     let simulation = Simulation::of("below", &record);
-    let libraries = simulation.root().join("usr/lib64");
-    std::fs::rename(simulation.root().join("../nvml"), &libraries).unwrap();
-    let options = Options { root: simulation.root(), nvml_lib: None, ..Options::default() };
+    simulation.install("usr/lib/x86_64-linux-gnu/libnvidia-ml.so.550.163.01");
+    let options = Options { root: simulation.root(), ..Options::default() };
     assert_eq!(discover::discover(&options).unwrap().gpus, record.gpus);
 }
 
@@ -159,9 +135,10 @@ fn only_files_of_the_running_driver_are_listed() {
     let record = recorded("l4-8x-pcie");
     let simulation = Simulation::of("files", &record);
     let libraries = "usr/lib/x86_64-linux-gnu";
-    simulation
-        .write_bytes(&format!("{libraries}/libcuda.so.535.54.03"), &elf::library(2, Some("libcuda.so.1")));
-    simulation.write_bytes("usr/lib/libcuda.so.550.163.01", &elf::library(1, Some("libcuda.so.1")));
+    simulation.write_bytes(
+        &format!("{libraries}/libcuda.so.535.54.03"),
+        &elf::library(elf::X86_64, Some("libcuda.so.1")),
+    );
     simulation.write_bytes(&format!("{libraries}/libnvidia-nscq.so.550.163.01"), b"not a library");
     simulation.write_bytes("usr/bin/nvidia-imex", b"not executable");
     assert_eq!(simulation.discover().unwrap().driver_files, record.driver_files);
@@ -182,25 +159,4 @@ fn links_to_driver_files_are_followed_below_the_root() {
     let files = simulation.discover().unwrap().driver_files;
     let cuda: Vec<_> = files.iter().filter(|file| file.soname.as_deref() == Some("libcuda.so.1")).collect();
     assert_eq!(cuda.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), [target]);
-}
-
-#[test]
-fn features_are_absent_without_nodes_and_unknown_where_a_node_is_none() {
-    let host = Simulation::of("features", &recorded("l4-8x-pcie"));
-    let found = host.discover().unwrap();
-    assert_eq!(found.features.len(), 5);
-    assert!(found.features.values().all(|nodes| *nodes == Fact::Absent), "{:?}", found.features);
-    assert!(found.feature_files.is_empty());
-    host.write("dev/gdrdrv", "");
-    host.write("dev/gdrdrv2", "");
-    host.write("usr/local/cuda/gds/cufile.json", "{}");
-    host.write("etc/os-release", "");
-    std::os::unix::fs::symlink("/usr/local/cuda/gds/cufile.json", host.root().join("etc/cufile.json"))
-        .unwrap();
-    let found = host.discover().unwrap();
-    let why = "`/dev/gdrdrv` is no character device";
-    assert_eq!(found.features[&Feature::Gdrcopy], Fact::unknown(why));
-    let file = &found.feature_files[&Feature::Gds][0];
-    assert_eq!(file.path, "/etc/cufile.json");
-    assert_eq!(file.host_path.as_deref(), Some("/usr/local/cuda/gds/cufile.json"));
 }

@@ -15,11 +15,8 @@ fn message(simulation: &Simulation) -> String {
 
 #[test]
 fn without_a_library_there_is_no_driver() {
-    let options = Options {
-        root: "/".into(),
-        nvml_lib: Some(PathBuf::from("/nothing/libnvidia-ml.so.1")),
-        ..Options::default()
-    };
+    let nvml_lib = Some(PathBuf::from("/nothing/libnvidia-ml.so.1"));
+    let options = Options { nvml_lib, ..Options::default() };
     let message = discover::discover(&options).unwrap_err().to_string();
     let expected = "no NVIDIA driver on this host: cannot load `/nothing/libnvidia-ml.so.1`: ";
     assert!(message.starts_with(expected), "{message}");

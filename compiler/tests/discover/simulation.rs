@@ -32,12 +32,25 @@ impl Simulation {
 
     /// What discovery finds there.
     pub(crate) fn discover(&self) -> Result<Topology, DiscoverError> {
-        self.discover_within(discover::PATIENCE)
+        discover::discover(&self.options())
     }
 
     /// What discovery finds there when it waits no longer than so.
     pub(crate) fn discover_within(&self, patience: Duration) -> Result<Topology, DiscoverError> {
-        discover::discover(&Options { root: self.root(), nvml_lib: Some(self.library()), patience })
+        discover::discover(&Options { patience, ..self.options() })
+    }
+
+    /// Where it lies.
+    pub(crate) fn options(&self) -> Options {
+        Options { root: self.root(), nvml_lib: Some(self.library()), ..Options::default() }
+    }
+
+    /// Puts the library, and the document that it answers from, where the driver has its own.
+    pub(crate) fn install(&self, path: &str) {
+        let path = self.root().join(path);
+        std::fs::copy(self.library(), &path).unwrap();
+        std::fs::copy(self.directory.join("nvml/topology.json"), path.with_file_name("topology.json"))
+            .unwrap();
     }
 
     /// The directory that stands for `/`.

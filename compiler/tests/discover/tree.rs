@@ -1,8 +1,11 @@
 //! The files of a host, as its kernel and its driver's installer would have them.
 
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use gpupol::topology::{DriverFileKind, Fact, Gpu, OutOfService, Outage, Topology};
+use gpupol::topology::{DriverFile, DriverFileKind, Fact, Gpu, OutOfService, Outage, Topology};
 
 use crate::elf;
 
@@ -18,13 +21,47 @@ pub(crate) fn write(root: &Path, topology: &Topology) {
     for gpu in &topology.out_of_service {
         write_out_of_service(root, gpu);
     }
+    merge_usr(root);
     for found in &topology.driver_files {
-        let path = found.path.trim_start_matches('/');
-        match found.kind {
-            DriverFileKind::Library => file(root, path, elf::library(2, found.soname.as_deref())),
-            DriverFileKind::Binary => program(root, path),
-        }
+        driver_file(root, found);
     }
+}
+
+/// What distributions lay out so today.
+pub(crate) fn merge_usr(root: &Path) {
+    for name in ["bin", "sbin", "lib", "lib64"] {
+        std::fs::create_dir_all(root.join("usr").join(name)).unwrap();
+        symlink(Path::new("usr").join(name), root.join(name)).unwrap();
+    }
+}
+
+/// Writes a file of the driver, and the links that lead to it.
+pub(crate) fn driver_file(root: &Path, found: &DriverFile) {
+    let path = found.path.trim_start_matches('/');
+    let machine = if found.path.contains("aarch64") { elf::AARCH64 } else { elf::X86_64 };
+    let soname = found.soname.as_deref();
+    match found.kind {
+        DriverFileKind::Library | DriverFileKind::Module => file(root, path, elf::library(machine, soname)),
+        DriverFileKind::Library32 => file(root, path, elf::library(elf::I386, soname)),
+        DriverFileKind::Binary => program(root, path),
+        DriverFileKind::Firmware | DriverFileKind::Data => file(root, path, "{}\n"),
+        DriverFileKind::Socket => socket(root, path),
+    }
+    for link in &found.links {
+        let link = root.join(link.trim_start_matches('/'));
+        std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+        symlink(&found.path, link).unwrap();
+    }
+}
+
+/// A socket's address is short: the directory is named by its descriptor.
+fn socket(root: &Path, path: &str) {
+    let path = root.join(path);
+    let directory = path.parent().unwrap();
+    std::fs::create_dir_all(directory).unwrap();
+    let descriptor = std::fs::File::open(directory).unwrap();
+    let name = path.file_name().unwrap().to_str().unwrap();
+    UnixListener::bind(format!("/proc/self/fd/{}/{name}", descriptor.as_raw_fd())).unwrap();
 }
 
 /// Writes one file and the directories above it.
@@ -53,6 +90,11 @@ fn write_gpu(root: &Path, gpu: &Gpu) {
     if let Some(numa) = numa {
         file(root, &format!("{sysfs}/numa_node"), format!("{numa}\n"));
     }
+    for node in &gpu.nodes {
+        if let Some(name) = node.path.strip_prefix("/dev/dri/") {
+            file(root, &format!("{sysfs}/drm/{name}/dev"), format!("{}:{}\n", node.major, node.minor));
+        }
+    }
     if let Fact::Known(cpus) = &gpu.cpus {
         file(root, &format!("{sysfs}/local_cpulist"), format!("{cpus}\n"));
     }
@@ -75,7 +117,7 @@ fn minor(minor: &Fact<u32>) -> String {
 fn devices(topology: &Topology) -> String {
     let nvidia = topology.majors.iter().map(|(name, major)| format!("{major:3} {name}\n"));
     format!(
-        "Character devices:\n  1 mem\n  5 /dev/tty\n{}\nBlock devices:\n  7 loop\n",
+        "Character devices:\n  1 mem\n  5 /dev/tty\n{}226 drm\n\nBlock devices:\n  7 loop\n",
         nvidia.collect::<String>()
     )
 }

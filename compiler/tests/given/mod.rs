@@ -140,7 +140,7 @@ fn mig(gpu: u32, index: u32, profile: &str) -> MigDevice {
 }
 
 pub(crate) fn node(path: &str, major: u32, minor: u32) -> DeviceNode {
-    DeviceNode { path: path.to_owned(), host_path: None, major, minor, mode: 0o666 }
+    DeviceNode { path: path.to_owned(), host_path: None, major, minor, mode: 0o666, gid: 0 }
 }
 
 /// A host with these GPUs, in groups each pair of which is joined by 12 NVLinks.
@@ -167,6 +167,7 @@ pub(crate) fn host(gpus: Vec<Gpu>, nvlink: &[&[u32]]) -> Topology {
         out_of_service: Vec::new(),
         links,
         driver_files: Vec::new(),
+        missing_driver_files: Fact::Absent,
         features: BTreeMap::new(),
         feature_files: BTreeMap::new(),
     }

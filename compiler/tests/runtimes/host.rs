@@ -120,6 +120,7 @@ impl Host {
                 library(&self.file(&format!("libnvidia-ml.so.{DRIVER}")), "libnvidia-ml.so.1", "utility"),
                 { "path": self.file("nvidia-smi"), "kind": "binary", "capability": "utility" },
             ],
+            "missingDriverFiles": [],
         })
     }
 

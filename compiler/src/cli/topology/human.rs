@@ -17,8 +17,8 @@ const GIB: u64 = 1 << 30;
 
 /// What stands for what nobody knows.
 const UNKNOWN: &str = "?";
-/// Of so many nodes of a feature the paths are shown.
-const SHOWN_NODES: usize = 4;
+/// Of so many nodes of a feature, or missing files for a capability, the names are shown.
+const SHOWN: usize = 4;
 
 /// What stands for what a host does not have.
 const ABSENT: &str = "-";
@@ -37,6 +37,7 @@ pub(super) fn topology(topology: &Topology) -> String {
         matrix(topology),
         condition::without_p2p(topology),
         table(&["FEATURE", "NODES"], topology.features.iter().map(feature).collect()),
+        table(&["MISSING FOR", "DRIVER FILES"], missing(topology)),
         unknown::unknown(topology),
     ]
     .concat()
@@ -47,7 +48,11 @@ pub(super) fn summary(name: &str, topology: &Topology) -> String {
     let mig: usize = topology.gpus.iter().map(|gpu| gpu.mig_devices.len()).sum();
     let gpus = count(topology.gpus.len(), "GPU");
     let (name, host) = (escape(name), escape(&topology.host));
-    format!("{name}: host {host} with {gpus}, {}\n", count(mig, "MIG device"))
+    let missing = match topology.missing_driver_files.known().map_or(0, Vec::len) {
+        0 => String::new(),
+        files => format!(", {} missing", count(files, "driver file")),
+    };
+    format!("{name}: host {host} with {gpus}, {}{missing}\n", count(mig, "MIG device"))
 }
 
 /// A line for each difference.
@@ -90,13 +95,27 @@ fn gpu(gpu: &Gpu) -> Vec<String> {
 }
 
 fn feature((feature, nodes): (&Feature, &Fact<Vec<DeviceNode>>)) -> Vec<String> {
-    let paths = |nodes: &Vec<DeviceNode>| {
-        let mut words: Vec<String> = nodes.iter().take(SHOWN_NODES).map(|node| node.path.clone()).collect();
-        let more = nodes.len().saturating_sub(SHOWN_NODES);
-        words.extend((more > 0).then(|| format!("and {more} more")));
-        words.join(" ")
-    };
+    let paths = |nodes: &Vec<DeviceNode>| some(nodes.iter().map(|node| node.path.as_str()));
     vec![feature.to_string(), or_sign(nodes, paths)]
+}
+
+/// The first names, and how many more there are.
+fn some<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
+    let more = names.len().saturating_sub(SHOWN);
+    let mut words: Vec<String> = names.take(SHOWN).map(str::to_owned).collect();
+    words.extend((more > 0).then(|| format!("and {more} more")));
+    words.join(" ")
+}
+
+/// What the driver lacks, by what needs it.
+fn missing(topology: &Topology) -> Vec<Vec<String>> {
+    let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for file in topology.missing_driver_files.known().into_iter().flatten() {
+        let capability = file.capability.map_or("every use", |capability| capability.name());
+        names.entry(capability).or_default().push(&file.name);
+    }
+    let row = |(capability, names): (&str, Vec<&str>)| vec![capability.to_owned(), some(names.into_iter())];
+    names.into_iter().map(row).collect()
 }
 
 fn mig_device(gpu: &Gpu, device: &MigDevice) -> Vec<String> {

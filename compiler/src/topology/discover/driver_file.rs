@@ -1,154 +1,72 @@
 //! The driver's user-space files.
 //!
 //! Which files there are and which capability needs them is what NVIDIA's container stack says of each branch of the
-//! driver. Only those of the running version count: another version's files cannot talk to the kernel module.
+//! driver, and what the driver says itself where it ships a list. Only those of the running version count: another
+//! version's files cannot talk to the kernel module.
 
-use std::collections::BTreeMap;
+use gpupol_plan::capability::Capability;
 
-use gpupol_plan::capability::Capability::{self, Compute, Graphics, Ngx, Utility, Video};
-
-use super::elf::{self, Library};
+use super::driver_root::DriverRoot;
 use super::root::Root;
-use crate::topology::{DriverFile, DriverFileKind};
+use crate::topology::{DriverFile, Fact, MissingFile};
 
-/// Where distributions, installers and operators put the driver's 64-bit libraries.
-pub(super) const LIBRARY_DIRECTORIES: [&str; 16] = [
-    "/usr/lib/x86_64-linux-gnu",
-    "/usr/lib/x86_64-linux-gnu/nvidia/current",
-    "/usr/lib/aarch64-linux-gnu",
-    "/usr/lib/aarch64-linux-gnu/nvidia/current",
-    "/usr/lib64",
-    "/usr/lib64/nvidia",
-    "/lib64",
-    "/usr/lib",
-    "/usr/local/nvidia/lib64",
-    "/usr/local/glibc/usr/lib",
-    "/home/kubernetes/bin/nvidia/lib64",
-    "/run/opengl-driver/lib",
-    "/run/nvidia/driver/usr/lib/x86_64-linux-gnu",
-    "/run/nvidia/driver/usr/lib/aarch64-linux-gnu",
-    "/run/nvidia/driver/usr/lib64",
-    "/usr/lib/wsl/lib",
-];
+mod data;
+mod known;
+mod library;
+mod list;
+mod missing;
+pub(super) mod place;
 
-const BINARY_DIRECTORIES: [&str; 7] = [
-    "/usr/bin",
-    "/bin",
-    "/usr/sbin",
-    "/usr/local/bin",
-    "/usr/local/nvidia/bin",
-    "/home/kubernetes/bin/nvidia/bin",
-    "/run/nvidia/driver/usr/bin",
-];
+use list::List;
 
-/// Libraries called `NAME.so.` and the driver's version.
-const LIBRARIES: [(&str, Capability); 37] = [
-    ("libEGL_nvidia", Graphics),
-    ("libGLESv1_CM_nvidia", Graphics),
-    ("libGLESv2_nvidia", Graphics),
-    ("libGLX_nvidia", Graphics),
-    ("libcuda", Compute),
-    ("libcudadebugger", Compute),
-    ("libnvcuvid", Video),
-    ("libnvidia-allocator", Compute),
-    ("libnvidia-cbl", Graphics),
-    ("libnvidia-cfg", Utility),
-    ("libnvidia-compiler", Compute),
-    ("libnvidia-eglcore", Graphics),
-    ("libnvidia-encode", Video),
-    ("libnvidia-fatbinaryloader", Compute),
-    ("libnvidia-fbc", Graphics),
-    ("libnvidia-glcore", Graphics),
-    ("libnvidia-glsi", Graphics),
-    ("libnvidia-glvkspirv", Graphics),
-    ("libnvidia-gpucomp", Compute),
-    ("libnvidia-ifr", Graphics),
-    ("libnvidia-ml", Utility),
-    ("libnvidia-ngx", Ngx),
-    ("libnvidia-nscq", Utility),
-    ("libnvidia-nvvm", Compute),
-    ("libnvidia-opencl", Compute),
-    ("libnvidia-opticalflow", Video),
-    ("libnvidia-pkcs11", Compute),
-    ("libnvidia-pkcs11-openssl3", Compute),
-    ("libnvidia-present", Graphics),
-    ("libnvidia-ptxjitcompiler", Compute),
-    ("libnvidia-rtcore", Graphics),
-    ("libnvidia-sandboxutils", Utility),
-    ("libnvidia-tileiras", Compute),
-    ("libnvidia-tls", Graphics),
-    ("libnvidia-vksc-core", Graphics),
-    ("libnvoptix", Graphics),
-    ("libvdpau_nvidia", Video),
-];
+/// What there is, and what should be.
+pub(super) struct Found {
+    /// Sorted by path.
+    pub(super) files: Vec<DriverFile>,
+    /// Sorted by name.
+    pub(super) missing: Fact<Vec<MissingFile>>,
+}
 
-/// Libraries with a version of their own.
-const OTHER_LIBRARIES: [(&str, Capability); 7] = [
-    ("libnvidia-api.so.", Graphics),
-    ("libnvidia-egl-gbm.so.", Graphics),
-    ("libnvidia-egl-wayland.so.", Graphics),
-    ("libnvidia-egl-wayland2.so.", Graphics),
-    ("libnvidia-egl-xcb.so.", Graphics),
-    ("libnvidia-egl-xlib.so.", Graphics),
-    ("libnvidia-nvvm70.so.", Compute),
-];
+/// What counts as a file of the running driver.
+struct Wanted<'v> {
+    version: Option<&'v str>,
+    branch: Option<u32>,
+    /// The driver's own list, if it ships one, or why it cannot be read.
+    list: Result<Option<List>, String>,
+}
 
-const BINARIES: [(&str, Capability); 8] = [
-    ("nv-fabricmanager", Utility),
-    ("nvidia-cuda-mps-control", Compute),
-    ("nvidia-cuda-mps-server", Compute),
-    ("nvidia-debugdump", Utility),
-    ("nvidia-imex", Compute),
-    ("nvidia-imex-ctl", Compute),
-    ("nvidia-persistenced", Utility),
-    ("nvidia-smi", Utility),
-];
-
-/// The files of the driver `version` below `root`, sorted by path; of several with one name the first in the order of
-/// directories. Without a version only libraries that carry none of it, and programs.
-pub(super) fn all(root: &Root, version: Option<&str>) -> Vec<DriverFile> {
-    let mut by_name: BTreeMap<String, DriverFile> = BTreeMap::new();
-    for file in libraries(root, version).chain(binaries(root)) {
-        let name = file.soname.as_ref().unwrap_or(&file.path);
-        by_name.entry(name.clone()).or_insert(file);
+impl<'v> Wanted<'v> {
+    fn new(driver: &DriverRoot, version: Option<&'v str>) -> Self {
+        let list = version.map_or(Ok(None), |version| List::read(&driver.files, version));
+        Self { version, branch: version.and_then(known::branch), list }
     }
-    let mut files: Vec<DriverFile> = by_name.into_values().collect();
+
+    /// The name before `.so.` and the running driver's version.
+    fn stem<'n>(&self, name: &'n str) -> Option<&'n str> {
+        name.strip_suffix(self.version?)?.strip_suffix(".so.")
+    }
+
+    /// What the driver's own list says of a library that only it knows. One with another version may be everybody's.
+    fn listed_library(&self, name: &str) -> Option<Capability> {
+        self.stem(name)?;
+        let listed = self.list.as_ref().ok()?.as_ref()?.get(name)?;
+        (listed.kind == "LIB").then_some(listed.capability)
+    }
+}
+
+/// The files of the driver `version`, each once; of several with one name the one that the loader finds, else the first in
+/// the order of directories. Without a version only libraries that carry none of it, and programs.
+pub(super) fn all(root: &Root, driver: &DriverRoot, version: Option<&str>) -> Found {
+    let wanted = Wanted::new(driver, version);
+    let (mut files, is_aarch64) = library::all(driver, &wanted);
+    files.extend(data::binaries(driver));
+    files.extend(data::sockets(root, driver));
+    if let Some(version) = version {
+        files.extend(data::firmware(root, driver, version));
+        files.extend(data::data(driver, version));
+    }
     files.sort_by(|one, other| one.path.cmp(&other.path));
     files.dedup_by(|one, other| one.path == other.path);
-    files
-}
-
-fn libraries(root: &Root, version: Option<&str>) -> impl Iterator<Item = DriverFile> {
-    let directories = LIBRARY_DIRECTORIES.iter().flat_map(|at| [(*at).to_owned(), format!("{at}/vdpau")]);
-    directories.flat_map(move |directory| {
-        let names = root.names(&directory).into_iter();
-        let wanted = names.filter_map(|name| Some((capability(&name, version)?, name)));
-        let files = wanted.filter_map(|(capability, name)| library(root, &directory, &name, capability));
-        files.collect::<Vec<_>>()
-    })
-}
-
-fn library(root: &Root, directory: &str, name: &str, capability: Capability) -> Option<DriverFile> {
-    let path = root.resolve(&format!("{directory}/{name}"))?;
-    let soname = match elf::library(root.open(&path)?)? {
-        Library::Named(soname) => soname,
-        Library::Nameless => name.to_owned(),
-    };
-    Some(DriverFile { path, kind: DriverFileKind::Library, soname: Some(soname), capability })
-}
-
-fn capability(name: &str, version: Option<&str>) -> Option<Capability> {
-    let versioned = version.and_then(|version| name.strip_suffix(version)?.strip_suffix(".so."));
-    let known = LIBRARIES.iter().find(|(known, _)| versioned == Some(*known));
-    let other = OTHER_LIBRARIES.iter().find(|(known, _)| name.starts_with(known));
-    known.or(other).map(|(_, capability)| *capability)
-}
-
-fn binaries(root: &Root) -> impl Iterator<Item = DriverFile> {
-    BINARIES.iter().filter_map(|(name, capability)| {
-        let places = BINARY_DIRECTORIES.iter().filter_map(|at| root.resolve(&format!("{at}/{name}")));
-        let path = places.into_iter().find(|path| root.is_program(path))?;
-        let kind = DriverFileKind::Binary;
-        Some(DriverFile { path, kind, soname: None, capability: *capability })
-    })
+    let missing = missing::all(&files, &wanted, is_aarch64);
+    Found { files, missing }
 }

@@ -1,34 +1,49 @@
-//! The name by which the loader finds a library.
+//! What a library says of itself: for which machine it is, and the name by which the loader finds it.
+//!
+//! The crate `object` knows the format; only the parts that matter are read from the file.
 
 use std::fs::File;
 
 use object::Endianness;
-use object::elf::{DT_SONAME, FileHeader64};
-use object::read::ReadCache;
+use object::elf::{DT_SONAME, EM_AARCH64, FileHeader32, FileHeader64};
 use object::read::elf::{Dyn, FileHeader};
+use object::read::{ReadCache, ReadRef};
 
-/// What a file is to the loader.
+/// A shared library.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Library {
-    /// A 64-bit library with this soname.
-    Named(String),
-    /// A 64-bit library without a soname.
-    Nameless,
+pub(super) struct Library {
+    /// Whether it is for 32-bit programs.
+    pub(super) is_32_bit: bool,
+    /// Whether it is for aarch64.
+    pub(super) is_aarch64: bool,
+    /// Its soname, if it has one.
+    pub(super) soname: Option<String>,
 }
 
-/// What `file` is, if it is a 64-bit library at all. Only the parts that matter are read.
+/// No library of a driver is larger, in bytes; what claims to be is not read.
+const MAX_BYTES: u64 = 1 << 29;
+
+/// What `file` is, if it is a library at all.
 pub(super) fn library(file: File) -> Option<Library> {
+    if file.metadata().ok()?.len() > MAX_BYTES {
+        return None;
+    }
     let data = ReadCache::new(file);
-    let header = FileHeader64::<Endianness>::parse(&data).ok()?;
+    read::<FileHeader64<Endianness>>(&data).or_else(|| read::<FileHeader32<Endianness>>(&data))
+}
+
+fn read<'d, Elf: FileHeader<Endian = Endianness>>(data: impl ReadRef<'d>) -> Option<Library> {
+    let header = Elf::parse(data).ok()?;
     let endian = header.endian().ok()?;
-    let sections = header.sections(endian, &data).ok()?;
-    let (entries, strings) = sections.dynamic(endian, &data).ok()??;
-    let names = sections.strings(endian, &data, strings).ok()?;
-    let Some(entry) = entries.iter().find(|entry| entry.d_tag(endian) == DT_SONAME) else {
-        return Some(Library::Nameless);
+    let sections = header.sections(endian, data).ok()?;
+    let (entries, strings) = sections.dynamic(endian, data).ok()??;
+    let names = sections.strings(endian, data, strings).ok()?;
+    let soname = match entries.iter().find(|entry| entry.d_tag(endian) == DT_SONAME) {
+        Some(entry) => Some(String::from_utf8(names.get(entry.val32(endian)?).ok()?.to_vec()).ok()?),
+        None => None,
     };
-    let soname = names.get(entry.val32(endian)?).ok()?;
-    Some(Library::Named(String::from_utf8(soname.to_vec()).ok()?))
+    let is_aarch64 = header.e_machine(endian) == EM_AARCH64;
+    Some(Library { is_32_bit: !header.is_type_64(), is_aarch64, soname })
 }
 
 #[cfg(test)]
@@ -36,10 +51,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_soname_of_a_real_library_is_read() {
+    fn a_real_library_is_read() {
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
         let path = maps.split_whitespace().find(|word| word.ends_with("/libc.so.6")).unwrap();
-        assert_eq!(library(File::open(path).unwrap()), Some(Library::Named("libc.so.6".to_owned())));
+        let is_aarch64 = cfg!(target_arch = "aarch64");
+        let soname = Some("libc.so.6".to_owned());
+        let expected = Library { is_32_bit: false, is_aarch64, soname };
+        assert_eq!(library(File::open(path).unwrap()), Some(expected));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use super::answer::Answers;
 use super::information::Information;
 use super::link::{self, Up};
 use super::nvidia::Sources;
-use super::{DiscoverError, kernel, mig, node, property, unknown};
-use crate::topology::{Fact, Gpu, Outage, Vendor};
+use super::{DiscoverError, drm, kernel, mig, node, property, unknown};
+use crate::topology::{DeviceNode, Fact, Gpu, Outage, Vendor};
 
 /// What names a GPU.
 #[derive(Clone)]
@@ -91,7 +91,7 @@ fn describe(
     Ok(Gpu {
         index,
         uuid,
-        nodes: node::of_gpu(sources, minor.known().copied())?,
+        nodes: [node::of_gpu(sources, minor.known().copied())?, drm(sources, &pci)?].concat(),
         minor,
         vendor: Vendor::Nvidia,
         model,
@@ -112,6 +112,11 @@ fn describe(
         mig,
         mig_devices,
     })
+}
+
+/// Without an address there is no telling which DRM nodes are its own.
+fn drm(sources: &Sources, pci: &Fact<String>) -> Result<Vec<DeviceNode>, DiscoverError> {
+    pci.known().map_or(Ok(Vec::new()), |pci| drm::nodes(sources, pci))
 }
 
 /// What the kernel says of a device by its PCI address.

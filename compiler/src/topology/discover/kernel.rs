@@ -13,7 +13,7 @@ pub(super) struct Majors {
 }
 
 impl Majors {
-    /// The major of GPU nodes, `nvidia-frontend` up to R535.
+    /// The major of GPU nodes: the whole major was called `nvidia-frontend` up to R535, since then its parts have names.
     pub(super) fn gpu(&self) -> Option<u32> {
         self.named("nvidia").or_else(|| self.named("nvidia-frontend"))
     }

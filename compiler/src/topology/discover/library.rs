@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 
-use super::root::Root;
-use super::{DiscoverError, driver_file};
+use super::DiscoverError;
+use super::driver_root::DriverRoot;
 
 /// The name by which the loader finds NVML.
 const NAME: &str = "libnvidia-ml.so.1";
 
-/// Which library to load: the one at `path`, else the one below `root`, else the one that the loader finds.
-pub(super) fn place(root: &Root, path: Option<&Path>) -> PathBuf {
-    path.map(Path::to_owned).or_else(|| below(root)).unwrap_or_else(|| PathBuf::from(NAME))
+/// Which library to load: the one at `path`, else the one of another host or of the driver's container, else the one that
+/// the loader finds.
+pub(super) fn place(driver: &DriverRoot, path: Option<&Path>) -> PathBuf {
+    path.map(Path::to_owned).or_else(|| below(driver)).unwrap_or_else(|| PathBuf::from(NAME))
 }
 
 /// NVML, initialised.
@@ -29,13 +30,12 @@ pub(super) fn load(path: &Path) -> Result<Nvml, DiscoverError> {
     Ok(nvml)
 }
 
-/// The loader knows nothing of another host's root, so its library is looked for by name.
-fn below(root: &Root) -> Option<PathBuf> {
-    if root.is_host() {
+/// The loader knows nothing of another host's root and of containers, so their library is looked for by name.
+fn below(driver: &DriverRoot) -> Option<PathBuf> {
+    if driver.files.is_host() {
         return None;
     }
-    let places = driver_file::LIBRARY_DIRECTORIES.iter().map(|directory| format!("{directory}/{NAME}"));
-    places.filter_map(|place| root.resolve(&place)).map(|place| root.place(&place)).next()
+    driver.nvml().map(|path| driver.files.place(&path))
 }
 
 /// What is no driver at all, and what is one that fails.

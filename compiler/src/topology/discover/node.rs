@@ -1,8 +1,9 @@
 //! Device nodes: numbers from the kernel, checked against what lies in `/dev`.
 
 use super::DiscoverError;
+use super::driver_root::DriverRoot;
 use super::nvidia::Sources;
-use super::root::Character;
+use super::root::{Character, Root};
 use crate::topology::DeviceNode;
 
 /// Minors that NVIDIA's kernel module gives its control nodes, beside those of GPUs.
@@ -15,7 +16,7 @@ pub(super) fn shared(sources: &Sources) -> Result<Vec<DeviceNode>, DiscoverError
     let uvm = majors.named("nvidia-uvm");
     // Up to R535 the module has one name for its whole major, so only the node itself tells of modesetting.
     let modeset = majors.named("nvidia-modeset").or_else(|| {
-        let present = sources.root.character("/dev/nvidia-modeset").is_some();
+        let present = lying(&sources.root, &sources.driver, "/dev/nvidia-modeset").is_some();
         majors.gpu().filter(|_| present)
     });
     let wanted = [
@@ -42,10 +43,17 @@ pub(super) fn at(
     [major, minor]: [u32; 2],
     mode: Option<u32>,
 ) -> Result<DeviceNode, DiscoverError> {
-    let there = sources.root.character(&path);
+    let (there, host_path) = lying(&sources.root, &sources.driver, &path).unzip();
     is_itself(&path, there.as_ref(), [major, minor])?;
+    let gid = there.as_ref().map_or(0, |there| there.gid);
     let mode = there.map(|there| there.mode).or(mode).unwrap_or(sources.module.node_mode);
-    Ok(DeviceNode { path, host_path: None, major, minor, mode })
+    Ok(DeviceNode { path, host_path: host_path.flatten(), major, minor, mode, gid })
+}
+
+/// The node that lies at `path` on the host, else in the driver's container, and then where that is on the host.
+fn lying(root: &Root, driver: &DriverRoot, path: &str) -> Option<(Character, Option<String>)> {
+    let of_host = root.character(path).map(|there| (there, None));
+    of_host.or_else(|| Some((driver.files.character(path)?, Some(driver.on_host(path)))))
 }
 
 /// A node with other numbers opens another device, whatever its name is.
@@ -65,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_node_with_other_numbers_is_refused() {
-        let there = Character { major: 195, minor: 3, mode: 0o666 };
+        let there = Character { major: 195, minor: 3, mode: 0o666, gid: 0 };
         assert_eq!(is_itself("/dev/nvidia3", Some(&there), [195, 3]), Ok(()));
         assert_eq!(
             is_itself("/dev/nvidia3", None, [195, 3]),
@@ -74,5 +82,15 @@ mod tests {
         );
         let message = is_itself("/dev/nvidia2", Some(&there), [195, 2]).unwrap_err().to_string();
         assert_eq!(message, "`/dev/nvidia2` is device 195:3, but should be 195:2: it is of another device");
+    }
+
+    #[test]
+    fn a_node_of_the_drivers_container_lies_elsewhere_on_the_host() {
+        let root = Root::new("/".into()).unwrap();
+        let driver = DriverRoot::find(&root, Some("/dev".as_ref())).unwrap();
+        let (there, host_path) = lying(&root, &driver, "/null").unwrap();
+        assert_eq!((there.major, there.minor, host_path.as_deref()), (1, 3, Some("/dev/null")));
+        assert_eq!(lying(&root, &driver, "/dev/null").unwrap().1, None);
+        assert_eq!(lying(&root, &driver, "/nothing"), None);
     }
 }

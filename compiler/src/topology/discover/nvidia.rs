@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use nvml_wrapper::Nvml;
 
+use super::driver_root::DriverRoot;
 use super::gpu::{self, Found, Identity, Trouble};
 use super::information::{self, Listed};
 use super::kernel::Majors;
@@ -28,6 +29,7 @@ const MOST: u32 = 256;
 pub(super) struct Sources {
     pub(super) nvml: Nvml,
     pub(super) root: Arc<Root>,
+    pub(super) driver: DriverRoot,
     pub(super) majors: Majors,
     pub(super) module: Settings,
     pub(super) listed: Listed,
@@ -44,7 +46,8 @@ pub(super) struct Host {
 
 /// Asks NVML and the kernel module for all that they have.
 pub(super) fn host(root: &Arc<Root>, majors: Majors, options: &Options) -> Result<Host, DiscoverError> {
-    let library = library::place(root, options.nvml_lib.as_deref());
+    let driver_root = DriverRoot::find(root, options.driver_root.as_deref())?;
+    let library = library::place(&driver_root, options.nvml_lib.as_deref());
     let opening = watch::ask(move || Opened::by(library::load(&library)?));
     let reading = information::read(root);
     let deadline = watch::deadline(options.patience);
@@ -54,6 +57,7 @@ pub(super) fn host(root: &Arc<Root>, majors: Majors, options: &Options) -> Resul
         nvml: opened.nvml,
         module: Settings::read(root),
         root: Arc::clone(root),
+        driver: driver_root,
         majors,
         listed,
     });

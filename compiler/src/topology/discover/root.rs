@@ -32,6 +32,8 @@ pub(super) struct Character {
     pub(super) minor: u32,
     /// Permission bits.
     pub(super) mode: u32,
+    /// The group that owns it.
+    pub(super) gid: u32,
 }
 
 impl Root {
@@ -39,6 +41,12 @@ impl Root {
         let handle =
             rustix::fs::open(&directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         Ok(Self { directory, handle })
+    }
+
+    /// The directory at `path`, in which no part is a symbolic link, as a root of its own.
+    pub(super) fn below(&self, path: &str) -> io::Result<Self> {
+        let handle = self.at(path, OFlags::PATH | OFlags::DIRECTORY)?;
+        Ok(Self { directory: self.place(path), handle })
     }
 
     /// Whether this is the host's own `/`.
@@ -74,6 +82,7 @@ impl Root {
             major: rustix::fs::major(found.st_rdev),
             minor: rustix::fs::minor(found.st_rdev),
             mode: found.st_mode & 0o777,
+            gid: found.st_gid,
         })
     }
 
@@ -91,6 +100,18 @@ impl Root {
     /// The regular file at `path`.
     pub(super) fn open(&self, path: &str) -> Option<File> {
         self.regular(path).ok()
+    }
+
+    /// The bytes of the regular file at `path`, if they are at most `most`.
+    pub(super) fn bytes(&self, path: &str, most: u64) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let read = self.open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes).ok()?;
+        u64::try_from(read).is_ok_and(|read| read <= most).then_some(bytes)
+    }
+
+    /// Whether what lies at `path` is a regular file, a directory, a socket.
+    pub(super) fn is(&self, path: &str, kind: FileType) -> bool {
+        self.stat(path).is_some_and(|found| is(&found, kind))
     }
 
     /// Whether the regular file at `path` may be executed by anybody.
@@ -145,7 +166,10 @@ impl Root {
 
     /// Opens `path`, wherever its links lead below this directory.
     fn at(&self, path: &str, flags: OFlags) -> io::Result<OwnedFd> {
-        let below = path.trim_start_matches('/');
+        let below = match path.trim_start_matches('/') {
+            "" => ".",
+            below => below,
+        };
         let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         Ok(rustix::fs::openat2(&self.handle, below, flags | OFlags::CLOEXEC, Mode::empty(), within)?)
     }

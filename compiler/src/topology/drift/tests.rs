@@ -1,7 +1,10 @@
+use gpupol_plan::capability::Capability;
 use gpupol_plan::feature::Feature;
 
 use super::*;
-use crate::topology::{ComputeMode, DeviceNode, Fault, OutOfService, Outage, builtin, read};
+use crate::topology::{
+    ComputeMode, DeviceNode, DriverFileKind, Fault, MissingFile, OutOfService, Outage, builtin, read,
+};
 
 fn campus() -> Topology {
     let (name, text) = builtin::builtin("campus").unwrap();
@@ -26,6 +29,7 @@ fn upgrade(host: &mut Topology) {
     for file in &mut host.driver_files {
         file.path = new(&file.path);
         file.soname = file.soname.as_deref().map(new);
+        file.links.iter_mut().for_each(|link| *link = new(link));
     }
 }
 
@@ -44,7 +48,8 @@ fn a_driver_installed_elsewhere_is_another_set_of_files() {
     let said = said(|host| {
         host.driver_files.iter_mut().for_each(|file| file.path = file.path.replace("/usr/", "/opt/"))
     });
-    assert_eq!(said.len(), 2 * campus().driver_files.len());
+    let moved = campus().driver_files.iter().filter(|file| file.path.starts_with("/usr/")).count();
+    assert_eq!(said.len(), 2 * moved);
 }
 
 #[test]
@@ -156,6 +161,25 @@ fn a_mig_reshape_is_told_by_device() {
 }
 
 #[test]
+fn a_file_that_is_missing_now_is_told_once_whatever_the_version() {
+    let lacking = |version: &str| {
+        let name = format!("libcuda.so.{version}");
+        let capability = Some(Capability::Compute);
+        Fact::Known(vec![MissingFile { name, kind: DriverFileKind::Library, capability }])
+    };
+    let new = said(|host| host.missing_driver_files = lacking("550.163.01"));
+    assert_eq!(new, ["missing driver file `libcuda.so.VERSION`: new"]);
+    let mut old = campus();
+    old.missing_driver_files = lacking("550.163.01");
+    let mut new = campus();
+    upgrade(&mut new);
+    new.missing_driver_files = lacking("570.86.10");
+    assert_eq!(drift(&old, &new).len(), 1, "the driver's version");
+    let unknown = said(|host| host.missing_driver_files = Fact::unknown("nobody says"));
+    assert_eq!(unknown, ["host: missingDriverFiles was [], is unknown (nobody says)"]);
+}
+
+#[test]
 fn json_says_what_was_and_what_is() {
     let mut new = campus();
     new.cgroup = Fact::Absent;
@@ -165,8 +189,14 @@ fn json_says_what_was_and_what_is() {
 
 #[test]
 fn a_feature_that_moved_is_told_by_its_node() {
-    let node =
-        |major| DeviceNode { path: "/dev/gdrdrv".to_owned(), host_path: None, major, minor: 0, mode: 0o666 };
+    let node = |major| DeviceNode {
+        path: "/dev/gdrdrv".to_owned(),
+        host_path: None,
+        major,
+        minor: 0,
+        mode: 0o666,
+        gid: 0,
+    };
     let with = |major| {
         let mut host = campus();
         host.features.insert(Feature::Gdrcopy, Fact::Known(vec![node(major)]));

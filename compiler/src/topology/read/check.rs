@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::name::{
-    has_control, is_file_name, is_gpu_uuid, is_mig_uuid, is_pci_address, is_plain_path, number_after,
-};
+mod driver_file;
+
+use super::name::{has_control, is_gpu_uuid, is_mig_uuid, is_pci_address, is_plain_path, number_after};
 use gpupol_plan::feature::Feature;
 
 use crate::topology::{
-    DeviceNode, DriverFile, DriverFileKind, Fact, GDS_FILES, Gpu, Link, MigDevice, OutOfService, Topology,
-    Vendor,
+    DeviceNode, Fact, GDS_FILES, Gpu, Link, MigDevice, NVSWITCH_CONTROL, OutOfService, Topology, Vendor,
 };
 
 /// The character major of NVIDIA's own GPU nodes, fixed by the kernel's device list.
@@ -17,6 +16,9 @@ const NVIDIA_MAJOR: u32 = 195;
 
 /// The minors of that major which are GPUs; those above are control nodes.
 const NVIDIA_GPU_MINORS: std::ops::RangeInclusive<u32> = 0..=247;
+
+/// The character major of DRM nodes, fixed by the kernel's device list.
+const DRM_MAJOR: u32 = 226;
 
 /// Something that cannot be.
 #[derive(Debug)]
@@ -46,8 +48,7 @@ pub(super) fn topology(topology: &Topology) -> Checked {
     features(topology)?;
     unique_nodes(topology)?;
     links(topology)?;
-    each("driverFiles", &topology.driver_files, driver_file)?;
-    ascending("driverFiles", &topology.driver_files, "path", |file| file.path.clone())
+    driver_file::all(topology)
 }
 
 /// A feature has known nodes and files only: any other may open more than the feature.
@@ -94,7 +95,8 @@ fn is_of_feature(feature: Feature, node: &DeviceNode) -> bool {
         }
         Feature::Imex(_) => numbered("/dev/nvidia-caps-imex-channels/channel") == Some(node.minor),
         Feature::Nvswitch => {
-            node.path == "/dev/nvidia-nvswitchctl" || numbered("/dev/nvidia-nvswitch").is_some()
+            let control = node.path == "/dev/nvidia-nvswitchctl" && node.minor == NVSWITCH_CONTROL;
+            control || numbered("/dev/nvidia-nvswitch") == Some(node.minor)
         }
     };
     named && node.major != NVIDIA_MAJOR
@@ -113,6 +115,7 @@ fn gpu(place: &str, gpu: &Gpu) -> Checked {
     plain_fact(&format!("{place}.clique"), &gpu.clique)?;
     each(&format!("{place}.nodes"), &gpu.nodes, |place, node| {
         device_node(place, node)?;
+        drm_number(place, node)?;
         own_minor(place, gpu, node)
     })?;
     ensure(
@@ -164,6 +167,15 @@ fn own_minor(place: &str, gpu: &Gpu, node: &DeviceNode) -> Checked {
     })
 }
 
+/// The kernel names a DRM node by its minor.
+fn drm_number(place: &str, node: &DeviceNode) -> Checked {
+    let Some(name) = node.path.strip_prefix("/dev/dri/") else { return Ok(()) };
+    let number = number_after("card", name).or_else(|| number_after("renderD", name));
+    ensure(node.major == DRM_MAJOR && number == Some(node.minor), place, || {
+        format!("`{}` is not the DRM node {}:{}", node.path, node.major, node.minor)
+    })
+}
+
 fn mig_device(place: &str, device: &MigDevice) -> Checked {
     ensure(is_mig_uuid(&device.uuid), format!("{place}.uuid"), || {
         format!("`{}` is no MIG UUID: write `MIG-` and a UUID", device.uuid)
@@ -199,20 +211,6 @@ fn device_node(place: &str, node: &DeviceNode) -> Checked {
     ensure(node.mode <= 0o777, format!("{place}.mode"), || {
         format!("{} is more than permission bits (511)", node.mode)
     })
-}
-
-fn driver_file(place: &str, file: &DriverFile) -> Checked {
-    ensure(is_plain_path(&file.path), format!("{place}.path"), || not_plain(&file.path))?;
-    match (file.kind, &file.soname) {
-        (DriverFileKind::Library, Some(soname)) => {
-            ensure(is_file_name(soname), format!("{place}.soname"), || {
-                format!("`{soname}` is not the name of a file")
-            })
-        }
-        (DriverFileKind::Library, None) => wrong(place, "a library needs a `soname`".to_owned()),
-        (DriverFileKind::Binary, Some(_)) => wrong(place, "only a library has a `soname`".to_owned()),
-        (DriverFileKind::Binary, None) => Ok(()),
-    }
 }
 
 fn gpu_order(gpus: &[Gpu]) -> Checked {

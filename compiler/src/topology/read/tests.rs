@@ -181,6 +181,24 @@ fn a_gpu_has_only_its_own_nodes() {
 }
 
 #[test]
+fn drm_nodes_have_the_minor_in_their_name() {
+    let drm = |path: &str, major: u32, minor: u32| {
+        let node = json!({"path": path, "major": major, "minor": minor, "mode": 0o660, "gid": 44});
+        let mut document = campus();
+        document["gpus"][5]["nodes"].as_array_mut().unwrap().push(node);
+        read("c.json", &document.to_string()).map_err(|error| error.to_string())
+    };
+    assert_eq!(drm("/dev/dri/renderD128", 226, 128).unwrap().gpus[5].nodes[1].gid, 44);
+    assert!(drm("/dev/dri/card1", 226, 1).is_ok());
+    for (path, major, minor) in
+        [("/dev/dri/card1", 226, 2), ("/dev/dri/card1", 1, 1), ("/dev/dri/by-path/x", 226, 1)]
+    {
+        let message = drm(path, major, minor).unwrap_err();
+        assert!(message.ends_with(&format!("`{path}` is not the DRM node {major}:{minor}")), "{message}");
+    }
+}
+
+#[test]
 fn nvcap_nodes_belong_to_one_gpu_instance() {
     let foreign = message(|document| {
         let node = document["gpus"][4]["migDevices"][0]["nodes"][0].clone();
@@ -247,6 +265,31 @@ fn libraries_alone_have_a_soname() {
 }
 
 #[test]
+fn driver_files_say_what_needs_them_and_what_leads_to_them() {
+    let data =
+        message(|document| _ = document["driverFiles"][0].as_object_mut().unwrap().remove("capability"));
+    assert!(
+        data.ends_with("only firmware is for every use of a GPU: write the `capability` that needs it"),
+        "{data}"
+    );
+    let with_links = |links: Value| message(|document| document["driverFiles"][0]["links"] = links);
+    let links = with_links(json!(["/b", "/a"]));
+    assert!(links.ends_with("driverFiles[0].links[1].path: is not above the one before"), "{links}");
+    let relative = with_links(json!(["libcuda.so"]));
+    assert!(relative.contains("driverFiles[0].links[0]: `libcuda.so` is no plain path"), "{relative}");
+    let missing = |name: &str| json!([{ "name": name, "kind": "library32", "capability": "compute" }]);
+    let absolute = with("/missingDriverFiles", missing("/usr/lib/x"));
+    assert!(
+        absolute.ends_with("missingDriverFiles[0].name: `/usr/lib/x` is not the name of a file"),
+        "{absolute}"
+    );
+    let mut document = campus();
+    document["missingDriverFiles"] = missing("vulkan/icd.d/nvidia_icd.json");
+    let read = read("c.json", &document.to_string()).unwrap();
+    assert_eq!(read.missing_driver_files.known().map(Vec::len), Some(1));
+}
+
+#[test]
 fn a_feature_has_its_own_nodes_and_files_only() {
     let with_features = |features: Value, files: Value| {
         let mut document = campus();
@@ -276,6 +319,8 @@ fn a_feature_has_its_own_nodes_and_files_only() {
         ("gpudirect-rdma", node("/dev/infiniband/umad0", 231, 0)),
         ("imex", node(channel, 502, 8)),
         ("nvswitch", node("/dev/nvidia-nvlink", 500, 0)),
+        ("nvswitch", node("/dev/nvidia-nvswitch1", 500, 2)),
+        ("nvswitch", node("/dev/nvidia-nvswitchctl", 500, 0)),
     ] {
         let wrong = with_features(json!({feature: [node.clone()]}), json!({})).unwrap_err();
         assert!(wrong.contains(&format!("features.{feature}[0]")), "{node}: {wrong}");

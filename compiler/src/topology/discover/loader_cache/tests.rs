@@ -1,0 +1,79 @@
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use super::*;
+
+const LIBRARIES: [&str; 2] = ["/usr/lib64/libcuda.so.1", "/usr/lib/libcuda.so.1"];
+
+/// The names and paths of [`LIBRARIES`], and where each path begins, counted from `from`.
+fn strings(from: usize) -> (Vec<u8>, Vec<u32>) {
+    let mut bytes = Vec::new();
+    let mut places = Vec::new();
+    for path in LIBRARIES {
+        bytes.extend(b"libcuda.so.1\0");
+        places.push(u32::try_from(from + bytes.len()).unwrap());
+        bytes.extend(path.as_bytes());
+        bytes.push(0);
+    }
+    (bytes, places)
+}
+
+fn newer() -> Vec<u8> {
+    let (strings, places) = strings(48 + 2 * 24);
+    let mut cache = b"glibc-ld.so.cache1.1".to_vec();
+    let length = u32::try_from(strings.len()).unwrap();
+    // How many, the length of the strings, the byte order, where extensions begin, and three words for later.
+    cache.extend([2, length, 2, 0, 0, 0, 0].iter().flat_map(|word: &u32| word.to_le_bytes()));
+    for place in places {
+        // Flags, the name, the path, a kernel's version, and 64 bits of hardware capabilities.
+        cache.extend([0x303, 0, place, 0, 0, 0].iter().flat_map(|word: &u32| word.to_le_bytes()));
+    }
+    cache.extend(strings);
+    cache
+}
+
+fn older(behind: &[u8]) -> Vec<u8> {
+    let (strings, places) = strings(0);
+    let mut cache = b"ld.so-1.7.0\0".to_vec();
+    cache.extend(2_u32.to_le_bytes());
+    for place in places {
+        cache.extend([3, 0, place].iter().flat_map(|word: &u32| word.to_le_bytes()));
+    }
+    cache.extend(if behind.is_empty() { &strings } else { behind });
+    cache
+}
+
+#[test]
+fn all_three_forms_are_read() {
+    assert_eq!(paths(&newer()), LIBRARIES);
+    assert_eq!(paths(&older(&[])), LIBRARIES);
+    assert_eq!(paths(&older(&newer())), LIBRARIES);
+}
+
+#[test]
+fn what_is_torn_or_points_elsewhere_has_fewer_paths_and_no_others() {
+    for whole in [newer(), older(&[]), older(&newer())] {
+        for end in 0..whole.len() {
+            let found = paths(&whole[..end]);
+            assert!(found.iter().all(|path| LIBRARIES.contains(path)), "{found:?}");
+        }
+        for at in 0..whole.len() {
+            let mut wrong = whole.clone();
+            wrong[at] ^= 0xff;
+            let _ = paths(&wrong);
+        }
+    }
+    assert_eq!(paths(b"glibc-ld.so.cache1.1\xff\xff\xff\xff"), [""; 0]);
+    assert_eq!(paths(b"not a cache"), [""; 0]);
+}
+
+#[test]
+fn the_cache_of_this_host_is_read_as_its_own_program_reads_it() {
+    let printed = Command::new("/sbin/ldconfig").arg("-p").output().unwrap();
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    let expected: BTreeSet<&str> =
+        printed.lines().filter_map(|line| Some(line.split_once(" => ")?.1)).collect();
+    let cache = std::fs::read("/etc/ld.so.cache").unwrap();
+    assert!(!expected.is_empty());
+    assert_eq!(paths(&cache).into_iter().collect::<BTreeSet<_>>(), expected);
+}

@@ -1,0 +1,118 @@
+//! Device nodes and majors, as the kernels and drivers of several years write them.
+
+use std::collections::BTreeMap;
+
+use gpupol::topology::Fact;
+use gpupol_plan::feature::Feature;
+
+use crate::recorded;
+use crate::simulation::Simulation;
+
+/// What branches of the driver write into `/proc/devices`, and which nodes all GPUs share then.
+const BRANCHES: [(&str, &str, &[&str]); 4] = [
+    (
+        "470",
+        "195 nvidia-frontend\n234 nvidia-caps\n235 nvidia-nvlink\n510 nvidia-uvm\n",
+        &["/dev/nvidia-uvm 510:0", "/dev/nvidia-uvm-tools 510:1", "/dev/nvidiactl 195:255"],
+    ),
+    (
+        "535",
+        "  1 mem\n195 nvidia-frontend\n226 drm\n237 nvidia-nvswitch\n238 nvidia-caps\n508 nvidia-uvm\n",
+        &["/dev/nvidia-uvm 508:0", "/dev/nvidia-uvm-tools 508:1", "/dev/nvidiactl 195:255"],
+    ),
+    (
+        "550",
+        "195 nvidia\n195 nvidia-modeset\n195 nvidiactl\n235 nvidia-caps\n236 nvidia-caps-imex-channels\n511 nvidia-uvm\n",
+        &[
+            "/dev/nvidia-modeset 195:254",
+            "/dev/nvidia-uvm 511:0",
+            "/dev/nvidia-uvm-tools 511:1",
+            "/dev/nvidiactl 195:255",
+        ],
+    ),
+    (
+        "610",
+        "195 nvidia\n195 nvidia-modeset\n195 nvidiactl\n 10 misc\n1023 nvidia-uvm\n",
+        &[
+            "/dev/nvidia-modeset 195:254",
+            "/dev/nvidia-uvm 1023:0",
+            "/dev/nvidia-uvm-tools 1023:1",
+            "/dev/nvidiactl 195:255",
+        ],
+    ),
+];
+
+#[test]
+fn majors_have_other_names_in_other_branches() {
+    for (branch, devices, expected) in BRANCHES {
+        let host = Simulation::of(&format!("majors-{branch}"), &recorded("l4-8x-pcie"));
+        // Block devices of the same name are others.
+        host.write("proc/devices", &format!("Character devices:\n{devices}\nBlock devices:\n7 nvidia-uvm\n"));
+        let found = host.discover().unwrap();
+        let shown =
+            |node: &gpupol::topology::DeviceNode| format!("{} {}:{}", node.path, node.major, node.minor);
+        assert_eq!(found.nodes.iter().map(shown).collect::<Vec<_>>(), expected, "{branch}");
+        assert_eq!(found.gpus, recorded("l4-8x-pcie").gpus, "{branch}");
+        let of_driver = |line: &str| {
+            let (major, name) = line.trim().split_once(' ').unwrap();
+            name.starts_with("nvidia").then(|| (name.to_owned(), major.parse().unwrap()))
+        };
+        let majors: BTreeMap<String, u32> = devices.lines().filter_map(of_driver).collect();
+        assert_eq!(found.majors, majors, "{branch}");
+    }
+}
+
+#[test]
+fn drm_nodes_are_those_that_the_kernel_lists_below_the_device() {
+    let host = Simulation::of("drm", &recorded("l4-8x-pcie"));
+    let drm = "sys/bus/pci/devices/0000:31:00.0/drm";
+    host.write(&format!("{drm}/card3/dev"), "226:3\n");
+    host.write(&format!("{drm}/card3-DP-1/status"), "disconnected\n");
+    host.write(&format!("{drm}/renderD130/dev"), "226:130\n");
+    host.write(&format!("{drm}/renderD131/uevent"), "");
+    let nodes = host.discover().unwrap().gpus.remove(0).nodes;
+    let shown: Vec<_> = nodes.iter().map(|node| (node.path.as_str(), node.major, node.minor)).collect();
+    assert_eq!(
+        shown,
+        [("/dev/nvidia0", 195, 0), ("/dev/dri/card3", 226, 3), ("/dev/dri/renderD130", 226, 130)]
+    );
+    assert_eq!(nodes[1].mode, 0o660, "until udev has made it, it is its group's alone");
+    host.write(&format!("{drm}/card3/dev"), "1:3\n");
+    let message = host.discover().unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "`/dev/dri/card3` is device 1:3, but should be of the driver `drm`: it is of another device"
+    );
+}
+
+#[test]
+fn features_are_absent_without_nodes_and_unknown_where_a_node_is_none() {
+    let host = Simulation::of("features", &recorded("l4-8x-pcie"));
+    let found = host.discover().unwrap();
+    assert_eq!(found.features.len(), 5);
+    assert!(found.features.values().all(|nodes| *nodes == Fact::Absent), "{:?}", found.features);
+    assert!(found.feature_files.is_empty());
+    host.write("dev/gdrdrv", "");
+    host.write("dev/gdrdrv2", "");
+    host.write("usr/local/cuda/gds/cufile.json", "{}");
+    host.write("etc/os-release", "");
+    std::os::unix::fs::symlink("/usr/local/cuda/gds/cufile.json", host.root().join("etc/cufile.json"))
+        .unwrap();
+    let found = host.discover().unwrap();
+    let why = "`/dev/gdrdrv` is no character device";
+    assert_eq!(found.features[&Feature::Gdrcopy], Fact::unknown(why));
+    let file = &found.feature_files[&Feature::Gds][0];
+    assert_eq!(file.path, "/etc/cufile.json");
+    assert_eq!(file.host_path.as_deref(), Some("/usr/local/cuda/gds/cufile.json"));
+}
+#[test]
+fn node_modes_are_those_that_the_kernel_module_asks_for() {
+    let simulation = Simulation::of("modes", &recorded("a100-mig"));
+    simulation.write("proc/driver/nvidia/params", "ModifyDeviceFiles: 1\nDeviceFileMode: 432\n");
+    let access = "proc/driver/nvidia/capabilities/gpu1/mig/gi1/access";
+    simulation.write(access, "DeviceFileMinor: 147\nDeviceFileMode: 256\nDeviceFileModify: 1\n");
+    let found = simulation.discover().unwrap();
+    assert_eq!(found.gpus[0].nodes[0].mode, 0o660);
+    assert_eq!(found.gpus[0].mig_devices[0].nodes[0].mode, 0o400);
+    assert_eq!(found.gpus[0].mig_devices[0].nodes[1].mode, 0o444);
+}
