@@ -20,6 +20,7 @@ mod fmt;
 mod hosts;
 mod init;
 mod input;
+mod later;
 mod levels;
 mod man;
 mod plan;
@@ -52,6 +53,10 @@ fn run() -> Exit {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
+            if let Some(later) = later::refusal(&error) {
+                later.say();
+                return Exit::Undecided;
+            }
             // Nothing is left to be said to somebody who does not listen.
             _ = error.print();
             return if error.use_stderr() { Exit::Undecided } else { Exit::Clean };

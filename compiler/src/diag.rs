@@ -109,6 +109,11 @@ impl Sink {
         self.findings.push(finding);
     }
 
+    /// Lets somebody who knows more say it better.
+    pub fn amend(&mut self, amend: impl FnMut(&mut Finding)) {
+        self.findings.iter_mut().for_each(amend);
+    }
+
     /// Whether any finding so far is an error.
     #[must_use]
     pub fn has_errors(&self) -> bool {

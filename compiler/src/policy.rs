@@ -25,6 +25,7 @@ pub mod rights;
 pub mod schema;
 mod version;
 
+pub(crate) use overlap::possible::Possible;
 pub use version::{Version, Versions};
 
 pub use assert::{Assert, Claim, Level};

@@ -5,10 +5,14 @@
     reason = "tests fail by panicking, and look at files"
 )]
 
+#[cfg(test)]
+mod ran;
+
 use std::fs;
-use std::process::Command;
 
 use serde_json::Value;
+
+use ran::run;
 
 /// A policy with the note GP5001 and the warning GP4001.
 const POLICY: &str = r#"policy version=1
@@ -29,14 +33,12 @@ allow-finding empty-gpu-set reason="the L5s come in May"
 fn check(text: &str, args: &[&str]) -> (i32, Vec<String>, u64) {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("p.kdl"), text).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
-    command.args(["check", "p.kdl", "--format", "json"]).args(args).current_dir(directory.path());
-    let output = command.env_clear().output().unwrap();
-    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let ran = run(directory.path(), &[&["check", "p.kdl", "--format", "json"], args].concat());
+    let document: Value = serde_json::from_str(&ran.out).unwrap();
     let findings = document.get("diagnostics").unwrap().as_array().unwrap();
     let codes = findings.iter().map(|finding| finding.get("code").unwrap().as_str().unwrap().to_owned());
     let allowed = document.pointer("/counts/suppressed").unwrap().as_u64().unwrap();
-    (output.status.code().unwrap(), codes.collect(), allowed)
+    (ran.code, codes.collect(), allowed)
 }
 
 fn on(day: &str, text: &str) -> (i32, Vec<String>, u64) {
@@ -89,10 +91,8 @@ fn what_allows_nothing_is_said_if_all_was_checked() {
 fn the_summary_counts_what_is_allowed() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("p.kdl"), format!("{POLICY}{BOTH}")).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
-    command.args(["check", "p.kdl", "--today", "2026-12-01"]).current_dir(directory.path());
-    let said = String::from_utf8(command.output().unwrap().stderr).unwrap();
-    assert_eq!(said, "checked 1 file, 1 grant, no tests on builtin:campus: no errors, 2 allowed\n");
+    let ran = run(directory.path(), &["check", "p.kdl", "--today", "2026-12-01"]);
+    assert_eq!(ran.err, "checked 1 file, 1 grant, no tests on builtin:campus: no errors, 2 allowed\n");
 }
 
 #[test]
@@ -100,11 +100,10 @@ fn compile_does_not_say_it_either() {
     let directory = tempfile::tempdir().unwrap();
     let compile = |text: &str| {
         fs::write(directory.path().join("p.kdl"), text).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
         let args = ["compile", "p.kdl", "--topology", "builtin:campus", "-o", "plans"];
-        let output = command.args(args).current_dir(directory.path()).output().unwrap();
-        assert_eq!(output.status.code(), Some(0));
-        String::from_utf8(output.stderr).unwrap()
+        let ran = run(directory.path(), &args);
+        assert_eq!(ran.code, 0, "{ran}");
+        ran.err
     };
     let allowed = BOTH.replace("2027-03-01", "9999-12-31");
     assert_eq!(compile(&format!("{POLICY}{allowed}allow-finding GP4002\n")), "");

@@ -5,17 +5,15 @@
     reason = "tests fail by panicking, and look at files"
 )]
 
+#[cfg(test)]
+mod ran;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What one run came to.
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
+use ran::{gpupol, run};
 
 /// A directory of its own for one test, empty.
 fn place(name: &str) -> PathBuf {
@@ -25,18 +23,6 @@ fn place(name: &str) -> PathBuf {
     }
     fs::create_dir_all(&place).unwrap();
     place
-}
-
-fn command(place: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
-    command.args(args).current_dir(place).env_clear().stdin(Stdio::null());
-    command
-}
-
-fn run(place: &Path, args: &[&str]) -> Ran {
-    let output = command(place, args).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
 }
 
 fn snapshot(name: &str, text: &str) {
@@ -126,6 +112,30 @@ fn the_language_is_a_document() {
     ];
     assert_eq!(nodes, expected);
     snapshot("schema", &ran.out);
+}
+
+#[test]
+fn what_is_not_built_yet_is_refused_in_one_sentence() {
+    let place = place("later");
+    for args in [
+        &["host"][..],
+        &["host", "apply", "--now"],
+        &["graph", "policies"],
+        &["lsp"],
+        &["export", "kubernetes"],
+    ] {
+        let ran = run(&place, args);
+        let said = format!("error: this version has no `gpupol {}`, which will ", args[0]);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{}", ran.err);
+        assert!(ran.err.starts_with(&said) && ran.err.lines().count() == 2, "{}", ran.err);
+    }
+    let ran = run(&place, &["chek"]);
+    assert!(ran.code == 2 && ran.err.contains("'check'"), "{}", ran.err);
+    let help = run(&place, &["--help"]).out;
+    assert!(
+        ["host", "graph", "lsp", "export"].iter().all(|verb| !help.contains(&format!("  {verb} "))),
+        "{help}"
+    );
 }
 
 #[test]
@@ -318,7 +328,7 @@ fn a_loop_of_links_is_walked_once() {
 fn a_reader_who_leaves_is_no_error() {
     let place = sound("pipe");
     let args = ["plan", "--topology", "builtin:campus", "--workload", "workload.kdl", "--format", "json"];
-    let mut child = command(&place, &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = gpupol(&place, &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(0), ""));
@@ -329,7 +339,7 @@ fn a_full_disk_is_an_error() {
     let place = sound("full");
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let args = ["plan", "--topology", "builtin:campus", "--workload", "workload.kdl"];
-    let output = command(&place, &args).stdout(full).output().unwrap();
+    let output = gpupol(&place, &args).stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
 }
 

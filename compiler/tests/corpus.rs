@@ -52,7 +52,7 @@ const POLICY: &str = "policy version=1\ntenant a { identity podman }\ngpu-set s 
     grant g { to a; gpus s at-most=all; capabilities compute; named }";
 
 /// What is repeated side by side after a beginning; `@` is the row's number.
-const ROWS: [(&str, &str, &str); 16] = [
+const ROWS: [(&str, &str, &str); 21] = [
     ("arguments", "a", " b"),
     ("properties", "a", " k=1"),
     ("semicolons", "", ";"),
@@ -71,6 +71,11 @@ const ROWS: [(&str, &str, &str); 16] = [
         POLICY,
         "\ngrant g@ { to a; gpus s; capabilities compute; when { image \"*@*\" \"@?\" } }",
     ),
+    ("nodes on the line of another", "policy version=1\ngrant g", " grant g"),
+    ("lines of two nodes", POLICY, "\ngrant g@ { to a gpus s capabilities compute }"),
+    ("names known elsewhere", POLICY, "\nlabel replicas=@ at-most=1"),
+    ("tenants that nobody can be of", POLICY, "\ntenant t@ { identity kubernetes namespace=\"*-@*-*a*_\" }"),
+    ("requirements of no host", POLICY, "\ngrant g@ { to a; gpus s; require cuda=\">=12.@,<12.4,!=11\" }"),
     ("tests", POLICY, "\ntest \"t@\" { container tenant=a { request gpus=@ }; expect denied }"),
     ("asserts", POLICY, "\nassert always-satisfiable g"),
 ];

@@ -5,13 +5,18 @@
     reason = "tests fail by panicking, and look at files"
 )]
 
+#[cfg(test)]
+mod ran;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
+
+use ran::{Ran, run};
 
 /// A policy without a fault, whose last line is for faults.
 const SOUND: &str = "policy version=1
@@ -21,12 +26,6 @@ grant g { to a; gpus s at-most=2; capabilities compute utility }
 ";
 
 /// What one run came to.
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
 /// A directory with one policy file.
 struct Place(tempfile::TempDir);
 
@@ -46,16 +45,7 @@ impl Place {
     }
 
     fn check(&self, args: &[&str]) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
-        command
-            .args(["check", "p.kdl"])
-            .args(args)
-            .current_dir(self.0.path())
-            .env_clear()
-            .stdin(Stdio::null());
-        let output = command.output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+        run(self.0.path(), &[&["check", "p.kdl"], args].concat())
     }
 
     fn findings(&self) -> Vec<Value> {

@@ -5,11 +5,16 @@
     reason = "tests fail by panicking, and look at files"
 )]
 
+#[cfg(test)]
+mod ran;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
+
+use ran::{Ran, gpupol, run};
 
 const FORMATS: [&str; 6] = ["human", "plain", "json", "sarif", "github", "junit"];
 
@@ -36,12 +41,6 @@ grant notebooks {
 }
 "#;
 
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
 fn place(name: &str, files: &[(&str, &str)]) -> PathBuf {
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("formats").join(name);
     if place.exists() {
@@ -55,11 +54,7 @@ fn place(name: &str, files: &[(&str, &str)]) -> PathBuf {
 }
 
 fn check(place: &Path, args: &[&str]) -> Ran {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
-    command.arg("check").args(args).current_dir(place).env_clear().stdin(Stdio::null());
-    let output = command.output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    run(place, &[&["check"], args].concat())
 }
 
 fn json(place: &Path, args: &[&str]) -> (i32, Value) {
@@ -223,8 +218,7 @@ fn many_findings_on_one_line_are_written_in_time() {
 fn a_reader_who_leaves_is_no_error() {
     let place = place("pipe", &FAULTY);
     for format in FORMATS {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
-        command.args(["check", "--format", format]).current_dir(&place).env_clear();
+        let mut command = gpupol(&place, &["check", "--format", format]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop((child.stdout.take(), child.stderr.take()));
         assert_eq!(child.wait().unwrap().code(), Some(1), "{format}");

@@ -6,12 +6,16 @@
     reason = "tests fail by panicking, and look at files"
 )]
 
+#[cfg(test)]
+mod ran;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde_json::Value;
+
+use ran::run;
 
 /// A fault: the file that it is in, what stands there, what is written instead, and what must be found.
 type Fault = (&'static str, &'static str, &'static str, &'static str);
@@ -119,10 +123,10 @@ fn check(files: &BTreeMap<String, String>) -> (Vec<(String, String)>, String) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
-    let document = run(place.path(), &["policies"]);
+    let document = printed(place.path(), &["policies"]);
     let reversed: Vec<String> = files.keys().rev().map(|name| format!("policies/{name}")).collect();
     let reversed: Vec<&str> = reversed.iter().map(String::as_str).collect();
-    assert_eq!(run(place.path(), &reversed), document, "the order of the arguments changes something");
+    assert_eq!(printed(place.path(), &reversed), document, "the order of the arguments changes something");
     let value: Value = serde_json::from_str(&document).unwrap();
     let word = |finding: &Value, at: &str| finding.pointer(at).unwrap().as_str().unwrap().to_owned();
     let findings = value.get("diagnostics").unwrap().as_array().unwrap().clone();
@@ -133,10 +137,8 @@ fn check(files: &BTreeMap<String, String>) -> (Vec<(String, String)>, String) {
     (found.collect(), document)
 }
 
-fn run(place: &Path, paths: &[&str]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
-    command.arg("check").args(paths).args(["--format", "json"]).current_dir(place).env_clear();
-    String::from_utf8(command.stdin(Stdio::null()).output().unwrap().stdout).unwrap()
+fn printed(place: &Path, paths: &[&str]) -> String {
+    run(place, &[&["check"], paths, &["--format", "json"]].concat()).out
 }
 
 fn finds_each_fault_once(faults: &[Fault]) {

@@ -5,13 +5,17 @@
     reason = "tests fail by panicking, and look at files"
 )]
 
+#[cfg(test)]
+mod ran;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use gpupol::diag::{Code, Rule};
 use serde_json::Value;
+
+use ran::run;
 
 /// What no text of a policy shows: these need a large file, other bytes, or a host of another kind.
 const NOT_SHOWN: [Code; 6] = [
@@ -43,9 +47,8 @@ fn blocks(page: &str) -> Vec<(Vec<String>, String)> {
 fn codes(text: &str) -> BTreeSet<String> {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("p.kdl"), text).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
-    command.args(["check", "p.kdl", "--format", "json"]).current_dir(directory.path()).env_clear();
-    let document: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+    let ran = run(directory.path(), &["check", "p.kdl", "--format", "json"]);
+    let document: Value = serde_json::from_str(&ran.out).unwrap();
     let findings = document.get("diagnostics").unwrap().as_array().unwrap();
     findings.iter().map(|finding| finding.get("code").unwrap().as_str().unwrap().to_owned()).collect()
 }
@@ -96,8 +99,8 @@ fn the_index_lists_every_page_and_there_is_no_other() {
 #[test]
 fn rule_prints_a_page_by_code_or_slug_and_all_without() {
     let rule = |args: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_gpupol")).arg("rule").args(args).output().unwrap();
-        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+        let ran = run(Path::new("/"), &[&["rule"], args].concat());
+        (ran.code, ran.out)
     };
     for name in ["GP2004", "gp2004", "unused"] {
         assert_eq!(rule(&[name]), (0, Rule::of(Code::Unused).page().to_owned()));

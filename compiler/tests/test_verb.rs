@@ -5,11 +5,15 @@
     reason = "tests fail by panicking, and look at files"
 )]
 
+#[cfg(test)]
+mod ran;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
+
+use ran::{Ran, run};
 
 const POLICY: &str = r#"policy version=1 { topology "hosts/*.json" }
 tenant lab { identity podman }
@@ -38,12 +42,6 @@ test "this one is wrong\u{202e}" on="hosts/l4.json" {
 }
 "#;
 
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
 /// A directory with these policies and two hosts.
 fn place(name: &str, policies: &str) -> PathBuf {
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("test-verb").join(name);
@@ -61,10 +59,7 @@ fn place(name: &str, policies: &str) -> PathBuf {
 }
 
 fn test(place: &Path, args: &[&str]) -> Ran {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
-    let output = command.arg("test").args(args).current_dir(place).env_clear().output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    run(place, &[&["test"], args].concat())
 }
 
 fn snapshot(name: &str, text: &str) {
@@ -179,9 +174,8 @@ fn asserts_are_judged_on_each_host_and_named_like_tests() {
 fn check_says_asserts_that_fail_or_that_no_host_decides_and_compile_refuses() {
     let place = place("asserts-checked", &format!("{POLICY}{ASSERTS}assert always-satisfiable jobs\n"));
     let run = |args: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
-        let output = command.args(args).current_dir(&place).env_clear().output().unwrap();
-        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+        let ran = run(&place, args);
+        (ran.code, ran.err)
     };
     let (code, said) = run(&["check", "--format", "plain"]);
     assert_eq!(code, 1);

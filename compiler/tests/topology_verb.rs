@@ -5,27 +5,18 @@
     reason = "tests fail by panicking, and look at files"
 )]
 
+#[cfg(test)]
+mod ran;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+
+use ran::{Ran, run};
 
 const HOSTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/topologies");
 
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
 fn topology(place: &Path, args: &[&str]) -> Ran {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
-    command.arg("topology").args(args).current_dir(place).env_clear().stdin(Stdio::null());
-    let output = command.output().unwrap();
-    Ran {
-        code: output.status.code().unwrap(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
+    run(place, &[&["topology"], args].concat())
 }
 
 fn hosts(args: &[&str]) -> Ran {

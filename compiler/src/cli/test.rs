@@ -40,6 +40,8 @@ struct Case {
     verdict: Verdict,
     /// What is not as it says.
     failures: Vec<Finding>,
+    /// What is as it says, and perhaps by accident.
+    doubts: Vec<Finding>,
 }
 
 /// What came of it.
@@ -156,7 +158,7 @@ impl<'p> Report<'p> {
     }
 
     fn findings(&self) -> Vec<Finding> {
-        self.cases().flat_map(|case| case.failures.iter().cloned()).collect()
+        self.cases().flat_map(|case| case.failures.iter().chain(&case.doubts).cloned()).collect()
     }
 
     fn covered(&self) -> usize {
@@ -184,7 +186,8 @@ impl Case {
     fn of_test(trial: Trial) -> Self {
         let (name, span) = (trial.test.name.value.clone(), trial.test.name.span);
         let skipped = trial.run.is_none();
-        Self::of("test", (name, span), skipped, trial.findings())
+        let (failures, doubts) = trial.run.map(|run| (run.findings, run.doubts)).unwrap_or_default();
+        Self { doubts, ..Self::of("test", (name, span), skipped, failures) }
     }
 
     fn of_assert(proof: Proof) -> Self {
@@ -198,7 +201,7 @@ impl Case {
             (true, true) => Verdict::Skipped,
             (false, true) => Verdict::Passed,
         };
-        Self { kind, name, span, verdict, failures }
+        Self { kind, name, span, verdict, failures, doubts: Vec::new() }
     }
 
     /// Why it was skipped, if it was.

@@ -21,9 +21,9 @@ pub(super) struct Trial<'p> {
 }
 
 impl Trial<'_> {
-    /// The expectations that were not met.
-    pub(super) fn findings(self) -> Vec<Finding> {
-        self.run.map(|run| run.findings).unwrap_or_default()
+    /// The expectations that were not met, and those that perhaps were by accident.
+    pub(super) fn findings(self) -> impl Iterator<Item = Finding> {
+        self.run.into_iter().flat_map(|run| run.findings.into_iter().chain(run.doubts))
     }
 }
 

@@ -102,6 +102,8 @@ codes! {
     GlobTooComplex = 3004, "glob-too-complex", Error;
     /// Denies leave a tenant no driver capability of a grant.
     NoCapabilityLeft = 3006, "no-capability-left", Warning;
+    /// An identity that no container can have.
+    ImpossibleIdentity = 3007, "impossible-identity", Warning;
 
     /// A gpu-set without a device on a host.
     EmptyGpuSet = 4001, "empty-gpu-set", Warning;
@@ -169,6 +171,8 @@ codes! {
     AssertUndecided = 8006, "assert-undecided", Warning;
     /// A `test` that is for no topology of the policy.
     TestNowhere = 8007, "test-nowhere", Warning;
+    /// An `expect denied` that every policy would meet.
+    DeniedAnyway = 8008, "denied-anyway", Warning;
 
     /// A `topology` of the policy that cannot be read, or names no file.
     NoTopology = 9001, "no-topology", Error;

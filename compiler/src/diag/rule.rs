@@ -82,6 +82,7 @@ fn page(code: Code) -> &'static str {
         Code::Contradiction => page!("3003"),
         Code::GlobTooComplex => page!("3004"),
         Code::NoCapabilityLeft => page!("3006"),
+        Code::ImpossibleIdentity => page!("3007"),
         Code::EmptyGpuSet => page!("4001"),
         Code::TooFewDevices => page!("4002"),
         Code::MemoryNearMiss => page!("4003"),
@@ -114,6 +115,7 @@ fn page(code: Code) -> &'static str {
         Code::AssertFailed => page!("8005"),
         Code::AssertUndecided => page!("8006"),
         Code::TestNowhere => page!("8007"),
+        Code::DeniedAnyway => page!("8008"),
         Code::NoTopology => page!("9001"),
     }
 }

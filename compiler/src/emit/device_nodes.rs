@@ -88,7 +88,7 @@ mod tests {
         parent.nodes.push(drm);
         let minor = *parent.minor.known().unwrap();
         let paths = |mig| {
-            let device = Device { gpu: parent, minor, pci: "", mig };
+            let device = Device { gpu: parent, minor, pci: "0000:00:00.0", mig };
             of(&device).iter().map(|edit| edit.container_path().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(paths(None), ["/dev/nvidia0", "/dev/dri/card0"]);

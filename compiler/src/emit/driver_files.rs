@@ -63,3 +63,29 @@ fn needed_for(capability: Capability) -> &'static [Capability] {
         Capability::Compat32 => &[Capability::Compat32],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::{builtin, read};
+
+    #[test]
+    fn libraries_and_programs_are_given_and_nothing_else() {
+        let mut host = read::read("campus", builtin::builtin("campus").unwrap().1).unwrap();
+        let mut library = host.driver_files.iter().find(|file| file.soname.is_some()).unwrap().clone();
+        library.path = "/usr/lib32/libcuda.so.550.163.01".to_owned();
+        library.kind = DriverFileKind::Library32;
+        host.driver_files.push(library);
+        let kinds: BTreeSet<DriverFileKind> = host.driver_files.iter().map(|file| file.kind).collect();
+        assert_eq!(kinds.len(), 7, "the host has some of each");
+        let given = |edit: &Edit| match edit {
+            Edit::Bind { host_path, .. } => Some(host_path.clone()),
+            Edit::DeviceNode { .. } => None,
+        };
+        let given: BTreeSet<String> = binds(&host).iter().filter_map(given).collect();
+        let is_given = |file: &&DriverFile| GIVEN.contains(&file.kind);
+        let expected: BTreeSet<String> =
+            host.driver_files.iter().filter(is_given).map(|file| file.path.clone()).collect();
+        assert_eq!(given, expected);
+    }
+}

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use gpupol_plan::choose::{Lease, Leases};
 use gpupol_plan::feature::Feature;
+use gpupol_plan::refusal::Reason;
 use gpupol_plan::request::Request;
 
 use super::{Gift, Outcome, Reader};
-use crate::diag::{Code, Finding};
+use crate::diag::{Code, Finding, Fix};
 use crate::policy::{self, Container, Expect, Expected, Policy, Test};
 use crate::source::{Span, Spanned};
 use crate::workload;
@@ -19,6 +20,8 @@ pub struct Run {
     pub started: Vec<Started>,
     /// One for each expectation that was not met; none: the test passed.
     pub findings: Vec<Finding>,
+    /// One for each expectation that was met, and perhaps by accident.
+    pub doubts: Vec<Finding>,
 }
 
 /// What came of one container.
@@ -34,7 +37,7 @@ pub struct Started {
 #[must_use]
 pub fn run(test: &Test, policy: &Policy, plans: &Reader, host: &str) -> Run {
     let started = start(&test.containers, policy, plans);
-    let mut findings = Vec::new();
+    let (mut findings, mut doubts) = (Vec::new(), Vec::new());
     let mut judged = BTreeSet::new();
     for expect in &test.expectations {
         let at = match &expect.container {
@@ -47,11 +50,12 @@ pub fn run(test: &Test, policy: &Policy, plans: &Reader, host: &str) -> Run {
             findings.push(no_container(expect, test));
             continue;
         };
-        if let Some(wrong) = compare(&expect.outcome, &outcome.outcome) {
-            findings.push(wrong.finding(test, expect, container, host));
+        match compare(&expect.outcome, &outcome.outcome) {
+            Some(wrong) => findings.push(wrong.finding(test, expect, container, host)),
+            None => doubts.extend(doubt(test, expect, container, &outcome.outcome)),
         }
     }
-    Run { started, findings }
+    Run { started, findings, doubts }
 }
 
 fn start(containers: &[Container], policy: &Policy, plans: &Reader) -> Vec<Started> {
@@ -103,6 +107,32 @@ impl Wrong {
             .and(container.span, "of this container")
             .help("mend the policy, or write into the `expect` what came if that is meant")
     }
+}
+
+/// Whoever expects a refusal without its reason means one by what the policy grants and denies, and not one that every
+/// policy would give.
+fn doubt(test: &Test, expect: &Expect, container: &Container, outcome: &Outcome) -> Option<Finding> {
+    let (policy::Outcome::Denied { reason: None }, Outcome::Denied { refusal, .. }) =
+        (&expect.outcome, outcome)
+    else {
+        return None;
+    };
+    let whatever_is_granted = matches!(
+        refusal.reason,
+        Reason::NoTenant | Reason::BadRequest | Reason::NotSupported | Reason::PlanSet
+    );
+    if !whatever_is_granted {
+        return None;
+    }
+    let (name, slug) = (&test.name.value, refusal.reason.slug());
+    let message =
+        format!("test `{name}` passes whatever is granted: the container is denied ({slug}): {refusal}");
+    let end = Span { start: expect.span.end, ..expect.span };
+    let finding = Finding::at(Code::DeniedAnyway, expect.span, "met without a reason", message)
+        .and(container.span, "by this container")
+        .help(format!("`expect denied reason={slug}` if that is meant, else mend the container"))
+        .fix(Fix::guess().write(end, format!(" reason={slug}")));
+    Some(finding)
 }
 
 fn compare(expected: &policy::Outcome, outcome: &Outcome) -> Option<Wrong> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::diag::fix::Part;
 use crate::diag::{Code, Finding, Fix, Severity};
-use crate::policy::{Allowance, Date, Engine, Identity};
+use crate::policy::{Allowance, Date, Engine, Glob, HostFact, Identity};
 use crate::source::{Span, Spanned};
 use crate::syntax::cursor::suggest;
 use crate::syntax::{Node, Value, same_node};
@@ -99,6 +99,27 @@ pub(super) fn no_requirement(key: &str, factor: &str, span: Span) -> Finding {
         .help(format!("`{key}=\">=12.4\"`, `{key}=\">=12,<13\"`"))
 }
 
+/// More conditions than anybody needs.
+pub(super) fn too_many_conditions(key: &str, most: usize, span: Span) -> Finding {
+    bad_value(span, "too many", format!("`{key}` has more than {most} conditions"))
+        .help(format!("`{key}=\">=…,<…\"`: two bounds, and what is to be left out between them"))
+}
+
+/// Conditions on a version of the host that exclude each other.
+pub(super) fn never_met(fact: HostFact, these: &[String], span: Span) -> Finding {
+    let key = fact.name();
+    let message = match these {
+        [one] => format!("no host has a `{key}` that is `{one}`"),
+        several => format!("no host has a `{key}` that is all of `{}`", several.join("`, `")),
+    };
+    let example = match fact {
+        HostFact::Cuda => ">=12,<13",
+        HostFact::Driver => ">=550,<560",
+    };
+    contradiction(span, "true of no host", message)
+        .help(format!("`{key}=\"{example}\"`, the lower bound below the upper"))
+}
+
 /// Two statements that cannot stand together.
 pub(super) fn contradiction(span: Span, label: &str, message: impl Into<String>) -> Finding {
     Finding::at(Code::Contradiction, span, label, message)
@@ -180,6 +201,12 @@ pub(super) fn socket_trust(span: Span) -> Finding {
     let message = "whoever may use a Docker socket may be any tenant of that daemon";
     Finding::at(Code::SocketTrust, span, "known by daemon and runtime alone", message)
         .help("give the socket only to people whom you trust with all of that daemon's GPUs")
+}
+
+/// An identity that knows nobody.
+pub(super) fn impossible_identity(what: &str, form: &str, glob: &Glob, span: Span) -> Finding {
+    let message = format!("no {what} can be as `{}` says, and so this identity knows no container", glob.0);
+    Finding::at(Code::ImpossibleIdentity, span, "of nobody", message).help(format!("a {what} is {form}"))
 }
 
 /// Somebody whom the guard lets pass.
@@ -365,6 +392,18 @@ pub(super) fn bare_count(node: &str, number: i128, span: Span) -> Finding {
     Finding::at(Code::UnexpectedArgument, span, "of what?", message)
         .help(format!("`{node} gpus={number}`"))
         .fix(Fix::guess().write(before, "gpus="))
+}
+
+/// Two nodes on one line without a `;` between them.
+pub(super) fn run_on(first: &Node, second: &Node) -> Finding {
+    let (before, word) = (&first.name.value, &second.name.value);
+    let gap = Span { start: first.span.end, end: second.span.start, ..second.span };
+    let message =
+        format!("`{word}` begins a node of its own on the line of `{before}`, without a `;` before it");
+    Finding::at(Code::UnexpectedArgument, second.name.span, "read as an argument", message)
+        .and(first.name.span, "of this node")
+        .help(format!("`; {word}`, or `\"{word}\"` if it is no node"))
+        .fix(Fix::guess().write(gap, "; "))
 }
 
 /// A word too many in an `expect`.

@@ -3,6 +3,8 @@
 //! All files are one policy and their order means nothing: names are collected first, then every definition is read on
 //! its own. A definition that could not be read still defines its name, so that one fault is one finding.
 
+use std::borrow::Cow;
+
 use crate::diag::Sink;
 use crate::policy::{Container, Policy, diags, overlap};
 use crate::source::Spanned;
@@ -13,6 +15,7 @@ mod allowances;
 mod asserts;
 mod containers;
 mod denies;
+mod elsewhere;
 mod engines;
 mod features;
 mod gpu_sets;
@@ -27,6 +30,7 @@ mod plans;
 mod policy_tests;
 mod quantities;
 mod require;
+mod run_on;
 mod schema;
 mod selectors;
 mod settings;
@@ -44,9 +48,6 @@ pub use schema::schema;
 const KNOWN: [&str; 10] =
     ["policy", "tenant", "trust", "gpu-set", "grant", "deny", "layout", "test", "assert", "allow-finding"];
 
-const CONTAINER: &str =
-    "write it into a `test`; a workload file is given by `--workload`, apart from the policy";
-
 /// What reading a definition needs: the names of all others, and where findings go.
 struct Context<'s> {
     names: Names,
@@ -61,7 +62,9 @@ pub fn lower(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
 /// What could be read of the policy that all `documents` are together; none if its settings could not. A definition with
 /// an error is left out of it, so it says nothing of what anybody gets: it is for findings about the rest.
 pub fn part(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
-    let mut documents: Vec<&Document> = documents.iter().collect();
+    let schema = schema();
+    let separated = run_on::separate(documents, &schema.policy, sink);
+    let mut documents: Vec<&Document> = separated.iter().map(Cow::as_ref).collect();
     documents.sort_by_key(|document| document.source);
     let names = Names::collect(&documents, sink);
     let nodes: Vec<&Node> = documents.iter().flat_map(|document| &document.nodes).collect();
@@ -80,6 +83,7 @@ pub fn part(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     let asserts = asserts::lower(&named(&nodes, "assert"), &mut context);
     let allowances = allowances::lower(&named(&nodes, "allow-finding"), &mut context);
     context.names.unused(&nodes, context.sink);
+    elsewhere::explain(nodes.iter().copied(), &schema, sink);
     plans::bound(&mut grants, sink);
     limits::report(&tenants, &grants, sink);
     unenforced::report(&tenants, &grants, sink);
@@ -102,6 +106,15 @@ pub fn part(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
 /// The container of a workload file: exactly one `container` node. Names of tenants are not resolved, for they stand in
 /// the policy; none if there are errors.
 pub fn container(document: &Document, sink: &mut Sink) -> Option<Container> {
+    let schema = schema();
+    let separated = run_on::separate(std::slice::from_ref(document), &schema.workload, sink);
+    let document = separated.first()?;
+    let container = only_container(document, sink);
+    elsewhere::explain(document.nodes.iter(), &schema, sink);
+    container.filter(|_| !sink.has_errors())
+}
+
+fn only_container(document: &Document, sink: &mut Sink) -> Option<Container> {
     for node in document.nodes.iter().filter(|node| node.name.value != "container") {
         sink.push(unknown_node(&node.name, "in a workload", ["container"].into_iter()));
     }
@@ -113,8 +126,7 @@ pub fn container(document: &Document, sink: &mut Sink) -> Option<Container> {
     if first.is_none() && !sink.has_errors() {
         sink.push(diags::no_container());
     }
-    let container = containers::lower(first?, sink);
-    container.filter(|_| !sink.has_errors())
+    containers::lower(first?, sink)
 }
 
 fn named<'n>(nodes: &[&'n Node], name: &str) -> Vec<&'n Node> {
@@ -124,9 +136,7 @@ fn named<'n>(nodes: &[&'n Node], name: &str) -> Vec<&'n Node> {
 fn unknown_nodes(nodes: &[&Node], sink: &mut Sink) {
     for node in nodes {
         if !KNOWN.contains(&node.name.value.as_str()) {
-            let finding = unknown_node(&node.name, "in a policy", KNOWN.into_iter());
-            let container = node.name.value == "container";
-            sink.push(finding.maybe_help(container.then(|| CONTAINER.to_owned())));
+            sink.push(unknown_node(&node.name, "in a policy", KNOWN.into_iter()));
         }
     }
 }

@@ -8,6 +8,7 @@ const MOST_PAIRS: usize = 1_000;
 
 mod engines;
 pub(super) mod grants;
+pub(super) mod possible;
 mod search;
 mod sieve;
 pub(super) mod tenants;

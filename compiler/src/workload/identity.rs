@@ -8,13 +8,14 @@ use gpupol_plan::identity::CONTAINERD_KEYS;
 use gpupol_plan::slurm::{JOB_VERSION, Job};
 
 use super::{Workload, entry};
-use crate::policy::{self, Glob, Identity};
+use crate::policy::{self, Glob, Identity, Possible};
 
-/// Makes the workload one that this identity knows, with the shortest text that its globs match.
+/// Makes the workload one that this identity knows, with short texts that its globs match.
 pub(super) fn instantiate(identity: &Identity, workload: &mut Workload) {
     match identity {
         Identity::Kubernetes { namespace, uid, name } => {
-            let (namespace, name) = (namespace.as_ref().map(witness), name.as_ref().map(witness));
+            let namespace = namespace.as_ref().map(|glob| witness(glob, Possible::Namespace));
+            let name = name.as_ref().map(|glob| witness(glob, Possible::PodName));
             kubernetes([namespace.as_deref(), uid.as_deref(), name.as_deref()], workload);
         }
         Identity::Docker { daemon, runtime } => docker(daemon, runtime.as_deref(), workload),
@@ -23,10 +24,10 @@ pub(super) fn instantiate(identity: &Identity, workload: &mut Workload) {
             workload.observed.user = *user;
         }
         Identity::Slurm { account, user, partition } => {
-            slurm(
-                Some([account, user, partition].map(|glob| glob.as_ref().map(witness).unwrap_or_default())),
-                workload,
-            );
+            let text = |glob: &Option<Glob>| {
+                glob.as_ref().map(|glob| witness(glob, Possible::NotEmpty)).unwrap_or_default()
+            };
+            slurm(Some([account, user, partition].map(text)), workload);
         }
         Identity::Cgroup { path, engine } => {
             match engine {
@@ -35,7 +36,7 @@ pub(super) fn instantiate(identity: &Identity, workload: &mut Workload) {
                 // The policy refuses these: their callers choose the cgroup.
                 policy::Engine::Docker | policy::Engine::Podman => {}
             }
-            workload.observed.cgroup = Some(witness(path));
+            workload.observed.cgroup = Some(witness(path, Possible::Cgroup));
         }
     }
 }
@@ -83,29 +84,34 @@ fn write(annotations: &mut BTreeMap<String, String>, key: &str, value: Option<&s
     }
 }
 
-/// The shortest text that a glob matches, at least one character if it can be.
-fn witness(glob: &Glob) -> String {
-    let parts = tokens(&glob.0);
-    let character = |token: &Token| match token {
-        Token::Star | Token::DoubleStar => None,
-        Token::One => Some('x'),
-        Token::Literal(literal) => Some(*literal),
-    };
-    let shortest: String = parts.iter().filter_map(character).collect();
-    if shortest.is_empty() && !parts.is_empty() { "x".to_owned() } else { shortest }
+/// A short text of that kind that a glob matches. If there is none, one that it matches: such an identity knows nobody,
+/// which is said where it stands.
+fn witness(glob: &Glob, possible: Possible) -> String {
+    possible.example(glob).unwrap_or_else(|| {
+        let parts = tokens(&glob.0);
+        let character = |token: &Token| match token {
+            Token::Star | Token::DoubleStar => None,
+            Token::One => Some('x'),
+            Token::Literal(literal) => Some(*literal),
+        };
+        let shortest: String = parts.iter().filter_map(character).collect();
+        if shortest.is_empty() && !parts.is_empty() { "x".to_owned() } else { shortest }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use gpupol_plan::glob;
 
-    use super::{Glob, witness};
+    use super::{Glob, Possible, witness};
 
     #[test]
     fn a_witness_matches_its_glob() {
-        for pattern in ["research-*", "*", "**", "a?c", "?", "*-x-*", "plain", ""] {
-            let text = witness(&Glob(pattern.to_owned()));
-            assert!(glob::matches(pattern, &text), "{pattern} does not match {text}");
+        for pattern in ["research-*", "*", "**", "a?c", "?", "*-x-*", "plain", "", "Team_?"] {
+            for possible in [Possible::Namespace, Possible::PodName, Possible::Cgroup, Possible::NotEmpty] {
+                let text = witness(&Glob(pattern.to_owned()), possible);
+                assert!(glob::matches(pattern, &text), "{pattern} does not match {text}");
+            }
         }
     }
 }

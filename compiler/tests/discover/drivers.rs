@@ -190,6 +190,67 @@ fn branch_535_as_arch_lays_it_out() {
     snapshot("driver-535-arch", &host.discover().unwrap());
 }
 
+#[test]
+fn a_store_of_packages_is_found_by_its_links() {
+    let host = host("driver-nixos", "550.163.01");
+    let package = Driver { host: &host, version: "550.163.01", below: "/nix/store/aaaa-nvidia-x11" };
+    let root = host.root();
+    let link = |target: &str, at: &str| {
+        let at = root.join(at);
+        std::fs::create_dir_all(at.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(target, at).unwrap();
+    };
+    let library = |name: &str| DriverFile {
+        path: format!("/nix/store/aaaa-nvidia-x11/lib/{name}.so.550.163.01"),
+        kind: DriverFileKind::Library,
+        soname: Some(format!("{name}.so.1")),
+        links: Vec::new(),
+        capability: None,
+    };
+    for name in ["libcuda", "libnvidia-ml"] {
+        tree::driver_file(&root, &library(name));
+        let file = format!("{name}.so.550.163.01");
+        link(&file, &format!("nix/store/aaaa-nvidia-x11/lib/{name}.so.1"));
+        for name in [&file, &format!("{name}.so.1")] {
+            let target = format!("/nix/store/aaaa-nvidia-x11/lib/{name}");
+            link(&target, &format!("nix/store/bbbb-graphics-drivers/lib/{name}"));
+        }
+    }
+    link("/nix/store/bbbb-graphics-drivers", "run/opengl-driver");
+    package.all(DriverFileKind::Binary, "/bin", &["nvidia-smi"]);
+    link("/nix/store/aaaa-nvidia-x11/bin/nvidia-smi", "run/current-system/sw/bin/nvidia-smi");
+    package.all(DriverFileKind::Firmware, "/firmware/nvidia/550.163.01", &["gsp_ga10x.bin"]);
+    link("/nix/store/aaaa-nvidia-x11/firmware", "run/current-system/firmware");
+    host.write("sys/module/firmware_class/parameters/path", "/run/current-system/firmware\n");
+    let found = host.discover().unwrap().driver_files;
+    let shown: Vec<(&str, &[String])> =
+        found.iter().map(|file| (file.path.as_str(), file.links.as_slice())).collect();
+    let of = |name: &str, end: &str| format!("/nix/store/bbbb-graphics-drivers/lib/{name}.so.{end}");
+    let links = |name: &str| [of(name, "1"), of(name, "550.163.01")];
+    let expected: [(&str, &[String]); 4] = [
+        ("/nix/store/aaaa-nvidia-x11/bin/nvidia-smi", &[]),
+        ("/nix/store/aaaa-nvidia-x11/firmware/nvidia/550.163.01/gsp_ga10x.bin", &[]),
+        ("/nix/store/aaaa-nvidia-x11/lib/libcuda.so.550.163.01", &links("libcuda")),
+        ("/nix/store/aaaa-nvidia-x11/lib/libnvidia-ml.so.550.163.01", &links("libnvidia-ml")),
+    ];
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn without_the_drivers_version_no_file_is_known_to_be_its_own() {
+    let host = Simulation::of("versionless", &recorded("t4-1x-cloud"));
+    host.fail("nvmlSystemGetDriverVersion", 999);
+    let found = host.discover().unwrap();
+    assert_eq!(found.missing_driver_files, Fact::unknown("the version of the driver is not known"));
+    let libraries = found.driver_files.iter().filter(|file| file.kind.is_library());
+    let names: Vec<&str> = libraries.filter_map(|file| file.soname.as_deref()).collect();
+    assert_eq!(
+        names,
+        ["libnvidia-api.so.1", "libnvidia-egl-gbm.so.1"],
+        "they carry no version of the driver"
+    );
+}
+
 /// A driver's own list: some of its entries, one of a library that gpupol has not heard of.
 fn list(version: &str) -> String {
     let listed = |name: &str, kind: &str, more: &str| {

@@ -6,16 +6,12 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::ran::{Ran, gpupol};
+
 const UNFORMATTED: &str = "// who\npolicy   version=1;\n\n\ntenant a{identity podman}\n";
 const FORMATTED: &str = "// who\npolicy version=1\n\ntenant a { identity podman }\n";
 
 /// What one run came to.
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
 /// A directory with one file that is formatted, one that is not, and one that is no KDL.
 struct Place(tempfile::TempDir);
 
@@ -48,24 +44,21 @@ impl Place {
     }
 
     fn run(&self, args: &[&str]) -> Ran {
-        self.run_with(args, "")
+        crate::ran::run(self.0.path(), &[&["fmt"], args].concat())
     }
 
     fn run_with(&self, args: &[&str], input: &str) -> Ran {
-        run(self.0.path(), args, input)
+        fed(self.0.path(), args, input)
     }
 }
 
-fn run(place: &Path, args: &[&str], input: &str) -> Ran {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
-    command.arg("fmt").args(args).current_dir(place).env_clear();
+fn fed(place: &Path, args: &[&str], input: &str) -> Ran {
+    let mut command = gpupol(place, &[&["fmt"], args].concat());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // Who does not read all of it may hang up.
     _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    Ran::of(child.wait_with_output().unwrap())
 }
 
 #[test]

@@ -11,6 +11,8 @@ mod command;
 mod generated;
 mod oracle;
 mod project;
+#[path = "../ran/mod.rs"]
+mod ran;
 mod texts;
 
 fn format(text: &str) -> Result<String, FormatError> {

@@ -82,16 +82,20 @@ pub(crate) const RULES: &[Rule] = &[
         never: &[],
     },
     Rule {
-        title: "A name that is nearly right is suggested; else a few are listed",
+        title: "A name that is nearly right is suggested; else where it belongs, or a few are listed",
         why: "Only names that could stand there are suggested.",
         files: &[(
             "lab.kdl",
             "policy version=1\ntenant lab { identity podman }\ngpu-set small { model \"NVIDIA L4\" }\n\
-                              grant notebooks { to lap; gpus huge; capabilities compute utility }\n",
+                              grant notebooks { to lap; gpus huge replicas=2; capabilities compute utility }\n",
         )],
         args: PLAIN,
         shown: Shown::Errors,
-        says: &["help: did you mean `lab`?", "help: known here: `small`"],
+        says: &[
+            "help: did you mean `lab`?",
+            "help: known here: `small`",
+            "help: `replicas=` belongs to `sharing time-slicing`",
+        ],
         never: &[],
     },
     Rule {

@@ -28,7 +28,7 @@ fn config(folder: &Folder, annotations: &serde_json::Value) {
     folder.write("bundle/config.json", config.to_string());
 }
 
-fn call(folder: &Folder, arguments: &[&str], state: &str) -> (i32, String) {
+pub(crate) fn call(folder: &Folder, arguments: &[&str], state: &str) -> (i32, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_gpupol-hook"))
         .args(arguments)
         .args(["--entry", "e", "--entries", &folder.path("entries")])

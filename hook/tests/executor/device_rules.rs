@@ -1,28 +1,18 @@
 //! Device rules in real cgroups: a node that may be opened answers ENXIO, as no driver is behind it, and one that
 //! may not answers EPERM.
 
-use std::os::fd::AsFd;
-
 use gpupol_hook::apply::device_rule::program::{self, NAME};
 use gpupol_hook::apply::device_rule::{Access, Rule, open};
-use gpupol_hook::cgroup::{Cgroup, Hierarchy, Version};
+use gpupol_hook::cgroup::{Hierarchy, Version};
 use gpupol_hook::mountinfo::MountInfo;
 use gpupol_hook::process::Process;
-use gpupol_hook::sys::{self, Insn};
+use gpupol_hook::sys::BPF_F_ALLOW_MULTI;
 use rustix::io::Errno;
 
+use crate::cgroups::{Cgroups, V1, V2, deny_all};
 use crate::scene::{self, Folder};
 
-const V1: &str = r#"umount /sys/fs/cgroup/unified 2>/dev/null || true; exec "$@""#;
-const V2: &str = r#"umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; exec "$@""#;
-
 const MINORS: [u32; 8] = [0, 1, 5, 63, 64, 127, 254, 255];
-
-/// `mov r0, 0; exit`: what a runtime's program says of a device that it does not know.
-fn deny_all() -> Vec<Insn> {
-    let insn = |code| Insn { code, registers: 0, offset: 0, immediate: 0 };
-    vec![insn(0xb7), insn(0x95)]
-}
 
 fn rule(minor: u32) -> Rule {
     Rule { access: Access { read: true, write: true }, major: 195, minor }
@@ -51,65 +41,6 @@ fn try_open(folder: &str, minor: u32, flags: rustix::fs::OFlags) -> Errno {
     rustix::fs::open(path.as_str(), flags, rustix::fs::Mode::empty()).expect_err("no driver is there")
 }
 
-/// Cgroups of a test, made below the hierarchy that this process sees, and left and removed at the end.
-struct Cgroups {
-    root: String,
-    names: Vec<String>,
-}
-
-impl Cgroups {
-    fn new(version: Version, name: &str, below: &[&str]) -> Self {
-        let root = match version {
-            Version::V1 => "/sys/fs/cgroup/devices".to_owned(),
-            Version::V2 => "/sys/fs/cgroup".to_owned(),
-        };
-        let mut path = format!("{root}/gpupol-test-{name}-{}", std::process::id());
-        let mut cgroups = Self { root, names: Vec::new() };
-        for part in [""].iter().chain(below) {
-            if !part.is_empty() {
-                path = format!("{path}/{part}");
-            }
-            std::fs::create_dir(&path).unwrap();
-            cgroups.names.push(path.clone());
-        }
-        std::fs::write(format!("{path}/cgroup.procs"), std::process::id().to_string()).unwrap();
-        cgroups
-    }
-
-    fn open(&self, version: Version) -> Cgroup {
-        let hierarchy = Hierarchy::find(&MountInfo::read().unwrap()).unwrap();
-        assert_eq!(hierarchy.version, version);
-        let process = Process::open(std::process::id()).unwrap().unwrap();
-        let cgroup = hierarchy.cgroup_of(&process).unwrap();
-        cgroup.require_alone(&process).unwrap();
-        cgroup
-    }
-
-    /// Attaches a program that denies everything, as a runtime or systemd would.
-    fn attach(&self, level: usize) {
-        let directory = std::fs::File::open(&self.names[level]).unwrap();
-        let program = sys::program_load(b"runtime", &deny_all()).unwrap();
-        sys::program_attach(directory.as_fd(), program.as_fd(), sys::BPF_F_ALLOW_MULTI, program.as_fd())
-            .unwrap();
-    }
-
-    fn programs(&self, level: usize) -> Vec<sys::ProgramInfo> {
-        let directory = std::fs::File::open(&self.names[level]).unwrap();
-        let (ids, _) = sys::program_query(directory.as_fd()).unwrap();
-        let info = |id: &u32| sys::program_info(sys::program_by_id(*id).unwrap().as_fd()).unwrap();
-        ids.iter().map(info).collect()
-    }
-}
-
-impl Drop for Cgroups {
-    fn drop(&mut self) {
-        let _ = std::fs::write(format!("{}/cgroup.procs", self.root), std::process::id().to_string());
-        for name in self.names.iter().rev() {
-            let _ = std::fs::remove_dir(name);
-        }
-    }
-}
-
 /// Runs `work` as a child that sees only cgroups of this version, with a folder of nodes.
 fn in_view(test: &str, view: &str, work: impl FnOnce(&str)) {
     if let Some(words) = scene::role() {
@@ -117,14 +48,14 @@ fn in_view(test: &str, view: &str, work: impl FnOnce(&str)) {
     }
     let folder = Folder::new("rules");
     nodes(&folder.path(""));
-    scene::run_child(test, &[&folder.path("")], view);
+    scene::run_child(test, &[&folder.path("")], &format!(r#"{view}exec "$@""#));
 }
 
 #[test]
 fn v2_allows_exactly_the_rules_and_closes_them_again() {
     in_view("device_rules::v2_allows_exactly_the_rules_and_closes_them_again", V2, |folder| {
         let cgroups = Cgroups::new(Version::V2, "leaf", &[]);
-        cgroups.attach(0);
+        cgroups.attach(0, BPF_F_ALLOW_MULTI);
         assert!(allowed(folder).is_empty());
         let cgroup = cgroups.open(Version::V2);
         let opened = open(&cgroup, &[0, 63, 64, 255].map(rule)).unwrap();
@@ -139,7 +70,7 @@ fn v2_allows_exactly_the_rules_and_closes_them_again() {
 fn v2_rebuilds_instead_of_stacking() {
     in_view("device_rules::v2_rebuilds_instead_of_stacking", V2, |folder| {
         let cgroups = Cgroups::new(Version::V2, "again", &[]);
-        cgroups.attach(0);
+        cgroups.attach(0, BPF_F_ALLOW_MULTI);
         let cgroup = cgroups.open(Version::V2);
         open(&cgroup, &[0, 5].map(rule)).unwrap();
         let first = cgroups.programs(0);
@@ -156,8 +87,8 @@ fn v2_rebuilds_instead_of_stacking() {
 fn v2_puts_rules_before_every_program_of_the_leaf() {
     in_view("device_rules::v2_puts_rules_before_every_program_of_the_leaf", V2, |folder| {
         let cgroups = Cgroups::new(Version::V2, "two", &[]);
-        cgroups.attach(0);
-        cgroups.attach(0);
+        cgroups.attach(0, BPF_F_ALLOW_MULTI);
+        cgroups.attach(0, BPF_F_ALLOW_MULTI);
         open(&cgroups.open(Version::V2), &[rule(127)]).unwrap();
         assert_eq!(allowed(folder), [127]);
         assert_eq!(cgroups.programs(0).len(), 2);
@@ -178,11 +109,11 @@ fn v2_adds_nothing_where_nothing_is_denied() {
 fn v2_opens_the_containers_own_scope_and_no_shared_cgroup() {
     in_view("device_rules::v2_opens_the_containers_own_scope_and_no_shared_cgroup", V2, |folder| {
         let cgroups = Cgroups::new(Version::V2, "scope", &["c.scope", "container"]);
-        cgroups.attach(1);
-        cgroups.attach(2);
+        cgroups.attach(1, BPF_F_ALLOW_MULTI);
+        cgroups.attach(2, BPF_F_ALLOW_MULTI);
         open(&cgroups.open(Version::V2), &[rule(0)]).unwrap();
         assert_eq!(allowed(folder), [0]);
-        cgroups.attach(0);
+        cgroups.attach(0, BPF_F_ALLOW_MULTI);
         let error = open(&cgroups.open(Version::V2), &[rule(1)]).unwrap_err().to_string();
         assert!(error.contains("restricts devices and is shared with other containers"), "{error}");
         assert_eq!(program::original(&cgroups.programs(0)[0]), deny_all());
@@ -190,7 +121,7 @@ fn v2_opens_the_containers_own_scope_and_no_shared_cgroup() {
         let shared = Cgroups::new(Version::V2, "shared", &["c.scope", "container"]);
         let sibling = format!("{}/other", shared.names[1]);
         std::fs::create_dir(&sibling).unwrap();
-        shared.attach(1);
+        shared.attach(1, BPF_F_ALLOW_MULTI);
         let refused = open(&shared.open(Version::V2), &[rule(1)]).is_err();
         std::fs::remove_dir(&sibling).unwrap();
         assert!(refused && allowed(folder).is_empty());
@@ -201,7 +132,7 @@ fn v2_opens_the_containers_own_scope_and_no_shared_cgroup() {
 fn v2_read_only_is_not_writable() {
     in_view("device_rules::v2_read_only_is_not_writable", V2, |folder| {
         let cgroups = Cgroups::new(Version::V2, "access", &[]);
-        cgroups.attach(0);
+        cgroups.attach(0, BPF_F_ALLOW_MULTI);
         let read = Rule { access: Access { read: true, write: false }, major: 195, minor: 1 };
         open(&cgroups.open(Version::V2), &[read, rule(0)]).unwrap();
         assert_eq!(try_open(folder, 1, rustix::fs::OFlags::RDONLY), Errno::NXIO);

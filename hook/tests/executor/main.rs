@@ -11,9 +11,11 @@
 )]
 #![expect(clippy::indexing_slicing, reason = "what a test stands on must be there")]
 
+mod cgroups;
 mod command;
 mod device_rules;
 mod leases;
 mod plan_sets;
 mod rootfs;
 mod scene;
+mod undone;

@@ -1,7 +1,7 @@
 //! `identity`: by what a container is known.
 
-use crate::diag::Sink;
-use crate::policy::{Engine, Glob, Identity, diags};
+use crate::diag::{Finding, Sink};
+use crate::policy::{Engine, Glob, Identity, Possible, diags};
 use crate::source::Spanned;
 use crate::syntax::Node;
 use crate::syntax::cursor::{Cursor, one_of};
@@ -11,6 +11,9 @@ use super::engines::{DEFAULT_DAEMON, engine};
 
 /// Where a path of a cgroup may be, as an example.
 pub(super) const PATH: &str = "/kubepods.slice/**";
+
+/// The uid by which system calls say that none is meant.
+const NOBODY: u32 = u32::MAX;
 
 /// The word behind `identity`: an engine, or what does not depend on one.
 #[derive(Clone, Copy)]
@@ -37,7 +40,14 @@ pub(super) fn identity(node: &Node, context: &mut Context<'_>) -> Option<Spanned
 
 /// `user=`: the uid of whose Podman is meant; root's has none.
 pub(super) fn user(cursor: &mut Cursor<'_>, sink: &mut Sink) -> Option<u32> {
-    cursor.number_property("user", 1, sink).map(|uid| uid.value)
+    let uid = cursor.number_property("user", 1, sink)?;
+    if uid.value == NOBODY {
+        cursor.blame(
+            sink,
+            diags::bad_value(uid.span, "no user", "the kernel gives nobody this uid").help("`user=1000`"),
+        );
+    }
+    Some(uid.value)
 }
 
 fn kubernetes(cursor: &mut Cursor<'_>, sink: &mut Sink) -> Identity {
@@ -54,8 +64,9 @@ fn kubernetes(cursor: &mut Cursor<'_>, sink: &mut Sink) -> Identity {
     } else if namespace.is_none() && uid.is_none() && cursor.node().properties.is_empty() {
         cursor.lacks("`namespace=` or `uid=`", "identity kubernetes namespace=…");
     }
-    let glob = |text: Spanned<String>| Glob(text.value);
-    Identity::Kubernetes { namespace: namespace.map(glob), uid, name: name.map(glob) }
+    let namespace = namespace.map(|text| glob(text, "namespace", Possible::Namespace, sink));
+    let name = name.map(|text| glob(text, "name of a pod", Possible::PodName, sink));
+    Identity::Kubernetes { namespace, uid, name }
 }
 
 fn docker(cursor: &mut Cursor<'_>, sink: &mut Sink) -> Identity {
@@ -80,18 +91,33 @@ fn cgroup(cursor: &mut Cursor<'_>, sink: &mut Sink) -> Option<Identity> {
         }
     }
     let path = cursor.string_property("path", sink);
-    if let Some(path) = path.as_ref().filter(|path| !path.value.starts_with('/')) {
-        let finding =
-            diags::bad_value(path.span, "no path from the root", "the path of a cgroup begins with `/`");
-        cursor.blame(sink, finding.help(format!("`path=\"/{}\"`", path.value)));
-    }
+    let path = path.and_then(|path| cursor.accept(from_the_root(path), sink));
+    let path = path.map(|text| glob(text, "path of a cgroup", Possible::Cgroup, sink));
     let word = cursor.string_property("engine", sink);
     let engine = word.and_then(|word| cursor.accept(cgroup_engine(&word), sink));
-    Some(Identity::Cgroup { path: Glob(path?.value), engine: engine? })
+    Some(Identity::Cgroup { path: path?, engine: engine? })
+}
+
+/// A pattern; that nothing can be as it says is reported.
+fn glob(text: Spanned<String>, what: &str, possible: Possible, sink: &mut Sink) -> Glob {
+    let glob = Glob(text.value);
+    if possible.example(&glob).is_none() {
+        sink.push(diags::impossible_identity(what, possible.words(), &glob, text.span));
+    }
+    glob
+}
+
+fn from_the_root(path: Spanned<String>) -> Result<Spanned<String>, Finding> {
+    if path.value.starts_with('/') {
+        return Ok(path);
+    }
+    let finding =
+        diags::bad_value(path.span, "no path from the root", "the path of a cgroup begins with `/`");
+    Err(finding.help(format!("`path=\"/{}\"`", path.value)))
 }
 
 /// An engine whose callers cannot choose the cgroup of a container.
-fn cgroup_engine(word: &Spanned<String>) -> Result<Engine, crate::diag::Finding> {
+fn cgroup_engine(word: &Spanned<String>) -> Result<Engine, Finding> {
     let engine = engine(word)?;
     if Engine::WITH_OWN_CGROUPS.contains(&engine) {
         return Ok(engine);

@@ -5,7 +5,8 @@ use gpupol_plan::feature::Feature;
 
 use super::{grants, names, quantities, settings, sharing};
 use crate::policy::Engine;
-use crate::policy::schema::{Count, Form, Schema, Value};
+use crate::policy::schema::{Count, Form, Schema, Value, When};
+use crate::syntax::{self, Node};
 
 mod asserts;
 mod containers;
@@ -21,6 +22,23 @@ pub fn schema() -> Schema {
     let about = [containers::test()].into_iter().chain(asserts::assert()).chain([allow_finding()]);
     let policy = rules.into_iter().chain(about).collect();
     Schema { policy_version: settings::VERSION, policy, workload: containers::container(Count::One) }
+}
+
+/// The form that a node of a place is, of those that may stand there.
+pub(super) fn form_of<'f>(node: &Node, forms: &[&'f Form]) -> Option<&'f Form> {
+    forms.iter().copied().find(|form| form.name == node.name.value && is_meant(form.when, node))
+}
+
+fn is_meant(when: Option<When>, node: &Node) -> bool {
+    let is = |value: &syntax::Value, word: &str| matches!(value, syntax::Value::String(text) if text == word);
+    match when {
+        None => true,
+        Some(When::Argument { argument }) => node.arguments.iter().any(|own| is(&own.value.value, argument)),
+        Some(When::Property { property, value }) => node
+            .properties
+            .iter()
+            .any(|own| own.key.value == property && value.is_none_or(|word| is(&own.value.value, word))),
+    }
 }
 
 /// The words of a table that a reader uses.
@@ -115,7 +133,7 @@ fn grant() -> Form {
             Form::new("require", Count::AtMostOne, "what a host must have for the grant to give anything there")
                 .optional("cuda", Value::Exact { example: ">=12.4" })
                 .optional("driver", Value::Exact { example: ">=550" })
-                .note("at least one of both; several conditions are separated by commas and all hold"),
+                .note("at least one of both; up to 8 conditions each, separated by commas, all hold"),
         ])
         .children(granted_features())
         .children(sharing("how the devices of its lines are shared; absent: exclusive"))

@@ -10,6 +10,7 @@ use crate::source::Span;
 
 use super::MOST_PAIRS;
 use super::engines;
+use super::possible::Possible;
 use super::search::{Effort, Pattern, TooComplex, witness};
 use super::sieve::{Shape, Sieve};
 
@@ -159,7 +160,11 @@ impl<'g> Gift<'g> {
 impl Attribute<'_> {
     /// A value that all patterns match: a label may be empty, an image is never.
     fn witness(self, patterns: &[&Pattern], effort: &Effort) -> Result<Option<String>, TooComplex> {
-        witness(patterns, self == Self::Image, effort)
+        let possible = match self {
+            Self::Image => Possible::NotEmpty,
+            Self::Label(_) => Possible::Any,
+        };
+        witness(patterns, possible, effort)
     }
 
     fn never(self, first: Span, last: Span) -> Finding {

@@ -8,6 +8,7 @@ use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::start;
 
+use super::possible::Possible;
 use crate::policy::Glob;
 
 /// The largest automaton of one list of patterns, in bytes, finished and while it is made.
@@ -19,7 +20,8 @@ const MAX_EFFORT: usize = 1 << 18;
 /// So many bytes of an automaton take about as long to make as a state to visit.
 const BYTES_A_STATE: usize = 64;
 
-type Dfa = dense::DFA<Vec<u32>>;
+/// An automaton that reads a whole text.
+pub(super) type Dfa = dense::DFA<Vec<u32>>;
 
 /// The patterns cannot be compared within bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,9 +73,15 @@ impl Pattern {
         Self { globs: globs.to_vec(), literal, automaton: OnceCell::new() }
     }
 
+    /// This text, whatever its characters are.
+    pub(super) fn exact(text: &str) -> Self {
+        Self { globs: vec![Glob(text.to_owned())], literal: true, automaton: OnceCell::new() }
+    }
+
     fn automaton(&self, effort: &Effort) -> Result<&Dfa, TooComplex> {
         let made = || {
-            let made = automaton(&self.globs);
+            let alternatives: Vec<String> = self.globs.iter().map(expression).collect();
+            let made = automaton(&alternatives.join("|"));
             let bytes = made.as_ref().map_or(MAX_AUTOMATON, Dfa::memory_usage);
             effort.spend(bytes / BYTES_A_STATE).and(made)
         };
@@ -100,18 +108,18 @@ impl Pattern {
         if self.literal {
             return Ok(self.globs.iter().any(|glob| glob.0 == text));
         }
-        Ok(accepts(self.automaton(effort)?, text))
+        Ok(matches(self.automaton(effort)?, text))
     }
 }
 
-/// A shortest text that all of `patterns` match; an empty one only if there is no other, and none if `nonempty`.
+/// A shortest text of its kind that all of `patterns` match; an empty one only if there is no other.
 ///
 /// # Errors
 ///
 /// If the search would take too long.
 pub(super) fn witness(
     patterns: &[&Pattern],
-    nonempty: bool,
+    possible: Possible,
     effort: &Effort,
 ) -> Result<Option<String>, TooComplex> {
     effort.spend(1)?;
@@ -123,14 +131,16 @@ pub(super) fn witness(
         return Ok(None);
     }
     if let Some(list) = patterns.iter().find(|pattern| pattern.literal) {
-        return listed(list, patterns, nonempty, effort);
+        return listed(list, patterns, possible, effort);
     }
-    let automata: Vec<_> =
+    let mut automata: Vec<_> =
         patterns.iter().map(|pattern| pattern.automaton(effort)).collect::<Result<_, _>>()?;
+    automata.extend(possible.automaton());
     if let Some(found) = shortest(&automata, effort)? {
-        return Ok(Some(found));
+        // What the shortest is too long for, all others are.
+        return Ok(Some(found).filter(|found| possible.fits(found)));
     }
-    let empty = !nonempty && all_match(patterns, "", effort)?;
+    let empty = possible.allows("") && all_match(patterns, "", effort)?;
     Ok(empty.then(String::new))
 }
 
@@ -138,13 +148,13 @@ pub(super) fn witness(
 fn listed(
     list: &Pattern,
     patterns: &[&Pattern],
-    nonempty: bool,
+    possible: Possible,
     effort: &Effort,
 ) -> Result<Option<String>, TooComplex> {
     let mut texts: Vec<&str> = list.globs.iter().map(|glob| glob.0.as_str()).collect();
     texts.sort_by_key(|text| (text.is_empty(), text.len(), *text));
     for text in texts {
-        if !(nonempty && text.is_empty()) && all_match(patterns, text, effort)? {
+        if possible.allows(text) && all_match(patterns, text, effort)? {
             return Ok(Some(text.to_owned()));
         }
     }
@@ -174,8 +184,12 @@ fn is_literal(glob: &Glob) -> bool {
     !glob.0.contains(['*', '?'])
 }
 
-fn automaton(globs: &[Glob]) -> Result<Dfa, TooComplex> {
-    let alternatives: Vec<String> = globs.iter().map(expression).collect();
+/// The automaton of a regular expression.
+///
+/// # Errors
+///
+/// If it would be too large.
+pub(super) fn automaton(expression: &str) -> Result<Dfa, TooComplex> {
     let config = dense::Config::new()
         .start_kind(StartKind::Anchored)
         .accelerate(false)
@@ -183,7 +197,7 @@ fn automaton(globs: &[Glob]) -> Result<Dfa, TooComplex> {
         .determinize_size_limit(Some(MAX_AUTOMATON));
     dense::Builder::new()
         .configure(config)
-        .build(&format!(r"(?s-u:\A)(?:{})(?-u:\z)", alternatives.join("|")))
+        .build(&format!(r"(?s-u:\A)(?:{expression})(?-u:\z)"))
         .map_err(|_| TooComplex)
 }
 
@@ -211,7 +225,8 @@ fn ends(automaton: &Dfa, state: StateID) -> bool {
     automaton.is_match_state(automaton.next_eoi_state(state))
 }
 
-fn accepts(automaton: &Dfa, text: &str) -> bool {
+/// Whether it matches the whole of `text`.
+pub(super) fn matches(automaton: &Dfa, text: &str) -> bool {
     let last = begin(automaton)
         .map(|first| text.bytes().fold(first, |state, byte| automaton.next_state(state, byte)));
     last.is_some_and(|state| ends(automaton, state))

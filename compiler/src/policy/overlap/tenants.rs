@@ -7,6 +7,7 @@ use crate::policy::{Engine, Glob, Identity, Tenant, diags};
 use crate::source::{Span, Spanned};
 
 use super::MOST_PAIRS;
+use super::possible::Possible;
 use super::search::{Effort, Pattern, TooComplex, witness};
 use super::sieve::{Shape, Sieve};
 
@@ -109,15 +110,15 @@ fn candidates(tenants: &BTreeMap<String, Tenant>) -> Vec<Candidate<'_>> {
 
 fn candidate<'t>(tenant: &'t str, identity: &'t Spanned<Identity>) -> Candidate<'t> {
     let pattern = |glob: &Glob| Pattern::new(std::slice::from_ref(glob));
-    let globs = |globs: [(Attribute, &Option<Glob>); 3]| -> BTreeMap<Attribute, Pattern> {
-        globs.into_iter().filter_map(|(key, glob)| Some((key, pattern(glob.as_ref()?)))).collect()
+    let globs = |globs: &[(Attribute, &Option<Glob>)]| -> BTreeMap<Attribute, Pattern> {
+        globs.iter().filter_map(|(key, glob)| Some((*key, pattern(glob.as_ref()?)))).collect()
     };
     let (way, attributes) = match &identity.value {
         Identity::Kubernetes { namespace, uid, name } => {
-            let uid = uid.clone().map(Glob);
-            let all =
-                [(Attribute::Namespace, namespace), (Attribute::PodName, name), (Attribute::PodUid, &uid)];
-            (Way::By(Engine::Kubernetes), globs(all))
+            let uid = uid.as_ref().map(|uid| (Attribute::PodUid, Pattern::exact(uid)));
+            let mut all = globs(&[(Attribute::Namespace, namespace), (Attribute::PodName, name)]);
+            all.extend(uid);
+            (Way::By(Engine::Kubernetes), all)
         }
         Identity::Docker { daemon, runtime } => {
             (Way::Docker { daemon, runtime: runtime.as_deref() }, BTreeMap::new())
@@ -126,7 +127,7 @@ fn candidate<'t>(tenant: &'t str, identity: &'t Spanned<Identity>) -> Candidate<
         Identity::Slurm { account, user, partition } => {
             let all =
                 [(Attribute::Account, account), (Attribute::User, user), (Attribute::Partition, partition)];
-            (Way::By(Engine::Slurm), globs(all))
+            (Way::By(Engine::Slurm), globs(&all))
         }
         Identity::Cgroup { path, engine } => {
             (Way::By(*engine), BTreeMap::from([(Attribute::Cgroup, pattern(path))]))
@@ -145,7 +146,7 @@ fn both(left: &Candidate<'_>, right: &Candidate<'_>, effort: &Effort) -> Result<
     for key in keys {
         let both: Vec<&Pattern> =
             [left, right].into_iter().filter_map(|side| side.attributes.get(&key)).collect();
-        let Some(value) = witness(&both, true, effort)? else { return Ok(None) };
+        let Some(value) = witness(&both, key.possible(), effort)? else { return Ok(None) };
         words.push(format!("{} `{value}`", key.words()));
     }
     Ok(Some(left.way.container(&words.join(", "))))
@@ -170,6 +171,15 @@ impl Way<'_> {
 }
 
 impl Attribute {
+    fn possible(self) -> Possible {
+        match self {
+            Self::Namespace => Possible::Namespace,
+            Self::PodName => Possible::PodName,
+            Self::Cgroup => Possible::Cgroup,
+            Self::PodUid | Self::Account | Self::User | Self::Partition => Possible::NotEmpty,
+        }
+    }
+
     fn words(self) -> &'static str {
         match self {
             Self::Namespace => "namespace",

@@ -42,11 +42,6 @@ impl DriverRoot {
         Ok(Self { files, prefix: real.trim_end_matches('/').to_owned(), libraries })
     }
 
-    /// Whether it is the host's own `/`.
-    pub(super) fn is_host(&self) -> bool {
-        self.prefix.is_empty()
-    }
-
     /// The path on the host of what is at `path` in it.
     pub(super) fn on_host(&self, path: &str) -> String {
         format!("{}{path}", self.prefix)

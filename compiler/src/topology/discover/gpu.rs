@@ -10,7 +10,7 @@ use super::information::Information;
 use super::link::{self, Up};
 use super::nvidia::Sources;
 use super::{DiscoverError, drm, kernel, mig, node, property, unknown};
-use crate::topology::{Fact, Gpu, Outage, Vendor};
+use crate::topology::{DeviceNode, Fact, Gpu, Outage, Vendor};
 
 /// What names a GPU.
 #[derive(Clone)]
@@ -91,11 +91,7 @@ fn describe(
     Ok(Gpu {
         index,
         uuid,
-        nodes: [
-            node::of_gpu(sources, minor.known().copied())?,
-            pci.known().map_or(Ok(Vec::new()), |pci| drm::nodes(&sources.root, &sources.majors, pci))?,
-        ]
-        .concat(),
+        nodes: [node::of_gpu(sources, minor.known().copied())?, drm(sources, &pci)?].concat(),
         minor,
         partition: None,
         vendor: Vendor::Nvidia,
@@ -117,6 +113,11 @@ fn describe(
         mig,
         mig_devices,
     })
+}
+
+/// Without an address there is no telling which DRM nodes are its own.
+fn drm(sources: &Sources, pci: &Fact<String>) -> Result<Vec<DeviceNode>, DiscoverError> {
+    pci.known().map_or(Ok(Vec::new()), |pci| drm::nodes(&sources.root, &sources.majors, pci))
 }
 
 /// What the kernel says of a device by its PCI address.

@@ -1,6 +1,7 @@
 //! Device nodes: numbers from the kernel, checked against what lies in `/dev`.
 
 use super::DiscoverError;
+use super::driver_root::DriverRoot;
 use super::nvidia::Sources;
 use super::root::{Character, Root};
 use crate::topology::DeviceNode;
@@ -15,7 +16,7 @@ pub(super) fn shared(sources: &Sources) -> Result<Vec<DeviceNode>, DiscoverError
     let uvm = majors.named("nvidia-uvm");
     // Up to R535 the module has one name for its whole major, so only the node itself tells of modesetting.
     let modeset = majors.named("nvidia-modeset").or_else(|| {
-        let present = lying(sources, "/dev/nvidia-modeset").is_some();
+        let present = lying(&sources.root, &sources.driver, "/dev/nvidia-modeset").is_some();
         majors.gpu().filter(|_| present)
     });
     let wanted = [
@@ -44,7 +45,7 @@ pub(super) fn at(
     [major, minor]: [u32; 2],
     mode: u32,
 ) -> Result<DeviceNode, DiscoverError> {
-    put(lying(sources, &path), path, [major, minor], mode)
+    put(lying(&sources.root, &sources.driver, &path), path, [major, minor], mode)
 }
 
 /// The same of a node that only the host has.
@@ -71,14 +72,9 @@ fn put(
 }
 
 /// The node that lies at `path` on the host, else in the driver's container, and then where that is on the host.
-fn lying(sources: &Sources, path: &str) -> Option<(Character, Option<String>)> {
-    let driver = &sources.driver;
-    let of_host = sources.root.character(path).map(|there| (there, None));
-    let of_driver = || {
-        let there = driver.files.character(path)?;
-        Some((there, (!driver.is_host()).then(|| driver.on_host(path))))
-    };
-    of_host.or_else(of_driver)
+fn lying(root: &Root, driver: &DriverRoot, path: &str) -> Option<(Character, Option<String>)> {
+    let of_host = root.character(path).map(|there| (there, None));
+    of_host.or_else(|| Some((driver.files.character(path)?, Some(driver.on_host(path)))))
 }
 
 /// A node with other numbers opens another device, whatever its name is.
@@ -107,5 +103,15 @@ mod tests {
         );
         let message = is_itself("/dev/nvidia2", Some(&there), [195, 2]).unwrap_err().to_string();
         assert_eq!(message, "`/dev/nvidia2` is device 195:3, but should be 195:2: it is of another device");
+    }
+
+    #[test]
+    fn a_node_of_the_drivers_container_lies_elsewhere_on_the_host() {
+        let root = Root::new("/".into()).unwrap();
+        let driver = DriverRoot::find(&root, Some("/dev".as_ref())).unwrap();
+        let (there, host_path) = lying(&root, &driver, "/null").unwrap();
+        assert_eq!((there.major, there.minor, host_path.as_deref()), (1, 3, Some("/dev/null")));
+        assert_eq!(lying(&root, &driver, "/dev/null").unwrap().1, None);
+        assert_eq!(lying(&root, &driver, "/nothing"), None);
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::schema;
+use super::{form_of, schema};
 use crate::diag::{Code, Finding, Severity, Sink};
 use crate::policy::lower::{container, lower};
 use crate::policy::schema::{Count, Form, Value, When};
@@ -45,23 +45,11 @@ fn errors(document: &Document) -> Vec<Finding> {
     findings
 }
 
-fn is_meant(when: Option<When>, node: &Node) -> bool {
-    let is = |value: &syntax::Value, word: &str| *value == syntax::Value::String(word.to_owned());
-    match when {
-        None => true,
-        Some(When::Argument { argument }) => node.arguments.iter().any(|own| is(&own.value.value, argument)),
-        Some(When::Property { property, value }) => node
-            .properties
-            .iter()
-            .any(|own| own.key.value == property && value.is_none_or(|word| is(&own.value.value, word))),
-    }
-}
-
 fn meet<'a>(nodes: &'a [Node], forms: &[&'a Form], above: (&str, &[usize]), met: &mut Vec<Met<'a>>) {
     for (at, node) in nodes.iter().enumerate() {
         let siblings: Vec<&Form> =
             forms.iter().copied().filter(|form| form.name == node.name.value).collect();
-        let form = siblings.iter().copied().find(|form| is_meant(form.when, node));
+        let form = form_of(node, forms);
         let path = format!("{} {}", above.0, node.name.value);
         let form = form.unwrap_or_else(|| panic!("the schema lacks{path}: {node:?}"));
         let at = [above.1, &[at]].concat();

@@ -6,7 +6,7 @@ fn pattern(globs: &[&str]) -> Pattern {
 
 fn common(globs: &[&str]) -> Option<String> {
     let patterns: Vec<Pattern> = globs.iter().map(|glob| pattern(&[glob])).collect();
-    witness(&patterns.iter().collect::<Vec<_>>(), false, &Effort::default()).unwrap()
+    witness(&patterns.iter().collect::<Vec<_>>(), Possible::Any, &Effort::default()).unwrap()
 }
 
 /// Written apart from the automata and from the contract's matcher: by what a glob means.
@@ -50,7 +50,7 @@ fn every_pair_of_small_globs_is_decided_as_by_hand() {
         globs.iter().map(|glob| pattern(&[glob.iter().collect::<String>().as_str()])).collect();
     for (first, left) in patterns.iter().enumerate() {
         for (second, right) in patterns.iter().enumerate().skip(first) {
-            let found = witness(&[left, right], false, &Effort::default()).unwrap();
+            let found = witness(&[left, right], Possible::Any, &Effort::default()).unwrap();
             let expected = sets[first].intersection(&sets[second]).map(|at| &texts[*at]);
             let best = expected.min_by_key(|text| (text.is_empty(), text.len()));
             let names = (&globs[first], &globs[second]);
@@ -88,18 +88,38 @@ fn witnesses_are_short_and_readable() {
     assert_eq!(common(&["*/*", "**", "a/?"]).as_deref(), Some("a/a"));
     assert_eq!(common(&["A+", "A+"]).as_deref(), Some("A+"));
     let either = [pattern(&["a", "b*"]), pattern(&["c", "*d"])];
-    assert_eq!(witness(&[&either[0], &either[1]], false, &Effort::default()), Ok(Some("bd".to_owned())));
+    assert_eq!(
+        witness(&[&either[0], &either[1]], Possible::Any, &Effort::default()),
+        Ok(Some("bd".to_owned()))
+    );
     let empty = pattern(&[""]);
-    assert_eq!(witness(&[&empty, &pattern(&["*"])], true, &Effort::default()), Ok(None));
+    assert_eq!(witness(&[&empty, &pattern(&["*"])], Possible::NotEmpty, &Effort::default()), Ok(None));
 }
 
 #[test]
 fn what_is_too_complex_is_said_to_be() {
     let hard = format!("a*a{}c", "?".repeat(40));
     assert_eq!(
-        witness(&[&pattern(&[&hard]), &pattern(&["b*/"])], false, &Effort::default()),
+        witness(&[&pattern(&[&hard]), &pattern(&["b*/"])], Possible::Any, &Effort::default()),
         Ok(None),
         "their ends differ"
     );
-    assert_eq!(witness(&[&pattern(&[&hard]), &pattern(&["*"])], false, &Effort::default()), Err(TooComplex));
+    assert_eq!(
+        witness(&[&pattern(&[&hard]), &pattern(&["*"])], Possible::Any, &Effort::default()),
+        Err(TooComplex)
+    );
+}
+
+#[test]
+fn an_exact_text_is_no_pattern() {
+    let exact = [Pattern::exact("a*"), Pattern::exact("a?"), Pattern::exact("ab")];
+    for (at, left) in exact.iter().enumerate() {
+        for (other, right) in exact.iter().enumerate() {
+            let found = witness(&[left, right], Possible::NotEmpty, &Effort::default()).unwrap();
+            assert_eq!(found.is_some(), at == other, "{left:?} {right:?}");
+        }
+    }
+    let glob = pattern(&["a*"]);
+    let found = |exact| witness(&[exact, &glob], Possible::NotEmpty, &Effort::default()).unwrap();
+    assert_eq!(exact.each_ref().map(found), ["a*", "a?", "ab"].map(|text| Some(text.to_owned())));
 }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::policy::Possible;
 use crate::policy::overlap::search::{Effort, Pattern, witness};
 
 /// Rooms, and the globs of two attributes; none: free.
@@ -27,7 +28,7 @@ fn meet(left: &Thing, right: &Thing) -> bool {
     left.0.iter().any(|room| right.0.contains(room))
         && bound.all(|(left, right)| {
             let patterns = [left, right].map(|words| Pattern::new(&globs(words)));
-            witness(&[&patterns[0], &patterns[1]], false, &Effort::default()).unwrap().is_some()
+            witness(&[&patterns[0], &patterns[1]], Possible::Any, &Effort::default()).unwrap().is_some()
         })
 }
 

@@ -7,8 +7,8 @@ use gpupol_plan::capability::Capability::{self, Compute, Graphics, Ngx, Utility,
 /// The branches of which is known here what they ship, for x86_64.
 pub(super) const BRANCHES: RangeInclusive<u32> = 470..=610;
 
-/// The one of them that is of systems on a chip alone, and ships other files.
-pub(super) const TEGRA: u32 = 540;
+/// The branch among them that only systems on a chip have, with a user space of its own.
+pub(super) const CHIP_BRANCH: u32 = 540;
 
 /// A library or program that the driver ships.
 pub(super) struct Known {

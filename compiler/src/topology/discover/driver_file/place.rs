@@ -32,7 +32,7 @@ const LIBRARIES: [&str; 22] = [
 ];
 
 /// Directories of programs.
-pub(super) const BINARIES: [&str; 7] = [
+pub(super) const BINARIES: [&str; 8] = [
     "/usr/bin",
     "/bin",
     "/usr/sbin",
@@ -40,6 +40,7 @@ pub(super) const BINARIES: [&str; 7] = [
     "/usr/local/nvidia/bin",
     "/home/kubernetes/bin/nvidia/bin",
     "/run/opengl-driver/bin",
+    "/run/current-system/sw/bin",
 ];
 
 /// Directories of data that all machines share, and of settings.

@@ -1,0 +1,28 @@
+//! Commands that are not built yet: refused in one sentence, and in no help.
+
+use clap::error::{ContextKind, ContextValue};
+
+use super::Failure;
+
+/// Each with what it will do, and what to do until then.
+const LATER: [(&str, &str, &str); 4] = [
+    (
+        "host",
+        "set MIG layouts, MPS daemons and compute modes",
+        "`gpupol check` says which MIG devices a `layout` lacks; make them with `nvidia-smi mig`",
+    ),
+    ("graph", "draw who reaches which device", "`gpupol plan` says it of one container, `assert` of all"),
+    ("lsp", "serve editors", "`gpupol check --format json` gives findings, places and fixes"),
+    (
+        "export",
+        "write what other programs read, Kubernetes among them",
+        "`gpupol plan --format json` gives what a container gets",
+    ),
+];
+
+/// The refusal of such a command, if that is what the arguments name.
+pub(super) fn refusal(error: &clap::Error) -> Option<Failure> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    let (name, does, instead) = LATER.iter().find(|(name, ..)| name == word)?;
+    Some(Failure::usage(format!("this version has no `gpupol {name}`, which will {does}"), *instead))
+}
