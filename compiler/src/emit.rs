@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::policy::{self, Policy};
 use crate::resolve::{Device, Grant, Line, Order, Resolution};
 use crate::source::{Source, Sources, Span};
-use crate::topology::Topology;
+use crate::topology::{Topology, Vendor};
 
 mod device_nodes;
 pub(crate) mod digest;
@@ -124,10 +124,16 @@ fn record(grant: &Grant, place: Place) -> index::Grant {
     }
 }
 
-fn common(topology: &Topology) -> Vec<plan::Edit> {
-    let mut edits = device_nodes::shared(topology);
-    edits.extend(driver_files::binds(topology));
-    edits
+/// What who gets a GPU of a vendor gets with it. The driver files are NVIDIA's; AMD's user space lies in the image.
+fn common(topology: &Topology) -> BTreeMap<Vendor, Vec<plan::Edit>> {
+    let of = |vendor: &Vendor| {
+        let mut edits = device_nodes::shared(topology, *vendor);
+        if *vendor == Vendor::Nvidia {
+            edits.extend(driver_files::binds(topology));
+        }
+        (*vendor, edits)
+    };
+    topology.nodes.keys().map(of).collect()
 }
 
 fn plan(
@@ -136,10 +142,16 @@ fn plan(
     sources: &Sources,
     topology: &Topology,
     digests: &Digests,
-    common: &[plan::Edit],
+    common: &BTreeMap<Vendor, Vec<plan::Edit>>,
 ) -> Plan {
     let capabilities = grant.capabilities.clone();
-    let edits = common.iter().filter(|edit| edit.applies(&capabilities)).cloned().collect();
+    let vendors: BTreeSet<Vendor> = grant.devices().map(|device| device.gpu.vendor).collect();
+    let applying = |edits: &Vec<plan::Edit>| {
+        edits.iter().filter(|edit| edit.applies(&capabilities)).cloned().collect::<Vec<_>>()
+    };
+    let of = |vendor: &Vendor| Some((*vendor, applying(common.get(vendor)?)));
+    let edits = vendors.iter().filter_map(of).collect();
+    let driver = topology.driver(Vendor::Nvidia);
     Plan {
         plan_version: PLAN_VERSION,
         tenant: grant.tenant.to_owned(),
@@ -149,8 +161,8 @@ fn plan(
         topology_digest: digests.topology.clone(),
         host: plan::Host {
             boot_id: topology.boot_id.known().cloned(),
-            driver_version: topology.driver.version.known().cloned(),
-            cuda_version: topology.driver.cuda.known().cloned(),
+            driver_version: driver.version.known().cloned(),
+            cuda_version: driver.cuda.known().cloned(),
         },
         limit: policy.tenants.get(grant.tenant).and_then(|tenant| Some(tenant.limit.as_ref()?.value)),
         trusted: policy.is_trusted(grant.tenant),
@@ -198,11 +210,20 @@ fn device(device: &Device, capabilities: &BTreeSet<Capability>) -> plan::Device 
     plan::Device {
         uuid: device.uuid().to_owned(),
         index: device.index(),
-        pci: gpu.pci.clone(),
+        pci: device.pci.to_owned(),
         compute_capability: gpu.compute_capability.known().cloned(),
         brand: gpu.brand.known().cloned(),
-        gpu: GpuCheck { uuid: gpu.uuid.clone(), minor: device.minor },
+        gpu: check(device),
         mig: device.mig.map(|mig| MigCheck { gi: mig.gi, ci: mig.ci }),
         edits: edits.collect(),
+    }
+}
+
+/// What the hook makes sure of. A GPU of any other vendor never gets here: nothing would know how to ask for it.
+fn check(device: &Device) -> GpuCheck {
+    let gpu = device.gpu;
+    match gpu.vendor {
+        Vendor::Amd => GpuCheck::Amd { minor: device.minor, partition: gpu.partition_number() },
+        Vendor::Nvidia | Vendor::Intel => GpuCheck::Nvidia { uuid: gpu.uuid.clone(), minor: device.minor },
     }
 }

@@ -10,15 +10,17 @@ use gpupol_plan::capability::Capability;
 
 use crate::policy::rights::Denied;
 use crate::policy::{self, Place, Policy};
-use crate::topology::{Gpu, MigDevice, Topology};
+use crate::topology::{Gpu, MigDevice, Topology, Vendor};
 
 mod check;
 mod deny;
 mod diags;
+mod fabric;
 mod features;
 mod guarantee;
 mod judge;
 mod layout;
+mod out_of_service;
 mod place;
 mod require;
 mod select;
@@ -100,6 +102,8 @@ pub struct Device<'a> {
     pub gpu: &'a Gpu,
     /// The GPU's minor number, known.
     pub minor: u32,
+    /// Its PCI address, known.
+    pub pci: &'a str,
     /// Absent: the whole GPU.
     pub mig: Option<&'a MigDevice>,
 }
@@ -147,12 +151,19 @@ pub fn resolve<'a>(
     let sets = select::all(policy, topology, name, sink);
     let denies = deny::reaches(policy, &sets);
     let denied = deny::by_tenant(&denies);
-    let host = Host { name, fabric: place::Fabric::of(topology), sets: &sets };
+    let host = Host { name, fabric: fabric::Fabric::of(topology), sets: &sets };
     let mut offered: Vec<(&policy::Grant, Vec<Offer>)> = Vec::new();
     for rule in policy.grants.values() {
-        let usable = require::is_met(rule, topology, name, sink);
-        let offer =
-            |line| if usable { host.offer(rule, line, sink) } else { Offer { line, devices: Vec::new() } };
+        let vendors = sets.vendors(&rule.lines);
+        let usable = require::met(rule, &vendors, topology, name, sink);
+        let of_nobody = usable.is_empty() && !vendors.is_empty();
+        let offer = |line| {
+            if of_nobody {
+                Offer { line, devices: Vec::new() }
+            } else {
+                host.offer(rule, line, &usable, sink)
+            }
+        };
         let offers: Vec<Offer> = rule.lines.iter().map(offer).collect();
         if offers.iter().any(|offer| !offer.devices.is_empty()) {
             features::report(rule, topology, name, sink);
@@ -228,17 +239,25 @@ impl<'a> Offer<'a> {
 
 struct Host<'a, 's> {
     name: &'s str,
-    fabric: place::Fabric<'a>,
+    fabric: fabric::Fabric<'a>,
     sets: &'s select::Sets<'a>,
 }
 
 impl<'a> Host<'a, '_> {
-    fn offer(&self, rule: &policy::Grant, line: &'a policy::Line, sink: &mut Sink) -> Offer<'a> {
-        let devices = self.sets.grantable(line, self.name, sink);
-        check::place_facts(line, &devices, self.name, sink);
-        let most = match self.fabric.slots(line, &devices) {
+    /// What a line has of the GPUs of these vendors.
+    fn offer(
+        &self,
+        rule: &policy::Grant,
+        line: &'a policy::Line,
+        vendors: &BTreeSet<Vendor>,
+        sink: &mut Sink,
+    ) -> Offer<'a> {
+        let mut devices = self.sets.grantable(line, self.name, sink);
+        devices.retain(|device| vendors.contains(&device.gpu.vendor));
+        check::place_facts(line, &devices, &self.fabric, self.name, sink);
+        let most = match place::slots(&self.fabric, line, &devices) {
             Ok(slots) => place::most(&devices, slots.as_deref()),
-            Err(place::TooMany) => {
+            Err(fabric::TooMany) => {
                 sink.push(diags::too_many_slots(line, devices.len(), self.name));
                 0
             }
@@ -250,18 +269,20 @@ impl<'a> Host<'a, '_> {
     fn line(&self, share: &Share<'a, '_>, offer: &Offer<'a>, sink: &mut Sink) -> Line<'a> {
         let (line, Share { rule, tenant, trusted, denied, reserved }) = (offer.line, share);
         let (kept, by) = deny::subtract(&offer.devices, *denied);
-        let most = self.fabric.slots(line, &kept).map_or(0, |slots| place::most(&kept, slots.as_deref()));
+        let most =
+            place::slots(&self.fabric, line, &kept).map_or(0, |slots| place::most(&kept, slots.as_deref()));
         let loss = check::Loss { rule, line, tenant, left: kept.len(), most, by: &by };
         check::denied(&loss, offer.devices.len(), sink);
         let open = if *trusted { kept.clone() } else { reserved.open_to(tenant, kept.clone()) };
         if open.is_empty() && !kept.is_empty() {
             sink.push(diags::guarantees_empty(rule, line, tenant, self.name));
         }
-        let mut devices = self.fabric.rank(open, line.place);
+        let mut devices = place::rank(&self.fabric, open, line);
         reserved.first(&mut devices);
         let order = if line.place == Place::Spread { Order::LeastLeased } else { Order::Ranked };
         // The offer has as many and was reported; such a line gives nothing.
-        let mut slots = self.fabric.slots(line, &devices).unwrap_or_else(|place::TooMany| Some(Vec::new()));
+        let mut slots =
+            place::slots(&self.fabric, line, &devices).unwrap_or_else(|fabric::TooMany| Some(Vec::new()));
         reserved.first_slots(&devices, slots.as_deref_mut().unwrap_or_default());
         Line { rule: line, order, devices, slots }
     }

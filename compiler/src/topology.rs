@@ -6,9 +6,11 @@
 use std::collections::BTreeMap;
 
 use gpupol_plan::feature::Feature;
+pub use gpupol_plan::vendor::Vendor;
 use serde::{Deserialize, Serialize};
 
 pub mod builtin;
+mod condition;
 pub mod discover;
 pub mod drift;
 mod driver_file;
@@ -16,6 +18,7 @@ mod fact;
 pub mod mig;
 pub mod read;
 
+pub use condition::{ComputeMode, FabricState, Fault, Faults, OutOfService, Outage, P2p};
 pub use driver_file::{DriverFile, DriverFileKind, MissingFile};
 pub use fact::Fact;
 
@@ -32,21 +35,23 @@ pub struct Topology {
     pub host: String,
     /// `/proc/sys/kernel/random/boot_id`.
     pub boot_id: Fact<String>,
-    /// The driver.
-    pub driver: Driver,
+    /// The driver of each vendor that has one here.
+    pub drivers: BTreeMap<Vendor, Driver>,
     /// Version of the cgroup hierarchy that holds device rules: 1 or 2.
     pub cgroup: Fact<u8>,
     /// Character majors by their name in `/proc/devices`, only those of GPU drivers.
     pub majors: BTreeMap<String, u32>,
-    /// Nodes that GPUs share, such as `/dev/nvidiactl`.
-    pub nodes: Vec<DeviceNode>,
+    /// Nodes that all GPUs of a vendor share, such as `/dev/nvidiactl` and `/dev/kfd`.
+    pub nodes: BTreeMap<Vendor, Vec<DeviceNode>>,
     /// GPUs in the order of their index.
     pub gpus: Vec<Gpu>,
+    /// GPUs that nobody can use, by index, PCI address and UUID as far as these are known.
+    pub out_of_service: Vec<OutOfService>,
     /// One for each unordered pair of GPUs whose relation is known, ascending.
     pub links: Vec<Link>,
-    /// The driver's user-space files, sorted by path.
+    /// The user-space files of NVIDIA's driver, sorted by path.
     pub driver_files: Vec<DriverFile>,
-    /// What the running driver ships and the host lacks, sorted by name.
+    /// What NVIDIA's running driver ships and the host lacks, sorted by name; absent: it has no such driver.
     pub missing_driver_files: Fact<Vec<MissingFile>>,
     /// What the host has for each feature, IMEX as a whole; of a feature that is not here nothing is known.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -56,17 +61,32 @@ pub struct Topology {
     pub feature_files: BTreeMap<Feature, Vec<FeatureFile>>,
 }
 
-/// The driver.
+/// A vendor's driver.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Driver {
-    /// Its version, such as `550.163.01`.
+    /// Its version, such as `550.163.01`; absent: it is a part of the kernel, without a version of its own.
     pub version: Fact<String>,
-    /// The newest CUDA version that it serves, such as `12.4`.
+    /// The newest CUDA version that it serves, such as `12.4`; absent: it serves none.
     pub cuda: Fact<String>,
 }
 
+impl Topology {
+    /// The driver of a vendor.
+    #[must_use]
+    pub fn driver(&self, vendor: Vendor) -> &Driver {
+        static NONE: Driver = Driver { version: Fact::Absent, cuda: Fact::Absent };
+        self.drivers.get(&vendor).unwrap_or(&NONE)
+    }
+}
+
 impl Gpu {
+    /// Which of several parts of its board it is; absent: it is the whole board, which its PCI address names.
+    #[must_use]
+    pub fn partition_number(&self) -> Option<u32> {
+        self.partition.as_ref()?.number.known().copied()
+    }
+
     /// The profiles of its GPU instances, by their ids. A MIG device's own profile may be a part of its instance:
     /// `1c.3g.40gb` is one compute slice of a `3g.40gb`.
     #[must_use]
@@ -84,69 +104,76 @@ pub fn instance_profile(profile: &str) -> &str {
     }
 }
 
-/// Whose GPU it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Vendor {
-    /// NVIDIA.
-    Nvidia,
-    /// AMD.
-    Amd,
-    /// Intel.
-    Intel,
-}
-
-impl Vendor {
-    /// The word for it in documents and policies.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Nvidia => "nvidia",
-            Self::Amd => "amd",
-            Self::Intel => "intel",
-        }
-    }
-}
-
 /// One GPU.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Gpu {
-    /// NVML index.
+    /// NVIDIA's have the index that NVML gives; AMD's follow, in the order of their KFD nodes.
     pub index: u32,
-    /// `GPU-…`.
+    /// `GPU-…`: NVIDIA's as NVML gives it, AMD's as [`gpupol_plan::kfd`] makes it.
     pub uuid: String,
-    /// Minor number of its device node.
+    /// Minor number of its device node: of `/dev/nvidia3`, of `/dev/dri/renderD128`.
     pub minor: Fact<u32>,
-    /// PCI address, `0000:07:00.0`: domain of at least four digits, lower case.
-    pub pci: String,
+    /// PCI address, `0000:07:00.0`: domain of at least four digits, lower case; partitions of a board share it; absent: it
+    /// is on no PCI bus, as the GPU of a system on a chip.
+    pub pci: Fact<String>,
+    /// Which part of its board it is, where a board is divided into GPUs or could be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<Partition>,
     /// Vendor.
     pub vendor: Vendor,
-    /// The name that NVML gives, such as `NVIDIA H100 80GB HBM3`.
+    /// The name that its driver gives, such as `NVIDIA H100 80GB HBM3`.
     pub model: String,
     /// Brand, in the words of `NVIDIA_REQUIRE_CUDA`, such as `geforcertx`; documents older than it do not say.
     #[serde(default = "not_recorded")]
     pub brand: Fact<String>,
-    /// Architecture, such as `Hopper`.
+    /// Architecture, such as `Hopper` and `gfx90a`.
     pub architecture: Fact<String>,
-    /// CUDA compute capability, such as `9.0`.
+    /// CUDA compute capability, such as `9.0`; absent: it is not for CUDA.
     pub compute_capability: Fact<String>,
     /// Total memory in bytes.
     pub memory: Fact<u64>,
     /// NUMA nodes near it.
     pub numa: Fact<Vec<u32>>,
+    /// The NUMA node that its own memory is; absent: its memory is none.
+    pub memory_node: Fact<u32>,
     /// CPUs near it, as a list such as `0-47,96-143`.
     pub cpus: Fact<String>,
+    /// Who may compute on it at a time.
+    pub compute_mode: Fact<ComputeMode>,
+    /// Whether its memory corrects errors; absent: it cannot.
+    pub ecc: Fact<bool>,
+    /// Whether the driver keeps it awake while nobody uses it; absent: there is no such choice.
+    pub persistence: Fact<bool>,
+    /// What is wrong with it, nothing if it is healthy; absent: it cannot tell.
+    pub faults: Fact<Faults>,
+    /// How far it has joined the fabric of its NVSwitches; absent: it is on none.
+    pub fabric: Fact<FabricState>,
+    /// The NVLink domain that it has joined, `CLUSTER-UUID.CLIQUE`: GPUs of one clique reach each other, on other hosts too.
+    /// Absent: it is in none that has a name.
+    pub clique: Fact<String>,
     /// Whether MIG mode is on; absent: it has no MIG.
     pub mig: Fact<bool>,
     /// Its MIG devices.
     pub mig_devices: Vec<MigDevice>,
-    /// Its own nodes, such as `/dev/nvidia0`.
+    /// Its own nodes, such as `/dev/nvidia0` and `/dev/dri/renderD128`.
     pub nodes: Vec<DeviceNode>,
 }
 
 fn not_recorded() -> Fact<String> {
     Fact::unknown("the document does not say")
+}
+
+/// The part of a board that a GPU is. A partition is a GPU of its own, with a node and memory of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Partition {
+    /// Which of several, from 0; absent: it is the whole board.
+    pub number: Fact<u32>,
+    /// How the board's compute units are divided: `SPX` not at all, `CPX` into as many GPUs as it has dies.
+    pub compute: Fact<String>,
+    /// How the board's memory is divided, such as `NPS1`.
+    pub memory: Fact<String>,
 }
 
 /// One MIG device.
@@ -200,9 +227,26 @@ pub struct Link {
     /// Indices of the two GPUs, ascending.
     pub gpus: [u32; 2],
     /// NVLink links between them, through switches too; 0: none.
-    pub nvlinks: u32,
+    pub nvlinks: Fact<u32>,
+    /// XGMI links between them; a pair of one hive has at least one.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub xgmi: u32,
+    /// Whether each can read and write the other's memory.
+    pub p2p: Fact<P2p>,
     /// The nearest common ancestor in the PCI tree.
     pub level: Fact<Level>,
+}
+
+fn is_none(count: &u32) -> bool {
+    *count == 0
+}
+
+impl Link {
+    /// Links of their own that are known to join the two, whatever their vendor calls them: without going through the processor.
+    #[must_use]
+    pub fn direct(&self) -> u32 {
+        self.nvlinks.known().map_or(self.xgmi, |links| links.saturating_add(self.xgmi))
+    }
 }
 
 /// NVML's topology levels, nearest first.

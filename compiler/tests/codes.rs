@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use gpupol::diag::Code;
-use gpupol::topology::{Fact, Topology};
+use gpupol::topology::{Fact, OutOfService, Outage, Topology};
 use serde_json::Value;
 
 use given::{gpu, host};
@@ -43,6 +43,23 @@ fn unknown() -> Topology {
     host(vec![gpu], &[])
 }
 
+/// A host with a GPU that works, and one that does not.
+fn lost() -> Topology {
+    let mut host = host(vec![gpu(1, "A")], &[]);
+    let gone = gpu(0, "A");
+    host.out_of_service = vec![OutOfService {
+        index: Fact::Known(0),
+        vendor: gone.vendor,
+        uuid: Fact::Known(gone.uuid),
+        pci: gone.pci,
+        minor: gone.minor,
+        model: Fact::Known(gone.model),
+        state: Outage::Lost,
+        reason: "NVML: device fell off the bus".to_owned(),
+    }];
+    host
+}
+
 fn tests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
 }
@@ -61,7 +78,7 @@ fn cases(directory: &str) -> Vec<(String, String)> {
 fn found(name: &str, bytes: &[u8], topology: Option<&str>) -> (Vec<(u64, String)>, String) {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join(name), bytes).unwrap();
-    let hosts = [("two-nodes.json", two_nodes()), ("unknown.json", unknown())];
+    let hosts = [("two-nodes.json", two_nodes()), ("unknown.json", unknown()), ("lost.json", lost())];
     for (name, topology) in hosts {
         fs::write(place.path().join(name), serde_json::to_vec(&topology).unwrap()).unwrap();
     }

@@ -14,7 +14,7 @@ use gpupol::syntax;
 use gpupol::topology::{Gpu, Topology};
 use gpupol_plan::index::Index;
 use gpupol_plan::lookup::{Decision, decide};
-use gpupol_plan::plan::{Edit, Plan};
+use gpupol_plan::plan::{Edit, GpuCheck, Plan};
 use proptest::prelude::*;
 
 /// A gpu-set by UUIDs, with or without MIG devices.
@@ -57,7 +57,11 @@ fn traces(gpu: &Gpu) -> BTreeSet<String> {
 fn held(plan: &Plan) -> BTreeSet<String> {
     let of_device = |device: &gpupol_plan::plan::Device| {
         let paths = device.edits.iter().map(Edit::container_path).map(str::to_owned);
-        paths.chain([device.uuid.clone(), device.gpu.uuid.clone()]).collect::<Vec<_>>()
+        let parent = match &device.gpu {
+            GpuCheck::Nvidia { uuid, .. } => uuid.clone(),
+            GpuCheck::Amd { .. } => device.uuid.clone(),
+        };
+        paths.chain([device.uuid.clone(), parent]).collect::<Vec<_>>()
     };
     plan.lines.iter().flat_map(|line| &line.devices).flat_map(of_device).collect()
 }
@@ -175,7 +179,7 @@ proptest! {
             prop_assert_eq!(&names, &features, "{}", tenant);
             prop_assert_eq!(plan.lines.iter().all(|line| line.devices.is_empty()), capabilities.is_empty());
             let serves = |edit: &Edit| edit.capabilities().is_empty() || edit.applies(&plan.capabilities);
-            prop_assert!(plan.edits.iter().all(serves));
+            prop_assert!(plan.edits.values().flatten().all(serves));
         }
     }
 

@@ -1,6 +1,10 @@
 //! The recorded hosts are what their descriptions make, and what the reader reads.
 #![expect(clippy::disallowed_methods, reason = "the test reads the checked-in files")]
 
+#[path = "../examples/record_hosts/amd.rs"]
+mod amd;
+#[path = "../examples/record_hosts/amd_hosts.rs"]
+mod amd_hosts;
 #[path = "../examples/record_hosts/describe.rs"]
 mod describe;
 #[path = "../examples/record_hosts/driver.rs"]

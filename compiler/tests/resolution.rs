@@ -6,7 +6,7 @@ mod given;
 use given::{GIB, codes, devices, gpu, host, policy, sliced};
 use gpupol::diag::Code;
 use gpupol::resolve::Order;
-use gpupol::topology::{Driver, Fact, Gpu};
+use gpupol::topology::{Driver, Fact, Gpu, Vendor};
 
 /// A tenant `t` with one grant `g` of these lines over these gpu-sets.
 fn granting(sets: &str, lines: &str) -> given::Given {
@@ -158,7 +158,7 @@ fn a_selector_whose_fact_is_unknown_is_an_error_unless_another_decides() {
     one.compute_capability = Fact::Known("nine".to_owned());
     one.mig = Fact::unknown("not recorded");
     let mut topology = host(vec![one], &[]);
-    topology.driver.version = unknown();
+    topology.drivers.get_mut(&Vendor::Nvidia).unwrap().version = unknown();
     let found = |set: &str| {
         let given =
             granting(&format!("gpu-set other {{ model B }}\ngpu-set s {{ {set} }}"), "gpus s\n gpus other");
@@ -194,6 +194,22 @@ fn an_excepted_gpu_takes_its_mig_devices_along() {
         "gpus s",
     );
     assert_eq!(devices(&given.on(&host).0, "t", "g"), ["1:0"]);
+}
+
+#[test]
+fn nvlinks_that_nobody_knows_place_nothing() {
+    let mut topology = host(vec![gpu(0, "A"), gpu(1, "A"), gpu(2, "A")], &[&[0, 1, 2]]);
+    for link in topology.links.iter_mut().filter(|link| link.gpus[1] == 2) {
+        link.nvlinks = Fact::unknown("nvmlDeviceGetNvLinkState of GPU 2: no permission");
+    }
+    let findings = |line| granting("gpu-set s { model A }", line).on(&topology).1;
+    let found = findings("gpus s at-most=2 place=nvlink");
+    let messages: Vec<&str> = found.iter().map(|finding| finding.message.as_str()).collect();
+    let expected = "GPUs 0 and 2 of `host` cannot be placed: whether NVLink joins them is unknown \
+                    (nvmlDeviceGetNvLinkState of GPU 2: no permission)";
+    assert_eq!(messages, [expected]);
+    assert_eq!(codes(&findings("gpus s place=nvlink")), [], "one GPU needs no links");
+    assert_eq!(codes(&findings("gpus s at-most=2")), []);
 }
 
 #[test]
@@ -306,12 +322,30 @@ fn nvlink_gives_the_groups_that_are_joined() {
 fn better_joined_groups_come_first() {
     let mut host = host((0..4).map(|index| gpu(index, "A")).collect(), &[&[0, 1, 2]]);
     for link in &mut host.links {
-        link.nvlinks = if link.gpus == [1, 2] { 4 } else { link.nvlinks / 12 };
+        let links = if link.gpus == [1, 2] { 4 } else { link.nvlinks.known().unwrap() / 12 };
+        link.nvlinks = Fact::Known(links);
     }
     let given = granting("gpu-set s { model A }", "gpus s at-most=2 place=nvlink");
     let (resolution, _) = given.on(&host);
     let slots = resolution.grants[0].lines[0].slots.clone().unwrap();
     assert_eq!(&slots[4..], [vec![1, 2], vec![0, 1], vec![0, 2]]);
+}
+
+#[test]
+fn packed_begins_with_the_best_group_and_spread_with_the_farthest() {
+    let mut host = host((0..5).map(|index| gpu(index, "A")).collect(), &[&[0, 1], &[2, 3, 4]]);
+    for link in &mut host.links {
+        let links = *link.nvlinks.known().unwrap();
+        link.nvlinks = Fact::Known(if link.gpus == [0, 1] { 12 } else { links / 2 });
+    }
+    let ranked = |place: &str, at_most: u32| {
+        let given = granting("gpu-set s { model A }", &format!("gpus s at-most={at_most} place={place}"));
+        devices(&given.on(&host).0, "t", "g").remove(0)
+    };
+    // A walk from the first would take 0, 1 and then what nothing joins to them.
+    assert_eq!(ranked("packed", 3), "2 3 4 0 1");
+    assert_eq!(ranked("packed", 2), "0 1 2 3 4");
+    assert_eq!(ranked("spread", 2), "0 2 1 3 4");
 }
 
 #[test]
@@ -383,7 +417,7 @@ fn requiring(require: &str, driver: [Fact<&str>; 2]) -> (String, Vec<(Code, Stri
         Fact::Unknown(why) => Fact::Unknown(why),
     });
     let mut host = host(vec![gpu(0, "A")], &[]);
-    host.driver = Driver { version, cuda };
+    host.drivers.insert(Vendor::Nvidia, Driver { version, cuda });
     let given = granting("gpu-set s { model A }", &format!("gpus s at-most=1; require {require}"));
     let (resolution, findings) = given.on(&host);
     let found = findings.into_iter().map(|finding| (finding.code, finding.message));

@@ -18,8 +18,14 @@ use serde_json::Value;
 use ran::run;
 
 /// What no text of a policy shows: these need a large file, other bytes, or a host of another kind.
-const NOT_SHOWN: [Code; 5] =
-    [Code::FileTooLarge, Code::NotUtf8, Code::TooManySlots, Code::UnknownFact, Code::LayoutUnproved];
+const NOT_SHOWN: [Code; 6] = [
+    Code::FileTooLarge,
+    Code::NotUtf8,
+    Code::TooManySlots,
+    Code::UnknownFact,
+    Code::LayoutUnproved,
+    Code::GpuOutOfService,
+];
 
 fn pages() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/rules")

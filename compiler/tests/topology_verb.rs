@@ -61,6 +61,38 @@ fn every_recorded_host_is_shown_and_valid() {
 }
 
 #[test]
+fn faults_and_gpus_out_of_service_are_shown() {
+    let place = place("condition");
+    let campus = fs::read_to_string(Path::new(HOSTS).join("campus.json")).unwrap();
+    let mut host: serde_json::Value = serde_json::from_str(&campus).unwrap();
+    host["gpus"][1]["faults"] = serde_json::json!(["row-remap-failed", "tpc-repair-pending"]);
+    host["gpus"][1]["computeMode"] = "exclusive-process".into();
+    host["gpus"][2]["ecc"] = false.into();
+    host["gpus"][2]["persistence"] = serde_json::Value::Null;
+    host["gpus"][3]["fabric"] = "completed".into();
+    host["gpus"][3]["clique"] = "6f3d0b5c-0000-4000-8000-00000000000a.7".into();
+    host["gpus"][3]["memoryNode"] = 2.into();
+    host["gpus"][4]["pci"] = serde_json::Value::Null;
+    host["links"][0]["nvlinks"] = serde_json::json!({ "unknown": "no permission" });
+    let [lost, nameless] = [9, 10].map(|index| {
+        serde_json::json!({
+            "index": index, "vendor": "nvidia", "uuid": "GPU-00000000-0000-4000-8000-0000000000ff", "pci": "0001:ff:00.0",
+            "minor": 9, "model": "NVIDIA L4", "state": "unresponsive", "reason": "NVML: no answer within 10 s",
+        })
+    });
+    let mut nameless = nameless;
+    for field in ["uuid", "pci", "minor", "model"] {
+        nameless[field] = serde_json::json!({ "unknown": "nobody says which GPU it is" });
+    }
+    host["outOfService"] = serde_json::json!([lost, nameless]);
+    fs::write(place.join("host.json"), host.to_string()).unwrap();
+    let shown = topology(&place, &["show", "host.json"]);
+    assert_eq!((shown.code, shown.err.as_str()), (0, ""));
+    snapshot("condition", &shown.out);
+    assert_eq!(topology(&place, &["validate", "host.json"]).code, 0);
+}
+
+#[test]
 fn every_document_is_validated_and_each_bad_one_named() {
     let place = place("validate");
     let campus = fs::read_to_string(Path::new(HOSTS).join("campus.json")).unwrap();

@@ -3,34 +3,50 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use gpupol_plan::choose::Given;
-use gpupol_plan::plan::{Device, Edit, GrantedFeature, Host, MigCheck};
+use gpupol_plan::plan::{Device, Edit, GpuCheck, GrantedFeature, Host, MigCheck, Plan};
 use gpupol_plan::refusal::{Reason, Refusal};
+use gpupol_plan::vendor::Vendor;
 use rustix::fs::{AtFlags, CWD, FileType, major, minor, statat};
 
 use crate::error::{Called, Error, Result};
 use crate::file;
 
+mod amd;
+
 const LIMIT: usize = 64 * 1024;
 const DRIVER: &str = "/proc/driver/nvidia";
 
-/// Checks boot and driver version, which a plan as a whole rests on.
+/// Checks the boot, which a plan as a whole rests on.
 ///
 /// # Errors
 /// A refusal that says what is not as planned.
 pub(crate) fn verify(planned: &Host) -> Result<()> {
     let boot = file::read_text(CWD, "/proc/sys/kernel/random/boot_id", LIMIT)?;
-    require("the boot id", planned.boot_id.as_deref(), Some(boot.trim_end()))?;
-    let version = file::read_text(CWD, "/proc/driver/nvidia/version", LIMIT).map_err(untrue)?;
-    require("the driver's version", planned.driver_version.as_deref(), driver_version(&version))
+    require("the boot id", planned.boot_id.as_deref(), Some(boot.trim_end()))
 }
 
-/// Checks that the devices are what and where the plan says.
+/// Checks that the devices are what and where the plan says, and that the driver is the planned one that NVIDIA's
+/// devices rest on.
 ///
 /// # Errors
 /// A refusal that says what is not as planned.
-pub(crate) fn verify_devices(given: &[Given<'_>]) -> Result<()> {
-    let driver = file::open_directory(CWD, DRIVER).map_err(untrue)?;
-    given.iter().try_for_each(|given| verify_device(&driver, given.device))
+pub(crate) fn verify_devices(plan: &Plan, given: &[Given<'_>]) -> Result<()> {
+    let is_amd = |device: &&Device| device.gpu.vendor() == Vendor::Amd;
+    let (amd, nvidia): (Vec<&Device>, Vec<&Device>) =
+        given.iter().map(|given| given.device).partition(is_amd);
+    if !nvidia.is_empty() {
+        let driver = file::open_directory(CWD, DRIVER).map_err(untrue)?;
+        let version = file::read_text(driver.as_fd(), "version", LIMIT).map_err(untrue)?;
+        require("the driver's version", plan.host.driver_version.as_deref(), driver_version(&version))?;
+        nvidia.iter().try_for_each(|device| verify_device(&driver, device))?;
+    }
+    if !amd.is_empty() {
+        amd::verify(&amd)?;
+        // Its driver may have been loaded anew within a boot, and the node that all share then has another number.
+        let shared = plan.edits.get(&Vendor::Amd).into_iter().flatten();
+        shared.chain(amd.iter().flat_map(|device| &device.edits)).try_for_each(verify_node)?;
+    }
+    Ok(())
 }
 
 /// Checks that the nodes of features still have the planned numbers: drivers of features come and go within a boot, and
@@ -60,6 +76,7 @@ fn verify_node(edit: &Edit) -> Result<()> {
 }
 
 fn verify_device(driver: &OwnedFd, device: &Device) -> Result<()> {
+    let GpuCheck::Nvidia { uuid, minor } = &device.gpu else { return Ok(()) };
     let address = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
     if !device.pci.bytes().all(address) || device.pci.contains("..") {
         return Err(changed(&format!("`{}` is no PCI address", device.pci)));
@@ -67,10 +84,10 @@ fn verify_device(driver: &OwnedFd, device: &Device) -> Result<()> {
     let text = file::read_text(driver.as_fd(), &format!("gpus/{}/information", device.pci), LIMIT)
         .map_err(untrue)?;
     let of = |what: &str| format!("{what} of the GPU at {}", device.pci);
-    require(&of("the UUID"), Some(&device.gpu.uuid), field(&text, "GPU UUID"))?;
-    let minor = device.gpu.minor.to_string();
-    require(&of("the minor number"), Some(&minor), field(&text, "Device Minor"))?;
-    device.mig.as_ref().map_or(Ok(()), |mig| verify_mig(driver, device.gpu.minor, mig))
+    require(&of("the UUID"), Some(uuid), field(&text, "GPU UUID"))?;
+    let planned = minor.to_string();
+    require(&of("the minor number"), Some(&planned), field(&text, "Device Minor"))?;
+    device.mig.as_ref().map_or(Ok(()), |mig| verify_mig(driver, *minor, mig))
 }
 
 fn verify_mig(driver: &OwnedFd, minor: u32, mig: &MigCheck) -> Result<()> {

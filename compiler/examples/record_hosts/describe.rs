@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use gpupol::topology::{
-    DeviceNode, Driver, Fact, Gpu, Level, Link, MigDevice, TOPOLOGY_VERSION, Topology, Vendor,
+    ComputeMode, DeviceNode, Driver, Fact, Faults, Gpu, Level, Link, MigDevice, P2p, TOPOLOGY_VERSION,
+    Topology, Vendor,
 };
 
 use gpupol_plan::feature::Feature;
 
+use crate::amd::{self, Amd};
 use crate::driver;
 
 /// A host as its sources describe it.
@@ -20,26 +22,43 @@ pub(crate) struct Host {
     pub(crate) majors: [u32; 2],
     /// The CPUs of each NUMA node.
     pub(crate) cpus: &'static [&'static str],
-    /// Its GPUs in the order of their index.
+    /// Its GPUs of NVIDIA in the order of their index.
     pub(crate) gpus: Vec<Card>,
+    /// What it has of AMD behind them.
+    pub(crate) amd: Option<Amd>,
     /// Groups of GPUs in which each pair has so many NVLink links.
     pub(crate) nvlink: &'static [(&'static [u32], u32)],
     /// How near two GPUs are in the PCI tree.
     pub(crate) levels: Levels,
     /// What it has for features, where the source says.
     pub(crate) features: BTreeMap<Feature, Fact<Vec<DeviceNode>>>,
+    /// What sort of host it is.
+    pub(crate) sort: Sort,
+}
+
+/// What sort of host it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// Nobody has one like it: how its GPUs are set was chosen.
+    MadeUp,
+    /// Somebody has told of one.
+    Real,
+    /// A system on a chip, whose driver is another one: its version and CUDA version. It has none of the nodes and files.
+    Chip(&'static str, &'static str),
 }
 
 /// One GPU of a host.
 pub(crate) struct Card {
     /// What it is.
     pub(crate) model: &'static Model,
-    /// PCI address.
-    pub(crate) pci: &'static str,
+    /// PCI address, unless it is on no bus.
+    pub(crate) pci: Option<&'static str>,
     /// Minor, if it is known or chosen.
     pub(crate) minor: Option<u32>,
     /// NUMA node, if it is known or chosen; absent: the kernel says that it is near none.
     pub(crate) numa: Fact<u32>,
+    /// The NUMA node that its memory is.
+    pub(crate) memory_node: Fact<u32>,
     /// CPUs near it, if not those of its NUMA node.
     pub(crate) cpus: Option<&'static str>,
     /// Its MIG devices; with at least one its MIG mode is on.
@@ -50,14 +69,14 @@ pub(crate) struct Card {
 pub(crate) struct Model {
     /// The name NVML gives.
     pub(crate) name: &'static str,
-    /// Brand.
-    pub(crate) brand: &'static str,
+    /// Brand, if NVML gives it.
+    pub(crate) brand: Option<&'static str>,
     /// Architecture.
     pub(crate) architecture: &'static str,
     /// CUDA compute capability.
     pub(crate) compute_capability: &'static str,
-    /// Total memory in MiB as NVML gives it.
-    pub(crate) mib: u64,
+    /// Total memory in MiB as NVML gives it, if it does.
+    pub(crate) mib: Option<u64>,
     /// Whether it can be in MIG mode.
     pub(crate) has_mig: bool,
 }
@@ -85,40 +104,74 @@ pub(crate) const NOT_SAID: &str = "the source does not say";
 
 /// The document of `host`.
 pub(crate) fn topology(host: &Host) -> Topology {
+    let mut topology = bare(host);
+    if !host.gpus.is_empty() {
+        add_nvidia(&mut topology, host);
+    }
+    if let Some(amd) = &host.amd {
+        amd::add(&mut topology, host, amd);
+    }
+    topology
+}
+
+/// What is said of it whatever GPUs it has.
+fn bare(host: &Host) -> Topology {
+    Topology {
+        topology_version: TOPOLOGY_VERSION,
+        host: host.name.to_owned(),
+        boot_id: Fact::unknown("a recorded host has not booted"),
+        drivers: BTreeMap::new(),
+        cgroup: Fact::Known(2),
+        majors: BTreeMap::new(),
+        nodes: BTreeMap::new(),
+        links: Vec::new(),
+        gpus: Vec::new(),
+        out_of_service: Vec::new(),
+        driver_files: Vec::new(),
+        missing_driver_files: Fact::Absent,
+        features: host.features.clone(),
+        feature_files: BTreeMap::new(),
+    }
+}
+
+fn add_nvidia(topology: &mut Topology, host: &Host) {
     let [uvm, caps] = host.majors;
+    let (version, cuda, is_chip) = match host.sort {
+        Sort::Chip(version, cuda) => (version, cuda, true),
+        Sort::MadeUp | Sort::Real => (driver::VERSION, driver::CUDA, false),
+    };
+    topology.drivers.insert(
+        Vendor::Nvidia,
+        Driver { version: Fact::Known(version.to_owned()), cuda: Fact::Known(cuda.to_owned()) },
+    );
+    topology.gpus = (0..).zip(&host.gpus).map(|(index, card)| gpu(host, index, card)).collect();
+    topology.links = links(host);
+    topology.nodes.insert(Vendor::Nvidia, if is_chip { Vec::new() } else { shared(uvm) });
+    if is_chip {
+        topology.missing_driver_files = Fact::unknown(NOT_SAID);
+        return;
+    }
+    topology.majors = majors(uvm, caps);
     // Grace is an aarch64 processor.
     let has_grace = host
         .gpus
         .iter()
         .any(|card| ["NVIDIA GH", "NVIDIA GB"].iter().any(|begin| card.model.name.starts_with(begin)));
     let machine = if has_grace { "aarch64" } else { "x86_64" };
-    let gpus: Vec<Gpu> = (0..).zip(&host.gpus).map(|(index, card)| gpu(host, index, card)).collect();
-    Topology {
-        topology_version: TOPOLOGY_VERSION,
-        host: host.name.to_owned(),
-        boot_id: Fact::unknown("a recorded host has not booted"),
-        driver: Driver {
-            version: Fact::Known(driver::VERSION.to_owned()),
-            cuda: Fact::Known(driver::CUDA.to_owned()),
-        },
-        cgroup: Fact::Known(2),
-        majors: majors(uvm, caps),
-        nodes: vec![
-            node("/dev/nvidia-modeset", 195, 254, 0o666),
-            node("/dev/nvidia-uvm", uvm, 0, 0o666),
-            node("/dev/nvidia-uvm-tools", uvm, 1, 0o666),
-            node("/dev/nvidiactl", 195, 255, 0o666),
-        ],
-        links: links(host),
-        gpus,
-        driver_files: driver::files(machine),
-        missing_driver_files: match machine {
-            "x86_64" => Fact::Known(Vec::new()),
-            _ => Fact::unknown(format!("nobody says what driver {} ships for this machine", driver::VERSION)),
-        },
-        features: host.features.clone(),
-        feature_files: BTreeMap::new(),
-    }
+    topology.driver_files = driver::files(machine);
+    topology.missing_driver_files = match machine {
+        "x86_64" => Fact::Known(Vec::new()),
+        _ => Fact::unknown(format!("nobody says what driver {} ships for this machine", driver::VERSION)),
+    };
+}
+
+fn shared(uvm: u32) -> Vec<DeviceNode> {
+    vec![
+        node("/dev/nvidia-modeset", 195, 254, 0o666),
+        node("/dev/nvidia-uvm", uvm, 0, 0o666),
+        node("/dev/nvidia-uvm-tools", uvm, 1, 0o666),
+        node("/dev/nvidiactl", 195, 255, 0o666),
+    ]
 }
 
 fn majors(uvm: u32, caps: u32) -> BTreeMap<String, u32> {
@@ -135,24 +188,34 @@ fn majors(uvm: u32, caps: u32) -> BTreeMap<String, u32> {
 fn gpu(host: &Host, index: u32, card: &Card) -> Gpu {
     let model = card.model;
     let unsaid = || Fact::unknown(NOT_SAID);
+    // Older GPUs do not know the question.
+    let has_fabric = ["Hopper", "Blackwell"].contains(&model.architecture);
     let devices = (0..).zip(card.mig).map(|(place, mig)| mig_device(host, index, card, place, mig));
     Gpu {
         index,
         uuid: format!("GPU-{:08x}-0000-4000-8000-{index:012x}", host.number),
         minor: card.minor.map_or_else(|| Fact::unknown(NOT_SAID), Fact::Known),
-        pci: card.pci.to_owned(),
+        pci: card.pci.map_or(Fact::Absent, |pci| Fact::Known(pci.to_owned())),
+        partition: None,
         vendor: Vendor::Nvidia,
         model: model.name.to_owned(),
-        brand: Fact::Known(model.brand.to_owned()),
+        brand: model.brand.map_or_else(unsaid, |brand| Fact::Known(brand.to_owned())),
         architecture: Fact::Known(model.architecture.to_owned()),
         compute_capability: Fact::Known(model.compute_capability.to_owned()),
-        memory: Fact::Known(model.mib << 20),
+        memory: model.mib.map_or_else(|| Fact::unknown(NOT_SAID), |mib| Fact::Known(mib << 20)),
         numa: match &card.numa {
             Fact::Known(numa) => Fact::Known(vec![*numa]),
             Fact::Absent => Fact::Absent,
             Fact::Unknown(why) => Fact::Unknown(why.clone()),
         },
         cpus: cpus(host, card).map_or_else(unsaid, |cpus| Fact::Known(cpus.to_owned())),
+        memory_node: card.memory_node.clone(),
+        compute_mode: said(host, Fact::Known(ComputeMode::Default)),
+        ecc: said(host, Fact::Known(true)),
+        persistence: said(host, Fact::Known(true)),
+        faults: said(host, Fact::Known(Faults::new())),
+        fabric: if has_fabric { said(host, Fact::Absent) } else { Fact::Absent },
+        clique: if has_fabric { said(host, Fact::Absent) } else { Fact::Absent },
         mig: if model.has_mig { Fact::Known(!card.mig.is_empty()) } else { Fact::Absent },
         mig_devices: devices.collect(),
         nodes: own_nodes(index, card),
@@ -164,8 +227,13 @@ fn own_nodes(index: u32, card: &Card) -> Vec<DeviceNode> {
     let own = card.minor.map(|minor| node(&format!("/dev/nvidia{minor}"), 195, minor, 0o666));
     let drm = [("card", index), ("renderD", 128 + index)]
         .map(|(name, minor)| node(&format!("/dev/dri/{name}{minor}"), 226, minor, 0o660));
-    let drm = if card.model.brand == "geforce" { drm.to_vec() } else { Vec::new() };
+    let drm = if card.model.brand == Some("geforce") { drm.to_vec() } else { Vec::new() };
     own.into_iter().chain(drm).collect()
+}
+
+/// What was chosen for a host that is made up, and is unknown of all others.
+fn said<T>(host: &Host, chosen: Fact<T>) -> Fact<T> {
+    if host.sort == Sort::MadeUp { chosen } else { Fact::unknown(NOT_SAID) }
 }
 
 fn cpus(host: &Host, card: &Card) -> Option<&'static str> {
@@ -205,7 +273,15 @@ fn link(host: &Host, (first, one): (u32, &Card), (second, other): (u32, &Card)) 
             Fact::Known(said.map_or(by_numa, |(_, level)| *level))
         }
     };
-    Link { gpus: [first, second], nvlinks: group.map_or(0, |(_, links)| *links), level }
+    let near = group.is_some() || level != Fact::Known(Level::System);
+    let p2p = said(host, Fact::Known(if near { P2p::Ok } else { P2p::ChipsetNotSupported }));
+    Link {
+        gpus: [first, second],
+        nvlinks: Fact::Known(group.map_or(0, |(_, links)| *links)),
+        xgmi: 0,
+        p2p,
+        level,
+    }
 }
 
 /// A node.

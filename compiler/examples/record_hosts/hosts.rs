@@ -5,39 +5,39 @@ use std::collections::BTreeMap;
 use gpupol::topology::{DeviceNode, Fact, Level};
 use gpupol_plan::feature::Feature;
 
-use crate::describe::{Card, Host, Levels, Mig, Model, NOT_SAID, node};
-use crate::observed;
+use crate::describe::{Card, Host, Levels, Mig, Model, NOT_SAID, Sort, node};
+use crate::{amd_hosts, observed};
 
 pub(crate) const A100_SXM4_40: Model = Model {
     name: "NVIDIA A100-SXM4-40GB",
-    brand: "nvidia",
+    brand: Some("nvidia"),
     architecture: "Ampere",
     compute_capability: "8.0",
-    mib: 40_960,
+    mib: Some(40_960),
     has_mig: true,
 };
 
-const A100_PCIE_80: Model = Model { name: "NVIDIA A100 80GB PCIe", mib: 81_920, ..A100_SXM4_40 };
+const A100_PCIE_80: Model = Model { name: "NVIDIA A100 80GB PCIe", mib: Some(81_920), ..A100_SXM4_40 };
 
 pub(crate) const H100_SXM5_80: Model = Model {
     name: "NVIDIA H100 80GB HBM3",
-    brand: "nvidia",
+    brand: Some("nvidia"),
     architecture: "Hopper",
     compute_capability: "9.0",
-    mib: 81_559,
+    mib: Some(81_559),
     has_mig: true,
 };
 
-const L4: Model = Model {
+pub(crate) const L4: Model = Model {
     name: "NVIDIA L4",
-    brand: "nvidia",
+    brand: Some("nvidia"),
     architecture: "Ada",
     compute_capability: "8.9",
-    mib: 23_034,
+    mib: Some(23_034),
     has_mig: false,
 };
 
-pub(crate) const L40S: Model = Model { name: "NVIDIA L40S", mib: 46_068, ..L4 };
+pub(crate) const L40S: Model = Model { name: "NVIDIA L40S", mib: Some(46_068), ..L4 };
 
 /// Every recorded host.
 pub(crate) fn all() -> Vec<Host> {
@@ -50,6 +50,7 @@ pub(crate) fn all() -> Vec<Host> {
         l4_8x_pcie(),
     ];
     hosts.extend(observed::all());
+    hosts.extend(amd_hosts::all());
     hosts
 }
 
@@ -77,9 +78,11 @@ fn campus() -> Host {
             card(&L4, "0001:c1:00.0", 3, 1),
             card(&L4, "0001:c2:00.0", 4, 1),
         ],
+        amd: None,
         nvlink: &[(&[0, 1, 2, 3], 18)],
         levels: Levels::ByNuma(Level::Node, &[([7, 8], Level::Multiple)]),
         features: BTreeMap::new(),
+        sort: Sort::MadeUp,
     }
 }
 
@@ -101,9 +104,11 @@ fn a100_8x_minor_mismatch() -> Host {
         majors: [510, 235],
         cpus: &[],
         gpus: observed.map(no_numa).into(),
+        amd: None,
         nvlink: &[(&[0, 1, 2, 3, 4, 5, 6, 7], 12)],
         levels: Levels::NotSaid,
         features: BTreeMap::new(),
+        sort: Sort::Real,
     }
 }
 
@@ -126,9 +131,11 @@ fn a100_mig() -> Host {
             card(&A100_SXM4_40, "0000:81:00.0", 3, 1),
             card(&A100_SXM4_40, "0000:c1:00.0", 2, 1),
         ],
+        amd: None,
         nvlink: &[(&[0, 1, 2, 3], 4)],
         levels: Levels::ByNuma(Level::Node, &[]),
         features: BTreeMap::new(),
+        sort: Sort::Real,
     }
 }
 
@@ -145,9 +152,11 @@ fn azure_nc96_a100_v4() -> Host {
             no_minor("0003:00:00.0", 2),
             no_minor("0004:00:00.0", 3),
         ],
+        amd: None,
         nvlink: &[(&[0, 1], 12), (&[2, 3], 12)],
         levels: Levels::ByNuma(Level::Node, &[]),
         features: BTreeMap::new(),
+        sort: Sort::Real,
     }
 }
 
@@ -167,9 +176,11 @@ fn hgx_h100_8x() -> Host {
             card(&H100_SXM5_80, "0000:ca:00.0", 2, 1),
             card(&H100_SXM5_80, "0000:cb:00.0", 3, 1),
         ],
+        amd: None,
         nvlink: &[(&[0, 1, 2, 3, 4, 5, 6, 7], 18)],
         levels: Levels::NotSaid,
         features: hgx_features(),
+        sort: Sort::Real,
     }
 }
 
@@ -209,12 +220,22 @@ fn l4_8x_pcie() -> Host {
             card(&L4, "0000:aa:00.0", 6, 1),
             card(&L4, "0000:b0:00.0", 7, 1),
         ],
+        amd: None,
         nvlink: &[],
         levels: Levels::ByNuma(Level::Node, &[]),
         features: BTreeMap::new(),
+        sort: Sort::MadeUp,
     }
 }
 
 pub(crate) fn card(model: &'static Model, pci: &'static str, minor: u32, numa: u32) -> Card {
-    Card { model, pci, minor: Some(minor), numa: Fact::Known(numa), cpus: None, mig: &[] }
+    Card {
+        model,
+        pci: Some(pci),
+        minor: Some(minor),
+        numa: Fact::Known(numa),
+        memory_node: Fact::Absent,
+        cpus: None,
+        mig: &[],
+    }
 }

@@ -3,6 +3,8 @@
 //! To add one, add an entry to `hosts.rs`, run this, and describe it in `examples/topologies/README.md`.
 #![expect(clippy::disallowed_methods, reason = "this program writes files; it is no part of the compiler")]
 
+mod amd;
+mod amd_hosts;
 mod describe;
 mod driver;
 mod hosts;

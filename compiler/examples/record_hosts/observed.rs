@@ -5,52 +5,63 @@ use std::collections::BTreeMap;
 
 use gpupol::topology::{Fact, Level};
 
-use crate::describe::{Card, Host, Levels, Model, NOT_SAID};
+use crate::describe::{Card, Host, Levels, Model, NOT_SAID, Sort};
 use crate::hosts::{A100_SXM4_40, H100_SXM5_80, L40S, card};
 
-const H200: Model = Model { name: "NVIDIA H200", mib: 143_771, ..H100_SXM5_80 };
+const H200: Model = Model { name: "NVIDIA H200", mib: Some(143_771), ..H100_SXM5_80 };
 
-const GH200: Model = Model { name: "NVIDIA GH200 480GB", mib: 97_871, ..H100_SXM5_80 };
+const GH200: Model = Model { name: "NVIDIA GH200 480GB", mib: Some(97_871), ..H100_SXM5_80 };
 
 const B200: Model = Model {
     name: "NVIDIA B200",
-    brand: "nvidia",
+    brand: Some("nvidia"),
     architecture: "Blackwell",
     compute_capability: "10.0",
-    mib: 183_359,
+    mib: Some(183_359),
     has_mig: true,
 };
 
-const GB200: Model = Model { name: "NVIDIA GB200", mib: 189_471, ..B200 };
+const GB200: Model = Model { name: "NVIDIA GB200", mib: Some(189_471), ..B200 };
 
 const A10G: Model = Model {
     name: "NVIDIA A10G",
-    brand: "nvidia",
+    brand: Some("nvidia"),
     architecture: "Ampere",
     compute_capability: "8.6",
-    mib: 23_028,
+    mib: Some(23_028),
     has_mig: false,
 };
 
-const RTX_3090: Model = Model { name: "NVIDIA GeForce RTX 3090", brand: "geforce", mib: 24_576, ..A10G };
+const RTX_3090: Model =
+    Model { name: "NVIDIA GeForce RTX 3090", brand: Some("geforce"), mib: Some(24_576), ..A10G };
 
-const RTX_4090: Model = Model { name: "NVIDIA GeForce RTX 4090", brand: "geforce", mib: 24_564, ..L40S };
+const RTX_4090: Model =
+    Model { name: "NVIDIA GeForce RTX 4090", brand: Some("geforce"), mib: Some(24_564), ..L40S };
 
 const T4: Model = Model {
     name: "Tesla T4",
-    brand: "nvidia",
+    brand: Some("nvidia"),
     architecture: "Turing",
     compute_capability: "7.5",
-    mib: 15_360,
+    mib: Some(15_360),
     has_mig: false,
 };
 
 const V100_SXM3_32: Model = Model {
     name: "Tesla V100-SXM3-32GB",
-    brand: "tesla",
+    brand: Some("tesla"),
     architecture: "Volta",
     compute_capability: "7.0",
-    mib: 32_510,
+    mib: Some(32_510),
+    has_mig: false,
+};
+
+const ORIN: Model = Model {
+    name: "Orin (nvgpu)",
+    brand: None,
+    architecture: "Ampere",
+    compute_capability: "8.7",
+    mib: None,
     has_mig: false,
 };
 
@@ -61,7 +72,7 @@ const ALL_8: &[u32] = &[0, 1, 2, 3, 4, 5, 6, 7];
 
 /// All of them.
 pub(crate) fn all() -> Vec<Host> {
-    [sxm(), pcie(), superchips(), workstations()].into_iter().flatten().collect()
+    [sxm(), pcie(), superchips(), workstations(), chips()].into_iter().flatten().collect()
 }
 
 /// GPUs on baseboards with NVSwitch.
@@ -243,15 +254,10 @@ fn pcie() -> Vec<Host> {
 
 /// GPUs beside Grace processors.
 fn superchips() -> Vec<Host> {
+    let coherent = Card { memory_node: Fact::Known(1), ..card(&GH200, "0009:01:00.0", 0, 0) };
     let tray = ["0008:01:00.0", "0009:01:00.0", "0018:01:00.0", "0019:01:00.0"];
     vec![
-        Host {
-            name: "gh200-1x",
-            number: 17,
-            majors: [503, 501],
-            cpus: &["0-71"],
-            ..host(cards(&GH200, &["0009:01:00.0"], &[0]))
-        },
+        Host { name: "gh200-1x", number: 17, majors: [503, 501], cpus: &["0-71"], ..host(vec![coherent]) },
         Host {
             name: "gb200-tray-cdmm",
             number: 18,
@@ -305,6 +311,21 @@ fn workstations() -> Vec<Host> {
     ]
 }
 
+/// GPUs that are a part of a system on a chip.
+fn chips() -> Vec<Host> {
+    let unsaid = || Fact::unknown(NOT_SAID);
+    let gpu = Card {
+        model: &ORIN,
+        pci: None,
+        minor: None,
+        numa: unsaid(),
+        memory_node: unsaid(),
+        cpus: None,
+        mig: &[],
+    };
+    vec![Host { name: "jetson-orin", number: 22, sort: Sort::Chip("540.4.0", "12.6"), ..host(vec![gpu]) }]
+}
+
 /// A host of which nothing but its GPUs is said.
 fn host(gpus: Vec<Card>) -> Host {
     Host {
@@ -313,9 +334,11 @@ fn host(gpus: Vec<Card>) -> Host {
         majors: [0, 0],
         cpus: &[],
         gpus,
+        amd: None,
         nvlink: &[],
         levels: Levels::NotSaid,
         features: BTreeMap::new(),
+        sort: Sort::Real,
     }
 }
 

@@ -58,7 +58,8 @@ pub(crate) fn pci(address: &str) -> Result<nvmlPciInfo_t, u32> {
     })
 }
 
-fn buffer<const N: usize>(text: &str) -> [c_char; N] {
+/// A text and NULs; one that is too long is cut.
+pub(crate) fn buffer<const N: usize>(text: &str) -> [c_char; N] {
     let mut buffer = [0; N];
     for (place, byte) in buffer.iter_mut().take(N.saturating_sub(1)).zip(text.bytes()) {
         *place = c_char::from_ne_bytes([byte]);

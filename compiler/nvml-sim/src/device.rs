@@ -5,13 +5,14 @@ use std::ffi::{c_char, c_int};
 use nvml_wrapper_sys::bindings::{nvmlDevice_t, nvmlMemory_t, nvmlMemory_v2_t, nvmlPciInfo_t, nvmlReturn_t};
 use serde_json::Value;
 
-use crate::document::{number, text};
-use crate::{answer, call, code};
+use crate::condition::versioned;
+use crate::document::{fact, number, text};
+use crate::{answer, ask, code};
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nvmlDeviceGetUUID(device: nvmlDevice_t, out: *mut c_char, room: u32) -> nvmlReturn_t {
-    call("nvmlDeviceGetUUID", |host| {
-        let uuid = text(host.device(device)?.own(), "uuid")?;
+    ask("nvmlDeviceGetUUID", device, |_, device| {
+        let uuid = text(device.own(), "uuid")?;
         // SAFETY: the caller gives a buffer of `room` bytes.
         unsafe { answer::text(out, room, uuid) }
     })
@@ -19,8 +20,7 @@ unsafe extern "C" fn nvmlDeviceGetUUID(device: nvmlDevice_t, out: *mut c_char, r
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nvmlDeviceGetName(device: nvmlDevice_t, out: *mut c_char, room: u32) -> nvmlReturn_t {
-    call("nvmlDeviceGetName", |host| {
-        let device = host.device(device)?;
+    ask("nvmlDeviceGetName", device, |_, device| {
         let model = text(device.gpu, "model")?;
         let profile = device.mig.map(|mig| text(mig, "profile")).transpose()?;
         let name = profile.map_or_else(|| model.to_owned(), |profile| format!("{model} MIG {profile}"));
@@ -31,8 +31,8 @@ unsafe extern "C" fn nvmlDeviceGetName(device: nvmlDevice_t, out: *mut c_char, r
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nvmlDeviceGetIndex(device: nvmlDevice_t, out: *mut u32) -> nvmlReturn_t {
-    call("nvmlDeviceGetIndex", |host| {
-        let index = number(host.device(device)?.own(), "index").ok_or(code::UNKNOWN)?;
+    ask("nvmlDeviceGetIndex", device, |_, device| {
+        let index = number(device.own(), "index").ok_or(code::UNKNOWN)?;
         // SAFETY: the caller gives a number to write.
         unsafe { answer::value(out, index) }
     })
@@ -40,8 +40,8 @@ unsafe extern "C" fn nvmlDeviceGetIndex(device: nvmlDevice_t, out: *mut u32) -> 
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nvmlDeviceGetMinorNumber(device: nvmlDevice_t, out: *mut u32) -> nvmlReturn_t {
-    call("nvmlDeviceGetMinorNumber", |host| {
-        let minor = number(host.device(device)?.gpu, "minor").ok_or(code::NOT_SUPPORTED)?;
+    ask("nvmlDeviceGetMinorNumber", device, |_, device| {
+        let minor = number(device.gpu, "minor").ok_or(code::NOT_SUPPORTED)?;
         // SAFETY: the caller gives a number to write.
         unsafe { answer::value(out, minor) }
     })
@@ -49,8 +49,8 @@ unsafe extern "C" fn nvmlDeviceGetMinorNumber(device: nvmlDevice_t, out: *mut u3
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nvmlDeviceGetPciInfo_v3(device: nvmlDevice_t, out: *mut nvmlPciInfo_t) -> nvmlReturn_t {
-    call("nvmlDeviceGetPciInfo_v3", |host| {
-        let info = answer::pci(text(host.device(device)?.gpu, "pci")?)?;
+    ask("nvmlDeviceGetPciInfo_v3", device, |_, device| {
+        let info = answer::pci(&fact(device.gpu, "pci", |pci| Some(pci.as_str()?.to_owned()))?)?;
         // SAFETY: the caller gives a structure to write.
         unsafe { answer::value(out, info) }
     })
@@ -58,8 +58,8 @@ unsafe extern "C" fn nvmlDeviceGetPciInfo_v3(device: nvmlDevice_t, out: *mut nvm
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nvmlDeviceGetBrand(device: nvmlDevice_t, out: *mut u32) -> nvmlReturn_t {
-    call("nvmlDeviceGetBrand", |host| {
-        let brand = match text(host.gpu(device)?, "brand")? {
+    ask("nvmlDeviceGetBrand", device, |_, device| {
+        let brand = match text(device.whole()?, "brand")? {
             "unknown" => 0,
             "quadro" => 1,
             "tesla" => 2,
@@ -81,8 +81,8 @@ unsafe extern "C" fn nvmlDeviceGetBrand(device: nvmlDevice_t, out: *mut u32) -> 
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nvmlDeviceGetArchitecture(device: nvmlDevice_t, out: *mut u32) -> nvmlReturn_t {
-    call("nvmlDeviceGetArchitecture", |host| {
-        let architecture = match text(host.gpu(device)?, "architecture")? {
+    ask("nvmlDeviceGetArchitecture", device, |_, device| {
+        let architecture = match text(device.whole()?, "architecture")? {
             "Volta" => 5,
             "Turing" => 6,
             "Ampere" => 7,
@@ -103,9 +103,8 @@ unsafe extern "C" fn nvmlDeviceGetCudaComputeCapability(
     major: *mut c_int,
     minor: *mut c_int,
 ) -> nvmlReturn_t {
-    call("nvmlDeviceGetCudaComputeCapability", |host| {
-        let capability =
-            text(host.gpu(device)?, "computeCapability")?.split_once('.').ok_or(code::UNKNOWN)?;
+    ask("nvmlDeviceGetCudaComputeCapability", device, |_, device| {
+        let capability = text(device.whole()?, "computeCapability")?.split_once('.').ok_or(code::UNKNOWN)?;
         let part = |text: &str| text.parse::<c_int>().map_err(|_| code::UNKNOWN);
         let parts = (part(capability.0)?, part(capability.1)?);
         // SAFETY: the caller gives two numbers to write.
@@ -118,8 +117,8 @@ unsafe extern "C" fn nvmlDeviceGetCudaComputeCapability(
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nvmlDeviceGetMemoryInfo(device: nvmlDevice_t, out: *mut nvmlMemory_t) -> nvmlReturn_t {
-    call("nvmlDeviceGetMemoryInfo", |host| {
-        let total = memory(host.device(device)?.own())?;
+    ask("nvmlDeviceGetMemoryInfo", device, |_, device| {
+        let total = memory(device.own())?;
         // SAFETY: the caller gives a structure to write.
         unsafe { answer::value(out, nvmlMemory_t { total, free: total, used: 0 }) }
     })
@@ -130,16 +129,11 @@ unsafe extern "C" fn nvmlDeviceGetMemoryInfo_v2(
     device: nvmlDevice_t,
     out: *mut nvmlMemory_v2_t,
 ) -> nvmlReturn_t {
-    call("nvmlDeviceGetMemoryInfo_v2", |host| {
-        let total = memory(host.device(device)?.own())?;
-        if out.is_null() {
-            return Err(code::INVALID_ARGUMENT);
-        }
-        // SAFETY: the caller gives a structure whose version it has filled in, as NVML demands.
-        let version = unsafe { (*out).version };
-        if version != 0x0200_0028 {
-            return Err(code::ARGUMENT_VERSION_MISMATCH);
-        }
+    ask("nvmlDeviceGetMemoryInfo_v2", device, |_, device| {
+        let total = memory(device.own())?;
+        // SAFETY: the caller gives a structure whose first field it has filled in, as NVML demands.
+        unsafe { versioned(out.cast(), 0x0200_0028)? };
+        let version = 0x0200_0028;
         let info = nvmlMemory_v2_t { version, total, reserved: 0, free: total, used: 0 };
         // SAFETY: the caller gives a structure to write.
         unsafe { answer::value(out, info) }

@@ -9,11 +9,12 @@ use nvml_wrapper_sys::bindings::nvmlDevice_t;
 use serde_json::Value;
 
 use crate::code;
+use crate::fault::Faults;
 
 /// The host that this library simulates.
 pub(crate) struct Host {
     topology: Value,
-    faults: Value,
+    pub(crate) faults: Faults,
 }
 
 impl Host {
@@ -37,12 +38,6 @@ impl Host {
         Ok(Device { gpu, mig: mig.transpose()? })
     }
 
-    /// The GPU of a handle, which must not be of a MIG device.
-    pub(crate) fn gpu(&self, handle: nvmlDevice_t) -> Result<&Value, u32> {
-        let device = self.device(handle)?;
-        if device.mig.is_some() { Err(code::NOT_SUPPORTED) } else { Ok(device.gpu) }
-    }
-
     /// The link of the document between two GPUs.
     pub(crate) fn link(&self, one: &Value, other: &Value) -> Option<&Value> {
         let (one, other) = (number(one, "index")?, number(other, "index")?);
@@ -50,13 +45,14 @@ impl Host {
         list(&self.topology, "links").iter().find(|link| link.get("gpus") == Some(&pair))
     }
 
-    /// The code with which the call `name` is to fail.
-    pub(crate) fn fault(&self, name: &str) -> Option<u32> {
-        number(&self.faults, name)
+    /// GPUs that nobody can use.
+    pub(crate) fn out_of_service(&self) -> &[Value] {
+        list(&self.topology, "outOfService")
     }
 }
 
 /// What a handle stands for.
+#[derive(Clone, Copy)]
 pub(crate) struct Device<'h> {
     pub(crate) gpu: &'h Value,
     pub(crate) mig: Option<&'h Value>,
@@ -66,6 +62,11 @@ impl<'h> Device<'h> {
     /// The MIG device, or else the GPU.
     pub(crate) fn own(&self) -> &'h Value {
         self.mig.unwrap_or(self.gpu)
+    }
+
+    /// The GPU, if it is no MIG device.
+    pub(crate) fn whole(&self) -> Result<&'h Value, u32> {
+        if self.mig.is_some() { Err(code::NOT_SUPPORTED) } else { Ok(self.gpu) }
     }
 }
 
@@ -89,6 +90,14 @@ pub(crate) fn number(value: &Value, key: &str) -> Option<u32> {
     value.get(key)?.as_u64()?.try_into().ok()
 }
 
+/// The fact at `key`, of which `read` makes what the call gives: what is absent is not supported.
+pub(crate) fn fact<T>(value: &Value, key: &str, read: impl FnOnce(&Value) -> Option<T>) -> Result<T, u32> {
+    match value.get(key) {
+        Some(Value::Null) => Err(code::NOT_SUPPORTED),
+        value => value.and_then(read).ok_or(code::UNKNOWN),
+    }
+}
+
 /// The text at `key`.
 pub(crate) fn text<'v>(value: &'v Value, key: &str) -> Result<&'v str, u32> {
     value.get(key).and_then(Value::as_str).ok_or(code::UNKNOWN)
@@ -103,7 +112,7 @@ pub(crate) fn host() -> Result<&'static Host, u32> {
 fn read() -> Option<Host> {
     let directory = own_path()?.parent()?.to_owned();
     let topology = json(&directory.join("topology.json"))?;
-    Some(Host { topology, faults: json(&directory.join("faults.json")).unwrap_or_default() })
+    Some(Host { topology, faults: Faults::of(json(&directory.join("faults.json"))) })
 }
 
 #[expect(

@@ -3,8 +3,8 @@
 use nvml_wrapper_sys::bindings::{nvmlDevice_t, nvmlReturn_t};
 use serde_json::Value;
 
-use crate::document::{Host, list, mig_handle, number};
-use crate::{Outcome, answer, call, code};
+use crate::document::{Device, list, mig_handle, number};
+use crate::{Outcome, answer, ask, code};
 
 /// What a GPU with seven compute slices can have.
 const MOST: u32 = 7;
@@ -15,8 +15,8 @@ unsafe extern "C" fn nvmlDeviceGetMigMode(
     current: *mut u32,
     pending: *mut u32,
 ) -> nvmlReturn_t {
-    call("nvmlDeviceGetMigMode", |host| {
-        let mode = match host.gpu(device)?.get("mig") {
+    ask("nvmlDeviceGetMigMode", device, |_, device| {
+        let mode = match device.whole()?.get("mig") {
             Some(Value::Bool(mode)) => u32::from(*mode),
             Some(Value::Null) => return Err(code::NOT_SUPPORTED),
             _ => return Err(code::UNKNOWN),
@@ -31,8 +31,8 @@ unsafe extern "C" fn nvmlDeviceGetMigMode(
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nvmlDeviceGetMaxMigDeviceCount(device: nvmlDevice_t, out: *mut u32) -> nvmlReturn_t {
-    call("nvmlDeviceGetMaxMigDeviceCount", |host| {
-        let has_mig = host.gpu(device)?.get("mig").is_some_and(Value::is_boolean);
+    ask("nvmlDeviceGetMaxMigDeviceCount", device, |_, device| {
+        let has_mig = device.whole()?.get("mig").is_some_and(Value::is_boolean);
         // SAFETY: the caller gives a number to write.
         unsafe { answer::value(out, if has_mig { MOST } else { 0 }) }
     })
@@ -44,8 +44,8 @@ unsafe extern "C" fn nvmlDeviceGetMigDeviceHandleByIndex(
     index: u32,
     out: *mut nvmlDevice_t,
 ) -> nvmlReturn_t {
-    call("nvmlDeviceGetMigDeviceHandleByIndex", |host| {
-        let devices = list(host.gpu(device)?, "migDevices");
+    ask("nvmlDeviceGetMigDeviceHandleByIndex", device, |_, asked| {
+        let devices = list(asked.whole()?, "migDevices");
         let place = devices.iter().position(|mig| number(mig, "index") == Some(index));
         let handle = place.map(|place| mig_handle(device, place)).ok_or(code::NOT_FOUND)?;
         // SAFETY: the caller gives a handle to write.
@@ -56,19 +56,19 @@ unsafe extern "C" fn nvmlDeviceGetMigDeviceHandleByIndex(
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nvmlDeviceGetGpuInstanceId(device: nvmlDevice_t, out: *mut u32) -> nvmlReturn_t {
     // SAFETY: the caller gives a number to write.
-    call("nvmlDeviceGetGpuInstanceId", |host| unsafe { id(host, device, "gi", out) })
+    ask("nvmlDeviceGetGpuInstanceId", device, |_, device| unsafe { id(device, "gi", out) })
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nvmlDeviceGetComputeInstanceId(device: nvmlDevice_t, out: *mut u32) -> nvmlReturn_t {
     // SAFETY: the caller gives a number to write.
-    call("nvmlDeviceGetComputeInstanceId", |host| unsafe { id(host, device, "ci", out) })
+    ask("nvmlDeviceGetComputeInstanceId", device, |_, device| unsafe { id(device, "ci", out) })
 }
 
 /// # Safety
 /// `out` is null or may be written.
-unsafe fn id(host: &Host, device: nvmlDevice_t, key: &str, out: *mut u32) -> Outcome {
-    let mig = host.device(device)?.mig.ok_or(code::NOT_SUPPORTED)?;
+unsafe fn id(device: Device<'_>, key: &str, out: *mut u32) -> Outcome {
+    let mig = device.mig.ok_or(code::NOT_SUPPORTED)?;
     let id = number(mig, key).ok_or(code::UNKNOWN)?;
     // SAFETY: the caller vouches for it.
     unsafe { answer::value(out, id) }

@@ -6,8 +6,8 @@
 use nvml_wrapper_sys::bindings::{nvmlDevice_t, nvmlPciInfo_t, nvmlReturn_t};
 use serde_json::Value;
 
-use crate::document::{Host, number, text};
-use crate::{answer, call, code};
+use crate::document::{Device, Host, number, text};
+use crate::{answer, ask, code};
 
 /// Links of the largest GPU here.
 const MOST: usize = 18;
@@ -20,22 +20,24 @@ const KIND_GPU: u32 = 0;
 const KIND_SWITCH: u32 = 2;
 
 /// The far ends of a GPU's links: a GPU each, or none for a switch.
-fn far_ends<'h>(host: &'h Host, gpu: &Value) -> Vec<Option<&'h Value>> {
-    let peers = host.gpus().iter().filter_map(|peer| {
-        let links = number(host.link(gpu, peer)?, "nvlinks")?;
-        Some((peer, usize::try_from(links).ok()?))
-    });
-    let peers: Vec<(&Value, usize)> = peers.collect();
+fn far_ends<'h>(host: &'h Host, gpu: &Value) -> Result<Vec<Option<&'h Value>>, u32> {
+    let mut peers: Vec<(&Value, usize)> = Vec::new();
+    for peer in host.gpus() {
+        if let Some(link) = host.link(gpu, peer) {
+            let links = number(link, "nvlinks").ok_or(code::UNKNOWN)?;
+            peers.push((peer, usize::try_from(links).map_err(|_| code::UNKNOWN)?));
+        }
+    }
     let links = peers.iter().map(|(_, links)| links);
     if links.clone().sum::<usize>() > MOST {
-        return vec![None; links.max().copied().unwrap_or_default()];
+        return Ok(vec![None; links.max().copied().unwrap_or_default()]);
     }
-    peers.iter().flat_map(|(peer, links)| vec![Some(*peer); *links]).collect()
+    Ok(peers.iter().flat_map(|(peer, links)| vec![Some(*peer); *links]).collect())
 }
 
 /// The far end of one link, `None` inside for a switch.
-fn far_end(host: &Host, device: nvmlDevice_t, link: u32) -> Result<Option<&Value>, u32> {
-    let ends = far_ends(host, host.gpu(device)?);
+fn far_end<'h>(host: &'h Host, device: Device<'_>, link: u32) -> Result<Option<&'h Value>, u32> {
+    let ends = far_ends(host, device.whole()?)?;
     let place = usize::try_from(link).ok().filter(|place| *place < MOST).ok_or(code::INVALID_ARGUMENT)?;
     ends.get(place).copied().ok_or(code::NOT_SUPPORTED)
 }
@@ -46,7 +48,7 @@ unsafe extern "C" fn nvmlDeviceGetNvLinkState(
     link: u32,
     out: *mut u32,
 ) -> nvmlReturn_t {
-    call("nvmlDeviceGetNvLinkState", |host| {
+    ask("nvmlDeviceGetNvLinkState", device, |host, device| {
         far_end(host, device, link)?;
         // SAFETY: the caller gives a C enum to write, an `u32`.
         unsafe { answer::value(out, 1) }
@@ -59,7 +61,7 @@ unsafe extern "C" fn nvmlDeviceGetNvLinkRemotePciInfo_v2(
     link: u32,
     out: *mut nvmlPciInfo_t,
 ) -> nvmlReturn_t {
-    call("nvmlDeviceGetNvLinkRemotePciInfo_v2", |host| {
+    ask("nvmlDeviceGetNvLinkRemotePciInfo_v2", device, |host, device| {
         let end = far_end(host, device, link)?;
         let address = end.map_or(Ok(SWITCH), |gpu| text(gpu, "pci"))?;
         // SAFETY: the caller gives a structure to write.
@@ -73,7 +75,7 @@ unsafe extern "C" fn nvmlDeviceGetNvLinkRemoteDeviceType(
     link: u32,
     out: *mut u32,
 ) -> nvmlReturn_t {
-    call("nvmlDeviceGetNvLinkRemoteDeviceType", |host| {
+    ask("nvmlDeviceGetNvLinkRemoteDeviceType", device, |host, device| {
         let end = far_end(host, device, link)?;
         // SAFETY: the caller gives a C enum to write, an `u32`.
         unsafe { answer::value(out, if end.is_some() { KIND_GPU } else { KIND_SWITCH }) }

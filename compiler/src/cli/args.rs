@@ -30,6 +30,9 @@ pub(super) enum Command {
     /// Write the plan set of one host.
     Compile(Compile),
     /// Record this host's topology.
+    ///
+    /// NVML is waited for ten seconds to begin with, then ten for all GPUs at a time, then ten for how they are joined. A GPU that
+    /// does not answer is recorded as out of service, and nobody gets it.
     Discover(Discover),
     /// Look at topologies.
     Topology(Topology),

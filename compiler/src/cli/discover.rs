@@ -9,6 +9,7 @@ pub(super) fn run(args: &args::Discover) -> Result<Exit, Failure> {
         root: args.root.clone(),
         driver_root: args.driver_root.clone(),
         nvml_lib: args.nvml_lib.clone(),
+        ..discover::Options::default()
     };
     let text = read::write(&discover::discover(&options)?);
     match &args.output {

@@ -119,7 +119,7 @@ codes! {
     GrantEmptied = 4006, "grant-emptied", Warning;
     /// One device is given in ways that cannot stand together.
     SharingConflict = 4007, "sharing-conflict", Warning;
-    /// MPS beside anything else on one GPU, or over MIG devices.
+    /// MPS beside anything else on one GPU, over MIG devices, or on another vendor's GPUs.
     MpsConflict = 4008, "mps-conflict", Error;
     /// A tenant's limit is below what one of its grants gives by default.
     LimitBelowDefault = 4010, "limit-below-default", Warning;
@@ -141,6 +141,8 @@ codes! {
     LayoutsOverlap = 4019, "layouts-overlap", Error;
     /// A layout for GPUs whose MIG profiles are not known.
     LayoutUnproved = 4020, "layout-unproved", Warning;
+    /// A gpu-set names a GPU that is out of service.
+    GpuOutOfService = 4021, "gpu-out-of-service", Warning;
 
     /// Whoever may use the engine's socket is of any of its tenants.
     SocketTrust = 5001, "socket-trust", Note;

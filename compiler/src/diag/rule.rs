@@ -101,6 +101,7 @@ fn page(code: Code) -> &'static str {
         Code::LayoutNotThere => page!("4018"),
         Code::LayoutsOverlap => page!("4019"),
         Code::LayoutUnproved => page!("4020"),
+        Code::GpuOutOfService => page!("4021"),
         Code::SocketTrust => page!("5001"),
         Code::SharingNotEnforced => page!("5002"),
         Code::UnenforcedIdentity => page!("5003"),

@@ -8,15 +8,15 @@ use gpupol_plan::capability::Capability;
 use gpupol_plan::plan::Edit;
 
 use crate::resolve::Device;
-use crate::topology::{DeviceNode, Topology};
+use crate::topology::{DeviceNode, Topology, Vendor};
 
 /// Where DRM nodes lie.
 const DRI: &str = "/dev/dri/";
 
-/// The nodes that all GPUs share, in the topology's order.
-pub(super) fn shared(topology: &Topology) -> Vec<Edit> {
-    let given = |node: &DeviceNode| Some(edit(node, needed_for(&node.path)?));
-    topology.nodes.iter().filter_map(given).collect()
+/// The nodes that all GPUs of a vendor share, in the topology's order.
+pub(super) fn shared(topology: &Topology, vendor: Vendor) -> Vec<Edit> {
+    let given = |node: &DeviceNode| Some(edit(node, needed_for(vendor, &node.path)?));
+    topology.nodes.get(&vendor).into_iter().flatten().filter_map(given).collect()
 }
 
 /// The nodes of one device: a whole GPU's own, or the parent's and the capabilities of a MIG device. A DRM node opens
@@ -24,7 +24,7 @@ pub(super) fn shared(topology: &Topology) -> Vec<Edit> {
 pub(super) fn of(device: &Device) -> Vec<Edit> {
     let is_of_device = |node: &&DeviceNode| device.mig.is_none() || !node.path.starts_with(DRI);
     let own = device.gpu.nodes.iter().filter(is_of_device);
-    let own = own.filter_map(|node| Some(edit(node, own_needed_for(&node.path)?)));
+    let own = own.filter_map(|node| Some(edit(node, own_needed_for(device.gpu.vendor, &node.path)?)));
     let caps = device.mig.into_iter().flat_map(|mig| &mig.nodes).map(|node| edit(node, &[]));
     own.chain(caps).collect()
 }
@@ -33,16 +33,23 @@ pub(super) fn of(device: &Device) -> Vec<Edit> {
 ///
 /// NVIDIA's own tools give `nvidia-uvm` for compute and `nvidia-modeset` for display; the codecs work through
 /// CUDA, so video needs what compute needs.
-fn needed_for(path: &str) -> Option<&'static [Capability]> {
-    match path {
-        "/dev/nvidiactl" => Some(&[]),
-        "/dev/nvidia-uvm" | "/dev/nvidia-uvm-tools" => Some(&[Capability::Compute, Capability::Video]),
-        "/dev/nvidia-modeset" => Some(&[Capability::Display]),
+fn needed_for(vendor: Vendor, path: &str) -> Option<&'static [Capability]> {
+    match (vendor, path) {
+        (Vendor::Nvidia, "/dev/nvidiactl") | (Vendor::Amd, "/dev/kfd") => Some(&[]),
+        (Vendor::Nvidia, "/dev/nvidia-uvm" | "/dev/nvidia-uvm-tools") => {
+            Some(&[Capability::Compute, Capability::Video])
+        }
+        (Vendor::Nvidia, "/dev/nvidia-modeset") => Some(&[Capability::Display]),
         _ => None,
     }
 }
 
-fn own_needed_for(path: &str) -> Option<&'static [Capability]> {
+/// AMD's user space lies in the image and works through the render node alone; the card node sets display modes for
+/// everybody.
+fn own_needed_for(vendor: Vendor, path: &str) -> Option<&'static [Capability]> {
+    if vendor == Vendor::Amd {
+        return path.starts_with("/dev/dri/renderD").then_some(&[]);
+    }
     let minor = path.strip_prefix("/dev/nvidia");
     if minor.is_some_and(|minor| !minor.is_empty() && minor.bytes().all(|byte| byte.is_ascii_digit())) {
         return Some(&[]);
@@ -81,7 +88,7 @@ mod tests {
         parent.nodes.push(drm);
         let minor = *parent.minor.known().unwrap();
         let paths = |mig| {
-            let device = Device { gpu: parent, minor, mig };
+            let device = Device { gpu: parent, minor, pci: "0000:00:00.0", mig };
             of(&device).iter().map(|edit| edit.container_path().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(paths(None), ["/dev/nvidia0", "/dev/dri/card0"]);

@@ -113,7 +113,8 @@ fn is_narrowed_by(started: &Started, deny: &Deny, policy: &Policy) -> bool {
 /// Whether a name means a GPU or one of its MIG devices.
 fn is_of(name: &str, gpu: &Gpu) -> bool {
     let index = gpu.index.to_string();
-    names_device(name, &index, &gpu.uuid, Some(&gpu.pci))
+    let whole = gpu.pci.known().filter(|_| gpu.partition_number().is_none());
+    names_device(name, &index, &gpu.uuid, whole.map(String::as_str))
         || gpu
             .mig_devices
             .iter()

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use super::fabric::Fabric;
 use super::{Device, Grant, Key, diags};
 use crate::diag::Sink;
 use crate::policy::{self, Amount, Deny, Line, Place, Sharing};
 use crate::source::Span;
-use crate::topology::Fact;
+use crate::topology::{Fact, Vendor};
 
 /// What denies leave one tenant of a line.
 pub(super) struct Loss<'a, 'l> {
@@ -22,14 +23,22 @@ pub(super) struct Loss<'a, 'l> {
 }
 
 /// Whether what a line's `place` is judged by is known.
-pub(super) fn place_facts(line: &Line, devices: &[Device], name: &str, sink: &mut Sink) {
-    if line.place != Place::SameNuma || line.at_most == Amount::Count(1) {
-        return;
-    }
-    for device in devices {
-        if let Fact::Unknown(why) = &device.gpu.numa {
-            sink.push(diags::unknown_fact(&line.gpu_set, device.gpu, "NUMA node", why, name));
+pub(super) fn place_facts(line: &Line, devices: &[Device], fabric: &Fabric, name: &str, sink: &mut Sink) {
+    match line.place {
+        _ if line.at_most == Amount::Count(1) => {}
+        Place::SameNuma => {
+            for device in devices {
+                if let Fact::Unknown(why) = &device.gpu.numa {
+                    sink.push(diags::unknown_fact(&line.gpu_set, device.gpu, "NUMA node", why, name));
+                }
+            }
         }
+        Place::Nvlink => {
+            for (why, pair) in fabric.unknown_nvlinks(devices) {
+                sink.push(diags::unknown_nvlinks(&line.gpu_set, pair, why, name));
+            }
+        }
+        Place::Any | Place::Packed | Place::Spread => {}
     }
 }
 
@@ -84,6 +93,9 @@ pub(super) fn sharing<'g>(grants: impl Iterator<Item = &'g Grant<'g>>, name: &st
                 gpus.entry(device.gpu.index).or_default().insert(line.rule.span, giver);
                 if is_mps(line.rule) && device.mig.is_some() {
                     sink.push(diags::mps_over_mig(line.rule, name));
+                }
+                if is_mps(line.rule) && device.gpu.vendor != Vendor::Nvidia {
+                    sink.push(diags::mps_of_another(line.rule, device.gpu.vendor, name));
                 }
             }
         }

@@ -13,7 +13,7 @@ use crate::diag::{Code, Finding};
 use crate::policy::{self, Amount, GpuSet, Line, Place, Require, Selector};
 use crate::source::{Span, Spanned};
 use crate::topology::mig::Board;
-use crate::topology::{Fact, Gpu, Topology};
+use crate::topology::{Fact, Gpu, OutOfService, Topology, Vendor};
 
 /// `by`: what leaves the set nothing, and of how many devices.
 pub(super) fn empty_gpu_set(
@@ -141,37 +141,76 @@ pub(super) fn unknown_fact(set: &Spanned<String>, gpu: &Gpu, fact: &str, why: &s
         .help(record_again(name))
 }
 
-pub(super) fn unknown_to_requirement(
-    rule: &policy::Grant,
-    span: Span,
-    (require, why): (&Require, &str),
+pub(super) fn unknown_nvlinks(
+    set: &Spanned<String>,
+    [one, other]: [u32; 2],
+    why: &str,
     name: &str,
 ) -> Finding {
-    let (grant, fact) = (&rule.name.value, require.fact.name());
     let message = format!(
-        "grant `{grant}` gives nothing on `{name}`: whether it has the {fact} it requires is unknown ({why})"
+        "GPUs {one} and {other} of `{name}` cannot be placed: whether NVLink joins them is unknown ({why})"
     );
-    Finding::at(Code::UnknownFact, span, format!("needs `{fact}`"), message)
-        .help(format!("record `{name}` again on the host with `gpupol discover`"))
+    Finding::at(Code::UnknownFact, set.span, format!("`{}` has these GPUs", set.value), message)
+        .help(record_again(name))
 }
 
-pub(super) fn requirement_unmet(
-    rule: &policy::Grant,
-    span: Span,
-    (require, has): (&Require, Option<&str>),
-    name: &str,
-) -> Finding {
-    let (grant, fact) = (&rule.name.value, require.fact.name());
-    let wanted = format!("{fact}{}{}", require.comparator.text(), require.version);
-    let has = has.map_or_else(|| "none".to_owned(), |has| format!("{fact} {has}"));
-    let message =
-        format!("grant `{grant}` gives nothing on `{name}`: it requires `{wanted}`, and there is {has}");
-    Finding::at(Code::RequirementUnmet, span, "not met there", message).help(match require.comparator {
-        Comparator::Greater | Comparator::GreaterEqual => {
-            format!("update the driver of `{name}`, or require less")
+pub(super) fn gpu_out_of_service(set: &GpuSet, span: Span, gpu: &OutOfService, name: &str) -> Finding {
+    let message = format!(
+        "gpu-set `{}` names {gpu}, which is out of service on `{name}`: {} ({})",
+        set.name.value,
+        gpu.state.name(),
+        gpu.reason
+    );
+    Finding::at(Code::GpuOutOfService, span, "nobody gets this GPU", message).help(format!(
+        "reset or replace the GPU and record `{name}` again with `gpupol discover`, or take it out of the gpu-set"
+    ))
+}
+
+/// A grant that gives no GPU of a vendor, because it requires something of the driver.
+pub(super) struct Unmet<'a, 'n> {
+    pub(super) rule: &'a policy::Grant,
+    /// Of `require`.
+    pub(super) span: Span,
+    pub(super) vendor: Vendor,
+    /// Whether the grant speaks of GPUs of this vendor only.
+    pub(super) alone: bool,
+    /// What the user calls the topology.
+    pub(super) name: &'n str,
+}
+
+impl Unmet<'_, '_> {
+    /// `has`: what the driver has instead, or none.
+    pub(super) fn by(&self, require: &Require, has: Option<&str>) -> Finding {
+        let (fact, name) = (require.fact.name(), self.name);
+        let wanted = format!("{fact}{}{}", require.comparator.text(), require.version);
+        let has = has.map_or_else(|| "none".to_owned(), |has| format!("{fact} {has}"));
+        let message = format!("{}: it requires `{wanted}`, and there is {has}", self.gives());
+        let help = match (self.vendor, require.comparator) {
+            (Vendor::Nvidia, Comparator::Greater | Comparator::GreaterEqual) => {
+                format!("update the driver of `{name}`, or require less")
+            }
+            (Vendor::Nvidia, _) => format!("require what `{name}` has, or grant this on other hosts"),
+            (Vendor::Amd | Vendor::Intel, _) => {
+                "write `vendor nvidia` into the gpu-set, or require nothing".to_owned()
+            }
+        };
+        Finding::at(Code::RequirementUnmet, self.span, "not met there", message).help(help)
+    }
+
+    pub(super) fn unknown(&self, require: &Require, why: &str) -> Finding {
+        let (fact, name) = (require.fact.name(), self.name);
+        let message = format!("{}: whether it has the {fact} it requires is unknown ({why})", self.gives());
+        Finding::at(Code::UnknownFact, self.span, format!("needs `{fact}`"), message)
+            .help(format!("record `{name}` again on the host with `gpupol discover`"))
+    }
+
+    fn gives(&self) -> String {
+        let (grant, name) = (&self.rule.name.value, self.name);
+        if self.alone {
+            return format!("grant `{grant}` gives nothing on `{name}`");
         }
-        _ => format!("require what `{name}` has, or grant this on other hosts"),
-    })
+        format!("grant `{grant}` gives no GPU of {} on `{name}`", self.vendor.title())
+    }
 }
 
 pub(super) fn feature_lacking(
@@ -314,4 +353,11 @@ pub(super) fn mps_over_mig(line: &Line, name: &str) -> Finding {
         format!("gpu-set `{}` has MIG devices on `{name}`, and MPS is for whole GPUs", line.gpu_set.value);
     Finding::at(Code::MpsConflict, line.sharing.span, "not over MIG devices", message)
         .help("write `sharing time-slicing replicas=4`, or choose whole GPUs")
+}
+
+pub(super) fn mps_of_another(line: &Line, vendor: Vendor, name: &str) -> Finding {
+    let (set, vendor) = (&line.gpu_set.value, vendor.title());
+    let message = format!("gpu-set `{set}` has GPUs of {vendor} on `{name}`, and MPS is NVIDIA's");
+    Finding::at(Code::MpsConflict, line.sharing.span, format!("not on GPUs of {vendor}"), message)
+        .help("write `sharing time-slicing replicas=4`, or `vendor nvidia` into the gpu-set")
 }

@@ -45,12 +45,16 @@ impl<'a> Candidate<'a> {
                     |uuid: &String| uuid.eq_ignore_ascii_case(own) || uuid.eq_ignore_ascii_case(&gpu.uuid);
                 Verdict::of(uuids.iter().any(named))
             }
-            Selector::Pci(addresses) => Verdict::of(addresses.contains(&gpu.pci)),
+            Selector::Pci(addresses) => {
+                known(selector, "PCI address", &gpu.pci, |pci| Verdict::of(addresses.contains(pci)))
+            }
             Selector::Numa(wanted) => known(selector, "NUMA node", &gpu.numa, |nodes| {
                 Verdict::of(nodes.iter().any(|node| wanted.contains(node)))
             }),
             Selector::Host(globs) => Verdict::of(any_matches(globs, &topology.host)),
-            Selector::Driver(wanted) => version(selector, "driver version", &topology.driver.version, wanted),
+            Selector::Driver(wanted) => {
+                version(selector, "driver version", &topology.driver(gpu.vendor).version, wanted)
+            }
             Selector::AnyOf(selectors) => selectors
                 .iter()
                 .map(|selector| self.judge(selector))

@@ -1,39 +1,52 @@
-//! What a grant requires of the host. One that the host does not meet gives nothing there.
+//! What a grant requires of the driver. It gives no GPU whose driver does not meet it.
+
+use std::collections::BTreeSet;
 
 use gpupol_plan::requirement::version::compare;
 
 use super::diags;
 use crate::diag::Sink;
 use crate::policy::{Grant, HostFact, Require};
-use crate::topology::{Fact, Topology};
+use crate::topology::{Driver, Fact, Topology, Vendor};
 
-/// Whether the host is known to have what the grant requires; if not, that is reported.
-pub(super) fn is_met(rule: &Grant, topology: &Topology, name: &str, sink: &mut Sink) -> bool {
-    let Some(require) = &rule.require else { return true };
-    for one in &require.value {
-        match verdict(one, topology) {
-            Verdict::Met => continue,
-            Verdict::Unmet(has) => sink.push(diags::requirement_unmet(rule, require.span, (one, has), name)),
-            Verdict::Unknown(why) => {
-                sink.push(diags::unknown_to_requirement(rule, require.span, (one, why), name));
-            }
+/// Those of `vendors`, whose GPUs the grant speaks of, whose driver is known to be as it requires; of others that is
+/// reported.
+pub(super) fn met(
+    rule: &Grant,
+    vendors: &BTreeSet<Vendor>,
+    topology: &Topology,
+    name: &str,
+    sink: &mut Sink,
+) -> BTreeSet<Vendor> {
+    let Some(require) = &rule.require else { return vendors.clone() };
+    let mut met = BTreeSet::new();
+    for vendor in vendors {
+        let unmet =
+            diags::Unmet { rule, span: require.span, vendor: *vendor, alone: vendors.len() == 1, name };
+        let failed = require.value.iter().find_map(|one| match verdict(one, topology.driver(*vendor)) {
+            Verdict::Met => None,
+            Verdict::Unmet(has) => Some(unmet.by(one, has)),
+            Verdict::Unknown(why) => Some(unmet.unknown(one, why)),
+        });
+        match failed {
+            Some(finding) => sink.push(finding),
+            None => _ = met.insert(*vendor),
         }
-        return false;
     }
-    true
+    met
 }
 
 enum Verdict<'t> {
     Met,
-    /// The host has this, or none.
+    /// The driver has this, or none.
     Unmet(Option<&'t str>),
     Unknown(&'t str),
 }
 
-fn verdict<'t>(require: &Require, topology: &'t Topology) -> Verdict<'t> {
+fn verdict<'t>(require: &Require, driver: &'t Driver) -> Verdict<'t> {
     let fact = match require.fact {
-        HostFact::Cuda => &topology.driver.cuda,
-        HostFact::Driver => &topology.driver.version,
+        HostFact::Cuda => &driver.cuda,
+        HostFact::Driver => &driver.version,
     };
     match fact {
         Fact::Absent => Verdict::Unmet(None),

@@ -10,12 +10,12 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::{Dfs, Walker};
 
 use super::judge::{Candidate, Verdict};
-use super::{Device, Devices, Extent, Key, diags, judge};
+use super::{Device, Devices, Extent, Key, diags, judge, out_of_service};
 use crate::diag::Sink;
 use crate::policy::{Claim, GpuSet, Line, Policy, Selector};
 use crate::source::{Span, Spanned};
 use crate::topology::mig::Board;
-use crate::topology::{Fact, Gpu, MigDevice, Topology, instance_profile};
+use crate::topology::{Fact, Gpu, MigDevice, Topology, Vendor, instance_profile};
 
 /// The sets that something uses.
 pub(super) struct Sets<'a> {
@@ -45,12 +45,13 @@ pub(super) fn all<'a>(policy: &'a Policy, topology: &'a Topology, name: &str, si
         let certain = !own.has_errors();
         own.finish().into_iter().for_each(|finding| sink.push(finding));
         let missed = granted.contains(rule.name.value.as_str()) && !is_elsewhere(rule, topology);
+        let names_lost = missed && out_of_service::report(rule, topology, name, sink);
         let unknown = unknown_profiles(rule, topology);
         unknown
             .iter()
             .filter(|_| missed)
             .for_each(|profile| sink.push(diags::no_such_profile(rule, profile, topology, name)));
-        if members.is_empty() && missed && certain && unknown.is_empty() {
+        if members.is_empty() && missed && certain && unknown.is_empty() && !names_lost {
             sink.push(diags::empty_gpu_set(rule, emptied(rule, &candidates), topology, name));
         }
         sets.sets.insert(&rule.name.value, Set { rule, members });
@@ -63,6 +64,12 @@ impl<'a> Sets<'a> {
     pub(super) fn reached(&self, set: &str) -> BTreeMap<u32, &'a Gpu> {
         let members = self.sets.get(set).map(|set| &set.members);
         members.into_iter().flatten().map(|((index, _), member)| (*index, member.gpu)).collect()
+    }
+
+    /// Whose GPUs the sets of these lines reach.
+    pub(super) fn vendors(&self, lines: &[Line]) -> BTreeSet<Vendor> {
+        let reached = lines.iter().flat_map(|line| self.reached(&line.gpu_set.value).into_values());
+        reached.map(|gpu| gpu.vendor).collect()
     }
 
     /// The devices that a line can give, by index: whole GPUs with MIG off, or MIG devices.
@@ -124,16 +131,15 @@ impl<'a> Member<'a> {
     /// The device, if the host's facts suffice to give it.
     fn device(self) -> Result<Device<'a>, Missing<'a>> {
         let Self { gpu, mig } = self;
+        if gpu.vendor == Vendor::Intel {
+            let why = "gpupol-hook cannot ask the kernel which GPU of Intel it gives";
+            return Err(Missing { fact: "identity at the start of a container", why });
+        }
         if let Fact::Unknown(why) = &gpu.mig {
             return Err(Missing { fact: "MIG mode", why });
         }
-        let minor = match &gpu.minor {
-            Fact::Known(minor) => *minor,
-            Fact::Absent => {
-                return Err(Missing { fact: "minor number", why: "the topology says it has none" });
-            }
-            Fact::Unknown(why) => return Err(Missing { fact: "minor number", why }),
-        };
+        let minor = *needed("minor number", &gpu.minor)?;
+        let pci = needed("PCI address", &gpu.pci)?;
         if !gpu.nodes.iter().any(|node| node.minor == minor) {
             return Err(Missing {
                 fact: "device node",
@@ -143,7 +149,16 @@ impl<'a> Member<'a> {
         if mig.is_some_and(|mig| mig.nodes.is_empty()) {
             return Err(Missing { fact: "nvcap nodes", why: "the topology lists none for its MIG device" });
         }
-        Ok(Device { gpu, minor, mig })
+        Ok(Device { gpu, minor, pci, mig })
+    }
+}
+
+/// A fact without which no device is given.
+fn needed<'a, T>(name: &'static str, fact: &'a Fact<T>) -> Result<&'a T, Missing<'a>> {
+    match fact {
+        Fact::Known(value) => Ok(value),
+        Fact::Absent => Err(Missing { fact: name, why: "the topology says it has none" }),
+        Fact::Unknown(why) => Err(Missing { fact: name, why }),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The topology of the host this runs on, from NVML, `/proc`, `/sys` and `/dev`.
+//! The topology of the host this runs on, from NVML, `/proc`, `/sys` and `/dev`; AMD's GPUs from `/sys` alone.
 //!
 //! Nothing is derived that can be read: minors come from NVML and must be those that the kernel module gives, majors
 //! come from `/proc/devices`, nvcap minors from the module's own table. A property that cannot be read is unknown, with
@@ -8,21 +8,26 @@
     reason = "discovery reads the host; its result is a value like any other"
 )]
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 use thiserror::Error;
 
 use super::read::{self, TopologyError};
-use super::{Driver, Fact, TOPOLOGY_VERSION, Topology};
+use super::{DeviceNode, Driver, Fact, Gpu, Link, OutOfService, TOPOLOGY_VERSION, Topology, Vendor};
 
+mod amd;
+mod answer;
 mod driver_file;
 mod driver_root;
 mod drm;
 mod elf;
 mod feature;
 mod gpu;
+mod information;
 mod kernel;
 mod library;
 mod link;
@@ -30,8 +35,13 @@ mod loader_cache;
 mod mig;
 mod module;
 mod node;
+mod nvidia;
+mod out_of_service;
+mod pcie;
+mod property;
 mod raw;
 mod root;
+mod watch;
 
 use driver_root::DriverRoot;
 use root::Root;
@@ -46,11 +56,18 @@ pub struct Options {
     pub driver_root: Option<PathBuf>,
     /// NVML's library, if not the one that the loader finds.
     pub nvml_lib: Option<PathBuf>,
+    /// How long NVML is waited for: to be opened, then for all of one GPU, then for how it is joined to others. All GPUs are
+    /// asked at a time.
+    pub patience: Duration,
 }
+
+/// How long NVML is waited for, unless somebody says otherwise: a sound GPU that has to be woken answers in about three
+/// seconds.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Default for Options {
     fn default() -> Self {
-        Self { root: PathBuf::from("/"), driver_root: None, nvml_lib: None }
+        Self { root: PathBuf::from("/"), driver_root: None, nvml_lib: None, patience: PATIENCE }
     }
 }
 
@@ -63,11 +80,25 @@ pub enum DiscoverError {
         /// What was tried and what came of it.
         reason: String,
     },
+    /// Nor is there a GPU of AMD.
+    #[error("no GPU driver on this host; NVIDIA: {nvidia}; AMD: {amd}")]
+    Nothing {
+        /// What was tried of NVIDIA's.
+        nvidia: String,
+        /// What was tried of AMD's.
+        amd: String,
+    },
     /// There is a driver, but it does not serve.
     #[error("the NVIDIA driver of this host does not work: {reason}")]
     BrokenDriver {
         /// What NVML says.
         reason: String,
+    },
+    /// NVML does not even say how many GPUs there are.
+    #[error("the NVIDIA driver of this host does not answer: {}", watch::silence(*patience))]
+    Silent {
+        /// How long it was waited for.
+        patience: Duration,
     },
     /// A property without which a GPU or a MIG device cannot be named.
     #[error("{of}: cannot read {what}: {reason}")]
@@ -127,81 +158,89 @@ pub enum DiscoverError {
     Inconsistent(#[from] TopologyError),
 }
 
-/// What all parts of discovery look at.
-struct Sources<'s> {
-    nvml: &'s Nvml,
-    root: &'s Root,
-    driver: &'s DriverRoot,
-    majors: kernel::Majors,
-    module: module::Settings,
-}
-
-/// Discovers the host's topology.
+/// Discovers the host's topology: NVIDIA's GPUs, and those of AMD behind them.
 ///
-/// GPUs that have fallen off the bus are left out: nothing can run on them.
+/// GPUs that cannot be used, such as those that have fallen off the bus or do not answer, are out of service in it.
 ///
 /// # Errors
-/// When there is no working NVIDIA driver, when a GPU cannot be named, and when what different parts of the driver say
-/// of one GPU differs.
+/// When there is no working driver, when a GPU or MIG device may not be named, and when what different parts of a driver
+/// say of one GPU differs.
 pub fn discover(options: &Options) -> Result<Topology, DiscoverError> {
     let root = Root::new(options.root.clone()).map_err(|error| DiscoverError::Read {
         path: options.root.display().to_string(),
         reason: error.to_string(),
     })?;
-    let driver = DriverRoot::find(&root, options.driver_root.as_deref())?;
-    let nvml = library::load(&driver, options.nvml_lib.as_deref())?;
-    let sources = Sources {
-        nvml: &nvml,
-        majors: kernel::majors(&root)?,
-        module: module::Settings::read(&root),
-        root: &root,
-        driver: &driver,
-    };
-    let topology = topology(&sources)?;
+    let topology = topology(&Arc::new(root), options)?;
     // The reader is the judge of every document, also of one made here.
     Ok(read::read("of this host", &read::write(&topology))?)
 }
 
-fn topology(sources: &Sources<'_>) -> Result<Topology, DiscoverError> {
-    let version = match sources.nvml.sys_driver_version() {
-        Ok(version) => Fact::Known(version),
-        Err(error) => unknown("nvmlSystemGetDriverVersion", &error),
-    };
-    let found = gpu::all(sources)?;
-    let links = link::all(sources.nvml, &found);
-    let version_known = version.known().map(String::as_str);
-    let files = driver_file::all(sources.root, sources.driver, version_known);
-    Ok(Topology {
-        topology_version: TOPOLOGY_VERSION,
-        host: kernel::host_name(sources.root)?,
-        boot_id: kernel::boot_id(sources.root),
-        cgroup: kernel::cgroup(sources.root),
-        nodes: node::shared(sources)?,
-        links,
-        gpus: found.into_iter().map(|found| found.gpu).collect(),
-        driver_files: files.files,
-        missing_driver_files: files.missing,
-        majors: sources.majors.of_nvidia(),
-        features: feature::nodes(sources.root, &sources.majors),
-        feature_files: feature::files(sources.root),
-        driver: Driver { version, cuda: cuda(sources.nvml) },
-    })
+/// What one vendor has on the host.
+struct Share {
+    vendor: Vendor,
+    driver: Driver,
+    nodes: Vec<DeviceNode>,
+    gpus: Vec<Gpu>,
+    out_of_service: Vec<OutOfService>,
+    links: Vec<Link>,
 }
 
-/// NVML writes CUDA 12.4 as 12040.
-fn cuda(nvml: &Nvml) -> Fact<String> {
-    match nvml.sys_cuda_driver_version() {
-        Ok(version) => Fact::Known(format!("{}.{}", version / 1000, version % 1000 / 10)),
-        Err(error) => unknown("nvmlSystemGetCudaDriverVersion_v2", &error),
+fn topology(root: &Arc<Root>, options: &Options) -> Result<Topology, DiscoverError> {
+    let driver = Arc::new(DriverRoot::find(root, options.driver_root.as_deref())?);
+    let majors = Arc::new(kernel::majors(root)?);
+    let mut topology = bare(root, &majors)?;
+    let shares = shares(&nvidia::Places { root, driver: &driver, majors: &majors }, options)?;
+    for share in shares {
+        if share.vendor == Vendor::Nvidia {
+            let files = driver_file::all(root, &driver, share.driver.version.known().map(String::as_str));
+            (topology.driver_files, topology.missing_driver_files) = (files.files, files.missing);
+        }
+        topology.drivers.insert(share.vendor, share.driver);
+        topology.nodes.insert(share.vendor, share.nodes);
+        topology.gpus.extend(share.gpus);
+        topology.out_of_service.extend(share.out_of_service);
+        topology.links.extend(share.links);
     }
+    Ok(topology)
+}
+
+/// What each vendor has.
+fn shares(places: &nvidia::Places<'_>, options: &Options) -> Result<Vec<Share>, DiscoverError> {
+    let nvidia = match nvidia::share(places, options) {
+        // Whoever names the library means it.
+        Err(DiscoverError::NoDriver { reason }) if options.nvml_lib.is_none() => Err(reason),
+        other => Ok(other?),
+    };
+    let first = nvidia.as_ref().map_or(0, |(_, count)| *count);
+    match (nvidia, amd::share(places.root, places.majors, first)?) {
+        (Ok((nvidia, _)), Ok(amd)) => Ok(vec![nvidia, amd]),
+        (Ok((nvidia, _)), Err(_)) => Ok(vec![nvidia]),
+        (Err(_), Ok(amd)) => Ok(vec![amd]),
+        (Err(nvidia), Err(amd)) => Err(DiscoverError::Nothing { nvidia, amd }),
+    }
+}
+
+/// What is to be said of a host whatever GPUs it has.
+fn bare(root: &Root, majors: &kernel::Majors) -> Result<Topology, DiscoverError> {
+    Ok(Topology {
+        topology_version: TOPOLOGY_VERSION,
+        host: kernel::host_name(root)?,
+        boot_id: kernel::boot_id(root),
+        cgroup: kernel::cgroup(root),
+        drivers: BTreeMap::new(),
+        nodes: BTreeMap::new(),
+        links: Vec::new(),
+        gpus: Vec::new(),
+        out_of_service: Vec::new(),
+        driver_files: Vec::new(),
+        missing_driver_files: Fact::Absent,
+        majors: majors.of_gpus(),
+        features: feature::nodes(root, majors),
+        feature_files: feature::files(root),
+    })
 }
 
 /// An unknown property that `call` did not give.
 fn unknown<T>(call: &str, error: &NvmlError) -> Fact<T> {
     Fact::Unknown(format!("{call}: {error}"))
-}
-
-/// The property that `call` gave, or why it did not.
-fn fact<T>(call: &str, result: Result<T, NvmlError>) -> Fact<T> {
-    result.map_or_else(|error| unknown(call, &error), Fact::Known)
 }

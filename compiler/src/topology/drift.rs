@@ -1,7 +1,8 @@
 //! What changed between two topologies of one host.
 //!
 //! Both are compared as their documents, part by part: a GPU or MIG device is the one with its UUID, a link that of its
-//! two GPUs, a node and a file the one at its place. So a property that a later version adds is compared as well.
+//! two GPUs, a node and a file the one at its place. So a property that a later version adds is compared as well. Of a
+//! GPU that goes out of service, or comes back, only that is said: all else of it changed for that reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,7 +10,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{DriverFile, Gpu, Topology};
+use super::{DriverFile, Fact, Gpu, Topology, Vendor};
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,6 +56,9 @@ impl fmt::Display for Drift {
     }
 }
 
+/// The property that says whether a GPU is in service.
+const STATE: &str = "state";
+
 /// Everything in which `new` differs from `old`: the host first, then GPUs, MIG devices, links, nodes and files.
 #[must_use]
 pub fn drift(old: &Topology, new: &Topology) -> Vec<Drift> {
@@ -69,6 +73,10 @@ enum Part {
     Host,
     Gpu {
         uuid: String,
+    },
+    /// A GPU out of service whose UUID nobody tells.
+    Nameless {
+        name: String,
     },
     MigDevice {
         uuid: String,
@@ -93,6 +101,7 @@ impl fmt::Display for Part {
         match self {
             Self::Host => write!(out, "host"),
             Self::Gpu { uuid } => write!(out, "GPU `{uuid}`"),
+            Self::Nameless { name } => write!(out, "{name}"),
             Self::MigDevice { uuid } => write!(out, "MIG device `{uuid}`"),
             Self::Link { uuids: [one, other] } => write!(out, "link of `{one}` and `{other}`"),
             Self::Node { path } => write!(out, "device node `{path}`"),
@@ -111,7 +120,11 @@ fn between(part: &Part, old: Option<&Properties>, new: Option<&Properties>) -> V
         (Some(_), None) => return vec![of(Change::Gone)],
         (None, _) => return vec![of(Change::New)],
     };
-    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let mut names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let state = STATE.to_owned();
+    if old.get(STATE) != new.get(STATE) {
+        names = BTreeSet::from([&state]);
+    }
     let changed = names.into_iter().filter(|name| old.get(*name) != new.get(*name)).map(|name| {
         let (was, is) = (old.get(name).cloned(), new.get(name).cloned());
         of(Change::Changed { property: name.clone(), was, is })
@@ -122,22 +135,32 @@ fn between(part: &Part, old: Option<&Properties>, new: Option<&Properties>) -> V
 fn parts(topology: &Topology) -> BTreeMap<Part, Properties> {
     let mut parts = BTreeMap::from([(Part::Host, host(topology))]);
     for gpu in &topology.gpus {
-        parts.insert(Part::Gpu { uuid: gpu.uuid.clone() }, without(gpu, &["uuid", "migDevices"]));
+        let mut properties = without(gpu, &["uuid", "migDevices"]);
+        properties.insert(STATE.to_owned(), Value::from("in-service"));
+        parts.insert(Part::Gpu { uuid: gpu.uuid.clone() }, properties);
         for device in &gpu.mig_devices {
             let mut properties = without(device, &["uuid"]);
             properties.insert("gpu".to_owned(), Value::from(gpu.uuid.as_str()));
             parts.insert(Part::MigDevice { uuid: device.uuid.clone() }, properties);
         }
     }
+    for gpu in &topology.out_of_service {
+        // Under `state`, as the others have it.
+        let part = match &gpu.uuid {
+            Fact::Known(uuid) => Part::Gpu { uuid: uuid.clone() },
+            Fact::Absent | Fact::Unknown(_) => Part::Nameless { name: gpu.to_string() },
+        };
+        parts.insert(part, without(gpu, &["uuid"]));
+    }
     for link in &topology.links {
         let mut uuids = link.gpus.map(|index| uuid_of(&topology.gpus, index));
         uuids.sort();
         parts.insert(Part::Link { uuids }, without(link, &["gpus"]));
     }
-    for node in &topology.nodes {
+    for node in topology.nodes.values().flatten() {
         parts.insert(Part::Node { path: node.path.clone() }, without(node, &["path"]));
     }
-    let version = topology.driver.version.known();
+    let version = topology.driver(Vendor::Nvidia).version.known();
     for file in &topology.driver_files {
         let (place, properties) = unversioned(file, version);
         parts.insert(Part::File { place }, properties);
@@ -151,7 +174,7 @@ fn parts(topology: &Topology) -> BTreeMap<Part, Properties> {
 /// The properties of the host itself. Missing files are parts of their own; that they are known is the host's.
 fn host(topology: &Topology) -> Properties {
     const MISSING: &str = "missingDriverFiles";
-    let mut properties = without(topology, &["gpus", "links", "nodes", "driverFiles"]);
+    let mut properties = without(topology, &["gpus", "outOfService", "links", "nodes", "driverFiles"]);
     if topology.missing_driver_files.known().is_some() {
         properties.retain(|name, _| !name.starts_with(MISSING));
         properties.insert(MISSING.to_owned(), Value::Array(Vec::new()));

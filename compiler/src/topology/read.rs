@@ -3,6 +3,7 @@
 mod check;
 mod name;
 
+pub(super) use name::is_pci_address;
 use serde::Deserialize;
 use thiserror::Error;
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use gpupol::topology::discover::{self, Options};
-use gpupol::topology::{DriverFile, DriverFileKind, Fact, MissingFile, Topology};
+use gpupol::topology::{DriverFile, DriverFileKind, Fact, MissingFile, Topology, Vendor};
 use gpupol_plan::capability::Capability;
 
 use crate::simulation::Simulation;
@@ -98,7 +98,7 @@ impl Driver<'_> {
 /// A host with that driver's version and none of its files.
 fn host(name: &str, version: &'static str) -> Simulation {
     let mut record = recorded("t4-1x-cloud");
-    record.driver.version = Fact::Known(version.to_owned());
+    record.drivers.get_mut(&Vendor::Nvidia).unwrap().version = Fact::Known(version.to_owned());
     record.driver_files.clear();
     Simulation::of(name, &record)
 }

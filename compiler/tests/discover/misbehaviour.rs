@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use gpupol::topology::Fact;
 use gpupol::topology::discover::{self, DiscoverError, Options};
+use gpupol::topology::{Fact, read};
+use serde_json::json;
 
 use crate::recorded;
 use crate::simulation::Simulation;
@@ -47,6 +48,17 @@ fn a_half_upgraded_driver_is_broken() {
 }
 
 #[test]
+fn a_driver_that_may_not_be_used_is_broken() {
+    for call in ["nvmlInit_v2", "nvmlDeviceGetCount_v2"] {
+        let simulation = Simulation::of(&format!("forbidden-{call}"), &recorded("l4-8x-pcie"));
+        simulation.fail(call, 4);
+        let message = message(&simulation);
+        assert!(message.starts_with("the NVIDIA driver of this host does not work: "), "{message}");
+        assert!(message.ends_with("the current user does not have permission to perform this operation"));
+    }
+}
+
+#[test]
 fn a_library_that_cannot_be_shut_down_is_an_error_not_a_crash() {
     let simulation = Simulation::of("no-shutdown", &recorded("l4-8x-pcie"));
     simulation.without_symbol("nvmlShutdown");
@@ -60,7 +72,7 @@ fn a_driver_without_gpus_is_a_host_without_gpus() {
     empty.links.clear();
     let found = Simulation::of("empty", &empty).discover().unwrap();
     assert!(found.gpus.is_empty() && found.links.is_empty());
-    assert_eq!(found.driver.version, empty.driver.version);
+    assert_eq!(found.drivers, empty.drivers);
 }
 
 #[test]
@@ -116,6 +128,65 @@ fn a_getter_that_fails_costs_one_property() {
 }
 
 #[test]
+fn every_code_that_no_header_of_today_names_costs_one_property() {
+    let record = recorded("l4-8x-pcie");
+    for code in (23_u32..=31).chain([4, 13, 17, 24, 998, 4_000_000_000]) {
+        let simulation = Simulation::of(&format!("codes-{code}"), &record);
+        simulation.misbehave(json!({ "call": "nvmlDeviceGetMemoryInfo_v2", "gpu": 1, "code": code }));
+        let found = simulation.discover().unwrap();
+        let Fact::Unknown(why) = &found.gpus[1].memory else { panic!("{code}: {:?}", found.gpus[1].memory) };
+        assert!(why.starts_with("nvmlDeviceGetMemoryInfo: "), "{why}");
+        let mut expected = record.gpus.clone();
+        expected[1].memory = found.gpus[1].memory.clone();
+        assert_eq!(found.gpus, expected, "{code}");
+    }
+}
+
+#[test]
+fn every_getter_may_be_missing_or_forbidden() {
+    const OPTIONAL: [&str; 17] = [
+        "nvmlSystemGetDriverVersion",
+        "nvmlSystemGetCudaDriverVersion_v2",
+        "nvmlDeviceGetMinorNumber",
+        "nvmlDeviceGetBrand",
+        "nvmlDeviceGetArchitecture",
+        "nvmlDeviceGetCudaComputeCapability",
+        "nvmlDeviceGetNumaNodeId",
+        "nvmlDeviceGetComputeMode",
+        "nvmlDeviceGetEccMode",
+        "nvmlDeviceGetPersistenceMode",
+        "nvmlDeviceGetRemappedRows",
+        "nvmlDeviceGetRetiredPagesPendingStatus",
+        "nvmlDeviceGetNvLinkState",
+        "nvmlDeviceGetTopologyCommonAncestor",
+        "nvmlDeviceGetP2PStatus",
+        "nvmlGetExcludedDeviceCount",
+        "nvmlDeviceGetRepairStatus",
+    ];
+    for call in OPTIONAL {
+        for is_missing in [true, false] {
+            let simulation =
+                Simulation::of(&format!("optional-{call}-{is_missing}"), &recorded("l4-8x-pcie"));
+            if is_missing {
+                simulation.without_symbol(call);
+            } else {
+                simulation.fail(call, 4);
+            }
+            let found = simulation.discover().unwrap();
+            assert_eq!((found.gpus.len(), found.out_of_service.len()), (8, 0), "{call}");
+            let reasons = read::write(&found).matches("\"unknown\": \"nvml").count();
+            let is_silent = match call {
+                // The kernel module says it too.
+                "nvmlDeviceGetMinorNumber" | "nvmlGetExcludedDeviceCount" => true,
+                "nvmlDeviceGetRepairStatus" => is_missing,
+                _ => false,
+            };
+            assert_eq!(reasons == 0, is_silent, "{call}, missing {is_missing}: {reasons}");
+        }
+    }
+}
+
+#[test]
 fn an_architecture_newer_than_the_headers_is_unknown() {
     let mut record = recorded("l4-8x-pcie");
     record.gpus[0].architecture = Fact::Known("Rubin".to_owned());
@@ -144,13 +215,6 @@ fn a_brand_is_written_in_the_words_of_requirements() {
 }
 
 #[test]
-fn a_gpu_that_fell_off_the_bus_is_left_out() {
-    let simulation = Simulation::of("lost", &recorded("l4-8x-pcie"));
-    simulation.fail("nvmlDeviceGetUUID", 15);
-    assert!(simulation.discover().unwrap().gpus.is_empty());
-}
-
-#[test]
 fn a_gpu_that_may_not_be_looked_at_is_an_error() {
     let simulation = Simulation::of("permission", &recorded("l4-8x-pcie"));
     simulation.fail("nvmlDeviceGetUUID", 4);
@@ -160,12 +224,37 @@ fn a_gpu_that_may_not_be_looked_at_is_an_error() {
 }
 
 #[test]
-fn links_that_cannot_be_asked_for_join_nothing() {
-    let simulation = Simulation::of("links-fail", &recorded("hgx-h100-8x"));
-    simulation.fail("nvmlDeviceGetNvLinkRemoteDeviceType", 4);
-    let links = simulation.discover().unwrap().links;
-    assert_eq!(links.len(), 28);
-    assert!(links.iter().all(|link| link.nvlinks == 0));
+fn links_whose_far_ends_are_not_told_are_unknown_not_none() {
+    for (call, code) in [
+        ("nvmlDeviceGetNvLinkState", 4),
+        ("nvmlDeviceGetNvLinkRemotePciInfo_v2", 999),
+        // A switch is at the address of no GPU, so without its kind nobody knows what it is.
+        ("nvmlDeviceGetNvLinkRemoteDeviceType", 4),
+    ] {
+        let simulation = Simulation::of(&format!("links-{call}"), &recorded("hgx-h100-8x"));
+        simulation.fail(call, code);
+        if call.contains("RemotePciInfo") {
+            simulation.fail("nvmlDeviceGetNvLinkRemoteDeviceType", 4);
+        }
+        let links = simulation.discover().unwrap().links;
+        assert_eq!(links.len(), 28);
+        for link in links {
+            let Fact::Unknown(why) = &link.nvlinks else { panic!("{call}: {link:?}") };
+            assert!(why.starts_with(&format!("{call} of GPU {}: ", link.gpus[0])), "{why}");
+        }
+    }
+}
+
+#[test]
+fn direct_links_need_no_kind_of_far_end() {
+    let record = recorded("a100-mig");
+    let simulation = Simulation::of("links-direct", &record);
+    simulation.fail("nvmlDeviceGetNvLinkRemoteDeviceType", 13);
+    let found = simulation.discover().unwrap();
+    let nvlinks = |topology: &gpupol::topology::Topology| -> Vec<Fact<u32>> {
+        topology.links.iter().map(|link| link.nvlinks.clone()).collect()
+    };
+    assert_eq!(nvlinks(&found), nvlinks(&record));
 }
 
 #[test]

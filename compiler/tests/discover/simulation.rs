@@ -1,32 +1,40 @@
 //! A simulated host: a copy of the library with its document beside it, and a tree of files.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
 use gpupol::topology::discover::{self, DiscoverError, Options};
-use gpupol::topology::{Topology, read};
-use serde_json::Value;
+use gpupol::topology::{Topology, Vendor, read};
+use serde_json::{Value, json};
 
 use crate::tree;
 
 /// One simulated host in a directory of its own.
 pub(crate) struct Simulation {
     directory: PathBuf,
-    faults: Mutex<BTreeMap<String, u32>>,
+    /// Whether there is a library to load at all.
+    has_driver: bool,
+    faults: Mutex<Vec<Value>>,
 }
 
 impl Simulation {
-    /// The host that `topology` describes; `name` is that of one test.
+    /// The host that `topology` describes; `name` is that of one simulation: a library that still hangs stays loaded under
+    /// its path.
     pub(crate) fn of(name: &str, topology: &Topology) -> Self {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("discover").join(name);
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir_all(directory.join("nvml")).unwrap();
         std::fs::copy(library(), directory.join("nvml/libnvidia-ml.so.1")).unwrap();
-        std::fs::write(directory.join("nvml/topology.json"), read::write(topology)).unwrap();
+        let mut nvidia = topology.clone();
+        nvidia.gpus.retain(|gpu| gpu.vendor == Vendor::Nvidia);
+        let has_driver = topology.drivers.contains_key(&Vendor::Nvidia);
+        if has_driver {
+            std::fs::write(directory.join("nvml/topology.json"), read::write(&nvidia)).unwrap();
+        }
         tree::write(&directory.join("root"), topology);
-        Self { directory, faults: Mutex::default() }
+        Self { directory, faults: Mutex::default(), has_driver }
     }
 
     /// What discovery finds there.
@@ -34,9 +42,14 @@ impl Simulation {
         discover::discover(&self.options())
     }
 
+    /// What discovery finds there when it waits no longer than so.
+    pub(crate) fn discover_within(&self, patience: Duration) -> Result<Topology, DiscoverError> {
+        discover::discover(&Options { patience, ..self.options() })
+    }
+
     /// Where it lies.
     pub(crate) fn options(&self) -> Options {
-        Options { root: self.root(), nvml_lib: Some(self.library()), ..Options::default() }
+        Options { root: self.root(), nvml_lib: self.has_driver.then(|| self.library()), ..Options::default() }
     }
 
     /// Puts the library, and the document that it answers from, where the driver has its own.
@@ -67,10 +80,15 @@ impl Simulation {
         tree::information(&self.root(), pci, lines);
     }
 
-    /// Lets one NVML call fail. A library reads this once, so it must be said before discovery.
+    /// Lets one NVML call fail, whatever GPU it is about.
     pub(crate) fn fail(&self, call: &str, code: u32) {
+        self.misbehave(json!({ "call": call, "code": code }));
+    }
+
+    /// Adds one misbehaviour of the library, which reads them once: it must be said before discovery.
+    pub(crate) fn misbehave(&self, fault: Value) {
         let mut faults = self.faults.lock().unwrap();
-        faults.insert(call.to_owned(), code);
+        faults.push(fault);
         let text = serde_json::to_string(&*faults).unwrap();
         std::fs::write(self.directory.join("nvml/faults.json"), text).unwrap();
     }
@@ -91,7 +109,7 @@ impl Simulation {
         std::fs::write(self.library(), bytes).unwrap();
     }
 
-    fn library(&self) -> PathBuf {
+    pub(crate) fn library(&self) -> PathBuf {
         self.directory.join("nvml/libnvidia-ml.so.1")
     }
 }
@@ -112,7 +130,9 @@ fn library() -> &'static Path {
     LIBRARY.get_or_init(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         let output = Command::new(env!("CARGO"))
-            .args(["build", "--offline", "--package", "nvml-sim", "--message-format", "json", "--target-dir"])
+            .args(["build", "--offline", "--package", "nvml-sim", "--message-format", "json"])
+            .args(if cfg!(debug_assertions) { None } else { Some("--release") })
+            .arg("--target-dir")
             .arg(target)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .stderr(Stdio::inherit())

@@ -5,9 +5,9 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use gpupol::topology::{DriverFile, DriverFileKind, Fact, Gpu, Topology};
+use gpupol::topology::{DriverFile, DriverFileKind, Fact, Gpu, OutOfService, Outage, Topology, Vendor};
 
-use crate::elf;
+use crate::{elf, kfd};
 
 /// Writes what `topology` implies below `root`. Unknown properties have no file.
 pub(crate) fn write(root: &Path, topology: &Topology) {
@@ -18,6 +18,10 @@ pub(crate) fn write(root: &Path, topology: &Topology) {
     for gpu in &topology.gpus {
         write_gpu(root, gpu);
     }
+    for gpu in &topology.out_of_service {
+        write_out_of_service(root, gpu);
+    }
+    kfd::write(root, topology);
     merge_usr(root);
     for found in &topology.driver_files {
         driver_file(root, found);
@@ -75,9 +79,8 @@ pub(crate) fn information(root: &Path, pci: &str, lines: &str) {
 }
 
 fn write_gpu(root: &Path, gpu: &Gpu) {
-    let minor = gpu.minor.known().map(|minor| format!("Device Minor: \t {minor}\n")).unwrap_or_default();
-    information(root, &gpu.pci, &format!("GPU UUID: \t {}\n{minor}", gpu.uuid));
-    let sysfs = format!("sys/bus/pci/devices/{}", gpu.pci);
+    let Fact::Known(pci) = &gpu.pci else { return };
+    let sysfs = format!("sys/bus/pci/devices/{pci}");
     let numa = match &gpu.numa {
         Fact::Known(numa) => Some(numa[0].to_string()),
         Fact::Absent => Some("-1".to_owned()),
@@ -86,14 +89,33 @@ fn write_gpu(root: &Path, gpu: &Gpu) {
     if let Some(numa) = numa {
         file(root, &format!("{sysfs}/numa_node"), format!("{numa}\n"));
     }
+    if let Fact::Known(cpus) = &gpu.cpus {
+        file(root, &format!("{sysfs}/local_cpulist"), format!("{cpus}\n"));
+    }
+    if gpu.vendor != Vendor::Nvidia {
+        return;
+    }
+    let minor = minor(&gpu.minor);
+    information(root, pci, &format!("GPU UUID: \t {}\n{minor}GPU Excluded:\t No\n", gpu.uuid));
     for node in &gpu.nodes {
         if let Some(name) = node.path.strip_prefix("/dev/dri/") {
             file(root, &format!("{sysfs}/drm/{name}/dev"), format!("{}:{}\n", node.major, node.minor));
         }
     }
-    if let Fact::Known(cpus) = &gpu.cpus {
-        file(root, &format!("{sysfs}/local_cpulist"), format!("{cpus}\n"));
-    }
+}
+
+/// The kernel module goes on to list what it lost.
+fn write_out_of_service(root: &Path, gpu: &OutOfService) {
+    let Fact::Known(pci) = &gpu.pci else { return };
+    let uuid = gpu.uuid.known().map(|uuid| format!("GPU UUID: \t {uuid}\n")).unwrap_or_default();
+    let model = gpu.model.known().map(|model| format!("Model: \t {model}\n")).unwrap_or_default();
+    let excluded = if gpu.state == Outage::Excluded { "Yes" } else { "No" };
+    let text = format!("{model}{uuid}{}GPU Excluded:\t {excluded}\n", minor(&gpu.minor));
+    file(root, &format!("proc/driver/nvidia/gpus/{pci}/information"), text);
+}
+
+fn minor(minor: &Fact<u32>) -> String {
+    minor.known().map(|minor| format!("Device Minor: \t {minor}\n")).unwrap_or_default()
 }
 
 fn devices(topology: &Topology) -> String {

@@ -10,7 +10,8 @@ use gpupol::resolve::{Resolution, resolve};
 use gpupol::source::{Source, Sources};
 use gpupol::syntax;
 use gpupol::topology::{
-    DeviceNode, Driver, Fact, Gpu, Level, Link, MigDevice, TOPOLOGY_VERSION, Topology, Vendor,
+    ComputeMode, DeviceNode, Driver, Fact, Faults, Gpu, Level, Link, MigDevice, P2p, TOPOLOGY_VERSION,
+    Topology, Vendor,
 };
 
 /// A policy whose files have no errors.
@@ -93,7 +94,8 @@ pub(crate) fn gpu(index: u32, model: &str) -> Gpu {
         index,
         uuid: format!("GPU-00000000-0000-4000-8000-{index:012}"),
         minor: Fact::Known(minor),
-        pci: format!("0000:{index:02x}:00.0"),
+        pci: Fact::Known(format!("0000:{index:02x}:00.0")),
+        partition: None,
         vendor: Vendor::Nvidia,
         model: model.to_owned(),
         brand: Fact::Known("nvidia".to_owned()),
@@ -101,7 +103,14 @@ pub(crate) fn gpu(index: u32, model: &str) -> Gpu {
         compute_capability: Fact::Absent,
         memory: Fact::Known(80 * GIB),
         numa: Fact::Known(vec![0]),
+        memory_node: Fact::Absent,
         cpus: Fact::Absent,
+        compute_mode: Fact::Known(ComputeMode::Default),
+        ecc: Fact::Absent,
+        persistence: Fact::Absent,
+        faults: Fact::Known(Faults::new()),
+        fabric: Fact::Absent,
+        clique: Fact::Absent,
         mig: Fact::Absent,
         mig_devices: Vec::new(),
         nodes: vec![node(&format!("/dev/nvidia{minor}"), 195, minor)],
@@ -141,21 +150,28 @@ pub(crate) fn host(gpus: Vec<Gpu>, nvlink: &[&[u32]]) -> Topology {
     let mut links = Vec::new();
     for (at, one) in gpus.iter().enumerate() {
         for other in &gpus[at + 1..] {
-            let nvlinks = if joined(one.index, other.index) { 12 } else { 0 };
+            let nvlinks = Fact::Known(if joined(one.index, other.index) { 12 } else { 0 });
             let near = one.numa == other.numa;
             let level = Fact::Known(if near { Level::Hostbridge } else { Level::System });
-            links.push(Link { gpus: [one.index, other.index], nvlinks, level });
+            let p2p = Fact::Known(P2p::Ok);
+            links.push(Link { gpus: [one.index, other.index], nvlinks, xgmi: 0, p2p, level });
         }
     }
     Topology {
         topology_version: TOPOLOGY_VERSION,
         host: "host".to_owned(),
         boot_id: Fact::Absent,
-        driver: Driver { version: Fact::Known("550.163.01".to_owned()), cuda: Fact::Absent },
+        drivers: [(
+            Vendor::Nvidia,
+            Driver { version: Fact::Known("550.163.01".to_owned()), cuda: Fact::Absent },
+        )]
+        .into(),
         cgroup: Fact::Known(2),
         majors: [("nvidia".to_owned(), 195)].into(),
-        nodes: vec![node("/dev/nvidia-uvm", 508, 0), node("/dev/nvidiactl", 195, 255)],
+        nodes: [(Vendor::Nvidia, vec![node("/dev/nvidia-uvm", 508, 0), node("/dev/nvidiactl", 195, 255)])]
+            .into(),
         gpus,
+        out_of_service: Vec::new(),
         links,
         driver_files: Vec::new(),
         missing_driver_files: Fact::Absent,

@@ -1,5 +1,6 @@
 //! What must be so under every runtime and in every view.
 
+pub(crate) mod amd;
 pub(crate) mod audit;
 pub(crate) mod denials;
 pub(crate) mod devices;

@@ -97,15 +97,16 @@ impl Host {
             "topologyVersion": 1,
             "host": "made",
             "bootId": boot_id(),
-            "driver": { "version": DRIVER, "cuda": "12.4" },
+            "drivers": { "nvidia": { "version": DRIVER, "cuda": "12.4" } },
             "cgroup": null,
             "majors": { "nvidia": MAJOR, "nvidia-caps": self.caps, "nvidia-uvm": self.uvm },
-            "nodes": [
+            "nodes": { "nvidia": [
                 self.node("nvidiactl", MAJOR, 255), self.node("nvidia-modeset", MAJOR, 254),
                 self.node("nvidia-uvm", self.uvm, 0), self.node("nvidia-uvm-tools", self.uvm, 1),
-            ],
+            ] },
             "gpus": gpus,
-            "links": [{ "gpus": [0, 1], "nvlinks": 18, "level": "system" }],
+            "outOfService": [],
+            "links": [{ "gpus": [0, 1], "nvlinks": 18, "p2p": "ok", "level": "system" }],
             "features": {
                 "gds": [
                     self.node("nvidia-fs0", self.caps, FS_MINORS[0]), self.node("nvidia-fs1", self.caps, FS_MINORS[1]),
@@ -135,7 +136,8 @@ impl Host {
             "index": index, "uuid": gpu.uuid, "minor": gpu.minor, "pci": gpu.pci, "vendor": "nvidia",
             "model": gpu.model, "brand": "nvidia", "architecture": null,
             "computeCapability": if gpu.model == "NVIDIA L4" { "8.9" } else { "9.0" },
-            "memory": gpu.gibibytes << 30, "numa": [0], "cpus": "0-1", "mig": mig, "migDevices": slices,
+            "memory": gpu.gibibytes << 30, "numa": [0], "memoryNode": null, "cpus": "0-1", "computeMode": "default", "ecc": true, "persistence": true,
+            "faults": [], "fabric": null, "clique": null, "mig": mig, "migDevices": slices,
             "nodes": [self.node(&format!("nvidia{}", gpu.minor), MAJOR, gpu.minor)],
         })
     }

@@ -2,7 +2,7 @@
 answer() {
     if said=$( ( : <>"$1" ) 2>&1 ); then echo opened; else echo "${said##*: }"; fi
 }
-find /dev -path '*nvidia*' | sort | while read -r path; do
+find /dev | grep -E 'nvidia|/dev/dri|/dev/kfd' | sort | while read -r path; do
     [ -d "$path" ] && continue
     if [ -c "$path" ]; then
         echo "node|$path|$(stat -c '%t|%T|%a' "$path")|$(answer "$path")"

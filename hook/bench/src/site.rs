@@ -11,6 +11,7 @@ use gpupol_plan::index::{
 use gpupol_plan::plan::{
     Device, Edit, GpuCheck, Host, Line, MountOption, Order, PLAN_VERSION, Plan, Rule, Sharing,
 };
+use gpupol_plan::vendor::Vendor;
 use serde_json::{Value, json};
 
 /// How many files are bound.
@@ -58,7 +59,7 @@ impl Drop for Site {
 /// The plan that everything here is about.
 pub fn plan(libraries: &Path) -> Plan {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("the kernel has a boot id");
-    let gpu = GpuCheck { uuid: UUID.to_owned(), minor: 0 };
+    let gpu = GpuCheck::Nvidia { uuid: UUID.to_owned(), minor: 0 };
     let (shared, own) = NUMBERS.split_at(3);
     let device = Device {
         uuid: UUID.to_owned(),
@@ -96,7 +97,10 @@ pub fn plan(libraries: &Path) -> Plan {
         reserved: BTreeSet::new(),
         capabilities: BTreeSet::from([Capability::Compute, Capability::Utility]),
         lines: vec![line],
-        edits: shared.iter().map(node).chain((0..MOUNTS).map(|number| bind(libraries, number))).collect(),
+        edits: BTreeMap::from([(
+            Vendor::Nvidia,
+            shared.iter().map(node).chain((0..MOUNTS).map(|number| bind(libraries, number))).collect(),
+        )]),
         features: Vec::new(),
     }
 }

@@ -7,6 +7,7 @@ use crate::plan::{Device, Edit, GrantedFeature, Line, Order, Plan, Sharing};
 use crate::refusal::{Reason, Refusal};
 use crate::request::{Capabilities, Devices, Request};
 use crate::requirement;
+use crate::vendor::Vendor;
 
 mod features;
 
@@ -44,15 +45,18 @@ pub struct Given<'p> {
 }
 
 impl<'p> Choice<'p> {
-    /// The edits of the plan that apply, in order: the common ones, each device's, then each feature's; what two of
-    /// them share, such as the node of a parent GPU, once.
+    /// The edits of the plan that apply, in order: the common ones of each vendor that a device is of, each device's,
+    /// then each feature's; what two of them share, such as the node of a parent GPU, once.
     #[must_use]
     pub fn edits(&self, plan: &'p Plan) -> Vec<&'p Edit> {
         let of_devices = self.given.iter().flat_map(|given| &given.device.edits);
         let of_features = self.features.iter().flat_map(|granted| &granted.edits);
+        let is_given = |vendor: &Vendor| self.given.iter().any(|given| given.device.gpu.vendor() == *vendor);
         let mut paths = BTreeSet::new();
         plan.edits
             .iter()
+            .filter(|(vendor, _)| is_given(vendor))
+            .flat_map(|(_, edits)| edits)
             .chain(of_devices)
             .chain(of_features)
             .filter(|edit| edit.applies(&self.capabilities) && paths.insert(edit.container_path()))
@@ -330,7 +334,7 @@ fn place_named(plan: &Plan, name: &str, leases: &Leases, picked: &mut Picked) ->
 }
 
 fn is_named(device: &Device, name: &str) -> bool {
-    names_device(name, &device.index, &device.uuid, device.mig.is_none().then_some(device.pci.as_str()))
+    names_device(name, &device.index, &device.uuid, device.is_whole().then_some(device.pci.as_str()))
 }
 
 /// Whether a name in a request means the device of that index and UUID; a whole GPU also has a PCI address.

@@ -3,7 +3,7 @@
 //! Field names are those of CDI (`hostPath`, `containerPath`, `fileMode`, `permissions`, `major`, `minor`,
 //! `options`). Readers refuse fields and kinds that they do not know.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,7 @@ use crate::capability::Capability;
 use crate::document;
 use crate::feature::Feature;
 use crate::refusal::Refusal;
+use crate::vendor::Vendor;
 
 /// The version of [`Plan`] that this crate reads and writes.
 pub const PLAN_VERSION: u32 = 1;
@@ -46,8 +47,8 @@ pub struct Plan {
     pub capabilities: BTreeSet<Capability>,
     /// What is given together: one line for each `gpus` of the grant, in its order.
     pub lines: Vec<Line>,
-    /// Edits that every container of this plan gets, in the order in which they are applied.
-    pub edits: Vec<Edit>,
+    /// Edits that every container gets which gets a GPU of this vendor, in the order in which they are applied.
+    pub edits: BTreeMap<Vendor, Vec<Edit>>,
     /// The features that the grant gives to those who ask, ascending, each IMEX channel on its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<GrantedFeature>,
@@ -98,7 +99,7 @@ pub struct Rule {
 pub struct Host {
     /// `/proc/sys/kernel/random/boot_id`.
     pub boot_id: Option<String>,
-    /// The driver's version as `/proc/driver/nvidia/version` gives it.
+    /// The version of NVIDIA's driver as `/proc/driver/nvidia/version` gives it; NVIDIA's GPUs rest on it.
     pub driver_version: Option<String>,
     /// The newest CUDA version that this driver serves, such as `12.4`; judges what images require.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -182,11 +183,11 @@ impl Sharing {
 pub struct Device {
     /// `GPU-…` or `MIG-…`; leases are named after it.
     pub uuid: String,
-    /// What a number in `NVIDIA_VISIBLE_DEVICES` names: the NVML index `3`, or `0:1` for MIG device 1 of GPU 0.
+    /// What a number in `NVIDIA_VISIBLE_DEVICES` names: the GPU's index `3`, or `0:1` for MIG device 1 of GPU 0.
     pub index: String,
     /// PCI address of the GPU, `0000:07:00.0`.
     pub pci: String,
-    /// What `/proc/driver/nvidia` must say of the GPU for the plan still to be true.
+    /// What the kernel must say of the GPU for the plan still to be true.
     pub gpu: GpuCheck,
     /// Compute capability of the GPU, such as `9.0`; judges what images require.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -201,14 +202,44 @@ pub struct Device {
     pub edits: Vec<Edit>,
 }
 
-/// The GPU behind a device as `/proc/driver/nvidia/gpus/<pci>/information` must show it.
+/// What the GPU behind a device must be, by what its vendor's part of the kernel says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct GpuCheck {
-    /// `GPU UUID`.
-    pub uuid: String,
-    /// `Device Minor`.
-    pub minor: u32,
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum GpuCheck {
+    /// As `/proc/driver/nvidia/gpus/<pci>/information` must show it.
+    Nvidia {
+        /// `GPU UUID`.
+        uuid: String,
+        /// `Device Minor`.
+        minor: u32,
+    },
+    /// As a node below `/sys/class/kfd/kfd/topology/nodes` must show it, which [`crate::kfd`] names.
+    Amd {
+        /// Minor number of its render node.
+        minor: u32,
+        /// Which partition of its board it is; absent: the whole board.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        partition: Option<u32>,
+    },
+}
+
+impl Device {
+    /// Whether its PCI address names it alone: not if it is a part of the GPU or board that has the address.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.mig.is_none() && !matches!(self.gpu, GpuCheck::Amd { partition: Some(_), .. })
+    }
+}
+
+impl GpuCheck {
+    /// Whose GPU it is.
+    #[must_use]
+    pub fn vendor(&self) -> Vendor {
+        match self {
+            Self::Nvidia { .. } => Vendor::Nvidia,
+            Self::Amd { .. } => Vendor::Amd,
+        }
+    }
 }
 
 /// The instances behind a MIG device as `/proc/driver/nvidia/capabilities/gpu<minor>/mig` must show them.

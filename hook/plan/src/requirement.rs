@@ -14,8 +14,9 @@ use std::collections::BTreeMap;
 
 use crate::choose::Given;
 use crate::config::Config;
-use crate::plan::Plan;
+use crate::plan::{Device, Plan};
 use crate::refusal::{Reason, Refusal};
+use crate::vendor::Vendor;
 
 pub mod version;
 
@@ -104,6 +105,9 @@ pub fn requirements(config: &Config) -> Result<Vec<Requirement>, Refusal> {
 pub fn check(requirements: &[Requirement], plan: &Plan, given: &[Given<'_>]) -> Result<(), Refusal> {
     for requirement in requirements {
         for Given { device, .. } in given {
+            if device.gpu.vendor() != Vendor::Nvidia {
+                return Err(of_another_vendor(requirement, device));
+            }
             let facts = Facts {
                 cuda: plan.host.cuda_version.as_deref(),
                 driver: plan.host.driver_version.as_deref(),
@@ -115,6 +119,14 @@ pub fn check(requirements: &[Requirement], plan: &Plan, given: &[Given<'_>]) -> 
         }
     }
     Ok(())
+}
+
+/// These variables speak of NVIDIA's GPUs and driver: nothing they require is true of another vendor's.
+fn of_another_vendor(requirement: &Requirement, device: &Device) -> Refusal {
+    let (variable, text, index) = (&requirement.variable, &requirement.text, &device.index);
+    let vendor = device.gpu.vendor().title();
+    let message = format!("`{variable}` requires `{text}`, and device {index} is a GPU of {vendor}");
+    Refusal::new(Reason::Requirement, message)
 }
 
 /// Whether what one variable says is true of these facts.

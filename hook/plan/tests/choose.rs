@@ -16,7 +16,7 @@ fn device(index: u32) -> Value {
     let node = json!({"kind": "device-node", "hostPath": format!("/dev/nvidia{index}"), "major": 195, "minor": index,
         "containerPath": format!("/dev/nvidia{index}"), "fileMode": 438, "permissions": "rw"});
     json!({"uuid": uuid, "index": index.to_string(), "pci": format!("0000:{index:02x}:00.0"),
-        "gpu": {"uuid": uuid, "minor": index}, "edits": [node]})
+        "gpu": {"nvidia": {"uuid": uuid, "minor": index}}, "edits": [node]})
 }
 
 fn line(name: &str, devices: &[u32], more: Value) -> Value {
@@ -30,7 +30,7 @@ fn line(name: &str, devices: &[u32], more: Value) -> Value {
 fn plan(lines: Vec<Value>) -> Plan {
     let plan = json!({"planVersion": 1, "tenant": "t", "grant": "g", "policyDigest": "", "topologyDigest": "",
         "rule": {"file": "a.kdl", "line": 1, "name": "grant g"}, "host": {"bootId": null, "driverVersion": null},
-        "capabilities": ["compute", "utility"], "lines": lines, "edits": []});
+        "capabilities": ["compute", "utility"], "lines": lines, "edits": {}});
     Plan::parse(plan.to_string().as_bytes()).unwrap()
 }
 

@@ -92,13 +92,13 @@ fn node(path: &str, minor: u32) -> Value {
 /// `gds` and two channels, of which the host lacks the second.
 fn plan() -> Plan {
     let rule = json!({"file": "a.kdl", "line": 1, "name": "grant g"});
-    let device = json!({"uuid": "GPU-0", "index": "0", "pci": "0000:00:00.0", "gpu": {"uuid": "GPU-0", "minor": 0},
-        "edits": [node("/dev/nvidia0", 0)]});
+    let device = json!({"uuid": "GPU-0", "index": "0", "pci": "0000:00:00.0",
+        "gpu": {"nvidia": {"uuid": "GPU-0", "minor": 0}}, "edits": [node("/dev/nvidia0", 0)]});
     let line = json!({"gpuSet": "a", "atMost": 1, "default": 1, "sharing": {"mode": "exclusive"}, "order": "ranked",
         "devices": [device], "slots": null});
     let plan = json!({"planVersion": 1, "tenant": "t", "grant": "g", "policyDigest": "", "topologyDigest": "",
     "rule": rule, "host": {"bootId": null, "driverVersion": null}, "capabilities": ["compute"],
-    "lines": [line], "edits": [node("/dev/nvidiactl", 255)], "features": [
+    "lines": [line], "edits": {"nvidia": [node("/dev/nvidiactl", 255)]}, "features": [
         {"feature": "gds", "rule": rule, "edits": [node("/dev/nvidia-fs0", 1), node("/dev/nvidia-fs1", 2)]},
         {"feature": "imex/0", "rule": rule, "edits": [node("/dev/channel0", 3)]},
         {"feature": "imex/1", "rule": rule, "lacking": "the host does not have this channel"},

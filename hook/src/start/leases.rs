@@ -25,7 +25,7 @@ pub(super) fn take<'p>(
     let survey = survey(start, scene, plan, &store)?;
     let choice = choose(plan, &request(&granted.request, &survey), &survey.leases)
         .map_err(|refusal| name_unreadable(refusal, &survey))?;
-    host::verify_devices(&choice.given)?;
+    host::verify_devices(plan, &choice.given)?;
     host::verify_features(&choice.features)?;
     let leased = |given: &&Given<'_>| !plan.trusted && !survey.own.contains(&given.device.uuid);
     let new = choice.given.iter().filter(leased);

@@ -110,7 +110,7 @@ fn plan(folder: &Folder) -> Value {
     assert!(Command::new("mknod").args([&node, "c", "195", "0"]).status().unwrap().success());
     let library = folder.write("libcuda.so.1", "a library\n");
     let device = json!({
-        "uuid": "GPU-1", "index": "0", "pci": "0000:3b:00.0", "gpu": {"uuid": "GPU-1", "minor": 0},
+        "uuid": "GPU-1", "index": "0", "pci": "0000:3b:00.0", "gpu": {"nvidia": {"uuid": "GPU-1", "minor": 0}},
         "edits": [{"kind": "device-node", "hostPath": node, "containerPath": "/dev/nvidia0", "major": 195,
             "minor": 0, "fileMode": 438, "permissions": "rw"}]
     });
@@ -120,8 +120,8 @@ fn plan(folder: &Folder) -> Value {
         "host": {"bootId": boot.trim(), "driverVersion": "550.54.15"}, "capabilities": ["compute"],
         "lines": [{"gpuSet": "s", "atMost": 1, "default": 1, "sharing": {"mode": "exclusive"}, "order": "ranked",
             "devices": [device], "slots": null}],
-        "edits": [{"kind": "bind", "hostPath": library, "containerPath": "/usr/lib/nvidia/libcuda.so.1",
-            "options": ["ro", "nosuid", "nodev"]}]
+        "edits": {"nvidia": [{"kind": "bind", "hostPath": library, "containerPath": "/usr/lib/nvidia/libcuda.so.1",
+            "options": ["ro", "nosuid", "nodev"]}]}
     })
 }
 

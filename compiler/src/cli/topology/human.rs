@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use gpupol_plan::feature::Feature;
-use serde_json::Value;
 
 use crate::cli::print::count;
 use crate::cli::render::escape;
 use crate::cli::table::table;
 use crate::topology::drift::Drift;
-use crate::topology::{DeviceNode, Fact, Gpu, Level, MigDevice, Topology};
+use crate::topology::{DeviceNode, Driver, Fact, Gpu, Level, Link, MigDevice, Partition, Topology, Vendor};
+
+mod condition;
+mod unknown;
 
 const GIB: u64 = 1 << 30;
 
@@ -29,11 +31,18 @@ pub(super) fn topology(topology: &Topology) -> String {
     [
         head(topology),
         table(&["GPU", "MODEL", "MEMORY", "PCI", "MINOR", "NUMA", "MIG", "UUID"], gpus),
+        table(
+            &["GPU", "BOARD", "PARTITION", "COMPUTE", "MEMORY"],
+            topology.gpus.iter().filter_map(partition).collect(),
+        ),
         table(&["MIG DEVICE", "PROFILE", "MEMORY", "GI", "CI", "UUID"], mig.collect()),
+        condition::settings(topology),
+        condition::out_of_service(topology),
         matrix(topology),
+        condition::without_p2p(topology),
         table(&["FEATURE", "NODES"], topology.features.iter().map(feature).collect()),
         table(&["MISSING FOR", "DRIVER FILES"], missing(topology)),
-        unknown(topology),
+        unknown::unknown(topology),
     ]
     .concat()
 }
@@ -56,15 +65,25 @@ pub(super) fn drift(drift: &[Drift]) -> String {
 }
 
 fn head(topology: &Topology) -> String {
-    let driver = or_sign(&topology.driver.version, Clone::clone);
-    let cuda = or_sign(&topology.driver.cuda, Clone::clone);
+    let drivers: Vec<String> = topology.drivers.iter().map(driver).collect();
+    let drivers = if drivers.is_empty() { "no driver".to_owned() } else { drivers.join(", ") };
     let cgroup = or_sign(&topology.cgroup, u8::to_string);
     let (gpus, files) =
         (count(topology.gpus.len(), "GPU"), count(topology.driver_files.len(), "driver file"));
-    escape(&format!(
-        "host {}: driver {driver}, CUDA {cuda}, cgroup v{cgroup}, {gpus}, {files}",
-        topology.host
-    )) + "\n"
+    let out = match topology.out_of_service.len() {
+        0 => String::new(),
+        out => format!(" and {out} out of service"),
+    };
+    escape(&format!("host {}: {drivers}, cgroup v{cgroup}, {gpus}{out}, {files}", topology.host)) + "\n"
+}
+
+/// `driver 550.163.01, CUDA 12.4`; a vendor is named unless it is the one that has CUDA.
+fn driver((vendor, driver): (&Vendor, &Driver)) -> String {
+    let version = or_sign(&driver.version, Clone::clone);
+    match (vendor, &driver.cuda) {
+        (Vendor::Nvidia, cuda) => format!("driver {version}, CUDA {}", or_sign(cuda, Clone::clone)),
+        (vendor, _) => format!("{} driver {version}", vendor.title()),
+    }
 }
 
 fn gpu(gpu: &Gpu) -> Vec<String> {
@@ -77,7 +96,7 @@ fn gpu(gpu: &Gpu) -> Vec<String> {
         gpu.index.to_string(),
         gpu.model.clone(),
         memory(&gpu.memory),
-        gpu.pci.clone(),
+        or_sign(&gpu.pci, Clone::clone),
         or_sign(&gpu.minor, u32::to_string),
         or_sign(&gpu.numa, |nodes| list(nodes)),
         mig,
@@ -107,6 +126,17 @@ fn missing(topology: &Topology) -> Vec<Vec<String>> {
     }
     let row = |(capability, names): (&str, Vec<&str>)| vec![capability.to_owned(), some(names.into_iter())];
     names.into_iter().map(row).collect()
+}
+
+fn partition(gpu: &Gpu) -> Option<Vec<String>> {
+    let Partition { number, compute, memory } = gpu.partition.as_ref()?;
+    Some(vec![
+        gpu.index.to_string(),
+        or_sign(&gpu.pci, Clone::clone),
+        or_sign(number, u32::to_string),
+        or_sign(compute, Clone::clone),
+        or_sign(memory, Clone::clone),
+    ])
 }
 
 fn mig_device(gpu: &Gpu, device: &MigDevice) -> Vec<String> {
@@ -145,7 +175,7 @@ fn matrix(topology: &Topology) -> String {
     head.extend(names.iter().map(String::as_str));
     head.extend(["CPUS", "NUMA"]);
     let links: BTreeMap<[u32; 2], String> =
-        topology.links.iter().map(|link| (link.gpus, joined(link.nvlinks, &link.level))).collect();
+        topology.links.iter().map(|link| (link.gpus, joined(link))).collect();
     let row = |(gpu, name): (&Gpu, &String)| {
         let mut row = vec![name.clone()];
         row.extend(topology.gpus.iter().map(|other| match gpu.index.cmp(&other.index) {
@@ -161,10 +191,12 @@ fn matrix(topology: &Topology) -> String {
     table(&head, topology.gpus.iter().zip(&names).map(row).collect()) + &legend(&links)
 }
 
-fn joined(nvlinks: u32, level: &Fact<Level>) -> String {
-    match nvlinks {
-        0 => or_sign(level, |level| sign(*level).to_owned()),
-        links => format!("NV{links}"),
+fn joined(link: &Link) -> String {
+    match &link.nvlinks {
+        Fact::Known(links) if *links > 0 => format!("NV{links}"),
+        _ if link.xgmi > 0 => "XGMI".to_owned(),
+        Fact::Unknown(_) => UNKNOWN.to_owned(),
+        Fact::Known(_) | Fact::Absent => or_sign(&link.level, |level| sign(*level).to_owned()),
     }
 }
 
@@ -179,8 +211,9 @@ fn sign(level: Level) -> &'static str {
     }
 }
 
-const LEGEND: [(&str, &str); 7] = [
+const LEGEND: [(&str, &str); 8] = [
     ("NV", "so many NVLinks, through switches too"),
+    ("XGMI", "one hive"),
     ("PSB", "one board"),
     ("PIX", "one PCIe switch"),
     ("PXB", "several PCIe switches"),
@@ -196,34 +229,4 @@ fn legend(links: &BTreeMap<[u32; 2], String>) -> String {
         LEGEND.iter().filter(|(sign, _)| is_used(sign)).map(|(sign, meaning)| format!("{sign}: {meaning}"));
     let used: Vec<String> = used.collect();
     if used.is_empty() { String::new() } else { format!("  {}\n", used.join(" · ")) }
-}
-
-/// What nobody knows, by its reason.
-fn unknown(topology: &Topology) -> String {
-    let mut reasons = BTreeMap::new();
-    // What has been read from JSON can be written as JSON.
-    collect(&serde_json::to_value(topology).unwrap_or_default(), "", &mut reasons);
-    let row = |(reason, places): (String, Vec<String>)| vec![places.join(" "), reason];
-    table(&["UNKNOWN", "BECAUSE"], reasons.into_iter().map(row).collect())
-}
-
-fn collect(value: &Value, place: &str, reasons: &mut BTreeMap<String, Vec<String>>) {
-    match value {
-        Value::Object(fields) => match fields.get("unknown").and_then(Value::as_str) {
-            Some(reason) => reasons.entry(reason.to_owned()).or_default().push(place.to_owned()),
-            None => {
-                let dot = if place.is_empty() { "" } else { "." };
-                fields
-                    .iter()
-                    .for_each(|(name, value)| collect(value, &format!("{place}{dot}{name}"), reasons));
-            }
-        },
-        Value::Array(values) => {
-            values
-                .iter()
-                .enumerate()
-                .for_each(|(at, value)| collect(value, &format!("{place}[{at}]"), reasons));
-        }
-        _ => {}
-    }
 }

@@ -19,6 +19,14 @@ pub(super) struct Way<'a> {
     pub(super) device: Device<'a>,
 }
 
+/// Where two tenants must not meet.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place<'a> {
+    Device(Key),
+    /// The board of a device, by its PCI address: parts of one share it, as MIG devices of one GPU do.
+    Board(&'a str),
+}
+
 impl<'a> Case<'a> {
     pub(super) fn reaches_any(&self, tenant: &str) -> bool {
         self.of(tenant).any(|grant| grant.devices().next().is_some())
@@ -26,7 +34,7 @@ impl<'a> Case<'a> {
 
     pub(super) fn isolated(&self, tenants: &[Spanned<String>], level: Level) -> Vec<Finding> {
         let reached = |tenant: &Spanned<String>| self.reached(&tenant.value, level);
-        let reached: Vec<BTreeMap<Key, Way>> = tenants.iter().map(reached).collect();
+        let reached: Vec<BTreeMap<Place, Way>> = tenants.iter().map(reached).collect();
         let mut findings = Vec::new();
         for (at, first) in reached.iter().enumerate() {
             for (tenant, second) in tenants.iter().zip(&reached).skip(at + 1) {
@@ -39,11 +47,12 @@ impl<'a> Case<'a> {
 
     pub(super) fn only(&self, tenants: &[Spanned<String>], set: &Spanned<String>) -> Vec<Finding> {
         let Some(extent) = self.resolution.extents.get(set.value.as_str()) else { return Vec::new() };
+        let widest = devices(&extent.widest);
         let named: BTreeSet<&str> = tenants.iter().map(|tenant| tenant.value.as_str()).collect();
         let tenants = self.policy.tenants.values().filter(|tenant| tenant.trust.is_none());
         let others = tenants.filter(|tenant| !named.contains(tenant.name.value.as_str()));
         let trespass = |tenant: &Tenant| {
-            let within = self.within(&tenant.name.value, Level::Device, &extent.widest);
+            let within = self.within(&tenant.name.value, Level::Device, &widest);
             diags::not_only(set, &within, self)
         };
         others.filter_map(trespass).collect()
@@ -59,7 +68,7 @@ impl<'a> Case<'a> {
             }
             Claim::Only { tenants, gpu_set } => {
                 let extent = self.resolution.extents.get(gpu_set.value.as_str());
-                let widest = extent.map(|extent| extent.widest.clone()).unwrap_or_default();
+                let widest = extent.map(|extent| devices(&extent.widest)).unwrap_or_default();
                 (widest, Level::Device, tenants.as_slice())
             }
             Claim::Never { .. } | Claim::AlwaysSatisfiable { .. } => return Vec::new(),
@@ -74,7 +83,7 @@ impl<'a> Case<'a> {
     }
 
     /// The first way of a tenant to each of these places.
-    fn within(&self, tenant: &str, level: Level, about: &BTreeSet<Key>) -> Vec<Way<'a>> {
+    fn within(&self, tenant: &str, level: Level, about: &BTreeSet<Place<'a>>) -> Vec<Way<'a>> {
         let reached = self.reached(tenant, level).into_iter();
         reached.filter(|(key, _)| about.contains(key)).map(|(_, way)| way).collect()
     }
@@ -102,10 +111,10 @@ impl<'a> Case<'a> {
     }
 
     /// The first way to each place where the tenant reaches a device.
-    fn reached(&self, tenant: &str, level: Level) -> BTreeMap<Key, Way<'a>> {
-        let place = |device: &Device| match (device.key(), level) {
-            (key, Level::Device) => key,
-            ((gpu, _), Level::Gpu) => (gpu, None),
+    fn reached(&self, tenant: &str, level: Level) -> BTreeMap<Place<'a>, Way<'a>> {
+        let place = |device: &Device<'a>| match level {
+            Level::Device => Place::Device(device.key()),
+            Level::Gpu => Place::Board(device.pci),
         };
         let mut reached = BTreeMap::new();
         for way in self.of(tenant).flat_map(ways) {
@@ -113,6 +122,10 @@ impl<'a> Case<'a> {
         }
         reached
     }
+}
+
+fn devices<'a>(keys: &BTreeSet<Key>) -> BTreeSet<Place<'a>> {
+    keys.iter().copied().map(Place::Device).collect()
 }
 
 /// What a grant gives, line by line.

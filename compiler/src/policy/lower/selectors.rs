@@ -46,9 +46,41 @@ pub(super) const BRANDS: [&str; 16] = [
     "geforcertx",
     "titanrtx",
 ];
-/// Those that NVML names, whatever their case there.
-pub(super) const ARCHITECTURES: [&str; 9] =
-    ["kepler", "maxwell", "pascal", "volta", "turing", "ampere", "ada", "hopper", "blackwell"];
+/// Those that NVML names, whatever their case there, and those that AMD's compiler names.
+pub(super) const ARCHITECTURES: [&str; 32] = [
+    "kepler",
+    "maxwell",
+    "pascal",
+    "volta",
+    "turing",
+    "ampere",
+    "ada",
+    "hopper",
+    "blackwell",
+    "gfx900",
+    "gfx906",
+    "gfx908",
+    "gfx90a",
+    "gfx940",
+    "gfx941",
+    "gfx942",
+    "gfx950",
+    "gfx1010",
+    "gfx1011",
+    "gfx1012",
+    "gfx1030",
+    "gfx1031",
+    "gfx1032",
+    "gfx1100",
+    "gfx1101",
+    "gfx1102",
+    "gfx1103",
+    "gfx1150",
+    "gfx1151",
+    "gfx1152",
+    "gfx1200",
+    "gfx1201",
+];
 
 /// All selectors in the order of their places; nothing in the place of one that could not be read.
 pub(super) fn lower(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Vec<Option<Spanned<Selector>>> {

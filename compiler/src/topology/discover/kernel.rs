@@ -27,9 +27,10 @@ impl Majors {
         self.all.iter().any(|own| (own.0.as_str(), own.1) == (name, major))
     }
 
-    /// Those of the NVIDIA driver, by name.
-    pub(super) fn of_nvidia(&self) -> BTreeMap<String, u32> {
-        self.all.iter().filter(|(name, _)| name.starts_with("nvidia")).cloned().collect()
+    /// Those that only GPU drivers have, by name.
+    pub(super) fn of_gpus(&self) -> BTreeMap<String, u32> {
+        let is_gpu = |name: &str| name.starts_with("nvidia") || name == "kfd";
+        self.all.iter().filter(|(name, _)| is_gpu(name)).cloned().collect()
     }
 }
 
@@ -86,7 +87,8 @@ pub(super) fn cpus(root: &Root, pci: &str) -> Fact<String> {
     }
 }
 
-fn line(root: &Root, path: &str) -> Result<String, String> {
+/// The one line of a file, or why there is none.
+pub(super) fn line(root: &Root, path: &str) -> Result<String, String> {
     let text = root.text(path).map_err(|reason| format!("`{path}`: {reason}"))?;
     Ok(text.trim().to_owned())
 }

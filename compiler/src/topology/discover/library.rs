@@ -11,12 +11,20 @@ use super::driver_root::DriverRoot;
 /// The name by which the loader finds NVML.
 const NAME: &str = "libnvidia-ml.so.1";
 
-/// NVML, initialised: the library at `path`, else the one of another host or of the driver's container, else the one
-/// that the loader finds.
-pub(super) fn load(driver: &DriverRoot, path: Option<&Path>) -> Result<Nvml, DiscoverError> {
-    let path = path.map(Path::to_owned).or_else(|| below(driver)).unwrap_or_else(|| PathBuf::from(NAME));
+/// Which library to load: the one at `path`, else the one of another host or of the driver's container, else the one that
+/// the loader finds, which knows nothing of either.
+pub(super) fn place(driver: &DriverRoot, path: Option<&Path>) -> Result<PathBuf, DiscoverError> {
+    match path {
+        Some(path) => Ok(path.to_owned()),
+        None if driver.files.is_host() => Ok(PathBuf::from(NAME)),
+        None => driver.nvml().map(|path| driver.files.place(&path)).ok_or_else(none_there),
+    }
+}
+
+/// NVML, initialised.
+pub(super) fn load(path: &Path) -> Result<Nvml, DiscoverError> {
     let nvml = Nvml::builder().lib_path(path.as_os_str()).init();
-    let nvml = nvml.map_err(|error| failure(&path, &error))?;
+    let nvml = nvml.map_err(|error| failure(path, &error))?;
     if let Err(error) = &nvml.lib().nvmlShutdown {
         let reason = error.to_string();
         // Dropping it would call the function that is missing, and panic.
@@ -26,12 +34,8 @@ pub(super) fn load(driver: &DriverRoot, path: Option<&Path>) -> Result<Nvml, Dis
     Ok(nvml)
 }
 
-/// The loader knows nothing of another host's root and of containers, so their library is looked for by name.
-fn below(driver: &DriverRoot) -> Option<PathBuf> {
-    if driver.files.is_host() {
-        return None;
-    }
-    driver.nvml().map(|path| driver.files.place(&path))
+fn none_there() -> DiscoverError {
+    DiscoverError::NoDriver { reason: format!("no `{NAME}` in the usual directories below the root") }
 }
 
 /// What is no driver at all, and what is one that fails.

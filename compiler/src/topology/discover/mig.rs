@@ -3,25 +3,25 @@
 use nvml_wrapper::Device;
 use nvml_wrapper::error::NvmlError;
 
-use super::{DiscoverError, Sources, gpu, module, node, raw, unknown};
-use crate::topology::{DeviceNode, Fact, MigDevice};
+use super::answer::Answers;
+use super::gpu::Trouble;
+use super::nvidia::Sources;
+use super::{DiscoverError, module, node, property, raw};
+use crate::topology::{DeviceNode, Fact, MigDevice, Outage};
 
 /// Whether MIG mode is on; a GPU that cannot be in it does not support the question.
-pub(super) fn mode(device: &Device<'_>) -> Fact<bool> {
-    match device.mig_mode() {
-        Ok(mode) => Fact::Known(mode.current == 1),
-        Err(NvmlError::NotSupported) => Fact::Absent,
-        Err(error) => unknown("nvmlDeviceGetMigMode", &error),
-    }
+pub(super) fn mode(answers: &Answers<'_>) -> Fact<bool> {
+    answers.optional("nvmlDeviceGetMigMode", answers.device.mig_mode().map(|mode| mode.current == 1))
 }
 
 /// The MIG devices of the GPU `index`, in the order of their MIG index.
 pub(super) fn devices(
-    sources: &Sources<'_>,
-    parent: &Device<'_>,
+    sources: &Sources,
+    answers: &Answers<'_>,
     index: u32,
     minor: u32,
-) -> Result<Vec<MigDevice>, DiscoverError> {
+) -> Result<Vec<MigDevice>, Trouble> {
+    let parent = answers.device;
     let failed = |what, error: &NvmlError| unnamed(index, None, what, error);
     let places = parent.mig_device_count().map_err(|error| failed("how many MIG devices it has", &error))?;
     let mut devices = Vec::new();
@@ -37,14 +37,14 @@ pub(super) fn devices(
 }
 
 fn one(
-    sources: &Sources<'_>,
+    sources: &Sources,
     device: &Device<'_>,
     [parent, index]: [u32; 2],
     minor: u32,
-) -> Result<MigDevice, DiscoverError> {
+) -> Result<MigDevice, Trouble> {
     let failed = |what| move |error| unnamed(parent, Some(index), what, &error);
-    let gi = raw::gpu_instance_id(sources.nvml, device).map_err(failed("its GPU instance id"))?;
-    let ci = raw::compute_instance_id(sources.nvml, device).map_err(failed("its compute instance id"))?;
+    let gi = raw::gpu_instance_id(&sources.nvml, device).map_err(failed("its GPU instance id"))?;
+    let ci = raw::compute_instance_id(&sources.nvml, device).map_err(failed("its compute instance id"))?;
     let name = device.name().map_err(failed("its name"))?;
     let instances = [format!("gpu{minor}/gi{gi}/access"), format!("gpu{minor}/gi{gi}/ci{ci}/access")];
     let nodes = instances.iter().map(|instance| nvcap(sources, instance));
@@ -54,19 +54,19 @@ fn one(
         profile: profile(&name).to_owned(),
         gi,
         ci,
-        memory: gpu::memory(sources, device),
+        memory: property::memory(&Answers::of(&sources.nvml, device)),
         nodes: nodes.collect::<Result<_, _>>()?,
     })
 }
 
-fn nvcap(sources: &Sources<'_>, instance: &str) -> Result<DeviceNode, DiscoverError> {
+fn nvcap(sources: &Sources, instance: &str) -> Result<DeviceNode, DiscoverError> {
     let minor = sources.module.nvcap_minor(instance)?;
     let major = sources.majors.named("nvidia-caps").ok_or_else(|| DiscoverError::Nvcap {
         instance: instance.to_owned(),
         reason: "`/proc/devices` has no `nvidia-caps`".to_owned(),
     })?;
-    let mode = module::nvcap_mode(sources.root, instance);
-    node::at(sources, format!("/dev/nvidia-caps/nvidia-cap{minor}"), [major, minor], Some(mode))
+    let mode = module::nvcap_mode(&sources.root, instance);
+    node::at(sources, format!("/dev/nvidia-caps/nvidia-cap{minor}"), [major, minor], mode)
 }
 
 /// NVML names a MIG device `MODEL MIG PROFILE`.
@@ -74,9 +74,13 @@ fn profile(name: &str) -> &str {
     name.rsplit_once("MIG ").map_or(name, |(_, profile)| profile)
 }
 
-fn unnamed(gpu: u32, device: Option<u32>, what: &'static str, error: &NvmlError) -> DiscoverError {
+/// A MIG device without its ids could be given as another one; a GPU that is lost has none to give.
+fn unnamed(gpu: u32, device: Option<u32>, what: &'static str, error: &NvmlError) -> Trouble {
+    if matches!(error, NvmlError::GpuLost) {
+        return Trouble::Out(Outage::Lost, format!("NVML: {error}"));
+    }
     let of = device.map_or_else(|| format!("GPU {gpu}"), |device| format!("GPU {gpu}, MIG device {device}"));
-    DiscoverError::Identity { of, what, reason: error.to_string() }
+    DiscoverError::Identity { of, what, reason: error.to_string() }.into()
 }
 
 #[cfg(test)]

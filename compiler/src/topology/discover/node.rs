@@ -1,21 +1,22 @@
 //! Device nodes: numbers from the kernel, checked against what lies in `/dev`.
 
+use super::DiscoverError;
 use super::driver_root::DriverRoot;
+use super::nvidia::Sources;
 use super::root::{Character, Root};
-use super::{DiscoverError, Sources};
 use crate::topology::DeviceNode;
 
 /// Minors that NVIDIA's kernel module gives its control nodes, beside those of GPUs.
 const CONTROL: u32 = 255;
 const MODESET: u32 = 254;
 
-/// The nodes that GPUs share, sorted by path.
-pub(super) fn shared(sources: &Sources<'_>) -> Result<Vec<DeviceNode>, DiscoverError> {
+/// The nodes that NVIDIA's GPUs share, sorted by path.
+pub(super) fn shared(sources: &Sources) -> Result<Vec<DeviceNode>, DiscoverError> {
     let majors = &sources.majors;
     let uvm = majors.named("nvidia-uvm");
     // Up to R535 the module has one name for its whole major, so only the node itself tells of modesetting.
     let modeset = majors.named("nvidia-modeset").or_else(|| {
-        let present = lying(sources.root, sources.driver, "/dev/nvidia-modeset").is_some();
+        let present = lying(&sources.root, &sources.driver, "/dev/nvidia-modeset").is_some();
         majors.gpu().filter(|_| present)
     });
     let wanted = [
@@ -25,27 +26,48 @@ pub(super) fn shared(sources: &Sources<'_>) -> Result<Vec<DeviceNode>, DiscoverE
         ("/dev/nvidiactl", majors.gpu(), CONTROL),
     ];
     let known = wanted.into_iter().filter_map(|(path, major, minor)| Some((path, major?, minor)));
-    known.map(|(path, major, minor)| at(sources, path.to_owned(), [major, minor], None)).collect()
+    let mode = sources.module.node_mode;
+    known.map(|(path, major, minor)| at(sources, path.to_owned(), [major, minor], mode)).collect()
 }
 
 /// The node of the GPU with this minor; none while the major is not known.
-pub(super) fn of_gpu(sources: &Sources<'_>, minor: Option<u32>) -> Result<Vec<DeviceNode>, DiscoverError> {
+pub(super) fn of_gpu(sources: &Sources, minor: Option<u32>) -> Result<Vec<DeviceNode>, DiscoverError> {
     let Some((major, minor)) = sources.majors.gpu().zip(minor) else { return Ok(Vec::new()) };
-    Ok(vec![at(sources, format!("/dev/nvidia{minor}"), [major, minor], None)?])
+    let path = format!("/dev/nvidia{minor}");
+    Ok(vec![at(sources, path, [major, minor], sources.module.node_mode)?])
 }
 
 /// The node at `path`, which must have these numbers if it is there: drivers make nodes only when they are needed.
-/// Its mode is that on the host, else `mode`, else what the kernel module asks for.
+/// Its mode is that on the host, else `mode`.
 pub(super) fn at(
-    sources: &Sources<'_>,
+    sources: &Sources,
     path: String,
     [major, minor]: [u32; 2],
-    mode: Option<u32>,
+    mode: u32,
 ) -> Result<DeviceNode, DiscoverError> {
-    let (there, host_path) = lying(sources.root, sources.driver, &path).unzip();
+    put(lying(&sources.root, &sources.driver, &path), path, [major, minor], mode)
+}
+
+/// The same of a node that only the host has.
+pub(super) fn of_host(
+    root: &Root,
+    path: String,
+    numbers: [u32; 2],
+    mode: u32,
+) -> Result<DeviceNode, DiscoverError> {
+    put(root.character(&path).map(|there| (there, None)), path, numbers, mode)
+}
+
+fn put(
+    there: Option<(Character, Option<String>)>,
+    path: String,
+    [major, minor]: [u32; 2],
+    mode: u32,
+) -> Result<DeviceNode, DiscoverError> {
+    let (there, host_path) = there.unzip();
     is_itself(&path, there.as_ref(), [major, minor])?;
     let gid = there.as_ref().map_or(0, |there| there.gid);
-    let mode = there.map(|there| there.mode).or(mode).unwrap_or(sources.module.node_mode);
+    let mode = there.map_or(mode, |there| there.mode);
     Ok(DeviceNode { path, host_path: host_path.flatten(), major, minor, mode, gid })
 }
 

@@ -2,7 +2,9 @@ use gpupol_plan::capability::Capability;
 use gpupol_plan::feature::Feature;
 
 use super::*;
-use crate::topology::{DeviceNode, DriverFileKind, Fact, MissingFile, builtin, read};
+use crate::topology::{
+    ComputeMode, DeviceNode, DriverFileKind, Fault, MissingFile, OutOfService, Outage, builtin, read,
+};
 
 fn campus() -> Topology {
     let (name, text) = builtin::builtin("campus").unwrap();
@@ -22,7 +24,7 @@ fn nothing_changed() {
 }
 
 fn upgrade(host: &mut Topology) {
-    host.driver.version = Fact::Known("570.86.10".to_owned());
+    host.drivers.get_mut(&Vendor::Nvidia).unwrap().version = Fact::Known("570.86.10".to_owned());
     let new = |name: &str| name.replace("550.163.01", "570.86.10");
     for file in &mut host.driver_files {
         file.path = new(&file.path);
@@ -33,7 +35,7 @@ fn upgrade(host: &mut Topology) {
 
 #[test]
 fn a_driver_upgrade_is_one_difference() {
-    assert_eq!(said(upgrade), ["host: driver.version was `550.163.01`, is `570.86.10`"]);
+    assert_eq!(said(upgrade), ["host: drivers.nvidia.version was `550.163.01`, is `570.86.10`"]);
     let with_less = said(|host| {
         upgrade(host);
         host.driver_files.retain(|file| file.soname.as_deref() != Some("libcuda.so.1"));
@@ -59,6 +61,61 @@ fn a_gpu_that_is_gone_takes_its_links_along() {
     assert!(said.first().unwrap().starts_with("GPU `GPU-") && said.first().unwrap().ends_with(": gone"));
     assert!(said.iter().skip(1).all(|line| line.starts_with("link of `GPU-") && line.ends_with(": gone")));
     assert_eq!(said.len(), campus().gpus.len());
+}
+
+fn lost(host: &mut Topology) -> OutOfService {
+    let gpu = host.gpus.remove(0);
+    OutOfService {
+        index: Fact::Known(0),
+        vendor: gpu.vendor,
+        uuid: Fact::Known(gpu.uuid),
+        pci: gpu.pci,
+        minor: gpu.minor,
+        model: Fact::Known(gpu.model),
+        state: Outage::Lost,
+        reason: "NVML: gone".to_owned(),
+    }
+}
+
+#[test]
+fn a_gpu_that_goes_out_of_service_is_said_to_be_lost_and_nothing_else() {
+    let uuid = campus().gpus[0].uuid.clone();
+    let said = said(|host| {
+        host.links.clear();
+        let gpu = lost(host);
+        host.out_of_service.push(gpu);
+    });
+    let of_gpus: Vec<&String> = said.iter().filter(|line| !line.starts_with("link")).collect();
+    assert_eq!(of_gpus, [&format!("GPU `{uuid}`: state was `in-service`, is `lost`")]);
+}
+
+#[test]
+fn a_lost_gpu_without_a_uuid_is_told_by_what_is_known() {
+    let said = said(|host| {
+        host.links.clear();
+        let mut gpu = lost(host);
+        gpu.uuid = Fact::unknown("nobody says");
+        host.out_of_service.push(gpu);
+    });
+    assert!(said.contains(&"GPU at `0000:1b:00.0`: new".to_owned()), "{said:#?}");
+}
+
+#[test]
+fn health_and_settings_that_change_are_told() {
+    let said = said(|host| {
+        host.gpus[0].faults = Fact::Known([Fault::RowRemapFailed].into());
+        host.gpus[0].compute_mode = Fact::Known(ComputeMode::ExclusiveProcess);
+        host.gpus[0].persistence = Fact::Absent;
+    });
+    let uuid = campus().gpus[0].uuid.clone();
+    assert_eq!(
+        said,
+        [
+            format!("GPU `{uuid}`: computeMode was `default`, is `exclusive-process`"),
+            format!("GPU `{uuid}`: faults was [], is [\"row-remap-failed\"]"),
+            format!("GPU `{uuid}`: persistence was true, is absent"),
+        ]
+    );
 }
 
 #[test]

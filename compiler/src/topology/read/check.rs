@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-mod driver_file;
-
 use super::name::{has_control, is_gpu_uuid, is_mig_uuid, is_pci_address, is_plain_path, number_after};
 use gpupol_plan::feature::Feature;
 
 use crate::topology::{
-    DeviceNode, Fact, GDS_FILES, Gpu, Link, MigDevice, NVSWITCH_CONTROL, Topology, Vendor,
+    DeviceNode, Fact, GDS_FILES, Gpu, Link, MigDevice, NVSWITCH_CONTROL, OutOfService, Topology, Vendor,
 };
+
+mod amd;
+mod driver_file;
 
 /// The character major of NVIDIA's own GPU nodes, fixed by the kernel's device list.
 const NVIDIA_MAJOR: u32 = 195;
@@ -35,15 +36,19 @@ type Checked = Result<(), Wrong>;
 pub(super) fn topology(topology: &Topology) -> Checked {
     plain_text("host", &topology.host)?;
     plain_fact("bootId", &topology.boot_id)?;
-    plain_fact("driver.version", &topology.driver.version)?;
-    plain_fact("driver.cuda", &topology.driver.cuda)?;
+    for (vendor, driver) in &topology.drivers {
+        plain_fact(&format!("drivers.{}.version", vendor.name()), &driver.version)?;
+        plain_fact(&format!("drivers.{}.cuda", vendor.name()), &driver.cuda)?;
+    }
     if let Some(version) = topology.cgroup.known() {
         ensure(matches!(version, 1 | 2), "cgroup", || format!("there is no cgroup version {version}"))?;
     }
-    shared_nodes(&topology.nodes)?;
+    topology.nodes.iter().try_for_each(|(vendor, nodes)| shared_nodes(*vendor, nodes))?;
     each("gpus", &topology.gpus, gpu)?;
     gpu_order(&topology.gpus)?;
-    unique_identities(&topology.gpus)?;
+    drivers(topology)?;
+    each("outOfService", &topology.out_of_service, out_of_service)?;
+    unique_identities(topology)?;
     features(topology)?;
     unique_nodes(topology)?;
     links(topology)?;
@@ -102,17 +107,23 @@ fn is_of_feature(feature: Feature, node: &DeviceNode) -> bool {
 }
 
 fn gpu(place: &str, gpu: &Gpu) -> Checked {
-    ensure(is_gpu_uuid(&gpu.uuid), format!("{place}.uuid"), || {
-        format!("`{}` is no GPU UUID: write `GPU-` and a UUID", gpu.uuid)
-    })?;
-    ensure(is_pci_address(&gpu.pci), format!("{place}.pci"), || {
-        format!("`{}` is no PCI address: write it in lower case, such as `0000:07:00.0`", gpu.pci)
-    })?;
+    if gpu.vendor == Vendor::Amd {
+        amd::gpu(place, gpu)?;
+    } else {
+        gpu_uuid(place, &gpu.uuid)?;
+        ensure(gpu.partition.is_none(), format!("{place}.partition"), || {
+            format!("boards of {} are not divided like this", gpu.vendor.title())
+        })?;
+    }
+    if let Some(pci) = gpu.pci.known() {
+        pci_address(&format!("{place}.pci"), pci)?;
+    }
     plain_text(&format!("{place}.model"), &gpu.model)?;
     plain_fact(&format!("{place}.brand"), &gpu.brand)?;
     plain_fact(&format!("{place}.architecture"), &gpu.architecture)?;
     plain_fact(&format!("{place}.computeCapability"), &gpu.compute_capability)?;
     plain_fact(&format!("{place}.cpus"), &gpu.cpus)?;
+    plain_fact(&format!("{place}.clique"), &gpu.clique)?;
     each(&format!("{place}.nodes"), &gpu.nodes, |place, node| {
         device_node(place, node)?;
         drm_number(place, node)?;
@@ -129,8 +140,35 @@ fn gpu(place: &str, gpu: &Gpu) -> Checked {
     unique(&devices, &gpu.mig_devices, "gi and ci", |device| format!("{} and {}", device.gi, device.ci))
 }
 
+/// What nobody can use is named in messages all the same.
+fn out_of_service(place: &str, gpu: &OutOfService) -> Checked {
+    if let Some(uuid) = gpu.uuid.known() {
+        gpu_uuid(place, uuid)?;
+    }
+    if let Some(pci) = gpu.pci.known() {
+        pci_address(&format!("{place}.pci"), pci)?;
+    }
+    plain_fact(&format!("{place}.model"), &gpu.model)?;
+    plain_text(&format!("{place}.reason"), &gpu.reason)
+}
+
+fn gpu_uuid(place: &str, uuid: &str) -> Checked {
+    ensure(is_gpu_uuid(uuid), format!("{place}.uuid"), || {
+        format!("`{uuid}` is no GPU UUID: write `GPU-` and a UUID")
+    })
+}
+
+fn pci_address(place: &str, pci: &str) -> Checked {
+    ensure(is_pci_address(pci), place, || {
+        format!("`{}` is no PCI address: write it in lower case, such as `0000:07:00.0`", pci.escape_debug())
+    })
+}
+
 /// A GPU's NVIDIA nodes carry its own minor: anything else would be the node of another tenant's GPU.
 fn own_minor(place: &str, gpu: &Gpu, node: &DeviceNode) -> Checked {
+    if gpu.vendor == Vendor::Amd {
+        return amd::own_node(place, gpu, node);
+    }
     let is_nvidia = node.major == NVIDIA_MAJOR || gpu_number(node).is_some();
     if gpu.vendor != Vendor::Nvidia || !is_nvidia {
         return Ok(());
@@ -166,10 +204,14 @@ fn mig_device(place: &str, device: &MigDevice) -> Checked {
     })
 }
 
-fn shared_nodes(nodes: &[DeviceNode]) -> Checked {
-    each("nodes", nodes, |place, node| {
+fn shared_nodes(vendor: Vendor, nodes: &[DeviceNode]) -> Checked {
+    each(&format!("nodes.{}", vendor.name()), nodes, |place, node| {
         device_node(place, node)?;
+        if vendor == Vendor::Amd {
+            return amd::shared_node(place, node);
+        }
         let of_one = gpu_number(node).is_some()
+            || node.path.starts_with("/dev/dri/")
             || (node.major == NVIDIA_MAJOR && NVIDIA_GPU_MINORS.contains(&node.minor));
         ensure(!of_one, place, || {
             format!("`{}` is the node of one GPU: write it there, not where all share it", node.path)
@@ -189,27 +231,75 @@ fn device_node(place: &str, node: &DeviceNode) -> Checked {
     })
 }
 
+fn drivers(topology: &Topology) -> Checked {
+    each("gpus", &topology.gpus, |place, gpu| {
+        ensure(topology.drivers.contains_key(&gpu.vendor), format!("{place}.vendor"), || {
+            format!("`drivers` has none of `{}`", gpu.vendor.name())
+        })
+    })
+}
+
 fn gpu_order(gpus: &[Gpu]) -> Checked {
     unique("gpus", gpus, "index", |gpu| gpu.index)?;
     ascending("gpus", gpus, "index", |gpu| gpu.index)
 }
 
-fn unique_identities(gpus: &[Gpu]) -> Checked {
-    unique("gpus", gpus, "pci", |gpu| gpu.pci.clone())?;
-    let mut minors = BTreeMap::new();
-    let mut uuids = BTreeMap::new();
-    for (position, gpu) in gpus.iter().enumerate() {
+/// One GPU has an index, a minor, an address and a UUID of its own, be it in service or not.
+fn unique_identities(topology: &Topology) -> Checked {
+    let mut seen = Identities::default();
+    for (position, gpu) in topology.gpus.iter().enumerate() {
         let place = format!("gpus[{position}]");
-        if let Some(minor) = gpu.minor.known() {
-            first(&mut minors, (gpu.vendor, *minor), format!("{place}.minor"), &minor.to_string())?;
-        }
-        first(&mut uuids, gpu.uuid.to_ascii_lowercase(), format!("{place}.uuid"), &gpu.uuid)?;
+        // Parts of one board share its address.
+        let pci = gpu.pci.known().map(|pci| match gpu.partition_number() {
+            Some(number) => format!("{pci}, partition {number}"),
+            None => pci.clone(),
+        });
+        let (pci, minor) = (pci.as_ref(), gpu.minor.known());
+        seen.gpu(&place, gpu.vendor, [Some(&gpu.index), minor], [Some(&gpu.uuid), pci])?;
         for (position, device) in gpu.mig_devices.iter().enumerate() {
-            let place = format!("{place}.migDevices[{position}].uuid");
-            first(&mut uuids, device.uuid.to_ascii_lowercase(), place, &device.uuid)?;
+            seen.uuid(&format!("{place}.migDevices[{position}]"), &device.uuid)?;
         }
     }
+    for (position, gpu) in topology.out_of_service.iter().enumerate() {
+        let place = format!("outOfService[{position}]");
+        let numbers = [gpu.index.known(), gpu.minor.known()];
+        seen.gpu(&place, gpu.vendor, numbers, [gpu.uuid.known(), gpu.pci.known()])?;
+    }
     Ok(())
+}
+
+/// Who has been seen, and where.
+#[derive(Default)]
+struct Identities {
+    indices: BTreeMap<u32, String>,
+    minors: BTreeMap<(Vendor, u32), String>,
+    addresses: BTreeMap<String, String>,
+    uuids: BTreeMap<String, String>,
+}
+
+impl Identities {
+    fn gpu(
+        &mut self,
+        place: &str,
+        vendor: Vendor,
+        [index, minor]: [Option<&u32>; 2],
+        [uuid, pci]: [Option<&String>; 2],
+    ) -> Checked {
+        if let Some(index) = index {
+            first(&mut self.indices, *index, format!("{place}.index"), &index.to_string())?;
+        }
+        if let Some(pci) = pci {
+            first(&mut self.addresses, pci.clone(), format!("{place}.pci"), pci)?;
+        }
+        if let Some(minor) = minor {
+            first(&mut self.minors, (vendor, *minor), format!("{place}.minor"), &minor.to_string())?;
+        }
+        uuid.map_or(Ok(()), |uuid| self.uuid(place, uuid))
+    }
+
+    fn uuid(&mut self, place: &str, uuid: &str) -> Checked {
+        first(&mut self.uuids, uuid.to_ascii_lowercase(), format!("{place}.uuid"), uuid)
+    }
 }
 
 /// One node belongs to one owner: to all, to one GPU, or to the MIG devices of one GPU instance.
@@ -224,7 +314,9 @@ fn unique_nodes(topology: &Topology) -> Checked {
         }
         Ok(())
     };
-    own("nodes".to_owned(), &topology.nodes)?;
+    for (vendor, nodes) in &topology.nodes {
+        own(format!("nodes.{}", vendor.name()), nodes)?;
+    }
     for (feature, nodes) in &topology.features {
         own(format!("features.{feature}"), nodes.known().map(Vec::as_slice).unwrap_or_default())?;
     }
@@ -245,7 +337,7 @@ fn links(topology: &Topology) -> Checked {
         for index in link.gpus {
             ensure(indices.contains(&index), place, || format!("there is no GPU {index}"))?;
         }
-        Ok(())
+        amd::link(place, link, topology)
     })?;
     ascending("links", &topology.links, "gpus", |link| link.gpus)
 }

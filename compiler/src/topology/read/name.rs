@@ -5,6 +5,22 @@ pub(super) fn is_gpu_uuid(text: &str) -> bool {
     text.strip_prefix("GPU-").is_some_and(is_uuid)
 }
 
+/// Whether `text` names a board of AMD: `GPU-` and its unique id, or its PCI address if it has none.
+pub(super) fn is_amd_board(text: &str) -> bool {
+    let is_unique_id = |id: &str| id.len() == 16 && id.bytes().all(is_lower_hex);
+    text.strip_prefix("GPU-").is_some_and(|id| is_unique_id(id) || is_pci_address(id))
+}
+
+/// The board that `text` names, and which of how many parts of it: `3of8` behind a last dash.
+pub(super) fn parts_of_board(text: &str) -> (&str, Option<(u32, u32)>) {
+    let part = |part: &str| {
+        let (number, of) = part.split_once("of")?;
+        Some((number_after("", number)?, number_after("", of)?))
+    };
+    let split = text.rsplit_once('-').and_then(|(board, last)| Some((board, part(last)?)));
+    split.map_or((text, None), |(board, part)| (board, Some(part)))
+}
+
 /// Whether `text` names a MIG device: `MIG-` and a UUID, or `MIG-GPU-UUID/GI/CI` as drivers before R470 wrote it.
 pub(super) fn is_mig_uuid(text: &str) -> bool {
     let Some(rest) = text.strip_prefix("MIG-") else { return false };
@@ -18,7 +34,7 @@ pub(super) fn is_mig_uuid(text: &str) -> bool {
 
 /// Whether `text` is a PCI address as the kernel spells it: `0000:07:00.0`, lower case, the domain with four digits
 /// or, where it needs more, without leading zeros.
-pub(super) fn is_pci_address(text: &str) -> bool {
+pub(in crate::topology) fn is_pci_address(text: &str) -> bool {
     let mut parts = text.split([':', '.']);
     let (Some(domain), Some(bus), Some(device), Some(function), None) =
         (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
@@ -95,6 +111,19 @@ mod tests {
         ] {
             assert!(!is_mig_uuid(wrong), "{wrong}");
         }
+    }
+
+    #[test]
+    fn boards_of_amd_and_their_parts() {
+        for right in ["GPU-0123456789abcdef", "GPU-0000:63:00.0"] {
+            assert!(is_amd_board(right), "{right}");
+        }
+        for wrong in ["0123456789abcdef", "GPU-0123456789ABCDEF", "GPU-0123", "GPU-"] {
+            assert!(!is_amd_board(wrong), "{wrong}");
+        }
+        assert_eq!(parts_of_board("GPU-0123456789abcdef-3of8"), ("GPU-0123456789abcdef", Some((3, 8))));
+        assert_eq!(parts_of_board("GPU-0123456789abcdef"), ("GPU-0123456789abcdef", None));
+        assert_eq!(parts_of_board("GPU-01-03of8").1, None);
     }
 
     #[test]

@@ -48,9 +48,15 @@ fn shape_errors_have_a_line_and_a_column() {
 
 #[test]
 fn unknown_and_missing_fields_are_refused_everywhere() {
-    for place in
-        ["", "/driver", "/gpus/0", "/gpus/4/migDevices/0", "/gpus/0/nodes/0", "/links/0", "/driverFiles/0"]
-    {
+    for place in [
+        "",
+        "/drivers/nvidia",
+        "/gpus/0",
+        "/gpus/4/migDevices/0",
+        "/gpus/0/nodes/0",
+        "/links/0",
+        "/driverFiles/0",
+    ] {
         let message = message(|document| document.pointer_mut(place).unwrap()["extra"] = json!(1));
         assert!(message.contains("unknown field `extra`"), "{place}: {message}");
     }
@@ -88,6 +94,54 @@ fn one_identity_belongs_to_one_device() {
 }
 
 #[test]
+fn a_gpu_out_of_service_is_another_one() {
+    let lost = |edit: fn(&mut Value)| {
+        message(|document| {
+            let mut gpu = json!({
+                "index": 9, "vendor": "nvidia", "uuid": "GPU-00000000-0000-4000-8000-0000000000ff", "pci": "0000:ff:00.0",
+                "minor": 77, "model": "NVIDIA L4", "state": "lost", "reason": "NVML: gone",
+            });
+            edit(&mut gpu);
+            document["outOfService"] = json!([gpu]);
+        })
+    };
+    let same = lost(|gpu| gpu["uuid"] = campus()["gpus"][0]["uuid"].clone());
+    assert!(
+        same.contains("outOfService[0].uuid: `GPU-") && same.ends_with("is that of gpus[0].uuid too"),
+        "{same}"
+    );
+    assert!(
+        lost(|gpu| gpu["minor"] = json!(5))
+            .ends_with("outOfService[0].minor: `5` is that of gpus[0].minor too")
+    );
+    assert!(
+        lost(|gpu| gpu["index"] = json!(8))
+            .ends_with("outOfService[0].index: `8` is that of gpus[8].index too")
+    );
+    assert!(lost(|gpu| gpu["pci"] = json!("0000:1b:00.0")).ends_with("is that of gpus[0].pci too"));
+    assert!(
+        lost(|gpu| gpu["uuid"] = json!("GPU-1")).contains("outOfService[0].uuid: `GPU-1` is no GPU UUID")
+    );
+    assert!(
+        lost(|gpu| gpu["pci"] = json!("x\u{1b}"))
+            .contains("outOfService[0].pci: `x\\u{1b}` is no PCI address")
+    );
+    assert!(lost(|gpu| gpu["reason"] = json!("")).contains("outOfService[0].reason: `` is empty"));
+    assert!(lost(|gpu| gpu["state"] = json!("away")).contains("unknown variant `away`"));
+    let fine = lost(|gpu| gpu["more"] = json!(1));
+    assert!(fine.contains("unknown field `more`"), "all else of it is sound: {fine}");
+}
+
+#[test]
+fn a_gpu_on_no_bus_has_no_address() {
+    let mut document = campus();
+    document["gpus"][0]["pci"] = Value::Null;
+    document["gpus"][1]["pci"] = json!({"unknown": "no permission"});
+    let read = read("c.json", &document.to_string()).unwrap();
+    assert_eq!(read.gpus[0].pci, crate::topology::Fact::Absent);
+}
+
+#[test]
 fn gpus_are_in_the_order_of_their_index() {
     let swapped = message(|document| document["gpus"].as_array_mut().unwrap().swap(0, 1));
     assert_eq!(swapped, "topology `c.json`: gpus[1].index: is not above the one before");
@@ -103,7 +157,8 @@ fn malformed_names_are_refused() {
     assert!(with("/gpus/4/migDevices/0/uuid", json!("MIG-1")).contains("`MIG-1` is no MIG UUID"));
     assert!(with("/gpus/0/model", json!("\u{1b}[2J")).contains("control characters"));
     assert!(
-        with("/driver/version", json!("550\n")).contains("driver.version: `550\\n` is empty or has control")
+        with("/drivers/nvidia/version", json!("550\n"))
+            .contains("drivers.nvidia.version: `550\\n` is empty or has control")
     );
     assert!(with("/cgroup", json!(3)).ends_with("cgroup: there is no cgroup version 3"));
     let old = message(|document| {
@@ -126,10 +181,11 @@ fn a_gpu_has_only_its_own_nodes() {
     );
     let unknown = with("/gpus/1/minor", json!({"unknown": "lost"}));
     assert!(unknown.ends_with("`/dev/nvidia6` is given, but the GPU's `minor` is not known"), "{unknown}");
-    let control = message(|document| document["gpus"][1]["nodes"][0] = document["nodes"][3].clone());
+    let control =
+        message(|document| document["gpus"][1]["nodes"][0] = document["nodes"]["nvidia"][3].clone());
     assert!(control.contains("`/dev/nvidiactl` with minor 255 is not the node of a GPU"), "{control}");
-    let shared = message(|document| document["nodes"][0] = document["gpus"][0]["nodes"][0].clone());
-    assert!(shared.contains("nodes[0]: `/dev/nvidia5` is the node of one GPU"), "{shared}");
+    let shared = message(|document| document["nodes"]["nvidia"][0] = document["gpus"][0]["nodes"][0].clone());
+    assert!(shared.contains("nodes.nvidia[0]: `/dev/nvidia5` is the node of one GPU"), "{shared}");
 }
 
 #[test]
@@ -183,21 +239,22 @@ fn links_join_two_gpus_that_exist() {
 #[test]
 fn paths_are_plain() {
     for wrong in ["nvidia0", "/dev/../etc/shadow", "/etc/shadow", "/dev//nvidia0"] {
-        let message = with("/nodes/0/path", json!(wrong));
+        let message = with("/nodes/nvidia/0/path", json!(wrong));
         assert!(
-            message.contains("nodes[0].path") && message.contains("is no path of a device node"),
+            message.contains("nodes.nvidia[0].path") && message.contains("is no path of a device node"),
             "{message}"
         );
     }
-    let host_path = message(|document| document["nodes"][0]["hostPath"] = json!("/run/../dev/x"));
-    assert!(host_path.contains("nodes[0].hostPath: `/run/../dev/x` is no plain path"), "{host_path}");
+    let host_path = message(|document| document["nodes"]["nvidia"][0]["hostPath"] = json!("/run/../dev/x"));
+    assert!(host_path.contains("nodes.nvidia[0].hostPath: `/run/../dev/x` is no plain path"), "{host_path}");
     assert!(with("/driverFiles/0/path", json!("usr/bin/x")).contains("driverFiles[0].path: `usr/bin/x`"));
     assert!(
         with("/driverFiles/0/path", json!("/zz"))
             .contains("driverFiles[1].path: is not above the one before")
     );
     assert!(
-        with("/nodes/0/mode", json!(0o4755)).contains("nodes[0].mode: 2541 is more than permission bits")
+        with("/nodes/nvidia/0/mode", json!(0o4755))
+            .contains("nodes.nvidia[0].mode: 2541 is more than permission bits")
     );
 }
 
@@ -279,7 +336,7 @@ fn a_feature_has_its_own_nodes_and_files_only() {
     }
     let shared = node("/dev/gdrdrv", 508, 1);
     let wrong = with_features(json!({"gdrcopy": [shared]}), json!({})).unwrap_err();
-    assert!(wrong.contains("belongs to nodes already"), "{wrong}");
+    assert!(wrong.contains("belongs to nodes.nvidia already"), "{wrong}");
     let wrong = with_features(json!({"imex/7": []}), json!({})).unwrap_err();
     assert!(wrong.contains("features.imex/7"), "{wrong}");
     let wrong = with_features(json!({}), json!({"gds": [{"path": "/etc/shadow"}]})).unwrap_err();

@@ -22,7 +22,7 @@ fn main() {
         process::exit(2);
     };
     let plan = site::plan(Path::new(libraries));
-    let edits: Vec<&Edit> = plan.edits.iter().chain(&plan.lines[0].devices[0].edits).collect();
+    let edits: Vec<&Edit> = plan.edits.values().flatten().chain(&plan.lines[0].devices[0].edits).collect();
     let pid = pid.parse().expect("a process id");
     let container = Process::open(pid).expect("the container can be seen").expect("the container is alive");
     let mounts = MountInfo::read().expect("/proc is mounted");

@@ -7,6 +7,9 @@ use gpupol_plan::capability::Capability::{self, Compute, Graphics, Ngx, Utility,
 /// The branches of which is known here what they ship, for x86_64.
 pub(super) const BRANCHES: RangeInclusive<u32> = 470..=610;
 
+/// The branch among them that only systems on a chip have, with a user space of its own.
+pub(super) const CHIP_BRANCH: u32 = 540;
+
 /// A library or program that the driver ships.
 pub(super) struct Known {
     /// Its name, a library's without `.so.` and what follows.

@@ -16,7 +16,7 @@ pub(super) fn all(files: &[DriverFile], wanted: &Wanted<'_>, is_aarch64: bool) -
     let mut shipped = match &wanted.list {
         Err(reason) => return Fact::Unknown(reason.clone()),
         Ok(Some(_)) => by_list(wanted),
-        Ok(None) if known::BRANCHES.contains(&branch) && !is_aarch64 => by_branch(version, branch),
+        Ok(None) if is_known(branch) && !is_aarch64 => by_branch(version, branch),
         Ok(None) => {
             return Fact::Unknown(format!("nobody says what driver {version} ships for this machine"));
         }
@@ -26,6 +26,10 @@ pub(super) fn all(files: &[DriverFile], wanted: &Wanted<'_>, is_aarch64: bool) -
     shipped.extend(of_both(files, version, branch));
     shipped.sort_by(|one, other| one.name.cmp(&other.name));
     Fact::Known(shipped)
+}
+
+fn is_known(branch: u32) -> bool {
+    known::BRANCHES.contains(&branch) && branch != known::CHIP_BRANCH
 }
 
 /// The names by which files are found; 32-bit libraries stand for no others.

@@ -1,0 +1,63 @@
+//! How AMD's GPUs are joined: by XGMI within a hive, else by PCIe.
+
+use gpupol_plan::kfd;
+
+use super::{Found, NODES, Root};
+use crate::topology::discover::pcie;
+use crate::topology::{Fact, Level, Link};
+
+/// KFD's kind of a link that is XGMI.
+const XGMI: &str = "11";
+
+/// One for each pair of `found`.
+pub(super) fn all(root: &Root, found: &[Found]) -> Vec<Link> {
+    let mut links = Vec::new();
+    for (position, one) in found.iter().enumerate() {
+        for other in found.iter().skip(position.saturating_add(1)) {
+            links.push(Link {
+                gpus: [one.gpu.index, other.gpu.index],
+                nvlinks: Fact::Absent,
+                xgmi: xgmi(root, one, other).max(xgmi(root, other, one)),
+                p2p: Fact::unknown("only asked of GPUs of NVIDIA"),
+                level: level(root, one, other),
+            });
+        }
+    }
+    links
+}
+
+/// How many links lead from one to the other: the greatest bandwidth in units of the least, which is that of one. In a
+/// hive everyone reaches everyone, so two of one hive have at least one.
+fn xgmi(root: &Root, from: &Found, to: &Found) -> u32 {
+    let links = format!("{NODES}/{}/io_links", from.node.node);
+    let texts = root
+        .names(&links)
+        .into_iter()
+        .filter_map(|link| root.text(&format!("{links}/{link}/properties")).ok());
+    let to_node = to.node.node.to_string();
+    let leads = |text: &String| {
+        kfd::value(text, "type") == Some(XGMI) && kfd::value(text, "node_to") == Some(to_node.as_str())
+    };
+    let count = texts.filter(leads).map(|text| lanes(&text)).max().unwrap_or(0);
+    if count == 0 && hive(from).is_some() && hive(from) == hive(to) { 1 } else { count }
+}
+
+fn lanes(text: &str) -> u32 {
+    let number = |name: &str| kfd::value(text, name).and_then(|value| value.parse::<u32>().ok());
+    let lanes =
+        number("max_bandwidth").zip(number("min_bandwidth")).and_then(|(max, min)| max.checked_div(min));
+    lanes.unwrap_or(1).max(1)
+}
+
+fn hive(found: &Found) -> Option<&str> {
+    kfd::value(&found.properties, "hive_id").filter(|id| *id != "0")
+}
+
+/// Parts of one board are nearer than any PCIe switch.
+fn level(root: &Root, one: &Found, other: &Found) -> Fact<Level> {
+    if one.node.pci == other.node.pci {
+        return Fact::Known(Level::Internal);
+    }
+    let same_node = one.gpu.numa == other.gpu.numa;
+    pcie::level(root, &one.node.pci, &other.node.pci, same_node)
+}
