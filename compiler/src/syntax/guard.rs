@@ -35,7 +35,6 @@ pub(super) struct Piece {
     pub(super) start: usize,
     pub(super) end: usize,
     pub(super) sound: bool,
-    cost: usize,
 }
 
 /// What the guard made of a file.
@@ -107,6 +106,8 @@ struct Guard<'t> {
     beyond: usize,
     node: NodeState,
     piece: Option<Piece>,
+    /// What reading it costs.
+    cost: usize,
     last_end: usize,
     /// A `;` came since then.
     parted: bool,
@@ -135,6 +136,7 @@ impl<'t> Guard<'t> {
             beyond: 0,
             node: NodeState::default(),
             piece: None,
+            cost: 0,
             last_end: start,
             parted: false,
             line_start: text.get(..start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1),
@@ -167,7 +169,17 @@ impl<'t> Guard<'t> {
 
     #[inline]
     fn read(&mut self, token: Token) {
-        self.place(token);
+        if token.kind == Kind::Newline {
+            self.line_start = token.end;
+            self.indent = None;
+            if self.beyond == 0 && !self.node.is_between() {
+                self.step(token);
+            }
+            return;
+        }
+        if self.indent.is_none() && token.kind != Kind::Space {
+            self.begin_line(token);
+        }
         self.take(token);
     }
 
@@ -215,21 +227,11 @@ impl<'t> Guard<'t> {
         self.node.blame();
     }
 
-    /// Keeps track of lines and indents.
-    fn place(&mut self, token: Token) {
-        match token.kind {
-            Kind::Newline => {
-                self.line_start = token.end;
-                self.indent = None;
-            }
-            Kind::Space => {}
-            _ if self.indent.is_none() => {
-                let indent = token.start.saturating_sub(self.line_start);
-                self.indent = Some(indent);
-                self.suspect(token, indent);
-            }
-            _ => {}
-        }
+    /// The first token of a line.
+    fn begin_line(&mut self, token: Token) {
+        let indent = token.start.saturating_sub(self.line_start);
+        self.indent = Some(indent);
+        self.suspect(token, indent);
     }
 
     fn suspect(&mut self, token: Token, indent: usize) {
@@ -254,16 +256,18 @@ impl<'t> Guard<'t> {
             Kind::BraceClose => self.close(token),
             _ => self.step(token),
         }
-        if !matches!(token.kind, Kind::Space | Kind::Newline | Kind::Semicolon) {
-            self.last_end = token.end;
-            self.parted = false;
-        }
-        self.parted |= token.kind == Kind::Semicolon;
-        if let Some(piece) = &mut self.piece {
-            piece.cost = piece.cost.saturating_add(cost::of(token.kind).saturating_mul(self.times));
+        match token.kind {
+            Kind::Space => {}
+            Kind::Semicolon => self.parted = true,
+            _ => {
+                self.last_end = token.end;
+                self.parted = false;
+                self.cost = self.cost.saturating_add(cost::of(token.kind) * self.times);
+            }
         }
     }
 
+    #[inline]
     fn step(&mut self, token: Token) {
         let begins = self.node.begins(token.kind);
         if begins && self.stack.is_empty() {
@@ -280,7 +284,8 @@ impl<'t> Guard<'t> {
     }
 
     fn begin_piece(&mut self, start: usize) {
-        self.piece = Some(Piece { start, end: start, sound: true, cost: 0 });
+        self.piece = Some(Piece { start, end: start, sound: true });
+        self.cost = 0;
         self.odd = self.odd.filter(|odd| self.indent > Some(odd.indent));
         self.torn = false;
         self.after_stray = false;
@@ -302,7 +307,7 @@ impl<'t> Guard<'t> {
             piece.sound = false;
         }
         if piece.sound {
-            self.cut.cost = self.cut.cost.saturating_add(piece.cost);
+            self.cut.cost = self.cut.cost.saturating_add(self.cost);
         }
         if self.cut.cost > MAX_COST {
             return self.give_up(diags::too_many_words(first_line, MAX_COST));

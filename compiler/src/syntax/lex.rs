@@ -107,9 +107,7 @@ impl<'t> Lexer<'t> {
     #[inline]
     pub(super) fn skip_blanks(&mut self) -> bool {
         let start = self.at;
-        while matches!(self.text.as_bytes().get(self.at), Some(b' ' | b'\t')) {
-            self.at += 1;
-        }
+        self.skip(|byte| matches!(byte, b' ' | b'\t'));
         self.at > start
     }
 
@@ -119,10 +117,13 @@ impl<'t> Lexer<'t> {
         let start = self.at;
         let byte = *self.text.as_bytes().get(start)?;
         let kind = match class(byte) {
-            Class::Word => self.run_of(Class::Word, Kind::Word),
-            Class::Space => self.run_of(Class::Space, Kind::Space),
+            Class::Word => {
+                self.skip_class(Class::Word);
+                Kind::Word
+            }
+            Class::Newline if byte == b'\n' => self.single(Kind::Newline),
             Class::Mark => self.mark(byte),
-            Class::Newline | Class::Forbidden | Class::Wide => self.run(),
+            Class::Space | Class::Newline | Class::Forbidden | Class::Wide => self.run(),
         };
         Some(Token { kind, start, end: self.at })
     }
@@ -141,11 +142,6 @@ impl<'t> Lexer<'t> {
             b';' => self.single(Kind::Semicolon),
             _ => self.single(Kind::Stray),
         }
-    }
-
-    fn run_of(&mut self, class: Class, kind: Kind) -> Kind {
-        self.skip_class(class);
-        kind
     }
 
     fn byte(&self, at: usize) -> u8 {
@@ -176,6 +172,7 @@ impl<'t> Lexer<'t> {
     }
 
     /// Skips the bytes that `plain` holds for.
+    #[inline]
     fn skip(&mut self, plain: impl Fn(u8) -> bool) {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
         self.at += rest.iter().position(|byte| !plain(*byte)).unwrap_or(rest.len());
@@ -198,17 +195,16 @@ impl<'t> Lexer<'t> {
         if first == Class::Space { Kind::Space } else { Kind::Word }
     }
 
+    #[inline]
     fn skip_class(&mut self, wanted: Class) {
-        loop {
-            self.skip(|byte| class(byte) == wanted);
-            if class(self.byte(self.at)) != Class::Wide {
-                return;
-            }
-            let (class, length) = self.class(self.at);
-            if class != wanted {
+        self.skip(|byte| class(byte) == wanted);
+        while class(self.byte(self.at)) == Class::Wide {
+            let (wide, length) = self.class(self.at);
+            if wide != wanted {
                 return;
             }
             self.at += length;
+            self.skip(|byte| class(byte) == wanted);
         }
     }
 
@@ -436,6 +432,7 @@ impl<'t> Lexer<'t> {
 }
 
 /// What a byte is by itself.
+#[inline]
 #[expect(clippy::indexing_slicing, reason = "there is an entry for each byte")]
 fn class(byte: u8) -> Class {
     CLASSES[usize::from(byte)]

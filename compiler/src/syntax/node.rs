@@ -83,6 +83,7 @@ impl NodeState {
     }
 
     /// A token other than a brace.
+    #[inline]
     pub(super) fn step(&mut self, token: Token, text: &str, span: Span, whole: &str) -> Step {
         let ends = matches!(token.kind, Kind::Newline | Kind::Semicolon);
         if self.place == Place::Skip && !ends {
@@ -102,14 +103,11 @@ impl NodeState {
             Kind::Stray | Kind::BraceOpen | Kind::BraceClose => self.stray(token, text, span, whole),
         };
         self.spaced = false;
-        match step {
-            Step::Fault(finding) => {
-                self.place = Place::Skip;
-                self.slashdash = false;
-                Step::Fault(finding)
-            }
-            other => other,
+        if matches!(step, Step::Fault(_)) {
+            self.place = Place::Skip;
+            self.slashdash = false;
         }
+        step
     }
 
     /// A `{` comes: what is wrong with that. `below`: the same, if it seems to be of a node on a line above.
@@ -257,13 +255,8 @@ impl NodeState {
 
     fn word(&mut self, token: Token, text: &str, span: Span, whole: &str) -> Step {
         let judged = if token.kind == Kind::String { Word::Name } else { word::judge(text) };
-        if let Some(finding) = bad_word(judged, text, span) {
-            let fix = habit::word(judged, token, span, whole, self.is_entry());
-            let whole_string = fix.as_ref().and_then(Fix::written).filter(|_| judged == Word::Apostrophe);
-            let help = whole_string.map(|text| format!("`{text}`"));
-            return fault(finding.maybe_help(help).maybe_fix(fix));
-        }
         match self.place {
+            _ if !judged.is_sound() => self.bad_word(judged, token, span, whole),
             Place::Between | Place::Name => self.name(judged, text, span),
             Place::Type { of } => {
                 self.place = Place::TypeWord { of };
@@ -285,6 +278,16 @@ impl NodeState {
             ),
             Place::Skip => Step::On,
         }
+    }
+
+    #[cold]
+    fn bad_word(&self, judged: Word, token: Token, span: Span, whole: &str) -> Step {
+        let text = whole.get(token.start..token.end).unwrap_or_default();
+        let Some(finding) = bad_word(judged, text, span) else { return Step::On };
+        let fix = habit::word(judged, token, span, whole, self.is_entry());
+        let whole_string = fix.as_ref().and_then(Fix::written).filter(|_| judged == Word::Apostrophe);
+        let help = whole_string.map(|text| format!("`{text}`"));
+        fault(finding.maybe_help(help).maybe_fix(fix))
     }
 
     /// Whether arguments and properties stand here.
@@ -336,6 +339,7 @@ impl NodeState {
     }
 }
 
+#[cold]
 fn fault(finding: Finding) -> Step {
     Step::Fault(Box::new(finding))
 }
