@@ -11,7 +11,7 @@ const SLASHDASH: usize = 5;
 const READS: usize = 3;
 
 /// What a token costs that no `/-` takes out.
-#[inline]
+#[inline(always)]
 pub(super) fn of(kind: Kind) -> usize {
     match kind {
         Kind::Word | Kind::String => 1,

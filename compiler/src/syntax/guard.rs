@@ -167,7 +167,7 @@ impl<'t> Guard<'t> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&mut self, token: Token) {
         if token.kind == Kind::Newline {
             self.line_start = token.end;
@@ -267,7 +267,7 @@ impl<'t> Guard<'t> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn step(&mut self, token: Token) {
         let begins = self.node.begins(token.kind);
         if begins && self.stack.is_empty() {

@@ -83,7 +83,7 @@ impl NodeState {
     }
 
     /// A token other than a brace.
-    #[inline]
+    #[inline(always)]
     pub(super) fn step(&mut self, token: Token, text: &str, span: Span, whole: &str) -> Step {
         let ends = matches!(token.kind, Kind::Newline | Kind::Semicolon);
         if self.place == Place::Skip && !ends {
@@ -161,6 +161,7 @@ impl NodeState {
         self.spaced = true;
     }
 
+    #[inline(always)]
     fn terminator(&mut self, kind: Kind, span: Span) -> Step {
         match self.place {
             Place::Between if kind == Kind::Semicolon => {
@@ -253,6 +254,7 @@ impl NodeState {
         }
     }
 
+    #[inline(always)]
     fn word(&mut self, token: Token, text: &str, span: Span, whole: &str) -> Step {
         let judged = if token.kind == Kind::String { Word::Name } else { word::judge(text) };
         match self.place {
@@ -295,6 +297,7 @@ impl NodeState {
         matches!(self.place, Place::Entry | Place::Key | Place::Value)
     }
 
+    #[inline(always)]
     fn name(&mut self, judged: Word, text: &str, span: Span) -> Step {
         if judged != Word::Name {
             let finding = diags::syntax(span, "no name", format!("a node cannot be called `{text}`"));

@@ -27,7 +27,7 @@ pub(super) enum Word {
 
 impl Word {
     /// Whether it may stand where a name or a value does.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_sound(self) -> bool {
         matches!(self, Self::Name | Self::Number | Self::Keyword)
     }
@@ -37,7 +37,7 @@ const KEYWORDS: [&str; 6] = ["#true", "#false", "#null", "#inf", "#-inf", "#nan"
 const OLD_KEYWORDS: [&str; 6] = ["true", "false", "null", "inf", "-inf", "nan"];
 
 /// What `text` is: of most words the first letter tells.
-#[inline]
+#[inline(always)]
 pub(super) fn judge(text: &str) -> Word {
     match text.as_bytes() {
         [b'#', ..] if KEYWORDS.contains(&text) => Word::Keyword,
