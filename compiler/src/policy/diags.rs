@@ -406,6 +406,17 @@ pub(super) fn run_on(first: &Node, second: &Node) -> Finding {
         .fix(Fix::guess().write(gap, "; "))
 }
 
+/// What KDL reads as more words of one node, and may be meant as two.
+pub(super) fn perhaps_run_on(first: &Node, second: &Node) -> Finding {
+    let (before, word) = (&first.name.value, &second.name.value);
+    let gap = Span { start: first.span.end, end: second.span.start, ..second.span };
+    let message = format!("`{word}` is read as one more value of `{before}`, and is the name of a node");
+    Finding::at(Code::DoubtfulWord, second.name.span, "a value, as there is no `;` before it", message)
+        .and(first.name.span, "of this node")
+        .help(format!("`; {word}` if a node begins there, `\"{word}\"` if not"))
+        .fix(Fix::guess().write(gap, "; "))
+}
+
 /// A word too many in an `expect`.
 pub(super) fn surplus_word(word: &Spanned<String>) -> Finding {
     let message = format!("`expect` takes no argument `{}`", word.value);

@@ -159,6 +159,9 @@ fn references(
     example: &str,
     context: &mut Context<'_>,
 ) -> Vec<Spanned<String>> {
+    if cursor.node().arguments.is_empty() {
+        context.names.unsaid(kind);
+    }
     let names = cursor.strings(&format!("the name of a {}", kind.word()), example, context.sink);
     sound_ones(kind, names, cursor, context)
 }
