@@ -147,7 +147,8 @@ fn definition(kind: Kind, cursor: &mut Cursor<'_>, context: &mut Context<'_>) ->
     let example = format!("{word} my-{word}");
     let name = cursor.required("its name", &example, context.sink)?;
     if !names::is_valid(kind, &name.value) {
-        cursor.blame(context.sink, diags::bad_name(kind.word(), &name));
+        let bad = if kind == Kind::Test { diags::bad_sentence } else { diags::bad_name };
+        cursor.blame(context.sink, bad(kind.word(), &name));
     }
     Some(name)
 }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::{Code, Finding, Sink};
-use crate::policy::schema::{Form, Schema, When};
+use crate::policy::schema::{Count, Form, Schema, Value, When};
 use crate::source::Span;
-use crate::syntax::{Node, Value};
+use crate::syntax::{self, Node};
 
 /// How many places are listed.
 const LISTED: usize = 5;
@@ -69,7 +69,7 @@ fn look<'n>(
         take(key.span, Unknown::Property { key: &key.value, of: name });
     }
     for value in node.arguments.iter().map(|argument| &argument.value) {
-        let word = if let Value::String(word) = &value.value { Some(word.as_str()) } else { None };
+        let word = if let syntax::Value::String(word) = &value.value { Some(word.as_str()) } else { None };
         take(value.span, Unknown::Argument { word, of: name });
     }
     node.children().iter().for_each(|child| look(child, Some(name), places, found));
@@ -134,6 +134,9 @@ impl Language<'_> {
         if let Some(word) = word.filter(|word| self.of(of).any(|form| has_child(form, word))) {
             return Some(format!("`{word}` stands in the block of `{of}`: `{of} … {{ {word} … }}`"));
         }
+        if let Some(word) = word.filter(|word| self.of(of).any(|form| is_one_of_many(form, word))) {
+            return Some(format!("`{of} {word}`, on a line of its own"));
+        }
         if self.of(of).any(|form| !form.arguments.is_empty()) {
             return None;
         }
@@ -155,6 +158,16 @@ fn add<'f>(form: &'f Form, forms: &mut Vec<&'f Form>) {
 
 fn has_child(form: &Form, name: &str) -> bool {
     form.children.iter().any(|child| child.name == name)
+}
+
+/// Whether a node may stand several times, each time with one such word.
+fn is_one_of_many(form: &Form, word: &str) -> bool {
+    let many = matches!(form.count, Count::Any | Count::AtLeastOne);
+    many && form.arguments.first().is_some_and(|first| match &first.value {
+        Value::Reference { .. } => first.count == Count::One,
+        Value::Word { words } => words.contains(&word),
+        _ => false,
+    })
 }
 
 fn has_property(form: &Form, key: &str) -> bool {
