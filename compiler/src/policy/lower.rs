@@ -146,7 +146,8 @@ fn definition(kind: Kind, cursor: &mut Cursor<'_>, context: &mut Context<'_>) ->
     let word = &cursor.node().name.value;
     let name = cursor.required("its name", format_args!("{word} my-{word}"), context.sink)?;
     if !names::is_valid(kind, &name.value) {
-        cursor.blame(context.sink, diags::bad_name(kind.word(), &name));
+        let bad = if kind == Kind::Test { diags::bad_sentence } else { diags::bad_name };
+        cursor.blame(context.sink, bad(kind.word(), &name));
     }
     Some(name)
 }
@@ -158,6 +159,9 @@ fn references(
     example: &str,
     context: &mut Context<'_>,
 ) -> Vec<Spanned<String>> {
+    if cursor.node().arguments.is_empty() {
+        context.names.unsaid(kind);
+    }
     let names = cursor.strings(format_args!("the name of a {}", kind.word()), example, context.sink);
     sound_ones(kind, names, cursor, context)
 }

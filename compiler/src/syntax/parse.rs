@@ -87,7 +87,7 @@ fn broken(text: &str, start: usize) -> Option<Broken> {
         .take_while(|token| matches!(token.kind, Kind::Space | Kind::Word | Kind::String))
         .filter(|token| token.kind != Kind::Space)
         .filter_map(|token| text.get(token.start..token.end))
-        .map(|word| word.trim_matches(['"', '#']).to_owned());
+        .map(|word| word.trim_matches(['"', '#', ':', ',']).to_owned());
     Some(Broken { keyword: words.next()?, name: words.next() })
 }
 

@@ -41,7 +41,7 @@ pub(super) struct Names<'n> {
     defined: BTreeMap<Kind, BTreeMap<&'n str, Defined>>,
     /// The tenants that are a `trust`.
     trusted: BTreeSet<&'n str>,
-    /// Kinds of which a name is used that nothing defines and nothing is like: it may stand for any of them.
+    /// Kinds of which a name is used that is missing, or that nothing defines and nothing is like: it may stand for any.
     guessed: BTreeSet<Kind>,
     /// Something could not be read that may define or use any name.
     unread: bool,
@@ -122,6 +122,11 @@ impl<'n> Names<'n> {
         defined
     }
 
+    /// A name of that kind is missing where one is used: it may be any.
+    pub(super) fn unsaid(&mut self, kind: Kind) {
+        self.guessed.insert(kind);
+    }
+
     /// Marks a name as used, if it is defined.
     fn used(&mut self, kind: Kind, name: &str) -> bool {
         let defined = self.defined.get_mut(&kind).and_then(|names| names.get_mut(name));
@@ -170,8 +175,10 @@ impl<'n> Names<'n> {
         }
     }
 
+    /// Names that can be written where one is used.
     fn known(&self, kind: Kind) -> impl Iterator<Item = &'n str> {
-        self.defined.get(&kind).into_iter().flat_map(BTreeMap::keys).copied()
+        let names = self.defined.get(&kind).into_iter().flat_map(BTreeMap::keys).copied();
+        names.filter(move |name| !name.is_empty() && is_valid(kind, name))
     }
 
     fn define(&mut self, node: &'n Node, sink: &mut Sink) {

@@ -61,6 +61,7 @@ pub(super) fn percent(value: &Spanned<Value>) -> Result<u32, Finding> {
     let number = digits(number).and_then(|number| u32::try_from(number).ok());
     number.filter(|number| (1..=100).contains(number)).ok_or_else(|| {
         diags::bad_value(value.span, "out of range", "a share is a whole number from 1% to 100%")
+            .help("`\"25%\"`")
     })
 }
 
