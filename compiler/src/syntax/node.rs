@@ -270,10 +270,7 @@ impl NodeState {
                 self.place = Place::Entry;
                 Step::On
             }
-            Place::Block => fault(
-                diags::syntax(span, "after the block", "nothing but the end may follow a node's block")
-                    .help("write it before the `{`, or on a line of its own"),
-            ),
+            Place::Block => fault(after_block(judged, token, span, whole)),
             Place::TypeWord { .. } => fault(
                 diags::syntax(span, "not here", "a type annotation is one word")
                     .help("remove the annotation"),
@@ -345,6 +342,16 @@ impl NodeState {
 #[cold]
 fn fault(finding: Finding) -> Step {
     Step::Fault(Box::new(finding))
+}
+
+/// A word after a node's block, which is the next node if only a `;` is missing.
+fn after_block(judged: Word, token: Token, span: Span, whole: &str) -> Finding {
+    let before = whole.get(..token.start).unwrap_or_default().trim_end_matches([' ', '\t']).len();
+    let is_name = token.kind == Kind::Word && judged == Word::Name && before < token.start;
+    let gap = is_name.then(|| Span { start: before, end: token.start, ..span });
+    diags::syntax(span, "after the block", "nothing but the end may follow a node's block")
+        .help("write it before the `{`, or on a line of its own")
+        .maybe_fix(gap.map(|gap| Fix::guess().separate(gap)))
 }
 
 fn nothing_taken_out(span: Span) -> Finding {
