@@ -119,11 +119,11 @@ impl<'c> Applied<'c> {
     ) -> Result<()> {
         let needs_dev = ready.iter().any(|edit| matches!(edit, Ready::Node(_)));
         let dev = needs_dev.then(|| rootfs.own_dev()).transpose()?;
-        let library_directory = mount::library_directory(rootfs);
+        let directories = mount::directories(rootfs);
         for edit in ready {
             match (edit, &dev) {
                 (Ready::Node(node), Some(dev)) => node.apply(rootfs, dev, &mut self.steps)?,
-                (Ready::Mount(mount), _) => mount.apply(rootfs, library_directory, &mut self.steps)?,
+                (Ready::Mount(mount), _) => mount.apply(rootfs, &directories, &mut self.steps)?,
                 (Ready::Node(_), None) => {}
             }
         }

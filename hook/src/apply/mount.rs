@@ -11,17 +11,17 @@ use crate::error::{Called, Error, Result};
 use crate::rootfs::{self, Made, Rootfs};
 use crate::sys;
 
-/// The library directory of Debian and its kin, by the architecture for which this program is built, which is
+/// The library directories of Debian and its kin, by the architecture for which this program is built, which is
 /// the host's and so the driver's.
 #[cfg(target_arch = "x86_64")]
-const MULTIARCH: &str = "/usr/lib/x86_64-linux-gnu";
+const MULTIARCH: [&str; 2] = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/i386-linux-gnu"];
 #[cfg(target_arch = "aarch64")]
-const MULTIARCH: &str = "/usr/lib/aarch64-linux-gnu";
+const MULTIARCH: [&str; 2] = ["/usr/lib/aarch64-linux-gnu", "/usr/lib/arm-linux-gnueabihf"];
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-const MULTIARCH: &str = "/usr/lib64";
+const MULTIARCH: [&str; 2] = ["/usr/lib64", "/usr/lib"];
 
-const LIB64: &str = "/usr/lib64";
-const LIBDIR: &str = "{libdir}";
+/// What stands for a directory at the beginning of a path, and the directory in this container.
+pub(super) type Directories = [(&'static str, &'static str); 3];
 
 /// A bind whose source is opened, checked and cloned.
 #[derive(Debug)]
@@ -48,13 +48,20 @@ impl<'p> Ready<'p> {
     }
 
     /// Attaches it to its target, which is made if it is missing.
-    pub(super) fn apply(self, rootfs: &Rootfs, libdir: &str, steps: &mut Vec<Step>) -> Result<()> {
+    pub(super) fn apply(
+        self,
+        rootfs: &Rootfs,
+        directories: &Directories,
+        steps: &mut Vec<Step>,
+    ) -> Result<()> {
         let edit = self.edit;
-        self.put(rootfs, libdir, steps).map_err(|error| error.during(|| name(edit)))
+        self.put(rootfs, directories, steps).map_err(|error| error.during(|| name(edit)))
     }
 
-    fn put(self, rootfs: &Rootfs, libdir: &str, steps: &mut Vec<Step>) -> Result<()> {
-        let path = self.edit.container_path().replacen(LIBDIR, libdir, 1);
+    fn put(self, rootfs: &Rootfs, directories: &Directories, steps: &mut Vec<Step>) -> Result<()> {
+        let path = self.edit.container_path();
+        let within = |(word, directory): &(&str, &str)| Some([directory, path.strip_prefix(word)?].concat());
+        let path = directories.iter().find_map(within).unwrap_or_else(|| path.to_owned());
         if !path.starts_with('/') {
             return Err(Error::found(format!("`{path}` is not an absolute path")));
         }
@@ -68,10 +75,16 @@ impl<'p> Ready<'p> {
     }
 }
 
-/// Where the libraries of the container are: glibc looks there without `ldconfig`.
-pub(super) fn library_directory(rootfs: &Rootfs) -> &'static str {
-    let is_debian = rootfs.has("/etc/debian_version") || rootfs.has(MULTIARCH);
-    if is_debian { MULTIARCH } else { LIB64 }
+/// Where the container's libraries and modules are: glibc looks there without `ldconfig`.
+pub(super) fn directories(rootfs: &Rootfs) -> Directories {
+    let [multiarch, multiarch32] = MULTIARCH;
+    let [libraries, libraries32, modules] = if rootfs.has("/etc/debian_version") || rootfs.has(multiarch) {
+        [multiarch, multiarch32, "/usr/lib/xorg/modules"]
+    } else {
+        let libraries32 = if rootfs.has("/usr/lib32") { "/usr/lib32" } else { "/usr/lib" };
+        ["/usr/lib64", libraries32, "/usr/lib64/xorg/modules"]
+    };
+    [("{libdir}", libraries), ("{libdir32}", libraries32), ("{xorgdir}", modules)]
 }
 
 fn attribute(option: MountOption) -> u64 {
