@@ -28,7 +28,7 @@ pub(super) type Directories = [(&'static str, &'static str); 3];
 pub(super) struct Ready<'p> {
     edit: &'p Edit,
     tree: OwnedFd,
-    is_directory: bool,
+    kind: FileType,
 }
 
 impl<'p> Ready<'p> {
@@ -44,7 +44,7 @@ impl<'p> Ready<'p> {
         }
         let attributes = options.iter().fold(0, |sum, option| sum | attribute(*option));
         let tree = clone_mount(&source, host_path, attributes)?;
-        Ok(Self { edit, tree, is_directory: kind == FileType::Directory })
+        Ok(Self { edit, tree, kind })
     }
 
     /// Attaches it to its target, which is made if it is missing.
@@ -65,11 +65,13 @@ impl<'p> Ready<'p> {
         if !path.starts_with('/') {
             return Err(Error::found(format!("`{path}` is not an absolute path")));
         }
+        let is_directory = self.kind == FileType::Directory;
         let mut made: Vec<Made> = Vec::new();
-        let target = rootfs.target(&path, self.is_directory, &mut made);
+        let target = rootfs.target(&path, is_directory, &mut made);
         steps.extend(made.into_iter().map(Step::Target));
-        let kind = if self.is_directory { FileType::Directory } else { FileType::RegularFile };
-        rootfs.attach(&self.tree, &target?, kind)?;
+        // A socket is put over an empty file, or over itself when the hook is called twice.
+        let empty = if is_directory { FileType::Directory } else { FileType::RegularFile };
+        rootfs.attach(&self.tree, &target?, &[empty, self.kind])?;
         steps.push(Step::Mounted(self.tree));
         Ok(())
     }
