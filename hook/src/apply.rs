@@ -149,12 +149,14 @@ impl<'c> Applied<'c> {
 fn prepare<'p>(edits: &[&'p Edit], in_user_namespace: bool) -> Result<Vec<Ready<'p>>> {
     let ready = |edit: &&'p Edit| {
         let prepared = match edit {
-            Edit::DeviceNode { .. } => device_node::Ready::prepare(edit, in_user_namespace).map(Ready::Node),
-            Edit::Bind { .. } => mount::Ready::prepare(edit).map(Ready::Mount),
+            Edit::DeviceNode { .. } => {
+                device_node::Ready::prepare(edit, in_user_namespace).map(|node| Some(Ready::Node(node)))
+            }
+            Edit::Bind { .. } => mount::Ready::prepare(edit).map(|bind| bind.map(Ready::Mount)),
         };
-        prepared.map_err(|error| error.during(|| name(edit)))
+        prepared.map_err(|error| error.during(|| name(edit))).transpose()
     };
-    edits.iter().map(ready).collect()
+    edits.iter().filter_map(ready).collect()
 }
 
 /// Moves into the container's mount namespace. A container without one of its own would have the host's `/dev`

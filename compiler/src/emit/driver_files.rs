@@ -26,6 +26,7 @@ fn bind(file: &DriverFile, container_path: String) -> Edit {
     Edit::Bind {
         capabilities: needed_for(file, &container_path).iter().copied().collect(),
         compat32: file.kind == DriverFileKind::Library32,
+        optional: file.kind == DriverFileKind::Socket,
         host_path: file.path.clone(),
         container_path,
         options: options(file.kind),

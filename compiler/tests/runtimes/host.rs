@@ -98,6 +98,11 @@ impl Host {
         self.dir.join(name)
     }
 
+    /// Where its daemon listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.file(SOCKET)
+    }
+
     /// Every number that the topology has a node for.
     pub(crate) fn numbers(&self) -> Vec<(u32, u32)> {
         let gpus = GPUS.iter().map(|gpu| (MAJOR, gpu.minor));

@@ -123,6 +123,7 @@ fn bind(libraries: &Path, number: usize) -> Edit {
     Edit::Bind {
         capabilities: BTreeSet::from([Capability::Compute]),
         compat32: false,
+        optional: false,
         host_path: libraries.join(&name).display().to_string(),
         container_path: format!("{{libdir}}/{name}"),
         options: BTreeSet::from([MountOption::Ro, MountOption::Nosuid, MountOption::Nodev]),

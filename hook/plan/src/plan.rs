@@ -282,6 +282,9 @@ pub enum Edit {
         /// Whether it is for 32-bit programs: then compat32 must be in force beside one of the capabilities.
         #[serde(default, skip_serializing_if = "core::ops::Not::not")]
         compat32: bool,
+        /// Whether a container starts without it where the source is gone, as a daemon's socket is while that is down.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        optional: bool,
         /// Source on the host, absolute, no symbolic link in its last component.
         host_path: String,
         /// Where it appears. At its beginning `{libdir}` and `{libdir32}` stand for the container's directories of 64-bit
@@ -342,6 +345,7 @@ mod tests {
         let edit = |compat32| Edit::Bind {
             capabilities: BTreeSet::from([Compute, Video]),
             compat32,
+            optional: false,
             host_path: "/usr/lib/libcuda.so.550.163.01".to_owned(),
             container_path: "{libdir32}/libcuda.so.1".to_owned(),
             options: BTreeSet::new(),

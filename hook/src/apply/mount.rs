@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use gpupol_plan::plan::{Edit, MountOption};
 use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
+use rustix::io::Errno;
 
 use crate::apply::device_node::clone_mount;
 use crate::apply::{Step, name};
@@ -32,19 +33,24 @@ pub(super) struct Ready<'p> {
 }
 
 impl<'p> Ready<'p> {
-    /// Opens the source and clones its mount, detached and with its options.
-    pub(super) fn prepare(edit: &'p Edit) -> Result<Self> {
-        let Edit::Bind { host_path, options, .. } = edit else { return Err(Error::found("not a bind")) };
+    /// Opens the source and clones its mount, detached and with its options; none if it is gone and may be.
+    pub(super) fn prepare(edit: &'p Edit) -> Result<Option<Self>> {
+        let Edit::Bind { host_path, options, optional, .. } = edit else {
+            return Err(Error::found("not a bind"));
+        };
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let source = openat(CWD, host_path.as_str(), flags, Mode::empty())
-            .called(|| format!("openat(`{host_path}`)"))?;
+        let opened = openat(CWD, host_path.as_str(), flags, Mode::empty());
+        if *optional && opened.as_ref().is_err_and(|errno| *errno == Errno::NOENT) {
+            return Ok(None);
+        }
+        let source = opened.called(|| format!("openat(`{host_path}`)"))?;
         let kind = rootfs::place(source.as_fd()).called(|| format!("statx(`{host_path}`)"))?.kind;
         if !matches!(kind, FileType::RegularFile | FileType::Directory | FileType::Socket) {
             return Err(Error::found(format!("`{host_path}` is no regular file, directory or socket")));
         }
         let attributes = options.iter().fold(0, |sum, option| sum | attribute(*option));
         let tree = clone_mount(&source, host_path, attributes)?;
-        Ok(Self { edit, tree, kind })
+        Ok(Some(Self { edit, tree, kind }))
     }
 
     /// Attaches it to its target, which is made if it is missing.

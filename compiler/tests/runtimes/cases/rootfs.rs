@@ -68,6 +68,14 @@ pub(crate) fn the_daemon_answers(site: &Site) {
     site.delete(held);
 }
 
+/// While the daemon is down there is no socket, and a container starts without it.
+pub(crate) fn the_daemon_is_down(site: &Site) {
+    fs::remove_file(site.host.socket()).unwrap();
+    let seen = runs(site, &Container::training("1"));
+    assert_sees(&seen, &computing(site, &[GPUS[0].minor]));
+    assert!(!seen.files.contains_key("/var/run/nvidia-persistenced/socket"), "{seen:?}");
+}
+
 fn drawing(capabilities: &str) -> Container {
     let pod = Container::in_namespace("research-vision").annotation("stage", "draw").gpus("1");
     pod.env(&format!("NVIDIA_DRIVER_CAPABILITIES={capabilities}"))
