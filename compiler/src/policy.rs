@@ -4,7 +4,6 @@
 //! points at what a later stage may have to blame.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use gpupol_plan::capability::Capability;
 use gpupol_plan::feature::Feature;
@@ -19,6 +18,7 @@ mod container;
 mod date;
 mod diags;
 mod identity;
+mod line;
 pub mod lower;
 mod overlap;
 pub mod rights;
@@ -32,6 +32,7 @@ pub use assert::{Assert, Claim, Level};
 pub use container::{Container, Devices, Expect, Expected, Outcome, Request, Test, Who};
 pub use date::Date;
 pub use identity::{Class, Engine, Identity};
+pub use line::{Amount, Line, Place, Sharing, Timeslice};
 
 /// Everything that the policy files say together.
 #[derive(Clone, Debug, PartialEq)]
@@ -278,115 +279,6 @@ impl HostFact {
             Self::Driver => "driver",
         }
     }
-}
-
-/// A `gpus` line.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Line {
-    /// The gpu-set.
-    pub gpu_set: Spanned<String>,
-    /// The whole line.
-    pub span: Span,
-    /// `at-most=`, 1 when absent.
-    pub at_most: Amount,
-    /// `default=`, 1 when absent; never above `at_most`.
-    pub default: Amount,
-    /// `place=`
-    pub place: Place,
-    /// Its own `sharing`, or the grant's, or exclusive.
-    pub sharing: Spanned<Sharing>,
-}
-
-/// How many devices of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Amount {
-    /// So many.
-    Count(u32),
-    /// `all`: every device that the line has on the host.
-    All,
-}
-
-impl Amount {
-    /// How many that is where the line has so many devices; at least one if it is all, for a line without a device
-    /// gives none by having none.
-    #[must_use]
-    pub fn of(self, devices: usize) -> u32 {
-        match self {
-            Self::Count(count) => count,
-            Self::All => u32::try_from(devices).unwrap_or(u32::MAX).max(1),
-        }
-    }
-
-    /// Whether it is more than another, wherever that is.
-    #[must_use]
-    pub fn exceeds(self, other: Self) -> bool {
-        match (self, other) {
-            (Self::Count(one), Self::Count(other)) => one > other,
-            (Self::All, Self::Count(_)) => true,
-            (_, Self::All) => false,
-        }
-    }
-}
-
-impl fmt::Display for Amount {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Count(count) => write!(out, "{count}"),
-            Self::All => out.write_str("all"),
-        }
-    }
-}
-
-/// `place=`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// Nothing said.
-    #[default]
-    Any,
-    /// Condition: each pair joined by NVLink.
-    Nvlink,
-    /// Condition: all on one NUMA node.
-    SameNuma,
-    /// Preference: near each other, busy devices first.
-    Packed,
-    /// Preference: far from each other, idle devices first.
-    Spread,
-}
-
-/// How a device is shared.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Sharing {
-    /// One container a device.
-    Exclusive,
-    /// Several, one after the other.
-    TimeSlicing {
-        /// At most so many, at least 1.
-        replicas: u32,
-        /// The wished length of a slice.
-        timeslice: Option<Timeslice>,
-    },
-    /// Several at a time through one MPS daemon.
-    Mps {
-        /// At most so many, at least 1.
-        clients: u32,
-        /// Share of the GPU's threads for each, per cent, 1 to 100.
-        threads: Option<u32>,
-        /// Pinned memory for each client, bytes.
-        memory: Option<u64>,
-    },
-}
-
-/// `timeslice=`, the words of `nvidia-smi compute-policy --set-timeslice`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Timeslice {
-    /// `default`
-    Default,
-    /// `short`
-    Short,
-    /// `medium`
-    Medium,
-    /// `long`
-    Long,
 }
 
 /// A deny: takes something away from tenants, whatever grants say: either devices, or capabilities and features.

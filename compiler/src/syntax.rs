@@ -25,6 +25,9 @@ pub use guard::MAX_FILE;
 pub use parse::{parse, parse_all};
 pub(crate) use same::node as same_node;
 
+/// A text as it was meant. Most are short, and there are many.
+pub use smol_str::SmolStr as Text;
+
 /// One file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
@@ -53,9 +56,9 @@ pub struct Node {
     /// From its name to the end of its children.
     pub span: Span,
     /// Its type annotation.
-    pub annotation: Option<Spanned<String>>,
+    pub annotation: Option<Spanned<Text>>,
     /// Its name.
-    pub name: Spanned<String>,
+    pub name: Spanned<Text>,
     /// Its arguments.
     pub arguments: Vec<Argument>,
     /// Its properties in the order of their places, all of them.
@@ -68,7 +71,7 @@ pub struct Node {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Argument {
     /// Its type annotation.
-    pub annotation: Option<Spanned<String>>,
+    pub annotation: Option<Spanned<Text>>,
     /// Its value, without the annotation.
     pub value: Spanned<Value>,
 }
@@ -77,9 +80,9 @@ pub struct Argument {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Property {
     /// Its key.
-    pub key: Spanned<String>,
+    pub key: Spanned<Text>,
     /// Its type annotation.
-    pub annotation: Option<Spanned<String>>,
+    pub annotation: Option<Spanned<Text>>,
     /// Its value, without the annotation.
     pub value: Spanned<Value>,
 }
@@ -88,7 +91,7 @@ pub struct Property {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// Any form of string.
-    String(String),
+    String(Text),
     /// Any form of integer.
     Integer(i128),
     /// Any other number.

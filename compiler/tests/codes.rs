@@ -8,18 +8,20 @@
 
 #[cfg(test)]
 mod given;
+#[cfg(test)]
+mod ran;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use gpupol::diag::Code;
 use gpupol::topology::{Fact, OutOfService, Outage, Topology};
 use serde_json::Value;
 
 use given::{gpu, host};
+use ran::run;
 
 const MARK: &str = "// error: ";
 const ANYWHERE: &str = "// error anywhere: ";
@@ -83,19 +85,19 @@ fn found(name: &str, bytes: &[u8], topology: Option<&str>) -> (Vec<(u64, String)
         fs::write(place.path().join(name), serde_json::to_vec(&topology).unwrap()).unwrap();
     }
     let check = |format: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
-        command.args(["check", name, "--format", format, "--today", "2026-01-01"]).env_clear();
-        command.args(topology.into_iter().flat_map(|topology| ["--topology", topology]));
-        command.current_dir(place.path()).stdin(Stdio::null()).output().unwrap()
+        let args = ["check", name, "--format", format, "--today", "2026-01-01"].into_iter();
+        let args: Vec<&str> =
+            args.chain(topology.into_iter().flat_map(|topology| ["--topology", topology])).collect();
+        run(place.path(), &args)
     };
-    let document: Value = serde_json::from_slice(&check("json").stdout).unwrap();
+    let document: Value = serde_json::from_str(&check("json").out).unwrap();
     let line =
         |finding: &Value| finding.pointer("/spans/0/start/line").map_or(0, |line| line.as_u64().unwrap());
     let code = |finding: &Value| finding.get("code").unwrap().as_str().unwrap().to_owned();
     let findings = document.get("diagnostics").unwrap().as_array().unwrap();
     let mut found: Vec<_> = findings.iter().map(|finding| (line(finding), code(finding))).collect();
     found.sort();
-    (found, String::from_utf8(check("plain").stderr).unwrap())
+    (found, check("plain").err)
 }
 
 /// Line and code of every mark; several marks above each other are all of the line below.

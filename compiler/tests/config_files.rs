@@ -7,11 +7,15 @@
     reason = "a test program: it reads files and runs gpupol"
 )]
 
+#[cfg(test)]
+mod ran;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::{Value, json};
+
+use ran::{Ran, run};
 
 /// `docker run --gpus 2`, with the label that Docker 20.10 cannot hand on as a variable.
 #[test]
@@ -180,11 +184,8 @@ fn none_is_forgotten() {
 /// People read it too.
 #[test]
 fn the_guard_in_words() {
-    let output = command(&recorded("containerd-kube-proxy.json"), &entry("containerd", None), "human", &[])
-        .output()
-        .expect("gpupol runs");
-    let said = String::from_utf8(output.stdout).expect("UTF-8");
-    let line = said.lines().find(|line| line.starts_with("guard: ")).unwrap_or_else(|| panic!("{said}"));
+    let ran = command(&recorded("containerd-kube-proxy.json"), &entry("containerd", None), "human", &[]);
+    let line = ran.out.lines().find(|line| line.starts_with("guard: ")).unwrap_or_else(|| panic!("{ran}"));
     assert_eq!(
         line.split(", device rules").next(),
         Some(
@@ -199,19 +200,19 @@ fn plan(config: &str, entry: &Path, identity: &[&str]) -> (i32, Value) {
 
 /// Exit code and document of `gpupol plan`.
 fn plan_file(config: &Path, entry: &Path, identity: &[&str]) -> (i32, Value) {
-    let output = command(config, entry, "json", identity).output().expect("gpupol runs");
-    let said = String::from_utf8_lossy(&output.stderr);
-    let document = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
-    (output.status.code().unwrap_or(-1), document)
+    let ran = command(config, entry, "json", identity);
+    let document = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran}"));
+    (ran.code, document)
 }
 
 /// `gpupol plan` on the recorded policy and the made-up host.
-fn command(config: &Path, entry: &Path, format: &str, identity: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
-    command.arg("plan").arg(recorded("policies.kdl")).args(["--topology", "builtin:campus"]);
-    command.args(["--format", format]).arg("--config").arg(config).arg("--entry").arg(entry);
-    command.args(identity.iter().flat_map(|pair| ["--identity", pair]));
-    command
+fn command(config: &Path, entry: &Path, format: &str, identity: &[&str]) -> Ran {
+    let policies = recorded("policies.kdl");
+    let [policies, config, entry] = [&policies, config, entry].map(|path| path.to_str().expect("UTF-8"));
+    let mut args = vec!["plan", policies, "--topology", "builtin:campus", "--format", format];
+    args.extend(["--config", config, "--entry", entry]);
+    args.extend(identity.iter().flat_map(|pair| ["--identity", pair]));
+    run(Path::new("/"), &args)
 }
 
 fn indices(plan: &Value) -> Vec<&str> {

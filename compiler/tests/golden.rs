@@ -3,18 +3,22 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot make, fails the test")]
 #![expect(clippy::disallowed_methods, reason = "a test reads its inputs and runs the command")]
 
+#[cfg(test)]
+mod ran;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use serde_json::Value;
+
+use ran::{Ran, run};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
 /// `gpupol ARGS…`, run at the root of the repository.
-fn gpupol(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_gpupol")).args(args).current_dir(root()).output().unwrap()
+fn gpupol(args: &[&str]) -> Ran {
+    run(&root(), args)
 }
 
 /// Sorted names in a directory below the root, without those that are no example.
@@ -70,11 +74,9 @@ fn there_are_examples() {
 #[test]
 fn checks() {
     for case in cases() {
-        let output = gpupol(&["check", &format!("examples/{case}/policy.kdl")]);
-        assert_eq!(output.status.code(), Some(0), "{case}: {}", String::from_utf8_lossy(&output.stderr));
-        assert!(output.stdout.is_empty());
-        let said = String::from_utf8(output.stderr).unwrap();
-        settings("check").bind(|| insta::assert_snapshot!(case, said));
+        let ran = gpupol(&["check", &format!("examples/{case}/policy.kdl")]);
+        assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{case}: {ran}");
+        settings("check").bind(|| insta::assert_snapshot!(case, ran.err));
     }
 }
 
@@ -87,13 +89,9 @@ fn workloads() {
                 let policy = format!("examples/{case}/policy.kdl");
                 let args =
                     ["plan", &policy, "--topology", &topology, "--workload", &file, "--format", "json"];
-                let output = gpupol(&args);
-                assert!(
-                    matches!(output.status.code(), Some(0 | 4)),
-                    "{}",
-                    String::from_utf8_lossy(&output.stderr)
-                );
-                let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+                let ran = gpupol(&args);
+                assert!(matches!(ran.code, 0 | 4), "{ran}");
+                let plan: Value = serde_json::from_str(&ran.out).unwrap();
                 let name = format!("{case}.{}.{}", workload.strip_suffix(".kdl").unwrap(), host(&topology));
                 settings("workloads").bind(|| insta::assert_json_snapshot!(name, plan));
             }
@@ -109,8 +107,8 @@ fn plan_sets() {
         for topology in topologies {
             let directory = tempfile::tempdir().unwrap();
             let to = directory.path().to_str().unwrap();
-            let output = gpupol(&["compile", &policy, "--topology", &topology, "-o", to]);
-            assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+            let ran = gpupol(&["compile", &policy, "--topology", &topology, "-o", to]);
+            assert_eq!(ran.code, 0, "{ran}");
             let current = directory.path().join("current");
             let index: Value =
                 serde_json::from_slice(&std::fs::read(current.join("index")).unwrap()).unwrap();

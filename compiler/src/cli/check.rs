@@ -213,7 +213,7 @@ fn nowhere(policy: &Policy, files: &Files, hosts: &[Host]) -> Vec<Finding> {
 }
 
 /// What a definition does by itself on a host, whatever else is defined.
-const CERTAIN: [Code; 10] = [
+const CERTAIN: [Code; 11] = [
     Code::EmptyGpuSet,
     Code::TooFewDevices,
     Code::MemoryNearMiss,
@@ -224,6 +224,7 @@ const CERTAIN: [Code; 10] = [
     Code::NoSuchProfile,
     Code::LayoutImpossible,
     Code::LayoutUnproved,
+    Code::GpuOutOfService,
 ];
 
 /// The findings on hosts that what could not be read cannot change.

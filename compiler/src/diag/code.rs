@@ -80,6 +80,8 @@ codes! {
     PolicyNode = 1010, "policy-node", Error;
     /// Known to the language, not to this version of gpupol.
     NotSupported = 1011, "not-supported", Error;
+    /// A value that is the name of a node: perhaps a `;` is missing.
+    DoubtfulWord = 1012, "doubtful-word", Warning;
 
     /// The same name is defined twice.
     DuplicateName = 2001, "duplicate-name", Error;

@@ -42,6 +42,8 @@ pub enum Change {
     Write(String),
     /// It goes, with what it alone needed around it.
     Remove(Part),
+    /// What is before this gap and what is after it are two nodes; a comment in it stays.
+    Separate,
 }
 
 /// What a place is, for what must go with it.
@@ -91,6 +93,12 @@ impl Fix {
         self.with(span, Change::Remove(part))
     }
 
+    /// The same, making two nodes of what is on both sides of a gap.
+    #[must_use]
+    pub fn separate(self, gap: Span) -> Self {
+        self.with(gap, Change::Separate)
+    }
+
     /// The same, putting a place into double quotes.
     #[must_use]
     pub fn quote(self, span: Span) -> Self {
@@ -131,8 +139,16 @@ impl Edit {
             Change::Remove(Part::Node) => (node(text, range), ""),
             Change::Remove(Part::Entry) => (before(text, range.start)..range.end, ""),
             Change::Remove(Part::Annotation) => (parentheses(text, range), ""),
+            Change::Separate => (gap(text, range), "; "),
         }
     }
+}
+
+/// The spaces between two things, or the end of what stands there too.
+fn gap(text: &str, range: Range<usize>) -> Range<usize> {
+    let is_space =
+        text.get(range.clone()).is_some_and(|between| between.trim_matches([' ', '\t']).is_empty());
+    if is_space { range } else { range.end..range.end }
 }
 
 /// A node with the `;` after it, and with its line if it stands there alone.

@@ -72,6 +72,7 @@ fn page(code: Code) -> &'static str {
         Code::UnexpectedChildren => page!("1009"),
         Code::PolicyNode => page!("1010"),
         Code::NotSupported => page!("1011"),
+        Code::DoubtfulWord => page!("1012"),
         Code::DuplicateName => page!("2001"),
         Code::UnresolvedName => page!("2002"),
         Code::Cycle => page!("2003"),

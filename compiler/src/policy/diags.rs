@@ -1,13 +1,22 @@
 //! The findings of giving a policy its meaning.
 
-use std::collections::BTreeSet;
-
 use crate::diag::fix::Part;
 use crate::diag::{Code, Finding, Fix, Severity};
-use crate::policy::{Allowance, Date, Engine, Glob, HostFact, Identity};
+use crate::policy::{Allowance, Date, Engine};
 use crate::source::{Span, Spanned};
 use crate::syntax::cursor::suggest;
-use crate::syntax::{Node, Value, same_node};
+use crate::syntax::{Node, same_node};
+
+mod identities;
+mod requirements;
+
+pub(super) use identities::{
+    forgeable_cgroup, impossible_identity, socket_trust, tenants_overlap, trusted, trusted_in_isolated,
+    unenforced,
+};
+pub(super) use requirements::{
+    never_met, no_comparator, no_requirement, number_without_comparator, too_many_conditions,
+};
 
 /// A name that nothing defines.
 pub(super) fn unresolved<'k>(
@@ -55,6 +64,14 @@ pub(super) fn bad_name(kind: &str, name: &Spanned<String>) -> Finding {
         .help("a name has up to 64 characters: letters, digits, `-`, `_` and `.`, a letter or digit first")
 }
 
+/// A sentence that is none: control characters, line breaks among them.
+pub(super) fn bad_sentence(kind: &str, name: &Spanned<String>) -> Finding {
+    let message = format!("`{}` cannot be the name of a {kind}", name.value.escape_debug());
+    let plain: String = name.value.split(char::is_control).collect::<Vec<_>>().join(" ");
+    Finding::at(Code::BadValue, name.span, "with control characters", message)
+        .help(format!("`{kind} \"{}\"`", plain.trim().escape_default()))
+}
+
 /// A value out of what may stand here.
 pub(super) fn bad_value(span: Span, label: &str, message: impl Into<String>) -> Finding {
     Finding::at(Code::BadValue, span, label, message)
@@ -76,63 +93,9 @@ pub(super) fn no_unit(span: Span, message: impl Into<String>, meant: &str) -> Fi
     bad_unit(span, message, format!("`{meant}`")).fix(Fix::guess().write(span, meant))
 }
 
-/// A number in a `require`: what is written, which is not always how the number is written (`12.10`), is the version.
-pub(super) fn number_without_comparator(key: &str, number: &Spanned<Value>) -> Finding {
-    let span = number.span;
-    let at = |byte| Span::new(span.source, byte..byte);
-    let message = format!("`{key}` is {}, and not a comparator and a version", number.value.kind());
-    bad_value(span, "no comparator", message)
-        .help(format!("`{key}=\">=…\"`, in quotes; also = != < <= >"))
-        .fix(Fix::guess().write(at(span.start), "\">=").write(at(span.end), "\""))
-}
-
-/// A version in a `require` without how it is to be compared.
-pub(super) fn no_comparator(key: &str, factor: &str, version: &str, span: Span) -> Finding {
-    let message = format!("`{factor}` does not say how `{key}` is compared");
-    bad_value(span, "no comparator", message).help(format!("`{key}=\">={version}\"`; also = != < <= >"))
-}
-
-/// What is no comparator and version.
-pub(super) fn no_requirement(key: &str, factor: &str, span: Span) -> Finding {
-    let message = format!("`{factor}` is not a comparator and a version");
-    bad_value(span, "not numbers between dots", message)
-        .help(format!("`{key}=\">=12.4\"`, `{key}=\">=12,<13\"`"))
-}
-
-/// More conditions than anybody needs.
-pub(super) fn too_many_conditions(key: &str, most: usize, span: Span) -> Finding {
-    bad_value(span, "too many", format!("`{key}` has more than {most} conditions"))
-        .help(format!("`{key}=\">=…,<…\"`: two bounds, and what is to be left out between them"))
-}
-
-/// Conditions on a version of the host that exclude each other.
-pub(super) fn never_met(fact: HostFact, these: &[String], span: Span) -> Finding {
-    let key = fact.name();
-    let message = match these {
-        [one] => format!("no host has a `{key}` that is `{one}`"),
-        several => format!("no host has a `{key}` that is all of `{}`", several.join("`, `")),
-    };
-    let example = match fact {
-        HostFact::Cuda => ">=12,<13",
-        HostFact::Driver => ">=550,<560",
-    };
-    contradiction(span, "true of no host", message)
-        .help(format!("`{key}=\"{example}\"`, the lower bound below the upper"))
-}
-
 /// Two statements that cannot stand together.
 pub(super) fn contradiction(span: Span, label: &str, message: impl Into<String>) -> Finding {
     Finding::at(Code::Contradiction, span, label, message)
-}
-
-/// Somebody trusted of whom isolation is asserted.
-pub(super) fn trusted_in_isolated(name: &Spanned<String>) -> Finding {
-    let message = format!(
-        "`{}` is trusted and may go around every plan: nothing keeps it apart from others",
-        name.value
-    );
-    contradiction(name.span, "a `trust`", message)
-        .help(format!("take `{}` out; each check says which of these devices it reaches", name.value))
 }
 
 /// What is neither a channel nor a range of channels.
@@ -196,55 +159,6 @@ pub(super) fn labels_collide(key: &str, span: Span, other: &str, first: Span, va
         .help("rename one of the two labels")
 }
 
-/// Docker's socket.
-pub(super) fn socket_trust(span: Span) -> Finding {
-    let message = "whoever may use a Docker socket may be any tenant of that daemon";
-    Finding::at(Code::SocketTrust, span, "known by daemon and runtime alone", message)
-        .help("give the socket only to people whom you trust with all of that daemon's GPUs")
-}
-
-/// An identity that knows nobody.
-pub(super) fn impossible_identity(what: &str, form: &str, glob: &Glob, span: Span) -> Finding {
-    let message = format!("no {what} can be as `{}` says, and so this identity knows no container", glob.0);
-    Finding::at(Code::ImpossibleIdentity, span, "of nobody", message).help(format!("a {what} is {form}"))
-}
-
-/// Somebody whom the guard lets pass.
-pub(super) fn trusted(name: &Spanned<String>) -> Finding {
-    let message = format!("whoever is known as `{}` may go around every plan", name.value);
-    Finding::at(Code::Trusted, name.span, "passes the guard", message).help(
-        "keep its identities narrow, and accept this by `allow-finding GP5005 reason=\"…\" until=\"…\"`",
-    )
-}
-
-/// An identity by the cgroup under an engine whose callers choose it.
-pub(super) fn forgeable_cgroup(word: &Spanned<String>, safe: &str) -> Finding {
-    let engine = &word.value;
-    let message = format!("whoever calls {engine} chooses the cgroup of a container, and so the tenant");
-    Finding::at(Code::ForgeableIdentity, word.span, "its callers choose the cgroup", message)
-        .help(format!("{safe}, or `identity {engine}`"))
-}
-
-/// An identity through which nothing can be enforced, and what of it the policy wants; no rules: nothing.
-pub(super) fn unenforced(identity: &Spanned<Identity>, rules: &[(String, Span)]) -> Finding {
-    let known = &identity.value;
-    let wanted: Vec<&str> = rules.iter().map(|(rule, _)| rule.as_str()).collect();
-    let message = match wanted.as_slice() {
-        [] => format!("containers of `{known}` are known and refused: nothing is given through it yet"),
-        wanted => {
-            format!("nothing enforces {} for containers of `{known}`: they are refused", wanted.join(" and "))
-        }
-    };
-    let finding = Finding::at(Code::UnenforcedIdentity, identity.span, "not in root's hands", message);
-    let finding = rules.iter().fold(finding, |finding, (_, span)| finding.and(*span, "not enforced there"));
-    finding.help(match known.engine() {
-        Engine::Slurm => {
-            "leave these containers to Slurm's own sharing until what it allocates can be checked"
-        }
-        _ => "`identity podman`, and have root's Podman start these containers",
-    })
-}
-
 /// MPS, which is read and not given yet.
 pub(super) fn not_enforced(span: Span) -> Finding {
     let message = "`sharing mps` is read but not yet given: its containers are refused";
@@ -273,15 +187,6 @@ pub(super) fn second_policy(second: &Node, first: &Node) -> Finding {
         .and(first.name.span, "the first one")
         .help("merge the two")
         .maybe_fix(fix)
-}
-
-/// Two tenants that one container could be of.
-pub(super) fn tenants_overlap(first: (&str, Span), second: (&str, Span), witness: String) -> Finding {
-    let message = format!("one container could be of tenant `{}` and of tenant `{}`", first.0, second.0);
-    Finding::at(Code::TenantsOverlap, second.1, format!("tenant `{}`", second.0), message)
-        .and(first.1, format!("tenant `{}`", first.0))
-        .help("narrow one of the two identities")
-        .witness(witness)
 }
 
 /// Two grants that could both apply and differ.
@@ -324,11 +229,7 @@ pub(super) fn no_engine(first: Span, last: Span) -> Finding {
 }
 
 /// A condition under which none of the grant's tenants is known.
-pub(super) fn unreached_engine(
-    tenant: &Spanned<String>,
-    clause: Span,
-    engines: &BTreeSet<Engine>,
-) -> Finding {
+pub(super) fn unreached_engine(tenant: &Spanned<String>, clause: Span, engines: &[Engine]) -> Finding {
     let names: Vec<&str> = engines.iter().map(|engine| engine.name()).collect();
     let names = names.join(" or ");
     let message = format!("none of the grant's tenants is known under {names}, and so it never applies");
@@ -403,7 +304,18 @@ pub(super) fn run_on(first: &Node, second: &Node) -> Finding {
     Finding::at(Code::UnexpectedArgument, second.name.span, "read as an argument", message)
         .and(first.name.span, "of this node")
         .help(format!("`; {word}`, or `\"{word}\"` if it is no node"))
-        .fix(Fix::guess().write(gap, "; "))
+        .fix(Fix::guess().separate(gap))
+}
+
+/// What KDL reads as more words of one node, and may be meant as two.
+pub(super) fn perhaps_run_on(first: &Node, second: &Node) -> Finding {
+    let (before, word) = (&first.name.value, &second.name.value);
+    let gap = Span { start: first.span.end, end: second.span.start, ..second.span };
+    let message = format!("`{word}` is read as one more value of `{before}`, and is the name of a node");
+    Finding::at(Code::DoubtfulWord, second.name.span, "a value, as there is no `;` before it", message)
+        .and(first.name.span, "of this node")
+        .help(format!("`; {word}` if a node begins there, `\"{word}\"` if not"))
+        .fix(Fix::guess().separate(gap))
 }
 
 /// A word too many in an `expect`.

@@ -50,7 +50,7 @@ const KNOWN: [&str; 10] =
 
 /// What reading a definition needs: the names of all others, and where findings go.
 struct Context<'s> {
-    names: Names,
+    names: Names<'s>,
     sink: &'s mut Sink,
 }
 
@@ -144,10 +144,10 @@ fn unknown_nodes(nodes: &[&Node], sink: &mut Sink) {
 /// The name that a definition gives itself.
 fn definition(kind: Kind, cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<Spanned<String>> {
     let word = &cursor.node().name.value;
-    let example = format!("{word} my-{word}");
-    let name = cursor.required("its name", &example, context.sink)?;
+    let name = cursor.required("its name", format_args!("{word} my-{word}"), context.sink)?;
     if !names::is_valid(kind, &name.value) {
-        cursor.blame(context.sink, diags::bad_name(kind.word(), &name));
+        let bad = if kind == Kind::Test { diags::bad_sentence } else { diags::bad_name };
+        cursor.blame(context.sink, bad(kind.word(), &name));
     }
     Some(name)
 }
@@ -159,7 +159,10 @@ fn references(
     example: &str,
     context: &mut Context<'_>,
 ) -> Vec<Spanned<String>> {
-    let names = cursor.strings(&format!("the name of a {}", kind.word()), example, context.sink);
+    if cursor.node().arguments.is_empty() {
+        context.names.unsaid(kind);
+    }
+    let names = cursor.strings(format_args!("the name of a {}", kind.word()), example, context.sink);
     sound_ones(kind, names, cursor, context)
 }
 

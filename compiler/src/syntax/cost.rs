@@ -10,14 +10,18 @@ const SLASHDASH: usize = 5;
 /// How often what stands in a block that `/-` takes out is read.
 const READS: usize = 3;
 
-/// What a token costs that stands in so many blocks, one inside another, that `/-` takes out.
-pub(super) fn of(kind: Kind, slashdashes: usize) -> usize {
-    let words = match kind {
+/// What a token costs that no `/-` takes out.
+#[inline(always)]
+pub(super) fn of(kind: Kind) -> usize {
+    match kind {
         Kind::Word | Kind::String => 1,
         Kind::BraceOpen => BLOCK,
         Kind::Slashdash => SLASHDASH,
-        _ => return 0,
-    };
-    let reads = READS.saturating_pow(u32::try_from(slashdashes).unwrap_or(u32::MAX));
-    words.saturating_mul(reads)
+        _ => 0,
+    }
+}
+
+/// How many times that a token costs in so many blocks, one inside another, that `/-` takes out.
+pub(super) fn times(slashdashes: usize) -> usize {
+    READS.saturating_pow(u32::try_from(slashdashes).unwrap_or(u32::MAX))
 }

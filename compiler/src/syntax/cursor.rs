@@ -3,12 +3,15 @@
 //! Every name that a reader asks for is also what it offers to whoever mistyped one.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
+
+use smallvec::SmallVec;
 
 use crate::diag::fix::Part;
 use crate::diag::{Code, Finding, Fix, Sink};
 use crate::source::{Span, Spanned};
 
-use super::{Argument, Node, Property, Value, same};
+use super::{Argument, Node, Property, Text, Value, same};
 
 mod near;
 #[cfg(test)]
@@ -16,14 +19,17 @@ pub(crate) mod record;
 
 pub(crate) use near::{nearest, one_of, suggest, suggestion};
 
+/// Few nodes know more names.
+type Names = SmallVec<[&'static str; 8]>;
+
 /// Reads one node. Its end is [`Cursor::finish`], which reports whatever nobody took.
 #[derive(Debug)]
 pub(crate) struct Cursor<'n> {
     node: &'n Node,
     arguments: usize,
     free_properties: bool,
-    properties: Vec<&'static str>,
-    children: Vec<&'static str>,
+    properties: Names,
+    children: Names,
     faulty: bool,
     /// It has been said that an argument is missing.
     unnamed: bool,
@@ -37,8 +43,8 @@ impl<'n> Cursor<'n> {
             node,
             arguments: 0,
             free_properties: false,
-            properties: Vec::new(),
-            children: Vec::new(),
+            properties: Names::new(),
+            children: Names::new(),
             faulty: false,
             unnamed: false,
             lacking: Vec::new(),
@@ -85,8 +91,13 @@ impl<'n> Cursor<'n> {
     }
 
     /// All further arguments, strings; at least one, else it is reported that `what` is missing.
-    pub(crate) fn strings(&mut self, what: &str, example: &str, sink: &mut Sink) -> Vec<Spanned<String>> {
-        let mut strings = Vec::new();
+    pub(crate) fn strings(
+        &mut self,
+        what: impl Display,
+        example: impl Display,
+        sink: &mut Sink,
+    ) -> Vec<Spanned<String>> {
+        let mut strings = Vec::with_capacity(self.node.arguments.len());
         if self.node.arguments.len() <= self.arguments {
             self.missing(what, example, sink);
         }
@@ -97,7 +108,12 @@ impl<'n> Cursor<'n> {
     }
 
     /// The next argument, a string that must be there.
-    pub(crate) fn required(&mut self, what: &str, example: &str, sink: &mut Sink) -> Option<Spanned<String>> {
+    pub(crate) fn required(
+        &mut self,
+        what: impl Display,
+        example: impl Display,
+        sink: &mut Sink,
+    ) -> Option<Spanned<String>> {
         if self.node.arguments.len() <= self.arguments {
             self.missing(what, example, sink);
         }
@@ -105,7 +121,7 @@ impl<'n> Cursor<'n> {
     }
 
     /// Reports that the node lacks an argument.
-    fn missing(&mut self, what: &str, example: &str, sink: &mut Sink) {
+    fn missing(&mut self, what: impl Display, example: impl Display, sink: &mut Sink) {
         let finding = missing(self.node, what, example);
         self.unnamed = true;
         self.blame(sink, finding);
@@ -207,7 +223,7 @@ impl<'n> Cursor<'n> {
         let mut pairs = Vec::new();
         for property in &self.node.properties {
             if let Some(value) = self.as_text(&property.value, sink) {
-                pairs.push((property.key.clone(), value));
+                pairs.push((Spanned::new(property.key.value.as_str().to_owned(), property.key.span), value));
             }
         }
         pairs
@@ -249,7 +265,7 @@ impl<'n> Cursor<'n> {
     /// `value` as a string.
     fn as_text(&mut self, value: &Spanned<Value>, sink: &mut Sink) -> Option<Spanned<String>> {
         if let Value::String(text) = &value.value {
-            return Some(Spanned::new(text.clone(), value.span));
+            return Some(Spanned::new(text.as_str().to_owned(), value.span));
         }
         let finding = not_a_string(value);
         self.blame(sink, finding);
@@ -301,8 +317,8 @@ impl<'n> Cursor<'n> {
     fn surplus_properties(&mut self, sink: &mut Sink) -> bool {
         let node = self.node;
         let known = |key: &str| self.free_properties || self.properties.contains(&key);
-        let surplus: Vec<_> =
-            node.properties.iter().map(|property| &property.key).filter(|key| !known(&key.value)).collect();
+        let keys = node.properties.iter().map(|property| &property.key);
+        let surplus: Vec<_> = keys.filter(|key| !known(&key.value)).collect();
         for key in &surplus {
             let message = format!("`{}` has no property `{}`", node.name.value, key.value);
             let finding = Finding::at(Code::UnknownProperty, key.span, "not known here", message);
@@ -314,14 +330,11 @@ impl<'n> Cursor<'n> {
 
     fn surplus_children(&mut self, sink: &mut Sink) -> bool {
         let node = self.node;
+        let names = node.children().iter().map(|child| &child.name);
+        let surplus: Vec<_> = names.filter(|name| !self.children.contains(&name.value.as_str())).collect();
+        let Some(first) = surplus.first() else { return false };
         let known: BTreeSet<&str> = self.children.iter().copied().collect();
-        let surplus: Vec<_> = node
-            .children()
-            .iter()
-            .map(|child| &child.name)
-            .filter(|name| !known.contains(name.value.as_str()))
-            .collect();
-        if let (Some(first), true) = (surplus.first(), known.is_empty()) {
+        if known.is_empty() {
             if self.unnamed {
                 // `to { a }`: what is missing before the block stands in it.
                 return true;
@@ -337,7 +350,7 @@ impl<'n> Cursor<'n> {
             let finding = unknown_node(name, &place, known.iter().copied());
             self.blame(sink, finding);
         }
-        !surplus.is_empty()
+        true
     }
 }
 
@@ -368,7 +381,7 @@ fn join(key: Span, value: Span) -> Fix {
     Fix::guess().write(Span { start: key.end, end: value.start.max(key.end), ..key }, "=")
 }
 
-fn missing(node: &Node, what: &str, example: &str) -> Finding {
+fn missing(node: &Node, what: impl Display, example: impl Display) -> Finding {
     let name = &node.name;
     let called = match node.arguments.first().map(|argument| &argument.value.value) {
         Some(Value::String(called)) => format!(" {called}"),
@@ -380,7 +393,7 @@ fn missing(node: &Node, what: &str, example: &str) -> Finding {
 
 /// A node that `place` does not have.
 pub(crate) fn unknown_node<'k>(
-    name: &Spanned<String>,
+    name: &Spanned<Text>,
     place: &str,
     known: impl Iterator<Item = &'k str>,
 ) -> Finding {

@@ -8,7 +8,7 @@
 use crate::diag::{Finding, Fix};
 use crate::source::{SourceId, Span};
 
-use super::lex::{Flaw, Kind, Lexer, Token};
+use super::lex::{Flaw, FlawAt, Kind, Lexer, Token};
 use super::node::{NodeState, Step};
 use super::{cost, diags};
 
@@ -35,7 +35,6 @@ pub(super) struct Piece {
     pub(super) start: usize,
     pub(super) end: usize,
     pub(super) sound: bool,
-    cost: usize,
 }
 
 /// What the guard made of a file.
@@ -99,10 +98,16 @@ struct Guard<'t> {
     lexer: Lexer<'t>,
     cut: Cut,
     stack: Vec<Block>,
+    /// How many of the open blocks `/-` takes out.
+    slashdashes: usize,
+    /// How many times for that what is read here costs.
+    times: usize,
     /// How many blocks are open beyond a limit.
     beyond: usize,
     node: NodeState,
     piece: Option<Piece>,
+    /// What reading it costs.
+    cost: usize,
     last_end: usize,
     /// A `;` came since then.
     parted: bool,
@@ -126,9 +131,12 @@ impl<'t> Guard<'t> {
             lexer: Lexer::new(text, start),
             cut,
             stack: Vec::new(),
+            slashdashes: 0,
+            times: cost::times(0),
             beyond: 0,
             node: NodeState::default(),
             piece: None,
+            cost: 0,
             last_end: start,
             parted: false,
             line_start: text.get(..start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1),
@@ -143,20 +151,46 @@ impl<'t> Guard<'t> {
 
     /// Reads to the end; where to begin anew if a block has no end and it is clear where it should have been.
     fn run(&mut self) -> Option<usize> {
-        while let Some(token) = self.lexer.next() {
-            let flawed = self.flaw();
-            self.place(token);
-            self.take(token);
-            if let Some(piece) = self.piece.as_mut().filter(|_| flawed) {
-                // The token may have begun the piece: there was none to mark before.
-                piece.sound = false;
+        loop {
+            if self.lexer.skip_blanks() {
+                self.node.space();
+            }
+            let Some(token) = self.lexer.next() else { return self.end() };
+            match self.lexer.flaw() {
+                None => self.read(token),
+                Some(flaw) => self.read_flawed(token, flaw),
             }
             if self.stopped {
                 self.cut.unread = true;
                 return None;
             }
         }
-        self.end()
+    }
+
+    #[inline(always)]
+    fn read(&mut self, token: Token) {
+        if token.kind == Kind::Newline {
+            self.line_start = token.end;
+            self.indent = None;
+            if self.beyond == 0 && !self.node.is_between() {
+                self.step(token);
+            }
+            return;
+        }
+        if self.indent.is_none() && token.kind != Kind::Space {
+            self.begin_line(token);
+        }
+        self.take(token);
+    }
+
+    #[cold]
+    fn read_flawed(&mut self, token: Token, flaw: FlawAt) {
+        self.flaw(flaw);
+        self.read(token);
+        // The token may have begun the piece: there was none to mark before.
+        if let Some(piece) = &mut self.piece {
+            piece.sound = false;
+        }
     }
 
     fn span(&self, start: usize, end: usize) -> Span {
@@ -168,6 +202,7 @@ impl<'t> Guard<'t> {
     }
 
     /// Takes a finding, and marks the piece that it is in.
+    #[cold]
     fn report(&mut self, finding: Finding) {
         if let Some(piece) = &mut self.piece {
             piece.sound = false;
@@ -182,36 +217,21 @@ impl<'t> Guard<'t> {
         }
     }
 
-    /// Reports what is wrong inside of the token just read; whether there is anything.
-    fn flaw(&mut self) -> bool {
-        let flaw = self.lexer.flaw();
-        if let Some(at) = flaw {
-            let text = self.text.get(at.start..at.end).unwrap_or_default();
-            let finding = diags::flaw(at.flaw, self.span(at.start, at.end), text);
-            self.swallowed |=
-                matches!(at.flaw, Flaw::OpenBlockString | Flaw::OpenComment | Flaw::DeepComment);
-            self.torn |= at.flaw == Flaw::OpenString;
-            self.report(finding);
-            self.node.blame();
-        }
-        flaw.is_some()
+    /// Reports what is wrong inside of the token just read.
+    fn flaw(&mut self, at: FlawAt) {
+        let text = self.text.get(at.start..at.end).unwrap_or_default();
+        let finding = diags::flaw(at.flaw, self.span(at.start, at.end), text);
+        self.swallowed |= matches!(at.flaw, Flaw::OpenBlockString | Flaw::OpenComment | Flaw::DeepComment);
+        self.torn |= at.flaw == Flaw::OpenString;
+        self.report(finding);
+        self.node.blame();
     }
 
-    /// Keeps track of lines and indents.
-    fn place(&mut self, token: Token) {
-        match token.kind {
-            Kind::Newline => {
-                self.line_start = token.end;
-                self.indent = None;
-            }
-            Kind::Space => {}
-            _ if self.indent.is_none() => {
-                let indent = token.start.saturating_sub(self.line_start);
-                self.indent = Some(indent);
-                self.suspect(token, indent);
-            }
-            _ => {}
-        }
+    /// The first token of a line.
+    fn begin_line(&mut self, token: Token) {
+        let indent = token.start.saturating_sub(self.line_start);
+        self.indent = Some(indent);
+        self.suspect(token, indent);
     }
 
     fn suspect(&mut self, token: Token, indent: usize) {
@@ -236,17 +256,18 @@ impl<'t> Guard<'t> {
             Kind::BraceClose => self.close(token),
             _ => self.step(token),
         }
-        if !matches!(token.kind, Kind::Space | Kind::Newline | Kind::Semicolon) {
-            self.last_end = token.end;
-            self.parted = false;
-        }
-        self.parted |= token.kind == Kind::Semicolon;
-        let slashdashes = self.slashdashes();
-        if let Some(piece) = &mut self.piece {
-            piece.cost = piece.cost.saturating_add(cost::of(token.kind, slashdashes));
+        match token.kind {
+            Kind::Space => {}
+            Kind::Semicolon => self.parted = true,
+            _ => {
+                self.last_end = token.end;
+                self.parted = false;
+                self.cost = self.cost.saturating_add(cost::of(token.kind) * self.times);
+            }
         }
     }
 
+    #[inline(always)]
     fn step(&mut self, token: Token) {
         let begins = self.node.begins(token.kind);
         if begins && self.stack.is_empty() {
@@ -263,7 +284,8 @@ impl<'t> Guard<'t> {
     }
 
     fn begin_piece(&mut self, start: usize) {
-        self.piece = Some(Piece { start, end: start, sound: true, cost: 0 });
+        self.piece = Some(Piece { start, end: start, sound: true });
+        self.cost = 0;
         self.odd = self.odd.filter(|odd| self.indent > Some(odd.indent));
         self.torn = false;
         self.after_stray = false;
@@ -285,7 +307,7 @@ impl<'t> Guard<'t> {
             piece.sound = false;
         }
         if piece.sound {
-            self.cut.cost = self.cut.cost.saturating_add(piece.cost);
+            self.cut.cost = self.cut.cost.saturating_add(self.cost);
         }
         if self.cut.cost > MAX_COST {
             return self.give_up(diags::too_many_words(first_line, MAX_COST));
@@ -303,8 +325,9 @@ impl<'t> Guard<'t> {
 
     fn open(&mut self, token: Token) {
         let span = self.span(token.start, token.end);
-        let below = self.below_its_node(span);
-        if self.node.is_between() && self.stack.is_empty() {
+        let between = self.node.is_between();
+        let below = if between { self.below_its_node(span) } else { None };
+        if between && self.stack.is_empty() {
             self.finish_piece();
             let last = self.cut.pieces.pop_if(|piece| below.is_some() && piece.end == self.last_end);
             match last {
@@ -313,15 +336,19 @@ impl<'t> Guard<'t> {
             }
         }
         if let Some(finding) = self.node.block(span, below) {
-            self.report(finding);
+            self.report(*finding);
         }
         let slashdashed = self.node.take_slashdash();
         if let Some(finding) = self.too_deep(slashdashed, span) {
             self.beyond = 1;
-            self.report(finding);
+            self.report(*finding);
             return;
         }
         let indent = self.indent.unwrap_or(0);
+        if slashdashed {
+            self.slashdashes += 1;
+            self.times = cost::times(self.slashdashes);
+        }
         self.stack.push(Block {
             open: token.start,
             indent,
@@ -335,37 +362,38 @@ impl<'t> Guard<'t> {
     }
 
     /// What is wrong with a `{` if it seems to be of the node on the lines above it.
-    fn below_its_node(&self, brace: Span) -> Option<Finding> {
+    fn below_its_node(&self, brace: Span) -> Option<Box<Finding>> {
         let before = self.text.get(..self.last_end)?;
         let ends_a_node = !before.ends_with(['{', '}']) && !before.ends_with("/-");
-        let is_of_it = self.node.is_between() && !self.parted && !before.is_empty() && ends_a_node;
+        let is_of_it = !self.parted && !before.is_empty() && ends_a_node;
         let gap = self.text.get(self.last_end..brace.start)?;
-        // A comment between them would take the `{` with it.
-        let joined = gap.trim().is_empty();
-        let joined = joined.then(|| Fix::safe().write(self.span(self.last_end, brace.start), " "));
-        is_of_it.then(|| diags::block_below(brace).maybe_fix(joined))
+        is_of_it.then(|| {
+            // A comment between them would take the `{` with it.
+            let joined = gap.trim().is_empty();
+            let joined = joined.then(|| Fix::safe().write(self.span(self.last_end, brace.start), " "));
+            Box::new(diags::block_below(brace).maybe_fix(joined))
+        })
     }
 
     /// What is wrong if one more block stands here; it is skipped then as a whole, so that what is too deep inside of
     /// it is not blamed again.
-    fn too_deep(&self, slashdashed: bool, span: Span) -> Option<Finding> {
-        if slashdashed && self.slashdashes() >= MAX_SLASHDASH {
-            return Some(diags::slashdash_too_deep(span, MAX_SLASHDASH));
+    fn too_deep(&self, slashdashed: bool, span: Span) -> Option<Box<Finding>> {
+        if slashdashed && self.slashdashes >= MAX_SLASHDASH {
+            return Some(Box::new(diags::slashdash_too_deep(span, MAX_SLASHDASH)));
         }
-        (self.stack.len() >= MAX_DEPTH).then(|| diags::too_deep(span, MAX_DEPTH))
-    }
-
-    /// How many of the open blocks `/-` takes out.
-    fn slashdashes(&self) -> usize {
-        self.stack.iter().filter(|block| block.slashdashed).count()
+        (self.stack.len() >= MAX_DEPTH).then(|| Box::new(diags::too_deep(span, MAX_DEPTH)))
     }
 
     fn close(&mut self, token: Token) {
         let span = self.span(token.start, token.end);
         if let Some(finding) = self.node.cut_off(span) {
-            self.report(finding);
+            self.report(*finding);
         }
         let Some(block) = self.stack.pop() else { return self.stray(token, span) };
+        if block.slashdashed {
+            self.slashdashes -= 1;
+            self.times = cost::times(self.slashdashes);
+        }
         if block.line != self.line_start && self.indent != Some(block.indent) {
             let (open, close, indent) = (block.open, token.start, block.indent);
             self.odd = Some(Odd { open, close, indent, piece: self.cut.pieces.len() });
@@ -399,7 +427,7 @@ impl<'t> Guard<'t> {
         self.cut.unread |= self.swallowed;
         let Some(outer) = self.stack.first().copied() else {
             if let Some(finding) = self.node.cut_off(at) {
-                self.report(finding);
+                self.report(*finding);
             }
             self.finish_piece();
             return None;

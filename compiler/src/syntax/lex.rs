@@ -2,9 +2,14 @@
 //!
 //! It knows where strings and comments end, which is all that cutting and bounding a text needs; what a string or a
 //! number means is `kdl`'s to say.
+//!
+//! What is done for every token of every policy is always inlined here and in its callers: a third of its time, measured.
 
 /// How many `/*` may stand inside each other.
 const MAX_COMMENTS: usize = 32;
+
+/// How many bytes of plain text are skipped at once.
+const BLOCK: usize = 16;
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,18 +108,27 @@ impl<'t> Lexer<'t> {
         self.flaw.take()
     }
 
+    /// Passes over spaces and tabs; whether there were any. They are half of all tokens, and say next to nothing.
+    #[inline(always)]
+    pub(super) fn skip_blanks(&mut self) -> bool {
+        let start = self.at;
+        self.skip(|byte| matches!(byte, b' ' | b'\t'));
+        self.at > start
+    }
+
     /// The next token; none at the end.
+    #[inline(always)]
     pub(super) fn next(&mut self) -> Option<Token> {
         let start = self.at;
-        if start >= self.text.len() {
-            return None;
-        }
-        let byte = self.byte(start);
+        let byte = *self.text.as_bytes().get(start)?;
         let kind = match class(byte) {
-            Class::Word => self.run_of(Class::Word, Kind::Word),
-            Class::Space => self.run_of(Class::Space, Kind::Space),
+            Class::Word => {
+                self.skip_class(Class::Word);
+                Kind::Word
+            }
+            Class::Newline if byte == b'\n' => self.single(Kind::Newline),
             Class::Mark => self.mark(byte),
-            Class::Newline | Class::Forbidden | Class::Wide => self.run(),
+            Class::Space | Class::Newline | Class::Forbidden | Class::Wide => self.run(),
         };
         Some(Token { kind, start, end: self.at })
     }
@@ -133,11 +147,6 @@ impl<'t> Lexer<'t> {
             b';' => self.single(Kind::Semicolon),
             _ => self.single(Kind::Stray),
         }
-    }
-
-    fn run_of(&mut self, class: Class, kind: Kind) -> Kind {
-        self.skip_class(class);
-        kind
     }
 
     fn byte(&self, at: usize) -> u8 {
@@ -168,9 +177,19 @@ impl<'t> Lexer<'t> {
     }
 
     /// Skips the bytes that `plain` holds for.
+    #[inline(always)]
     fn skip(&mut self, plain: impl Fn(u8) -> bool) {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
         self.at += rest.iter().position(|byte| !plain(*byte)).unwrap_or(rest.len());
+    }
+
+    /// Skips plain text by whole blocks.
+    fn skip_plain(&mut self) {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let (blocks, _) = rest.as_chunks::<BLOCK>();
+        // To the end of the block in any case, so that the processor compares all bytes of it at once.
+        let plain = |plain, byte: &u8| plain & (b' '..0x7f).contains(byte);
+        self.at += BLOCK * blocks.iter().take_while(|block| block.iter().fold(true, plain)).count();
     }
 
     /// A word, a run of spaces, or one line break.
@@ -190,17 +209,16 @@ impl<'t> Lexer<'t> {
         if first == Class::Space { Kind::Space } else { Kind::Word }
     }
 
+    #[inline(always)]
     fn skip_class(&mut self, wanted: Class) {
-        loop {
-            self.skip(|byte| class(byte) == wanted);
-            if class(self.byte(self.at)) != Class::Wide {
-                return;
-            }
-            let (class, length) = self.class(self.at);
-            if class != wanted {
+        self.skip(|byte| class(byte) == wanted);
+        while class(self.byte(self.at)) == Class::Wide {
+            let (wide, length) = self.class(self.at);
+            if wide != wanted {
                 return;
             }
             self.at += length;
+            self.skip(|byte| class(byte) == wanted);
         }
     }
 
@@ -224,6 +242,7 @@ impl<'t> Lexer<'t> {
 
     fn line_comment(&mut self) {
         loop {
+            self.skip_plain();
             self.skip(is_harmless);
             if self.ended() || self.class(self.at).0 == Class::Newline {
                 return;
@@ -428,6 +447,7 @@ impl<'t> Lexer<'t> {
 }
 
 /// What a byte is by itself.
+#[inline(always)]
 #[expect(clippy::indexing_slicing, reason = "there is an entry for each byte")]
 fn class(byte: u8) -> Class {
     CLASSES[usize::from(byte)]

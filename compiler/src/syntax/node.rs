@@ -83,6 +83,7 @@ impl NodeState {
     }
 
     /// A token other than a brace.
+    #[inline(always)]
     pub(super) fn step(&mut self, token: Token, text: &str, span: Span, whole: &str) -> Step {
         let ends = matches!(token.kind, Kind::Newline | Kind::Semicolon);
         if self.place == Place::Skip && !ends {
@@ -102,38 +103,33 @@ impl NodeState {
             Kind::Stray | Kind::BraceOpen | Kind::BraceClose => self.stray(token, text, span, whole),
         };
         self.spaced = false;
-        match step {
-            Step::Fault(finding) => {
-                self.place = Place::Skip;
-                self.slashdash = false;
-                Step::Fault(finding)
-            }
-            other => other,
+        if matches!(step, Step::Fault(_)) {
+            self.place = Place::Skip;
+            self.slashdash = false;
         }
+        step
     }
 
     /// A `{` comes: what is wrong with that. `below`: the same, if it seems to be of a node on a line above.
-    pub(super) fn block(&mut self, span: Span, below: Option<Finding>) -> Option<Finding> {
+    pub(super) fn block(&mut self, span: Span, below: Option<Box<Finding>>) -> Option<Box<Finding>> {
         let finding = match self.place {
+            Place::Entry | Place::Key | Place::Skip => return None,
+            Place::Block if !self.has_block || self.slashdash => return None,
             Place::Between if below.is_some() => below,
-            Place::Between => Some(
+            Place::Between => Some(Box::new(
                 diags::syntax(span, "which node is this of", "a block without a node")
                     .help("write the `{` on the line of its node"),
-            ),
-            Place::Entry | Place::Key | Place::Skip => None,
-            Place::Block if !self.has_block || self.slashdash => None,
-            Place::Block => Some(
+            )),
+            Place::Block => Some(Box::new(
                 diags::syntax(span, "a second block", "a node has at most one block")
                     .help("put both into one block"),
-            ),
+            )),
             Place::Type { .. } | Place::TypeWord { .. } | Place::Name | Place::Value => {
                 let finding = diags::syntax(span, "too early", "a value must come before this `{`");
-                Some(finding.help("write the value, or remove what asks for one"))
+                Some(Box::new(finding.help("write the value, or remove what asks for one")))
             }
         };
-        if finding.is_some() {
-            self.place = Place::Skip;
-        }
+        self.place = Place::Skip;
         finding
     }
 
@@ -152,10 +148,10 @@ impl NodeState {
     }
 
     /// The end of the enclosing block, or of the text: what is wrong with ending here.
-    pub(super) fn cut_off(&mut self, span: Span) -> Option<Finding> {
+    pub(super) fn cut_off(&mut self, span: Span) -> Option<Box<Finding>> {
         match self.terminator(Kind::Newline, span) {
-            Step::Fault(finding) if self.place != Place::Skip => Some(*finding),
-            _ if self.slashdash => Some(nothing_taken_out(span)),
+            Step::Fault(finding) if self.place != Place::Skip => Some(finding),
+            _ if self.slashdash => Some(Box::new(nothing_taken_out(span))),
             _ => None,
         }
     }
@@ -165,6 +161,7 @@ impl NodeState {
         self.spaced = true;
     }
 
+    #[inline(always)]
     fn terminator(&mut self, kind: Kind, span: Span) -> Step {
         match self.place {
             Place::Between if kind == Kind::Semicolon => {
@@ -257,15 +254,11 @@ impl NodeState {
         }
     }
 
+    #[inline(always)]
     fn word(&mut self, token: Token, text: &str, span: Span, whole: &str) -> Step {
         let judged = if token.kind == Kind::String { Word::Name } else { word::judge(text) };
-        if let Some(finding) = bad_word(judged, text, span) {
-            let fix = habit::word(judged, token, span, whole, self.is_entry());
-            let whole_string = fix.as_ref().and_then(Fix::written).filter(|_| judged == Word::Apostrophe);
-            let help = whole_string.map(|text| format!("`{text}`"));
-            return fault(finding.maybe_help(help).maybe_fix(fix));
-        }
         match self.place {
+            _ if !judged.is_sound() => self.bad_word(judged, token, span, whole),
             Place::Between | Place::Name => self.name(judged, text, span),
             Place::Type { of } => {
                 self.place = Place::TypeWord { of };
@@ -289,11 +282,22 @@ impl NodeState {
         }
     }
 
+    #[cold]
+    fn bad_word(&self, judged: Word, token: Token, span: Span, whole: &str) -> Step {
+        let text = whole.get(token.start..token.end).unwrap_or_default();
+        let Some(finding) = bad_word(judged, text, span) else { return Step::On };
+        let fix = habit::word(judged, token, span, whole, self.is_entry());
+        let whole_string = fix.as_ref().and_then(Fix::written).filter(|_| judged == Word::Apostrophe);
+        let help = whole_string.map(|text| format!("`{text}`"));
+        fault(finding.maybe_help(help).maybe_fix(fix))
+    }
+
     /// Whether arguments and properties stand here.
     fn is_entry(&self) -> bool {
         matches!(self.place, Place::Entry | Place::Key | Place::Value)
     }
 
+    #[inline(always)]
     fn name(&mut self, judged: Word, text: &str, span: Span) -> Step {
         if judged != Word::Name {
             let finding = diags::syntax(span, "no name", format!("a node cannot be called `{text}`"));
@@ -338,6 +342,7 @@ impl NodeState {
     }
 }
 
+#[cold]
 fn fault(finding: Finding) -> Step {
     Step::Fault(Box::new(finding))
 }

@@ -10,7 +10,7 @@ use crate::diag::{Finding, Sink};
 use crate::source::{Source, SourceId, Sources, Span, Spanned};
 
 use super::lex::{Kind, Lexer};
-use super::{Argument, Broken, Document, Node, Property, Value, diags, guard, threads};
+use super::{Argument, Broken, Document, Node, Property, Text, Value, diags, guard, threads};
 
 /// Reads every file; what cannot be read is reported, and left out. The documents are in the order of their sources,
 /// whichever was read first.
@@ -87,7 +87,7 @@ fn broken(text: &str, start: usize) -> Option<Broken> {
         .take_while(|token| matches!(token.kind, Kind::Space | Kind::Word | Kind::String))
         .filter(|token| token.kind != Kind::Space)
         .filter_map(|token| text.get(token.start..token.end))
-        .map(|word| word.trim_matches(['"', '#']).to_owned());
+        .map(|word| word.trim_matches(['"', '#', ':', ',']).to_owned());
     Some(Broken { keyword: words.next()?, name: words.next() })
 }
 
@@ -136,8 +136,8 @@ impl Place {
         Span::new(self.id, span.start..self.span(last).end.min(span.end))
     }
 
-    fn word(&self, identifier: &KdlIdentifier) -> Spanned<String> {
-        Spanned::new(identifier.value().to_owned(), self.span(identifier.span()))
+    fn word(&self, identifier: &KdlIdentifier) -> Spanned<Text> {
+        Spanned::new(identifier.value().into(), self.span(identifier.span()))
     }
 
     /// The value alone: `kdl` knows only where the whole entry stands, and how its value was written.
@@ -146,7 +146,7 @@ impl Place {
         let length = entry.format().map_or(whole.end - whole.start, |format| format.value_repr.len());
         let span = Span::new(self.id, whole.end.saturating_sub(length).max(whole.start)..whole.end);
         let value = match entry.value() {
-            KdlValue::String(text) => Value::String(text.clone()),
+            KdlValue::String(text) => Value::String(text.into()),
             KdlValue::Integer(number) => Value::Integer(*number),
             KdlValue::Float(number) => Value::Float(*number),
             KdlValue::Bool(value) => Value::Bool(*value),

@@ -1,6 +1,6 @@
 //! Whether two documents say the same, wherever it stands.
 
-use super::{Document, Node, Value};
+use super::{Document, Node, Text, Value};
 use crate::source::Spanned;
 
 pub(super) fn documents(one: &Document, other: &Document) -> bool {
@@ -29,8 +29,8 @@ pub(crate) fn node(one: &Node, other: &Node) -> bool {
     head && arguments && properties && blocks
 }
 
-fn annotation(one: &Option<Spanned<String>>, other: &Option<Spanned<String>>) -> bool {
-    let word = |annotation: &Option<Spanned<String>>| annotation.as_ref().map(|word| word.value.clone());
+fn annotation(one: &Option<Spanned<Text>>, other: &Option<Spanned<Text>>) -> bool {
+    let word = |annotation: &Option<Spanned<Text>>| annotation.as_ref().map(|word| word.value.clone());
     word(one) == word(other)
 }
 

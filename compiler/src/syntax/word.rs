@@ -25,10 +25,19 @@ pub(super) enum Word {
     Apostrophe,
 }
 
+impl Word {
+    /// Whether it may stand where a name or a value does.
+    #[inline(always)]
+    pub(super) fn is_sound(self) -> bool {
+        matches!(self, Self::Name | Self::Number | Self::Keyword)
+    }
+}
+
 const KEYWORDS: [&str; 6] = ["#true", "#false", "#null", "#inf", "#-inf", "#nan"];
 const OLD_KEYWORDS: [&str; 6] = ["true", "false", "null", "inf", "-inf", "nan"];
 
 /// What `text` is: of most words the first letter tells.
+#[inline(always)]
 pub(super) fn judge(text: &str) -> Word {
     match text.as_bytes() {
         [b'#', ..] if KEYWORDS.contains(&text) => Word::Keyword,

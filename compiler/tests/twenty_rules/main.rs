@@ -9,12 +9,15 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 
+#[path = "../ran/mod.rs"]
+mod ran;
 mod rules;
 
+use ran::{Ran, gpupol, run};
 use rules::{RULES, Rule, Shown};
 
 const HEAD: &str = "# Messages\n\nTwenty rules that everything gpupol says keeps to, each with what the command prints for a policy. A test runs them all \
@@ -29,24 +32,18 @@ fn place(rule: &Rule) -> tempfile::TempDir {
     place
 }
 
-fn run(place: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
-    command.args(args).current_dir(place).env_clear().stdin(Stdio::null()).output().unwrap()
-}
-
 /// What the reader of the example sees.
 fn shown(rule: &Rule) -> String {
-    let output = run(place(rule).path(), rule.args);
-    let text = match rule.shown {
-        Shown::Errors => output.stderr,
-        Shown::Data => output.stdout,
+    let ran = run(place(rule).path(), rule.args);
+    match rule.shown {
+        Shown::Errors => ran.err,
+        Shown::Data => ran.out,
         Shown::Part(pointer) => {
-            let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let document: Value = serde_json::from_str(&ran.out).unwrap();
             let part = document.pointer(pointer).unwrap();
-            return serde_json::to_string_pretty(part).unwrap() + "\n";
+            serde_json::to_string_pretty(part).unwrap() + "\n"
         }
-    };
-    String::from_utf8(text).unwrap()
+    }
 }
 
 /// Control characters and those that turn text around, as a document can show them.
@@ -102,8 +99,8 @@ fn every_finding_has_all_its_parts() {
     for directory in ["bad", "bad_on_hosts"] {
         for case in fs::read_dir(tests.join(directory)).unwrap() {
             let name = format!("{directory}/{}", case.unwrap().file_name().to_str().unwrap());
-            let output = run(&tests, &["check", &name, "--format", "json"]);
-            let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let ran = run(&tests, &["check", &name, "--format", "json"]);
+            let document: Value = serde_json::from_str(&ran.out).unwrap();
             for finding in document.get("diagnostics").unwrap().as_array().unwrap() {
                 sound(finding, &name);
                 findings += 1;
@@ -133,11 +130,9 @@ fn sound(finding: &Value, name: &str) {
 fn nobody_hears_of_a_reader_who_left() {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("p.kdl"), "tenent x\n").unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
-    command.args(["check", "p.kdl", "--format", "json"]).current_dir(place.path()).env_clear();
+    let mut command = gpupol(place.path(), &["check", "p.kdl", "--format", "json"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+    let ran = Ran::of(child.wait_with_output().unwrap());
+    assert_eq!((ran.code, ran.err.lines().count()), (1, 1), "{ran}");
 }

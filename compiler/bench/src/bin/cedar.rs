@@ -5,6 +5,11 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use cedar_policy::{PolicySet, Schema, ValidationMode, Validator};
+use mimalloc::MiMalloc;
+
+/// All programs of the bench use the allocator of `gpupol`.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() {
     let directory = PathBuf::from(std::env::args_os().nth(1).expect("a directory"));

@@ -2,7 +2,12 @@
 
 use std::time::Instant;
 
+use mimalloc::MiMalloc;
 use regorus::{Engine, Rc};
+
+/// All programs of the bench use the allocator of `gpupol`.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() {
     let directory = std::env::args_os().nth(1).expect("a directory");

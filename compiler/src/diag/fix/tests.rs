@@ -15,6 +15,24 @@ fn without(text: &str, part: Part) -> String {
 }
 
 #[test]
+fn two_nodes_are_separated_and_what_stands_between_them_stays() {
+    for (text, separated) in [
+        ("to a  gpus s", "to a; gpus s"),
+        ("to a /* why */ gpus s", "to a /* why */ ; gpus s"),
+        ("to a /- b gpus s", "to a /- b ; gpus s"),
+        ("to a \\ // why\n  gpus s", "to a \\ // why\n  ; gpus s"),
+    ] {
+        let sources = Sources::new(vec![Source::new("p.kdl", text)]);
+        let id = sources.iter().next().unwrap().0;
+        let gap = Span::new(id, 4..text.find("gpus").unwrap());
+        let finding = Finding::at(Code::UnexpectedArgument, gap, "", "").fix(Fix::guess().separate(gap));
+        assert_eq!(apply(&[finding], &sources, false).texts.get(&id), None);
+        let finding = Finding::at(Code::UnexpectedArgument, gap, "", "").fix(Fix::safe().separate(gap));
+        assert_eq!(apply(&[finding], &sources, false).texts[&id], separated);
+    }
+}
+
+#[test]
 fn a_node_goes_with_its_line_and_nothing_else() {
     for (text, left) in [
         ("a\n«b»\nc\n", "a\nc\n"),

@@ -1,44 +1,50 @@
-//! Names that are not known where they stand, and are known elsewhere in the language: where that is.
+//! What is not known where it stands, and is known elsewhere in the language: where that is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::{Code, Finding, Sink};
-use crate::policy::schema::{Form, Schema, When};
+use crate::policy::schema::{Count, Form, Schema, Value, When};
 use crate::source::Span;
-use crate::syntax::Node;
+use crate::syntax::{self, Node};
 
 /// How many places are listed.
 const LISTED: usize = 5;
 
-/// A name that nobody knows where it stands.
+/// What nobody knows where it stands.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Unknown<'n> {
     /// A node, and the one around it.
     Node { name: &'n str, within: Option<&'n str> },
     /// A property of a node.
     Property { key: &'n str, of: &'n str },
+    /// An argument of a node; nothing if it is no string.
+    Argument { word: Option<&'n str>, of: &'n str },
 }
 
-/// Says where unknown names belong, if nothing like them is known where they stand.
+/// Says where unknown things belong, if nothing like them is known where they stand.
 pub(super) fn explain<'n>(nodes: impl Iterator<Item = &'n Node>, schema: &Schema, sink: &mut Sink) {
     let unknown = |finding: &Finding| {
-        matches!(finding.code, Code::UnknownNode | Code::UnknownProperty) && finding.fix.is_none()
+        let code = matches!(
+            finding.code,
+            Code::UnknownNode | Code::UnknownProperty | Code::UnexpectedArgument | Code::UnexpectedChildren
+        );
+        code && finding.fix.is_none()
     };
     let place = |finding: &Finding| finding.labels.first().map(|label| label.span);
     let places: BTreeSet<Span> = sink.errors().filter(|finding| unknown(finding)).filter_map(place).collect();
     if places.is_empty() {
         return;
     }
-    let mut names = BTreeMap::new();
-    nodes.for_each(|node| look(node, None, &places, &mut names));
+    let mut found = BTreeMap::new();
+    nodes.for_each(|node| look(node, None, &places, &mut found));
     let mut forms = Vec::new();
     schema.policy.iter().chain(&schema.workload).for_each(|form| add(form, &mut forms));
+    let language = Language { forms, schema };
     // The same mistake is often made many times.
     let mut said: BTreeMap<Unknown<'_>, Option<String>> = BTreeMap::new();
     sink.amend(|finding| {
-        let name = place(finding).filter(|_| unknown(finding)).and_then(|place| names.get(&place));
-        let help =
-            name.and_then(|name| said.entry(*name).or_insert_with(|| help(name, &forms, schema)).clone());
+        let what = place(finding).filter(|_| unknown(finding)).and_then(|place| found.get(&place));
+        let help = what.and_then(|what| said.entry(*what).or_insert_with(|| language.help(what)).clone());
         if help.is_some() {
             finding.help = help;
         }
@@ -50,42 +56,98 @@ fn look<'n>(
     node: &'n Node,
     within: Option<&'n str>,
     places: &BTreeSet<Span>,
-    names: &mut BTreeMap<Span, Unknown<'n>>,
+    found: &mut BTreeMap<Span, Unknown<'n>>,
 ) {
     let name = node.name.value.as_str();
-    if places.contains(&node.name.span) {
-        names.insert(node.name.span, Unknown::Node { name, within });
-    }
-    for key in node.properties.iter().map(|property| &property.key) {
-        if places.contains(&key.span) {
-            names.insert(key.span, Unknown::Property { key: &key.value, of: name });
+    let mut take = |span: Span, what: Unknown<'n>| {
+        if places.contains(&span) {
+            found.insert(span, what);
         }
+    };
+    take(node.name.span, Unknown::Node { name, within });
+    for key in node.properties.iter().map(|property| &property.key) {
+        take(key.span, Unknown::Property { key: &key.value, of: name });
     }
-    node.children().iter().for_each(|child| look(child, Some(name), places, names));
+    for value in node.arguments.iter().map(|argument| &argument.value) {
+        let word = if let syntax::Value::String(word) = &value.value { Some(word.as_str()) } else { None };
+        take(value.span, Unknown::Argument { word, of: name });
+    }
+    node.children().iter().for_each(|child| look(child, Some(name), places, found));
 }
 
-fn help(unknown: &Unknown<'_>, forms: &[&Form], schema: &Schema) -> Option<String> {
-    let any =
-        |name: &str, holds: &dyn Fn(&Form) -> bool| forms.iter().any(|form| form.name == name && holds(form));
-    match *unknown {
-        Unknown::Property { key, of } if any(of, &|form| has_child(form, key)) => {
-            Some(format!("`{key}` is a node of its own in `{of}`"))
+/// The language, and every form in it.
+struct Language<'f> {
+    forms: Vec<&'f Form>,
+    schema: &'f Schema,
+}
+
+impl Language<'_> {
+    fn help(&self, unknown: &Unknown<'_>) -> Option<String> {
+        match *unknown {
+            Unknown::Property { key, of } => self.property(key, of),
+            Unknown::Node { name, within } => self.node(name, within),
+            Unknown::Argument { word, of } => self.argument(word, of),
         }
-        Unknown::Property { key, .. } => {
-            let homes = homes(forms, |form| has_property(form, key));
-            homes.map(|homes| format!("`{key}=` belongs to {homes}"))
+    }
+
+    /// The forms of a node.
+    fn of(&self, name: &str) -> impl Iterator<Item = &Form> {
+        self.forms.iter().copied().filter(move |form| form.name == name)
+    }
+
+    fn property(&self, key: &str, of: &str) -> Option<String> {
+        if self.of(of).any(|form| has_child(form, key)) {
+            return Some(format!("`{key}` is a node of its own in `{of}`"));
         }
-        Unknown::Node { name, within: Some(within) } if any(within, &|form| has_property(form, name)) => {
-            Some(format!("`{name}=` is a property of `{within}`"))
+        // What stands in the node itself is nearer than all else.
+        let inside: Vec<&Form> = self.of(of).flat_map(|form| &form.children).collect();
+        let homes =
+            [&inside, &self.forms].into_iter().find_map(|forms| homes(forms, |form| has_property(form, key)));
+        homes.map(|homes| format!("`{key}=` belongs to {homes}"))
+    }
+
+    fn node(&self, name: &str, within: Option<&str>) -> Option<String> {
+        if let Some(within) = within
+            && self.of(within).any(|form| has_property(form, name))
+        {
+            return Some(format!("`{name}=` is a property of `{within}`"));
         }
-        Unknown::Node { name, .. } => {
-            let top = |forms: &[Form]| forms.iter().any(|form| form.name == name);
-            let policy = top(&schema.policy).then(|| "a policy, beside its other nodes".to_owned());
-            let workload = top(&schema.workload).then(|| "a workload, given by `--workload`".to_owned());
-            let homes = homes(forms, |form| has_child(form, name));
-            let all: Vec<String> = [homes, policy, workload].into_iter().flatten().collect();
-            (!all.is_empty()).then(|| format!("`{name}` belongs into {}", all.join(", or into ")))
+        let top = |forms: &[Form]| forms.iter().any(|form| form.name == name);
+        let policy = top(&self.schema.policy).then(|| "a policy, beside its other nodes".to_owned());
+        let workload = top(&self.schema.workload).then(|| "a workload, given by `--workload`".to_owned());
+        let around = homes(&self.forms, |form| has_child(form, name));
+        let all: Vec<String> = [around, policy, workload].into_iter().flatten().collect();
+        if !all.is_empty() {
+            return Some(format!("`{name}` belongs in {}", all.join(", or in ")));
         }
+        let is_word =
+            |form: &&&Form| matches!(form.when, Some(When::Argument { argument }) if argument == name);
+        if let Some(form) = self.forms.iter().find(is_word) {
+            return Some(format!("`{}`", words(form)));
+        }
+        let mut below = Vec::new();
+        self.of(within?).for_each(|form| add(form, &mut below));
+        homes(&below, |form| has_property(form, name)).map(|homes| format!("`{name}=` belongs to {homes}"))
+    }
+
+    fn argument(&self, word: Option<&str>, of: &str) -> Option<String> {
+        if let Some(word) = word.filter(|word| self.of(of).any(|form| has_child(form, word))) {
+            return Some(format!("`{word}` stands in the block of `{of}`: `{of} … {{ {word} … }}`"));
+        }
+        if let Some(word) = word.filter(|word| self.of(of).any(|form| is_one_of_many(form, word))) {
+            return Some(format!("`{of} {word}`, on a line of its own"));
+        }
+        if self.of(of).any(|form| !form.arguments.is_empty()) {
+            return None;
+        }
+        let mut keys: Vec<String> = Vec::new();
+        for property in self.of(of).flat_map(|form| &form.properties) {
+            let key = format!("`{of} {}=…`", property.key);
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        (!keys.is_empty()).then(|| keys.join(" or "))
     }
 }
 
@@ -96,6 +158,16 @@ fn add<'f>(form: &'f Form, forms: &mut Vec<&'f Form>) {
 
 fn has_child(form: &Form, name: &str) -> bool {
     form.children.iter().any(|child| child.name == name)
+}
+
+/// Whether a node may stand several times, each time with one such word.
+fn is_one_of_many(form: &Form, word: &str) -> bool {
+    let many = matches!(form.count, Count::Any | Count::AtLeastOne);
+    many && form.arguments.first().is_some_and(|first| match &first.value {
+        Value::Reference { .. } => first.count == Count::One,
+        Value::Word { words } => words.contains(&word),
+        _ => false,
+    })
 }
 
 fn has_property(form: &Form, key: &str) -> bool {

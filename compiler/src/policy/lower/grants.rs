@@ -85,6 +85,7 @@ fn rank(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> i64 {
 pub(super) fn to(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Vec<Spanned<String>> {
     let Some(child) = cursor.child("to", context.sink) else {
         cursor.lacks("a tenant", "to my-tenant");
+        context.names.unsaid(Kind::Tenant);
         return Vec::new();
     };
     let mut inner = Cursor::open(child, context.sink);
@@ -102,6 +103,7 @@ fn lines(
     let nodes: Vec<&Node> = cursor.children("gpus").collect();
     if nodes.is_empty() {
         cursor.lacks("a `gpus` line", "gpus my-gpu-set");
+        context.names.unsaid(Kind::GpuSet);
     }
     let mut lines: Vec<Line> = Vec::new();
     let mut complete = true;
@@ -122,6 +124,9 @@ fn lines(
 fn line(node: &Node, inherited: &Spanned<Sharing>, context: &mut Context<'_>) -> Option<Line> {
     let mut cursor = Cursor::open(node, context.sink);
     let set = cursor.required("the name of a gpu-set", "gpus my-gpu-set", context.sink);
+    if set.is_none() {
+        context.names.unsaid(Kind::GpuSet);
+    }
     let at_most = amount(&mut cursor, "at-most", 1, context);
     let default = amount(&mut cursor, "default", 0, context);
     let place = place(&mut cursor, context);
@@ -165,7 +170,7 @@ fn amount(
     context: &mut Context<'_>,
 ) -> Option<Spanned<Amount>> {
     let mut written = cursor.node().properties.iter().filter(|property| property.key.value == key);
-    if written.next().is_some_and(|first| first.value.value == Value::String("all".to_owned())) {
+    if written.next().is_some_and(|first| first.value.value == Value::String("all".into())) {
         let span = cursor.property(key, context.sink)?.value.span;
         return Some(Spanned::new(Amount::All, span));
     }

@@ -46,7 +46,7 @@ pub(super) fn bytes(value: &Spanned<Value>) -> Result<u64, Finding> {
 /// Per cent from 1 to 100, from `"25%"`.
 pub(super) fn percent(value: &Spanned<Value>) -> Result<u32, Finding> {
     let text = match &value.value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.to_string(),
         Value::Integer(number) => number.to_string(),
         other => other.kind().to_owned(),
     };
@@ -61,6 +61,7 @@ pub(super) fn percent(value: &Spanned<Value>) -> Result<u32, Finding> {
     let number = digits(number).and_then(|number| u32::try_from(number).ok());
     number.filter(|number| (1..=100).contains(number)).ok_or_else(|| {
         diags::bad_value(value.span, "out of range", "a share is a whole number from 1% to 100%")
+            .help("`\"25%\"`")
     })
 }
 
@@ -114,7 +115,7 @@ mod tests {
     }
 
     fn text(text: &str) -> Spanned<Value> {
-        value(Value::String(text.to_owned()))
+        value(Value::String(text.into()))
     }
 
     #[test]

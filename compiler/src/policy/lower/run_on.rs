@@ -1,7 +1,8 @@
 //! Two nodes on one line without a `;` between them, which KDL reads as one with more arguments: `to a gpus s`.
 //!
-//! The second is known by its name: a bare word that may begin a node there and cannot be what it is read as, or is
-//! free text that nobody would leave without quotes. It is said once, and the two are read as two.
+//! The second is known by its name: a bare word that may begin a node there, with something after it. If it cannot be
+//! what it is read as, that is said once, and the two are read as two. If it can, as in a list of patterns, the node
+//! is read as KDL reads it, and a warning asks which is meant.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -97,6 +98,10 @@ fn apart(nodes: Vec<Node>, forms: &[&Form], defined: &Defined<'_>, sink: &mut Si
             let Some((first, rest)) = second(&node, forms, defined).and_then(|at| split(&node, at)) else {
                 break;
             };
+            if form_of(&node, forms).is_some_and(|form| is_free_text(&node, form)) {
+                sink.push(diags::perhaps_run_on(&first, &rest));
+                break;
+            }
             sink.push(diags::run_on(&first, &rest));
             all.push(first);
             node = rest;
@@ -111,6 +116,15 @@ fn apart(nodes: Vec<Node>, forms: &[&Form], defined: &Defined<'_>, sink: &mut Si
     all
 }
 
+/// Whether all that a node has may be what it is read as, being texts of which nobody knows better.
+fn is_free_text(node: &Node, form: &Form) -> bool {
+    let is_text = |(at, argument): (usize, &Argument)| {
+        let free = matches!(slot(form, at), Some(Value::Text | Value::Glob));
+        free && matches!(argument.value.value, syntax::Value::String(_)) && argument.annotation.is_none()
+    };
+    node.properties.is_empty() && node.children.is_none() && node.arguments.iter().enumerate().all(is_text)
+}
+
 /// Which argument of a node begins another one.
 fn second(node: &Node, forms: &[&Form], defined: &Defined<'_>) -> Option<usize> {
     let form = form_of(node, forms)?;
@@ -121,8 +135,18 @@ fn second(node: &Node, forms: &[&Form], defined: &Defined<'_>) -> Option<usize> 
     };
     node.arguments.iter().enumerate().position(|(at, argument)| {
         let word = word(argument).filter(|word| forms.iter().any(|form| form.name == *word));
-        word.is_some_and(|word| follows(argument) && !is_value(word, slot(form, at), defined))
+        word.is_some_and(|word| {
+            follows(argument) && holds(node, argument) && !is_value(word, slot(form, at), defined)
+        })
     })
+}
+
+/// Whether a node that begins with this argument has anything in it: hardly a node has not.
+fn holds(node: &Node, argument: &Argument) -> bool {
+    let after = |span: Span| span.start > argument.value.span.start;
+    node.children.is_some()
+        || node.arguments.iter().any(|other| after(other.value.span))
+        || node.properties.iter().any(|property| after(property.key.span))
 }
 
 /// What an argument at this place is read as; nothing if there is one too many.
@@ -157,7 +181,7 @@ fn word(argument: &Argument) -> Option<&str> {
 /// The node up to that argument, and the one that begins with it.
 fn split(node: &Node, at: usize) -> Option<(Node, Node)> {
     let begin = node.arguments.get(at)?;
-    let name = Spanned::new(word(begin)?.to_owned(), begin.value.span);
+    let name = Spanned::new(word(begin)?.into(), begin.value.span);
     let place = name.span.start;
     let (before, after) =
         node.properties.iter().cloned().partition(|property| property.key.span.start < place);

@@ -241,7 +241,7 @@ fn words(
 ) -> Vec<String> {
     let known: Vec<(&str, &str)> = known.iter().map(|word| (*word, *word)).collect();
     let mut words = Vec::new();
-    for written in cursor.strings(&format!("the word of a {what}"), example, context.sink) {
+    for written in cursor.strings(format_args!("the word of a {what}"), example, context.sink) {
         let folded = Spanned::new(written.value.to_ascii_lowercase(), written.span);
         words.extend(cursor.accept(one_of(&folded, what, &known), context.sink).map(str::to_owned));
     }

@@ -1,15 +1,15 @@
 //! Grants that could both apply to one container, and conditions that nothing satisfies.
 
+use std::cell::OnceCell;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::{Finding, Sink};
-use crate::policy::{
-    Amount, Capability, Clause, Engine, Feature, Grant, Line, Place, Require, Sharing, Tenant, diags,
-};
+use crate::policy::{Amount, Clause, Engine, Feature, Glob, Grant, Place, Require, Sharing, Tenant, diags};
 use crate::source::Span;
 
 use super::MOST_PAIRS;
-use super::engines;
+use super::engines::{self, Engines};
 use super::possible::Possible;
 use super::search::{Effort, Pattern, TooComplex, witness};
 use super::sieve::{Shape, Sieve};
@@ -17,21 +17,18 @@ use super::sieve::{Shape, Sieve};
 /// A grant with its conditions ready to be compared.
 struct Candidate<'g> {
     grant: &'g Grant,
-    to: BTreeSet<&'g str>,
     /// Under which engines its conditions can hold.
-    engines: BTreeSet<Engine>,
-    attributes: BTreeMap<Attribute<'g>, Vec<Pattern>>,
-    gift: Gift<'g>,
+    engines: Engines,
+    /// Made when they are first needed: most grants meet no other.
+    conditions: OnceCell<Conditions<'g>>,
 }
 
+/// What must match each attribute, and where that is said.
+type Conditions<'g> = BTreeMap<Attribute<'g>, Vec<(Pattern, Span)>>;
+
 /// What a grant gives.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Gift<'g> {
-    lines: Vec<(&'g str, Amount, Amount, Place, &'g Sharing)>,
-    require: Option<&'g Vec<Require>>,
-    capabilities: &'g BTreeSet<Capability>,
-    features: Option<&'g BTreeSet<Feature>>,
-}
+#[derive(Clone, Copy)]
+struct Gift<'g>(&'g Grant);
 
 /// What a workload says of itself in a text.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,10 +48,11 @@ pub(in crate::policy) fn report(
         grants.values().filter_map(|grant| candidate(grant, tenants, &effort, sink)).collect();
     candidates.sort_by_key(|candidate| candidate.grant.name.span);
     let shapes: Vec<_> = candidates.iter().map(Candidate::shape).collect();
-    let (sieve, kinds) = (Sieve::new(&shapes), kinds(&candidates));
+    let (sieve, known) = (Sieve::new(&shapes), OnceCell::new());
+    let kind = |at: usize| known.get_or_init(|| kinds(&candidates)).get(at);
     let mut found = 0;
     for (at, left) in candidates.iter().enumerate() {
-        let differs = |other: usize| kinds.get(other) != kinds.get(at);
+        let differs = |other: usize| kind(other) != kind(at);
         for right in sieve.after(at, differs).into_iter().filter_map(|right| candidates.get(right)) {
             if found == MOST_PAIRS || effort.is_spent() {
                 return;
@@ -69,9 +67,14 @@ pub(in crate::policy) fn report(
 
 /// A number for each: the same for those that give the same, and need no choice between them.
 fn kinds(candidates: &[Candidate<'_>]) -> Vec<usize> {
-    let gifts: BTreeSet<&Gift<'_>> = candidates.iter().map(|candidate| &candidate.gift).collect();
-    let kinds: BTreeMap<&Gift<'_>, usize> = gifts.into_iter().zip(0..).collect();
-    candidates.iter().filter_map(|candidate| kinds.get(&candidate.gift).copied()).collect()
+    let mut gifts: Vec<(Gift<'_>, usize)> =
+        candidates.iter().map(|candidate| Gift(candidate.grant)).zip(0..).collect();
+    gifts.sort_unstable();
+    let alike = gifts.chunk_by(|(left, _), (right, _)| left == right);
+    let mut kinds: Vec<(usize, usize)> =
+        alike.zip(0..).flat_map(|(alike, kind)| alike.iter().map(move |(_, at)| (*at, kind))).collect();
+    kinds.sort_unstable();
+    kinds.into_iter().map(|(_, kind)| kind).collect()
 }
 
 /// None if its condition holds for nothing, or is too complex.
@@ -82,82 +85,117 @@ fn candidate<'g>(
     sink: &mut Sink,
 ) -> Option<Candidate<'g>> {
     let engines = engines::of_grant(grant, tenants, sink);
-    let mut attributes: BTreeMap<Attribute, Vec<Pattern>> = BTreeMap::new();
-    let mut places: BTreeMap<Attribute, Vec<Span>> = BTreeMap::new();
-    for clause in &grant.when {
-        let (attribute, values) = match &clause.value {
-            Clause::Label { key, values } => (Attribute::Label(key), values),
-            Clause::Image(values) => (Attribute::Image, values),
-            Clause::Engine(_) => continue,
-        };
-        attributes.entry(attribute).or_default().push(Pattern::new(values));
-        places.entry(attribute).or_default().push(clause.span);
+    let candidate = |engines| Candidate { grant, engines, conditions: OnceCell::new() };
+    if grant.when.len() < 2 {
+        return engines.map(candidate);
     }
     let mut satisfiable = true;
-    for (attribute, patterns) in attributes.iter().filter(|(_, patterns)| patterns.len() > 1) {
-        let places = places.get(attribute).map(Vec::as_slice).unwrap_or_default();
-        match (attribute.witness(&patterns.iter().collect::<Vec<_>>(), effort), places) {
-            (Ok(None), [first, .., last]) => {
+    let conditions = conditions(grant);
+    for (attribute, several) in conditions.iter().filter(|(_, several)| several.len() > 1) {
+        let patterns: Vec<&Pattern> = several.iter().map(|(pattern, _)| pattern).collect();
+        match (attribute.witness(&patterns, effort), several.as_slice()) {
+            (Ok(None), [(_, first), .., (_, last)]) => {
                 sink.push(attribute.never(*first, *last));
                 satisfiable = false;
             }
-            (Err(TooComplex), [first, ..]) => {
+            (Err(TooComplex), [(_, first), ..]) => {
                 sink.push(diags::glob_too_complex(*first));
                 satisfiable = false;
             }
             _ => {}
         }
     }
-    let to = grant.to.iter().map(|tenant| tenant.value.as_str()).collect();
-    let gift = Gift::of(grant);
-    satisfiable.then_some(Candidate { grant, to, engines: engines?, attributes, gift })
+    engines.filter(|_| satisfiable).map(candidate)
+}
+
+fn conditions(grant: &Grant) -> Conditions<'_> {
+    let mut conditions = Conditions::new();
+    for clause in &grant.when {
+        if let Some((attribute, values)) = Attribute::of(&clause.value) {
+            conditions.entry(attribute).or_default().push((Pattern::new(values), clause.span));
+        }
+    }
+    conditions
 }
 
 impl<'g> Candidate<'g> {
     /// Only grants of one tenant and one rank can be in each other's way, and none that has to be named.
-    fn shape(&self) -> Shape<(&'g str, i64), Attribute<'g>> {
-        let open = self.to.iter().filter(|_| !self.grant.named);
-        let shape = Shape::new(open.map(|tenant| (*tenant, self.grant.rank)));
-        self.grant.when.iter().fold(shape, |shape, clause| match &clause.value {
-            Clause::Label { key, values } => shape.with(Attribute::Label(key), values),
-            Clause::Image(values) => shape.with(Attribute::Image, values),
-            Clause::Engine(_) => shape,
-        })
+    fn shape(&self) -> Shape<'g, (&'g str, i64), Attribute<'g>> {
+        let grant = self.grant;
+        let open = grant.to.iter().filter(|_| !grant.named);
+        let shape = Shape::new(open.map(|tenant| (tenant.value.as_str(), grant.rank)));
+        let texts = grant.when.iter().filter_map(|clause| Attribute::of(&clause.value));
+        texts.fold(shape, |shape, (attribute, values)| shape.with(attribute, values))
+    }
+
+    fn conditions(&self) -> &Conditions<'g> {
+        self.conditions.get_or_init(|| conditions(self.grant))
     }
 }
 
 impl<'g> Gift<'g> {
-    fn of(grant: &'g Grant) -> Self {
-        let line = |line: &'g Line| {
-            (line.gpu_set.value.as_str(), line.at_most, line.default, line.place, &line.sharing.value)
-        };
-        Self {
-            lines: grant.lines.iter().map(line).collect(),
-            require: grant.require.as_ref().map(|require| &require.value),
-            capabilities: &grant.capabilities,
-            features: grant.features.as_ref().map(|features| &features.value),
-        }
+    fn devices(self) -> impl Iterator<Item = (&'g str, Amount, Amount, Place)> {
+        self.0.lines.iter().map(|line| (line.gpu_set.value.as_str(), line.at_most, line.default, line.place))
+    }
+
+    fn sharing(self) -> impl Iterator<Item = &'g Sharing> {
+        self.0.lines.iter().map(|line| &line.sharing.value)
+    }
+
+    fn require(self) -> Option<&'g Vec<Require>> {
+        self.0.require.as_ref().map(|require| &require.value)
+    }
+
+    fn features(self) -> Option<&'g BTreeSet<Feature>> {
+        self.0.features.as_ref().map(|features| &features.value)
     }
 
     /// What they give differently.
-    fn difference(&self, other: &Self) -> Vec<&'static str> {
-        let devices = |gift: &Self| -> Vec<_> {
-            gift.lines
-                .iter()
-                .map(|(set, at_most, default, place, _)| (*set, *at_most, *default, *place))
-                .collect()
-        };
-        let lines = devices(self) != devices(other);
-        let sharing = (!lines && self.lines != other.lines).then_some("`sharing`");
+    fn difference(self, other: Self) -> Vec<&'static str> {
+        let lines = self.devices().ne(other.devices());
+        let sharing = (!lines && self.sharing().ne(other.sharing())).then_some("`sharing`");
         let lines = lines.then_some("`gpus`");
-        let require = (self.require != other.require).then_some("`require`");
-        let capabilities = (self.capabilities != other.capabilities).then_some("`capabilities`");
-        let features = (self.features != other.features).then_some("`features`");
+        let require = (self.require() != other.require()).then_some("`require`");
+        let capabilities = (self.0.capabilities != other.0.capabilities).then_some("`capabilities`");
+        let features = (self.features() != other.features()).then_some("`features`");
         [lines, sharing, require, capabilities, features].into_iter().flatten().collect()
     }
 }
 
-impl Attribute<'_> {
+impl Ord for Gift<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let lines = self.devices().cmp(other.devices()).then_with(|| self.sharing().cmp(other.sharing()));
+        let rest = |gift: &Self| (gift.require(), gift.features());
+        lines
+            .then_with(|| self.0.capabilities.cmp(&other.0.capabilities))
+            .then_with(|| rest(self).cmp(&rest(other)))
+    }
+}
+
+impl PartialOrd for Gift<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Gift<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Gift<'_> {}
+
+impl<'g> Attribute<'g> {
+    /// The attribute that a condition is about, and the texts that satisfy it.
+    fn of(clause: &'g Clause) -> Option<(Self, &'g [Glob])> {
+        match clause {
+            Clause::Label { key, values } => Some((Self::Label(key), values)),
+            Clause::Image(values) => Some((Self::Image, values)),
+            Clause::Engine(_) => None,
+        }
+    }
+
     /// A value that all patterns match: a label may be empty, an image is never.
     fn witness(self, patterns: &[&Pattern], effort: &Effort) -> Result<Option<String>, TooComplex> {
         let possible = match self {
@@ -180,15 +218,15 @@ impl Attribute<'_> {
 }
 
 /// What is wrong with a pair, if anything is.
-fn pair(
-    left: &Candidate<'_>,
-    right: &Candidate<'_>,
+fn pair<'g>(
+    left: &Candidate<'g>,
+    right: &Candidate<'g>,
     tenants: &BTreeMap<String, Tenant>,
     effort: &Effort,
 ) -> Option<Finding> {
     let decided = left.grant.rank != right.grant.rank || left.grant.named || right.grant.named;
     let (tenant, engine) = if decided { None } else { meeting(left, right, tenants) }?;
-    let differ = left.gift.difference(&right.gift);
+    let differ = Gift(left.grant).difference(Gift(right.grant));
     if differ.is_empty() {
         return None;
     }
@@ -210,22 +248,30 @@ fn meeting<'g>(
     right: &Candidate<'g>,
     tenants: &BTreeMap<String, Tenant>,
 ) -> Option<(&'g str, Option<Engine>)> {
-    left.to.intersection(&right.to).find_map(|tenant| {
-        let known = engines::of_tenant(tenants.get(*tenant)?);
-        let mut both = left.engines.intersection(&right.engines);
-        let any = both.clone().count() == Engine::ALL.len();
-        let engine = both.find(|engine| known.contains(engine))?;
-        Some((*tenant, (!any).then_some(*engine)))
+    let both = left.engines.and(right.engines);
+    let to: BTreeSet<&str> = right.grant.to.iter().map(|tenant| tenant.value.as_str()).collect();
+    let mut shared: Vec<&'g str> = left.grant.to.iter().map(|tenant| tenant.value.as_str()).collect();
+    shared.retain(|tenant| to.contains(tenant));
+    shared.sort_unstable();
+    shared.into_iter().find_map(|tenant| {
+        let engine = both.and(engines::of_tenant(tenants.get(tenant)?)).first()?;
+        Some((tenant, (both != Engines::ALL).then_some(engine)))
     })
 }
 
 /// What a container says of itself to which both apply, in words.
-fn says(left: &Candidate<'_>, right: &Candidate<'_>, effort: &Effort) -> Result<Option<String>, TooComplex> {
-    let keys: BTreeSet<Attribute> = left.attributes.keys().chain(right.attributes.keys()).copied().collect();
+fn says<'g>(
+    left: &Candidate<'g>,
+    right: &Candidate<'g>,
+    effort: &Effort,
+) -> Result<Option<String>, TooComplex> {
+    let both = [left, right].map(Candidate::conditions);
+    let keys: BTreeSet<Attribute> = both.iter().flat_map(|side| side.keys()).copied().collect();
     let (mut words, mut labels) = (Vec::new(), Vec::new());
     for attribute in keys {
-        let both = [left, right].into_iter().filter_map(|side| side.attributes.get(&attribute)).flatten();
-        match (attribute, attribute.witness(&both.collect::<Vec<_>>(), effort)?) {
+        let patterns = both.iter().filter_map(|side| side.get(&attribute)).flatten();
+        let patterns: Vec<&Pattern> = patterns.map(|(pattern, _)| pattern).collect();
+        match (attribute, attribute.witness(&patterns, effort)?) {
             (_, None) => return Ok(None),
             (Attribute::Image, Some(value)) => words.push(format!("image `{value}`")),
             (Attribute::Label(key), Some(value)) => labels.push(format!("`{key}={value}`")),

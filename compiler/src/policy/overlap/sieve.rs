@@ -4,8 +4,8 @@
 //! at their ends. Whatever is compared is kept by one of these, the one that tells most apart, and only what agrees
 //! there is compared exactly: of well kept policies next to nothing, and never the square of all.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
 use crate::policy::Glob;
 
@@ -15,11 +15,14 @@ const LONGEST: usize = 64;
 const WHOLE: u8 = 0xff;
 
 /// What the sieve has to know of one thing: where it can meet others, and the ends of its patterns.
-pub(super) struct Shape<R, A> {
+pub(super) struct Shape<'s, R, A> {
     rooms: Vec<R>,
     /// Of each attribute that is not free to be anything, one end for each alternative.
-    ends: BTreeMap<(A, Side), Vec<Vec<u8>>>,
+    ends: Vec<(By<A>, End<'s>)>,
 }
+
+/// What things are kept by: one end of one attribute.
+type By<A> = (A, Side);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Side {
@@ -27,56 +30,125 @@ enum Side {
     Tail,
 }
 
+/// The plain text at one end of a pattern, read from that end inwards.
+#[derive(Clone, Copy, Debug)]
+struct End<'s> {
+    text: &'s [u8],
+    side: Side,
+    /// It is all of the pattern.
+    whole: bool,
+}
+
 /// Things sorted by what tells them apart.
 pub(super) struct Sieve<'s, R, A> {
-    shapes: &'s [Shape<R, A>],
+    shapes: &'s [Shape<'s, R, A>],
     rooms: BTreeMap<&'s R, Room<'s, A>>,
 }
 
 /// Those that one room holds, by an end of one attribute; whoever leaves it free stands at the empty end.
 struct Room<'s, A> {
-    by: Option<(A, Side)>,
-    places: BTreeMap<&'s [u8], Vec<usize>>,
+    by: Option<By<A>>,
+    /// Sorted, none twice.
+    places: Vec<(End<'s>, usize)>,
 }
 
-impl<R: Ord, A: Ord + Copy> Shape<R, A> {
+impl<'s, R: Ord, A: Ord + Copy> Shape<'s, R, A> {
     /// Something that meets others in these rooms only.
     pub(super) fn new(rooms: impl IntoIterator<Item = R>) -> Self {
-        Self { rooms: rooms.into_iter().collect(), ends: BTreeMap::new() }
+        Self { rooms: rooms.into_iter().collect(), ends: Vec::new() }
     }
 
     /// The same with an attribute that one of `globs` matches. Further conditions on it count as alternatives: what is
     /// told apart less is only compared more.
-    pub(super) fn with(mut self, attribute: A, globs: &[Glob]) -> Self {
-        let wild = ['*', '?'];
-        for glob in globs.iter().map(|glob| glob.0.as_str()) {
-            let head = glob.split(wild).next().unwrap_or_default();
-            let tail = glob.rsplit(wild).next().unwrap_or_default();
-            let whole = head.len() == glob.len();
-            self.end(attribute, Side::Head, end(head.bytes(), whole));
-            self.end(attribute, Side::Tail, end(tail.bytes().rev(), whole));
+    pub(super) fn with(mut self, attribute: A, globs: &'s [Glob]) -> Self {
+        for glob in globs {
+            let ends = [Side::Head, Side::Tail].map(|side| ((attribute, side), End::of(&glob.0, side)));
+            self.ends.extend(ends);
         }
         self
     }
 
-    fn end(&mut self, attribute: A, side: Side, end: Vec<u8>) {
-        self.ends.entry((attribute, side)).or_default().push(end);
+    fn is_bound(&self, by: By<A>) -> bool {
+        self.ends.iter().any(|(own, _)| *own == by)
     }
 
-    fn ends(&self, by: Option<(A, Side)>) -> impl Iterator<Item = &[u8]> {
-        let ends = by.and_then(|by| self.ends.get(&by));
-        let free = ends.is_none().then_some(&[] as &[u8]);
-        ends.into_iter().flatten().map(Vec::as_slice).chain(free)
+    fn ends(&self, by: Option<By<A>>) -> impl Iterator<Item = End<'s>> {
+        let own = self.ends.iter().filter(move |(own, _)| Some(*own) == by).map(|(_, end)| *end);
+        let free = by.is_none_or(|by| !self.is_bound(by));
+        own.chain(free.then_some(End::NOTHING))
     }
 }
 
-fn end(bytes: impl Iterator<Item = u8>, whole: bool) -> Vec<u8> {
-    bytes.chain(whole.then_some(WHOLE)).take(LONGEST).collect()
+impl<'s> End<'s> {
+    const NOTHING: Self = Self { text: &[], side: Side::Head, whole: false };
+
+    fn of(glob: &'s str, side: Side) -> Self {
+        let wild = ['*', '?'];
+        let text = match side {
+            Side::Head => glob.split(wild).next(),
+            Side::Tail => glob.rsplit(wild).next(),
+        };
+        let text = text.unwrap_or_default().as_bytes();
+        let end = Self { text, side, whole: text.len() == glob.len() };
+        if text.len() < LONGEST { end } else { end.part(LONGEST) }
+    }
+
+    /// As many bytes as it has from its end inwards.
+    fn part(self, length: usize) -> Self {
+        let text = match self.side {
+            Side::Head => self.text.get(..length),
+            Side::Tail => self.text.len().checked_sub(length).and_then(|from| self.text.get(from..)),
+        };
+        Self { text: text.unwrap_or(self.text), whole: false, ..self }
+    }
+
+    /// The byte so far from its end; [`WHOLE`] after the last of a whole text.
+    fn byte(self, at: usize) -> Option<u8> {
+        let byte = match self.side {
+            Side::Head => self.text.get(at),
+            Side::Tail => self.text.iter().rev().nth(at),
+        };
+        byte.copied().or((self.whole && at == self.text.len()).then_some(WHOLE))
+    }
+
+    fn begins_with(self, other: Self) -> bool {
+        let begins = match self.side {
+            Side::Head => self.text.starts_with(other.text),
+            Side::Tail => self.text.ends_with(other.text),
+        };
+        begins && (!other.whole || self == other)
+    }
 }
+
+impl Ord for End<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let common = self.text.len().min(other.text.len());
+        let (own, others) = (self.part(common).text, other.part(common).text);
+        let texts = match self.side {
+            Side::Head => own.cmp(others),
+            Side::Tail => own.iter().rev().cmp(others.iter().rev()),
+        };
+        texts.then_with(|| self.byte(common).cmp(&other.byte(common)))
+    }
+}
+
+impl PartialOrd for End<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for End<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for End<'_> {}
 
 impl<'s, R: Ord, A: Ord + Copy> Sieve<'s, R, A> {
     /// Sorts them.
-    pub(super) fn new(shapes: &'s [Shape<R, A>]) -> Self {
+    pub(super) fn new(shapes: &'s [Shape<'s, R, A>]) -> Self {
         let mut members: BTreeMap<&R, Vec<usize>> = BTreeMap::new();
         for (at, shape) in shapes.iter().enumerate() {
             for room in &shape.rooms {
@@ -92,9 +164,12 @@ impl<'s, R: Ord, A: Ord + Copy> Sieve<'s, R, A> {
         let mut found = Vec::new();
         let Some(shape) = self.shapes.get(at) else { return found };
         for room in shape.rooms.iter().filter_map(|room| self.rooms.get(room)) {
-            for members in shape.ends(room.by).flat_map(|end| room.meeting(end)) {
-                let later = members.partition_point(|member| *member <= at);
-                found.extend(members.iter().skip(later).filter(|member| wanted(**member)));
+            for end in shape.ends(room.by) {
+                room.meeting(end, |other| {
+                    if other > at && wanted(other) {
+                        found.push(other);
+                    }
+                });
             }
         }
         found.sort_unstable();
@@ -104,45 +179,55 @@ impl<'s, R: Ord, A: Ord + Copy> Sieve<'s, R, A> {
 }
 
 impl<'s, A: Ord + Copy> Room<'s, A> {
-    fn of<R: Ord>(members: &[usize], shapes: &'s [Shape<R, A>]) -> Self {
+    fn of<R: Ord>(members: &[usize], shapes: &'s [Shape<'s, R, A>]) -> Self {
         let by = most_telling(members, shapes);
-        let mut places: BTreeMap<&[u8], Vec<usize>> = BTreeMap::new();
+        let mut places = Vec::with_capacity(members.len());
         for at in members {
-            for end in shapes.get(*at).into_iter().flat_map(|shape| shape.ends(by)) {
-                let place = places.entry(end).or_default();
-                if place.last() != Some(at) {
-                    place.push(*at);
-                }
-            }
+            places.extend(shapes.get(*at).into_iter().flat_map(|shape| shape.ends(by)).map(|end| (end, *at)));
         }
+        places.sort_unstable();
+        places.dedup();
         Self { by, places }
     }
 
     /// All whose end begins `end`, or begins with it.
-    fn meeting<'r>(&'r self, end: &'r [u8]) -> impl Iterator<Item = &'r Vec<usize>> {
-        let shorter = (0..end.len()).filter_map(|length| self.places.get(end.get(..length)?));
-        let from = (Bound::Included(end), Bound::Unbounded);
-        let longer = self.places.range::<[u8], _>(from).take_while(move |(key, _)| key.starts_with(end));
-        shorter.chain(longer.map(|(_, members)| members))
+    fn meeting(&self, end: End<'s>, mut meet: impl FnMut(usize)) {
+        let mut from = 0;
+        for length in 0..=end.text.len() {
+            let shorter = end.part(length);
+            from += self.since(from).partition_point(|(place, _)| *place < shorter);
+            let same = self.since(from).partition_point(|(place, _)| *place == shorter);
+            self.since(from).iter().take(same).for_each(|(_, other)| meet(*other));
+            from += same;
+        }
+        from += self.since(from).partition_point(|(place, _)| *place < end);
+        let longer = self.since(from).iter().take_while(|(place, _)| place.begins_with(end));
+        longer.for_each(|(_, other)| meet(*other));
+    }
+
+    fn since(&self, from: usize) -> &[(End<'s>, usize)] {
+        self.places.get(from..).unwrap_or_default()
     }
 }
 
 /// By what the fewest pairs are left: whoever leaves it free meets everybody, all others those of the same end.
-fn most_telling<R: Ord, A: Ord + Copy>(members: &[usize], shapes: &[Shape<R, A>]) -> Option<(A, Side)> {
-    let mut ends: BTreeMap<(A, Side), BTreeMap<&[u8], usize>> = BTreeMap::new();
-    let mut bound: BTreeMap<(A, Side), usize> = BTreeMap::new();
-    for (by, own) in members.iter().filter_map(|at| shapes.get(*at)).flat_map(|shape| &shape.ends) {
-        *bound.entry(*by).or_default() += 1;
-        for end in own {
-            *ends.entry(*by).or_default().entry(end).or_default() += 1;
-        }
+fn most_telling<R: Ord, A: Ord + Copy>(members: &[usize], shapes: &[Shape<'_, R, A>]) -> Option<By<A>> {
+    let own = |at: &usize| shapes.get(*at).map(|shape| (*at, &shape.ends));
+    let mut ends: Vec<(By<A>, End<'_>, usize)> = Vec::new();
+    for (at, own) in members.iter().filter_map(own) {
+        ends.extend(own.iter().map(|(by, end)| (*by, *end, at)));
     }
+    ends.sort_unstable();
     let all = members.len();
-    let pairs = |(by, ends): &(&(A, Side), &BTreeMap<&[u8], usize>)| {
-        let free = all - bound.get(by).copied().unwrap_or(0);
-        free * all + ends.values().map(|count| count * count).sum::<usize>()
+    let pairs = |ends: &&[(By<A>, End<'_>, usize)]| {
+        let mut bound: Vec<usize> = ends.iter().map(|(_, _, at)| *at).collect();
+        bound.sort_unstable();
+        bound.dedup();
+        let alike = ends.chunk_by(|(_, left, _), (_, right, _)| left == right);
+        (all - bound.len()) * all + alike.map(|alike| alike.len() * alike.len()).sum::<usize>()
     };
-    ends.iter().min_by_key(pairs).map(|(by, _)| *by)
+    let best = ends.chunk_by(|(left, ..), (right, ..)| left == right).min_by_key(pairs)?;
+    best.first().map(|(by, ..)| *by)
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ fn report_within(effort: &Effort, tenants: &BTreeMap<String, Tenant>, sink: &mut
 }
 
 impl<'t> Candidate<'t> {
-    fn shape(&self) -> Shape<Way<'t>, Attribute> {
+    fn shape(&self) -> Shape<'_, Way<'t>, Attribute> {
         let attributes = self.attributes.iter();
         attributes.fold(Shape::new([self.way]), |shape, (key, pattern)| shape.with(*key, pattern.globs()))
     }

@@ -30,15 +30,15 @@ pub(crate) fn suggestion<'k>(wrong: &str, known: impl Iterator<Item = &'k str>) 
 /// The finding of a mistyped name with what there is instead: help, and the nearest name as its fix.
 pub(crate) fn suggest<'k>(
     finding: Finding,
-    wrong: &Spanned<String>,
+    wrong: &Spanned<impl AsRef<str>>,
     known: impl Iterator<Item = &'k str>,
 ) -> Finding {
     let known: Vec<&str> = known.collect();
-    let near = nearest(&wrong.value, known.iter().copied());
+    let near = nearest(wrong.value.as_ref(), known.iter().copied());
     let fix = near.map(|name| Fix::guess().write(wrong.span, word::written(name)));
     // Where nothing at all is known, only the wrong name can go.
     let help = finding.help.clone().unwrap_or_else(|| "remove it".to_owned());
-    finding.help(help).maybe_help(suggestion(&wrong.value, known.into_iter())).maybe_fix(fix)
+    finding.help(help).maybe_help(suggestion(wrong.value.as_ref(), known.into_iter())).maybe_fix(fix)
 }
 
 /// The word of `words` that is written; another is reported as an unknown `what`.

@@ -8,6 +8,9 @@ use crate::syntax::{Node, Value};
 
 /// Every string in those of the top-level `nodes` that an error points into, their own names among them.
 pub(super) fn strings<'n>(nodes: &[&'n Node], sink: &Sink) -> BTreeSet<&'n str> {
+    if !sink.has_errors() {
+        return BTreeSet::new();
+    }
     let places: BTreeMap<(SourceId, usize), &'n Node> =
         nodes.iter().map(|node| ((node.span.source, node.span.start), *node)).collect();
     let around = |span: &Span| {

@@ -161,7 +161,7 @@ fn is_plain(value: &Value) -> bool {
 
 /// Values of that description, and values that are not.
 fn samples(value: &Value) -> (Vec<syntax::Value>, Vec<syntax::Value>) {
-    let text = |text: &str| syntax::Value::String(text.to_owned());
+    let text = |text: &str| syntax::Value::String(text.into());
     let integer = |number: u32| syntax::Value::Integer(number.into());
     let texts = |words: &[&str]| words.iter().map(|word| text(word)).collect::<Vec<_>>();
     match value {
