@@ -119,11 +119,11 @@ impl<'c> Applied<'c> {
     ) -> Result<()> {
         let needs_dev = ready.iter().any(|edit| matches!(edit, Ready::Node(_)));
         let dev = needs_dev.then(|| rootfs.own_dev()).transpose()?;
-        let library_directory = mount::library_directory(rootfs);
+        let directories = mount::directories(rootfs);
         for edit in ready {
             match (edit, &dev) {
                 (Ready::Node(node), Some(dev)) => node.apply(rootfs, dev, &mut self.steps)?,
-                (Ready::Mount(mount), _) => mount.apply(rootfs, library_directory, &mut self.steps)?,
+                (Ready::Mount(mount), _) => mount.apply(rootfs, &directories, &mut self.steps)?,
                 (Ready::Node(_), None) => {}
             }
         }
@@ -149,12 +149,14 @@ impl<'c> Applied<'c> {
 fn prepare<'p>(edits: &[&'p Edit], in_user_namespace: bool) -> Result<Vec<Ready<'p>>> {
     let ready = |edit: &&'p Edit| {
         let prepared = match edit {
-            Edit::DeviceNode { .. } => device_node::Ready::prepare(edit, in_user_namespace).map(Ready::Node),
-            Edit::Bind { .. } => mount::Ready::prepare(edit).map(Ready::Mount),
+            Edit::DeviceNode { .. } => {
+                device_node::Ready::prepare(edit, in_user_namespace).map(|node| Some(Ready::Node(node)))
+            }
+            Edit::Bind { .. } => mount::Ready::prepare(edit).map(|bind| bind.map(Ready::Mount)),
         };
-        prepared.map_err(|error| error.during(|| name(edit)))
+        prepared.map_err(|error| error.during(|| name(edit))).transpose()
     };
-    edits.iter().map(ready).collect()
+    edits.iter().filter_map(ready).collect()
 }
 
 /// Moves into the container's mount namespace. A container without one of its own would have the host's `/dev`

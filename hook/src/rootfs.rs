@@ -112,13 +112,13 @@ impl Rootfs {
         self.make(&parent, name, path, is_directory, made)
     }
 
-    /// Attaches a detached mount to a target in the container, which is of this type.
+    /// Attaches a detached mount to a target in the container, which is of one of these types.
     ///
     /// # Errors
     /// The call that failed, a target of another type, or that the mount would appear outside of the container.
-    pub fn attach(&self, tree: &OwnedFd, target: &OwnedFd, kind: FileType) -> Result<()> {
+    pub fn attach(&self, tree: &OwnedFd, target: &OwnedFd, kinds: &[FileType]) -> Result<()> {
         let place = place(target.as_fd()).called(|| "statx()".to_owned())?;
-        if place.kind != kind {
+        if !kinds.contains(&place.kind) {
             return Err(Error::found("what is there in the container is of another type"));
         }
         if self.surroundings.shared.contains(&place.mount) {

@@ -30,6 +30,8 @@ fn edits(parts: &FeatureParts) -> Vec<Edit> {
 fn bind(file: &FeatureFile) -> Edit {
     Edit::Bind {
         capabilities: BTreeSet::new(),
+        compat32: false,
+        optional: false,
         host_path: file.host_path.clone().unwrap_or_else(|| file.path.clone()),
         container_path: file.path.clone(),
         options: [MountOption::Ro, MountOption::Nosuid, MountOption::Nodev, MountOption::Noexec].into(),

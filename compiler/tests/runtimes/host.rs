@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -57,13 +58,35 @@ pub(crate) struct Host {
     pub(crate) uvm: u32,
     /// Major of the capability nodes: likewise.
     pub(crate) caps: u32,
+    /// The driver's daemon.
+    pub(crate) daemon: UnixListener,
 }
+
+/// The driver's files: where each lies below the directory of the host, its kind, soname and capability.
+const FILES: [(&str, &str, Option<&str>, &str); 11] = [
+    ("OpenCL/vendors/nvidia.icd", "data", None, "compute"),
+    ("glvnd/egl_vendor.d/10_nvidia.json", "data", None, "graphics"),
+    ("lib32/libcuda.so.550.163.01", "library32", Some("libcuda.so.1"), "compute"),
+    ("libcuda.so.550.163.01", "library", Some("libcuda.so.1"), "compute"),
+    ("libnvidia-allocator.so.550.163.01", "library", Some("libnvidia-allocator.so.1"), "compute"),
+    ("libnvidia-ml.so.550.163.01", "library", Some("libnvidia-ml.so.1"), "utility"),
+    (SOCKET, "socket", None, "utility"),
+    ("nvidia-smi", "binary", None, "utility"),
+    ("nvidia/550.163.01/gsp_ga10x.bin", "firmware", None, ""),
+    ("nvidia_drv.so", "module", None, "graphics"),
+    ("vdpau/libvdpau_nvidia.so.550.163.01", "library", Some("libvdpau_nvidia.so.1"), "video"),
+];
+
+/// The socket of the driver's daemon.
+const SOCKET: &str = "nvidia-persistenced/socket";
 
 impl Host {
     /// Makes files and nodes below `dir`, and what `/proc/driver` shows in the view.
     pub(crate) fn make(dir: PathBuf, view: &View) -> Self {
         let [uvm, caps] = free_majors();
-        let host = Self { dir, uvm, caps };
+        fs::create_dir_all(dir.join("nvidia-persistenced")).expect("the directory is ours");
+        let daemon = UnixListener::bind(dir.join(SOCKET)).expect("the directory is ours");
+        let host = Self { dir, uvm, caps, daemon };
         host.make_files();
         host.make_nodes();
         host.make_proc(view);
@@ -73,6 +96,11 @@ impl Host {
     /// Where a driver file lies.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.dir.join(name)
+    }
+
+    /// Where its daemon listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.file(SOCKET)
     }
 
     /// Every number that the topology has a node for.
@@ -115,13 +143,26 @@ impl Host {
                 "imex": [self.node(&channel(), self.caps, CHANNEL)],
             },
             "featureFiles": { "gds": [{ "path": "/etc/cufile.json", "hostPath": self.file("cufile.json") }] },
-            "driverFiles": [
-                library(&self.file(&format!("libcuda.so.{DRIVER}")), "libcuda.so.1", "compute"),
-                library(&self.file(&format!("libnvidia-ml.so.{DRIVER}")), "libnvidia-ml.so.1", "utility"),
-                { "path": self.file("nvidia-smi"), "kind": "binary", "capability": "utility" },
-            ],
+            "driverFiles": self.driver_files(),
             "missingDriverFiles": [],
         })
+    }
+
+    fn driver_files(&self) -> Vec<Value> {
+        let made = |(name, kind, soname, capability): (&str, &str, Option<&str>, &str)| {
+            let mut file = json!({ "path": self.file(name), "kind": kind });
+            if let Some(soname) = soname {
+                file["soname"] = soname.into();
+            }
+            if !capability.is_empty() {
+                file["capability"] = capability.into();
+            }
+            if name.starts_with("libnvidia-allocator") {
+                file["links"] = json!([self.file("gbm/nvidia-drm_gbm.so")]);
+            }
+            file
+        };
+        FILES.map(made).to_vec()
     }
 
     fn gpu(&self, index: usize) -> Value {
@@ -167,8 +208,10 @@ impl Host {
             fs::create_dir_all(self.dir.join(directory)).expect("the directory is ours");
         }
         fs::write(self.file("cufile.json"), "made cufile.json\n").expect("the directory is ours");
-        for name in [format!("libcuda.so.{DRIVER}"), format!("libnvidia-ml.so.{DRIVER}")] {
-            fs::write(self.file(&name), format!("made {name}\n")).expect("the directory is ours");
+        for (name, ..) in FILES.iter().filter(|(name, ..)| *name != SOCKET) {
+            let (path, line) = (self.file(name), format!("made {name}\n"));
+            fs::create_dir_all(path.parent().expect("it has one")).expect("the directory is ours");
+            fs::write(path, line).expect("the directory is ours");
         }
         let program = self.file("nvidia-smi");
         fs::write(&program, "#!/bin/sh\necho made nvidia-smi\n").expect("the directory is ours");
@@ -249,10 +292,6 @@ pub(crate) fn make_node(path: &Path, major: u32, minor: u32) {
 
 fn channel() -> String {
     format!("nvidia-caps-imex-channels/channel{CHANNEL}")
-}
-
-fn library(path: &Path, soname: &str, capability: &str) -> Value {
-    json!({ "path": path, "kind": "library", "soname": soname, "capability": capability })
 }
 
 fn boot_id() -> String {

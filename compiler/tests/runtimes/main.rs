@@ -61,7 +61,7 @@ everywhere! {
     leases: exclusive, killed_without_poststop, started_again, time_slicing, limit, poststop_releases,
         replaced_plan_set,
         simultaneous;
-    rootfs: libraries, debian_libraries, read_only_root, user_namespace, image_library_stays,
+    rootfs: libraries, debian_libraries, every_kind_of_file, every_kind_on_debian, the_daemon_answers, the_daemon_is_down, read_only_root, user_namespace, image_library_stays,
         hostile_library_directory, volume_over_libraries, dev_is_a_symlink, dev_is_the_hosts;
     guard: everything_is_contained, only_what_is_granted_opens, what_could_undo_it, refuse, report, a_bind_of_dev,
         without_a_plan_set, trusted;

@@ -167,6 +167,11 @@ impl Site {
         child.wait_with_output().expect("the hook ends")
     }
 
+    /// Where a path of a held container is for this program.
+    pub(crate) fn path_in(&self, held: &Held, inside: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{inside}", held.pid))
+    }
+
     /// Ends a held container as its engine would.
     pub(crate) fn delete(&self, held: Held) {
         assert!(self.runtime.delete(&self.view, &held.id), "`delete --force {}` failed", held.id);

@@ -122,6 +122,8 @@ fn bind(libraries: &Path, number: usize) -> Edit {
     let name = format!("lib{number:02}.so");
     Edit::Bind {
         capabilities: BTreeSet::from([Capability::Compute]),
+        compat32: false,
+        optional: false,
         host_path: libraries.join(&name).display().to_string(),
         container_path: format!("{{libdir}}/{name}"),
         options: BTreeSet::from([MountOption::Ro, MountOption::Nosuid, MountOption::Nodev]),

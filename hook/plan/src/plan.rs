@@ -279,9 +279,16 @@ pub enum Edit {
         /// Applied only if one of these is in force; empty: always.
         #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
         capabilities: BTreeSet<Capability>,
+        /// Whether it is for 32-bit programs: then compat32 must be in force beside one of the capabilities.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        compat32: bool,
+        /// Whether a container starts without it where the source is gone, as a daemon's socket is while that is down.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        optional: bool,
         /// Source on the host, absolute, no symbolic link in its last component.
         host_path: String,
-        /// Where it appears; `{libdir}` stands for the container's library directory.
+        /// Where it appears. At its beginning `{libdir}` and `{libdir32}` stand for the container's directories of 64-bit
+        /// and 32-bit libraries, `{xorgdir}` for that of the X server's modules.
         container_path: String,
         /// Mount options: `ro`, `nosuid`, `nodev`, `noexec`.
         options: BTreeSet<MountOption>,
@@ -300,7 +307,9 @@ impl Edit {
     /// Whether it is applied for a container with these capabilities.
     #[must_use]
     pub fn applies(&self, in_force: &BTreeSet<Capability>) -> bool {
-        self.capabilities().is_empty() || !self.capabilities().is_disjoint(in_force)
+        let compat32 = matches!(self, Self::Bind { compat32: true, .. });
+        (!compat32 || in_force.contains(&Capability::Compat32))
+            && (self.capabilities().is_empty() || !self.capabilities().is_disjoint(in_force))
     }
 
     /// The path by which messages and audit records name it.
@@ -324,4 +333,33 @@ pub enum MountOption {
     Nodev,
     /// Nothing on it can be executed.
     Noexec,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_32_bit_programs_needs_both() {
+        use Capability::{Compat32, Compute, Utility, Video};
+        let edit = |compat32| Edit::Bind {
+            capabilities: BTreeSet::from([Compute, Video]),
+            compat32,
+            optional: false,
+            host_path: "/usr/lib/libcuda.so.550.163.01".to_owned(),
+            container_path: "{libdir32}/libcuda.so.1".to_owned(),
+            options: BTreeSet::new(),
+        };
+        let cases: [(&[Capability], [bool; 2]); 5] = [
+            (&[], [false, false]),
+            (&[Compute], [true, false]),
+            (&[Compat32], [false, false]),
+            (&[Compat32, Utility], [false, false]),
+            (&[Compat32, Compute], [true, true]),
+        ];
+        for (in_force, expected) in cases {
+            let in_force = in_force.iter().copied().collect();
+            assert_eq!([false, true].map(|old| edit(old).applies(&in_force)), expected, "{in_force:?}");
+        }
+    }
 }

@@ -73,7 +73,7 @@ impl<'p> Ready<'p> {
         };
         let target = rootfs.as_owner(|| rootfs::new_file(&parent, file))?;
         steps.push(Step::Dev(made));
-        rootfs.attach(&node, &target, FileType::RegularFile)?;
+        rootfs.attach(&node, &target, &[FileType::RegularFile])?;
         steps.push(Step::Mounted(node));
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use gpupol_plan::plan::{Edit, MountOption};
 use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
+use rustix::io::Errno;
 
 use crate::apply::device_node::clone_mount;
 use crate::apply::{Step, name};
@@ -11,67 +12,87 @@ use crate::error::{Called, Error, Result};
 use crate::rootfs::{self, Made, Rootfs};
 use crate::sys;
 
-/// The library directory of Debian and its kin, by the architecture for which this program is built, which is
+/// The library directories of Debian and its kin, by the architecture for which this program is built, which is
 /// the host's and so the driver's.
 #[cfg(target_arch = "x86_64")]
-const MULTIARCH: &str = "/usr/lib/x86_64-linux-gnu";
+const MULTIARCH: [&str; 2] = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/i386-linux-gnu"];
 #[cfg(target_arch = "aarch64")]
-const MULTIARCH: &str = "/usr/lib/aarch64-linux-gnu";
+const MULTIARCH: [&str; 2] = ["/usr/lib/aarch64-linux-gnu", "/usr/lib/arm-linux-gnueabihf"];
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-const MULTIARCH: &str = "/usr/lib64";
+const MULTIARCH: [&str; 2] = ["/usr/lib64", "/usr/lib"];
 
-const LIB64: &str = "/usr/lib64";
-const LIBDIR: &str = "{libdir}";
+/// What stands for a directory at the beginning of a path, and the directory in this container.
+pub(super) type Directories = [(&'static str, &'static str); 3];
 
 /// A bind whose source is opened, checked and cloned.
 #[derive(Debug)]
 pub(super) struct Ready<'p> {
     edit: &'p Edit,
     tree: OwnedFd,
-    is_directory: bool,
+    kind: FileType,
 }
 
 impl<'p> Ready<'p> {
-    /// Opens the source and clones its mount, detached and with its options.
-    pub(super) fn prepare(edit: &'p Edit) -> Result<Self> {
-        let Edit::Bind { host_path, options, .. } = edit else { return Err(Error::found("not a bind")) };
+    /// Opens the source and clones its mount, detached and with its options; none if it is gone and may be.
+    pub(super) fn prepare(edit: &'p Edit) -> Result<Option<Self>> {
+        let Edit::Bind { host_path, options, optional, .. } = edit else {
+            return Err(Error::found("not a bind"));
+        };
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let source = openat(CWD, host_path.as_str(), flags, Mode::empty())
-            .called(|| format!("openat(`{host_path}`)"))?;
+        let opened = openat(CWD, host_path.as_str(), flags, Mode::empty());
+        if *optional && opened.as_ref().is_err_and(|errno| *errno == Errno::NOENT) {
+            return Ok(None);
+        }
+        let source = opened.called(|| format!("openat(`{host_path}`)"))?;
         let kind = rootfs::place(source.as_fd()).called(|| format!("statx(`{host_path}`)"))?.kind;
         if !matches!(kind, FileType::RegularFile | FileType::Directory | FileType::Socket) {
             return Err(Error::found(format!("`{host_path}` is no regular file, directory or socket")));
         }
         let attributes = options.iter().fold(0, |sum, option| sum | attribute(*option));
         let tree = clone_mount(&source, host_path, attributes)?;
-        Ok(Self { edit, tree, is_directory: kind == FileType::Directory })
+        Ok(Some(Self { edit, tree, kind }))
     }
 
     /// Attaches it to its target, which is made if it is missing.
-    pub(super) fn apply(self, rootfs: &Rootfs, libdir: &str, steps: &mut Vec<Step>) -> Result<()> {
+    pub(super) fn apply(
+        self,
+        rootfs: &Rootfs,
+        directories: &Directories,
+        steps: &mut Vec<Step>,
+    ) -> Result<()> {
         let edit = self.edit;
-        self.put(rootfs, libdir, steps).map_err(|error| error.during(|| name(edit)))
+        self.put(rootfs, directories, steps).map_err(|error| error.during(|| name(edit)))
     }
 
-    fn put(self, rootfs: &Rootfs, libdir: &str, steps: &mut Vec<Step>) -> Result<()> {
-        let path = self.edit.container_path().replacen(LIBDIR, libdir, 1);
+    fn put(self, rootfs: &Rootfs, directories: &Directories, steps: &mut Vec<Step>) -> Result<()> {
+        let path = self.edit.container_path();
+        let within = |(word, directory): &(&str, &str)| Some([directory, path.strip_prefix(word)?].concat());
+        let path = directories.iter().find_map(within).unwrap_or_else(|| path.to_owned());
         if !path.starts_with('/') {
             return Err(Error::found(format!("`{path}` is not an absolute path")));
         }
+        let is_directory = self.kind == FileType::Directory;
         let mut made: Vec<Made> = Vec::new();
-        let target = rootfs.target(&path, self.is_directory, &mut made);
+        let target = rootfs.target(&path, is_directory, &mut made);
         steps.extend(made.into_iter().map(Step::Target));
-        let kind = if self.is_directory { FileType::Directory } else { FileType::RegularFile };
-        rootfs.attach(&self.tree, &target?, kind)?;
+        // A socket is put over an empty file, or over itself when the hook is called twice.
+        let empty = if is_directory { FileType::Directory } else { FileType::RegularFile };
+        rootfs.attach(&self.tree, &target?, &[empty, self.kind])?;
         steps.push(Step::Mounted(self.tree));
         Ok(())
     }
 }
 
-/// Where the libraries of the container are: glibc looks there without `ldconfig`.
-pub(super) fn library_directory(rootfs: &Rootfs) -> &'static str {
-    let is_debian = rootfs.has("/etc/debian_version") || rootfs.has(MULTIARCH);
-    if is_debian { MULTIARCH } else { LIB64 }
+/// Where the container's libraries and modules are: glibc looks there without `ldconfig`.
+pub(super) fn directories(rootfs: &Rootfs) -> Directories {
+    let [multiarch, multiarch32] = MULTIARCH;
+    let [libraries, libraries32, modules] = if rootfs.has("/etc/debian_version") || rootfs.has(multiarch) {
+        [multiarch, multiarch32, "/usr/lib/xorg/modules"]
+    } else {
+        let libraries32 = if rootfs.has("/usr/lib32") { "/usr/lib32" } else { "/usr/lib" };
+        ["/usr/lib64", libraries32, "/usr/lib64/xorg/modules"]
+    };
+    [("{libdir}", libraries), ("{libdir32}", libraries32), ("{xorgdir}", modules)]
 }
 
 fn attribute(option: MountOption) -> u64 {

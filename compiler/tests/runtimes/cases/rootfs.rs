@@ -1,12 +1,15 @@
 //! Rootfs of every kind: what appears in them, and what must not be reached through them.
 
+use std::collections::BTreeMap;
 use std::env::consts::ARCH;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixStream;
 
 use serde_json::{Value, json};
 
-use super::expect::{assert_sees, computing, does_not_start, ran, runs};
+use super::expect::{assert_sees, computing, does_not_start, holds, ran, runs};
 use crate::container::Container;
 use crate::host::{DRIVER, GPUS};
 use crate::oracle::Seen;
@@ -24,6 +27,92 @@ pub(crate) fn debian_libraries(site: &Site) {
     fs::create_dir_all(bundle.dir.join(format!("rootfs{libraries}"))).unwrap();
     fs::write(bundle.rootfs().join("etc/debian_version"), "12.5\n").unwrap();
     assert_driver_files(&ran(site.run_in(&bundle, &Container::training("1"))), &libraries);
+}
+
+/// Each kind of file lies where readers look on Red Hat's systems, and only under its capabilities.
+pub(crate) fn every_kind_of_file(site: &Site) {
+    let seen = runs(site, &drawing("all"));
+    assert_every_kind(&seen, ["/usr/lib64", "/usr/lib", "/usr/lib64/xorg/modules"]);
+    for file in seen.files.values() {
+        assert!(["ro", "nosuid", "nodev"].iter().all(|option| file.mount.contains(*option)), "{seen:?}");
+    }
+    let seen = runs(site, &drawing("utility"));
+    let expected = [
+        "/lib/firmware/nvidia/550.163.01/gsp_ga10x.bin",
+        "/usr/bin/nvidia-smi",
+        "/usr/lib64/libnvidia-ml.so.1",
+        "/var/run/nvidia-persistenced/socket",
+    ];
+    assert_eq!(seen.files.keys().map(String::as_str).collect::<Vec<_>>(), expected);
+}
+
+/// The same on Debian's.
+pub(crate) fn every_kind_on_debian(site: &Site) {
+    let bundle = site.bundle();
+    fs::write(bundle.rootfs().join("etc/debian_version"), "12.5\n").unwrap();
+    let seen = ran(site.run_in(&bundle, &drawing("all")));
+    let libraries = format!("/usr/lib/{ARCH}-linux-gnu");
+    assert_every_kind(&seen, [&libraries, "/usr/lib/i386-linux-gnu", "/usr/lib/xorg/modules"]);
+}
+
+/// The driver's daemon can be asked through its socket, though nobody can change it.
+pub(crate) fn the_daemon_answers(site: &Site) {
+    let held = holds(site, &Container::training("1"));
+    let socket = site.path_in(&held, "/var/run/nvidia-persistenced/socket");
+    let refused = fs::set_permissions(&socket, fs::Permissions::from_mode(0o777)).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ReadOnlyFilesystem, "{refused}");
+    UnixStream::connect(&socket).unwrap().write_all(b"question").unwrap();
+    let mut heard = String::new();
+    site.host.daemon.accept().unwrap().0.read_to_string(&mut heard).unwrap();
+    assert_eq!(heard, "question");
+    site.delete(held);
+}
+
+/// While the daemon is down there is no socket, and a container starts without it.
+pub(crate) fn the_daemon_is_down(site: &Site) {
+    fs::remove_file(site.host.socket()).unwrap();
+    let seen = runs(site, &Container::training("1"));
+    assert_sees(&seen, &computing(site, &[GPUS[0].minor]));
+    assert!(!seen.files.contains_key("/var/run/nvidia-persistenced/socket"), "{seen:?}");
+}
+
+fn drawing(capabilities: &str) -> Container {
+    let pod = Container::in_namespace("research-vision").annotation("stage", "draw").gpus("1");
+    pod.env(&format!("NVIDIA_DRIVER_CAPABILITIES={capabilities}"))
+}
+
+/// All files of the made driver, in these directories of libraries, 32-bit libraries and the X server's modules.
+fn assert_every_kind(seen: &Seen, [libraries, libraries32, modules]: [&str; 3]) {
+    let made = |name: &str| format!("made {name}");
+    let expected = BTreeMap::from([
+        ("/etc/OpenCL/vendors/nvidia.icd".to_owned(), made("OpenCL/vendors/nvidia.icd")),
+        (
+            format!("/lib/firmware/nvidia/{DRIVER}/gsp_ga10x.bin"),
+            made(&format!("nvidia/{DRIVER}/gsp_ga10x.bin")),
+        ),
+        ("/usr/bin/nvidia-smi".to_owned(), "#!/bin/sh".to_owned()),
+        (
+            "/usr/share/glvnd/egl_vendor.d/10_nvidia.json".to_owned(),
+            made("glvnd/egl_vendor.d/10_nvidia.json"),
+        ),
+        ("/var/run/nvidia-persistenced/socket".to_owned(), String::new()),
+        (format!("{libraries32}/libcuda.so"), made(&format!("lib32/libcuda.so.{DRIVER}"))),
+        (format!("{libraries32}/libcuda.so.1"), made(&format!("lib32/libcuda.so.{DRIVER}"))),
+        (format!("{libraries}/gbm/nvidia-drm_gbm.so"), made(&format!("libnvidia-allocator.so.{DRIVER}"))),
+        (format!("{libraries}/libcuda.so"), made(&format!("libcuda.so.{DRIVER}"))),
+        (format!("{libraries}/libcuda.so.1"), made(&format!("libcuda.so.{DRIVER}"))),
+        (format!("{libraries}/libnvidia-allocator.so.1"), made(&format!("libnvidia-allocator.so.{DRIVER}"))),
+        (format!("{libraries}/libnvidia-ml.so.1"), made(&format!("libnvidia-ml.so.{DRIVER}"))),
+        (format!("{libraries}/libvdpau_nvidia.so.1"), made(&format!("vdpau/libvdpau_nvidia.so.{DRIVER}"))),
+        (
+            format!("{libraries}/vdpau/libvdpau_nvidia.so.1"),
+            made(&format!("vdpau/libvdpau_nvidia.so.{DRIVER}")),
+        ),
+        (format!("{modules}/drivers/nvidia_drv.so"), made("nvidia_drv.so")),
+    ]);
+    let found: BTreeMap<String, String> =
+        seen.files.iter().map(|(path, file)| (path.clone(), file.line.clone())).collect();
+    assert_eq!(found, expected);
 }
 
 /// A rootfs that the container sees read-only.

@@ -1,0 +1,104 @@
+//! What a container gets of the driver, row by row of what NVIDIA's own tools give, for three branches of the driver:
+//! each file exactly under its driver capabilities, and under each capability nothing else.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what fails here fails a test")]
+
+#[path = "../given/mod.rs"]
+mod given;
+
+mod drivers;
+mod table;
+
+use std::collections::BTreeSet;
+
+use gpupol::topology::{Topology, Vendor};
+use gpupol_plan::capability::Capability::{self, Compat32, Compute, Graphics, Utility};
+use gpupol_plan::index::Index;
+use gpupol_plan::plan::{Edit, MountOption, Plan};
+
+/// The plan of a grant with all driver capabilities.
+fn plan(host: &Topology) -> Plan {
+    let all = Capability::ALL.map(Capability::name).join(" ");
+    let policy = given::policy(&format!(
+        "tenant t {{ identity podman }}\ngpu-set s {{ vendor nvidia }}\n\
+         grant g {{\n to t\n gpus s\n capabilities {all}\n}}\n"
+    ));
+    let set = policy.plan_set(host);
+    assert_eq!(Index::parse(&set.index).unwrap().grants.len(), 1);
+    Plan::parse(&set.plans).unwrap()
+}
+
+/// The binds for containers with these capabilities.
+fn binds<'p>(plan: &'p Plan, in_force: &[Capability]) -> Vec<&'p Edit> {
+    let in_force = in_force.iter().copied().collect();
+    let edits = plan.edits[&Vendor::Nvidia].iter().filter(|edit| edit.applies(&in_force));
+    edits.filter(|edit| matches!(edit, Edit::Bind { .. })).collect()
+}
+
+fn paths(plan: &Plan, in_force: &[Capability]) -> BTreeSet<String> {
+    binds(plan, in_force).iter().map(|edit| edit.container_path().to_owned()).collect()
+}
+
+#[test]
+fn each_file_is_given_exactly_under_its_capabilities() {
+    for branch in drivers::BRANCHES {
+        let plan = plan(&drivers::host(branch));
+        for capability in Capability::ALL {
+            let expected = table::paths(branch, &[capability]);
+            assert_eq!(paths(&plan, &[capability]), expected, "{} of {branch:?}", capability.name());
+            let both = [capability, Compat32];
+            let expected = table::paths(branch, &both);
+            assert_eq!(paths(&plan, &both), expected, "{} and compat32 of {branch:?}", capability.name());
+        }
+        let all = table::paths(branch, &Capability::ALL);
+        assert_eq!(paths(&plan, &Capability::ALL), all);
+        assert_eq!(all.len(), table::rows(branch).count(), "no row stands twice");
+    }
+}
+
+#[test]
+fn the_documentation_shows_this_table() {
+    let page = include_str!("../../../docs/driver-files.md");
+    assert!(page.contains(&table::shown()), "docs/driver-files.md lacks:\n{}", table::shown());
+}
+
+#[test]
+fn the_two_architectures_are_not_mixed() {
+    let plan = plan(&drivers::host(drivers::BRANCHES[0]));
+    let of = |in_force: &[Capability]| {
+        let source = |edit: &&Edit| match edit {
+            Edit::Bind { host_path, container_path, .. } => (host_path.clone(), container_path.clone()),
+            Edit::DeviceNode { .. } => Default::default(),
+        };
+        binds(&plan, in_force).iter().map(source).collect::<Vec<_>>()
+    };
+    for (host, container) in of(&[Compute, Graphics, Compat32]) {
+        let is_old = ["/usr/lib/lib", "/usr/lib/vdpau/"].iter().any(|begin| host.starts_with(begin));
+        assert_eq!(is_old, container.starts_with("{libdir32}/"), "{host}");
+    }
+    assert!(of(&[Compute, Graphics]).iter().all(|(_, container)| !container.starts_with("{libdir32}")));
+}
+
+#[test]
+fn nothing_of_the_driver_can_be_written_and_no_socket_executed() {
+    for branch in drivers::BRANCHES {
+        let plan = plan(&drivers::host(branch));
+        for edit in binds(&plan, &Capability::ALL) {
+            let Edit::Bind { options, container_path, .. } = edit else { continue };
+            let mut expected: BTreeSet<_> = [MountOption::Ro, MountOption::Nosuid, MountOption::Nodev].into();
+            if container_path.ends_with("/socket") {
+                expected.insert(MountOption::Noexec);
+            }
+            assert_eq!(*options, expected, "{container_path}");
+        }
+    }
+}
+
+#[test]
+fn amd_gets_nothing_of_nvidias_driver() {
+    let host = drivers::host(drivers::BRANCHES[1]);
+    assert!(!paths(&plan(&host), &[Utility]).is_empty());
+    let record = include_str!("../../../examples/topologies/mixed-l4-mi210.json");
+    let mixed = gpupol::topology::read::read("mixed", record).unwrap();
+    let edits = &plan(&mixed).edits;
+    assert_eq!(edits.keys().collect::<Vec<_>>(), [&Vendor::Nvidia], "a grant of NVIDIA's GPUs");
+}
