@@ -25,6 +25,7 @@ mod hosts;
 mod kfd;
 mod misbehaviour;
 mod nodes;
+mod numa;
 #[path = "../../examples/record_hosts/observed.rs"]
 mod observed;
 mod out_of_service;

@@ -121,6 +121,7 @@ impl Host {
                 { "path": self.file("nvidia-smi"), "kind": "binary", "capability": "utility" },
             ],
             "missingDriverFiles": [],
+            "numaNodes": null,
         })
     }
 

@@ -7,9 +7,10 @@ use gpupol_plan::kfd;
 
 use super::kernel::{self, Majors};
 use super::root::Root;
-use super::{DiscoverError, Share, drm, node};
+use super::{DiscoverError, Share, drm, node, numa};
 use crate::topology::{DeviceNode, Driver, Fact, Gpu, Partition, Vendor};
 
+mod condition;
 mod link;
 mod model;
 
@@ -98,6 +99,7 @@ fn gpu(
     node: &kfd::Gpu,
     properties: &str,
 ) -> Result<Gpu, DiscoverError> {
+    let memory = memory(root, node.node);
     Ok(Gpu {
         index,
         uuid: node.uuid.clone(),
@@ -109,25 +111,20 @@ fn gpu(
         brand: Fact::Absent,
         architecture: model::architecture(properties),
         compute_capability: Fact::Absent,
-        memory: memory(root, node.node),
-        numa: kernel::numa(root, &node.pci),
-        memory_node: unasked(),
+        memory_node: memory_node(&memory),
+        memory,
+        numa: numa::near(root, &node.pci),
         cpus: kernel::cpus(root, &node.pci),
         compute_mode: Fact::Absent,
-        ecc: unasked(),
+        ecc: condition::ecc(properties),
         persistence: Fact::Absent,
-        faults: unasked(),
+        faults: condition::faults(root, &node.pci),
         fabric: Fact::Absent,
         clique: Fact::Absent,
         mig: Fact::Absent,
         mig_devices: Vec::new(),
         nodes: nodes(root, majors, node)?,
     })
-}
-
-/// What the kernel tells of AMD's GPUs in other ways than of NVIDIA's, and nobody here asks for yet.
-fn unasked<T>() -> Fact<T> {
-    Fact::unknown("only asked of GPUs of NVIDIA")
 }
 
 /// Boards that cannot be divided have neither file.
@@ -158,6 +155,14 @@ fn memory(root: &Root, node: u32) -> Fact<u64> {
         return Fact::Unknown(format!("`{banks}` names no memory of its own"));
     }
     Fact::Known(sizes.into_iter().fold(0, u64::saturating_add))
+}
+
+/// Memory that a GPU has for itself is no NUMA node; one without uses the processor's.
+fn memory_node(memory: &Fact<u64>) -> Fact<u32> {
+    match memory {
+        Fact::Unknown(why) => Fact::Unknown(why.clone()),
+        Fact::Known(_) | Fact::Absent => Fact::Absent,
+    }
 }
 
 /// The DRM nodes of the directory that lists its render node: the board's own, or a partition's.
