@@ -130,8 +130,7 @@ pub struct Gpu {
     pub vendor: Vendor,
     /// The name that its driver gives, such as `NVIDIA H100 80GB HBM3`.
     pub model: String,
-    /// Brand, in the words of `NVIDIA_REQUIRE_CUDA`, such as `geforcertx`; documents older than it do not say.
-    #[serde(default = "not_recorded")]
+    /// Brand, in the words of `NVIDIA_REQUIRE_CUDA`, such as `geforcertx`; absent: its vendor has no such words.
     pub brand: Fact<String>,
     /// Architecture, such as `Hopper` and `gfx90a`.
     pub architecture: Fact<String>,
@@ -164,10 +163,6 @@ pub struct Gpu {
     pub mig_devices: Vec<MigDevice>,
     /// Its own nodes, such as `/dev/nvidia0` and `/dev/dri/renderD128`.
     pub nodes: Vec<DeviceNode>,
-}
-
-fn not_recorded() -> Fact<String> {
-    Fact::unknown("the document does not say")
 }
 
 /// The part of a board that a GPU is. A partition is a GPU of its own, with a node and memory of its own.

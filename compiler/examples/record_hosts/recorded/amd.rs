@@ -4,7 +4,7 @@ use gpupol::topology::{
     DeviceNode, Driver, Fact, Faults, Gpu, Level, Link, P2p, Partition, Topology, Vendor,
 };
 
-use crate::describe::{Host, NOT_SAID, node, said};
+use super::describe::{Host, NOT_SAID, node, said};
 
 /// What a host has of AMD.
 pub(crate) struct Amd {

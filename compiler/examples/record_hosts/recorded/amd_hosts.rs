@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use gpupol::topology::{Fact, Level};
 
-use crate::amd::{Amd, Board, Model};
-use crate::describe::{Host, Levels, NOT_SAID, Sort};
-use crate::hosts::{L4, card};
+use super::amd::{Amd, Board, Model};
+use super::describe::{Host, Levels, NOT_SAID, Sort};
+use super::hosts::{L4, card};
 
 const MI210: Model = Model { name: "AMD Instinct MI210", architecture: "gfx90a", mib: 65_520 };
 

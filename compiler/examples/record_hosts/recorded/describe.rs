@@ -9,8 +9,8 @@ use gpupol::topology::{
 
 use gpupol_plan::feature::Feature;
 
-use crate::amd::{self, Amd};
-use crate::driver;
+use super::amd::{self, Amd};
+use super::driver;
 
 /// A host as its sources describe it.
 pub(crate) struct Host {
