@@ -61,7 +61,7 @@ impl Failure {
         match self {
             Self::Usage { help, .. } => Some(help),
             Self::Topology(TopologyError::Version { found, .. }) if *found > TOPOLOGY_VERSION => {
-                Some("read it with the gpupol that wrote it, or record the host again with this one")
+                Some("read it with a newer gpupol, or record the host again with `gpupol discover -o FILE`")
             }
             Self::Topology(_) => Some("record the host again with `gpupol discover -o FILE`"),
             _ => None,

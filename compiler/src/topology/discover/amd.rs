@@ -16,6 +16,9 @@ mod model;
 
 const NODES: &str = "/sys/class/kfd/kfd/topology/nodes";
 
+/// Of more nodes than this, processors and GPUs, the rest is not looked at.
+const MOST: usize = 512;
+
 /// The node that AMD's GPUs share, and its permission bits where udev has not made it yet.
 const KFD: (&str, u32) = ("/dev/kfd", 0o666);
 
@@ -67,7 +70,8 @@ pub(super) fn share(
 /// What each KFD node says of itself, in the order of their numbers. The kernel lets who may not use a GPU not read of it either: then
 /// nobody can say what this host has.
 fn properties(root: &Root) -> Result<Vec<(u32, String)>, DiscoverError> {
-    let mut numbers: Vec<u32> = root.names(NODES).into_iter().filter_map(|name| name.parse().ok()).collect();
+    let numbers = root.names(NODES).into_iter().filter_map(|name| name.parse().ok());
+    let mut numbers: Vec<u32> = numbers.take(MOST).collect();
     numbers.sort_unstable();
     let read = |number: u32| {
         let path = format!("{NODES}/{number}/properties");
