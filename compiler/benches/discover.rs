@@ -8,22 +8,12 @@
     reason = "it makes a host, runs a program on it, takes the time and prints it"
 )]
 
-#[path = "../examples/record_hosts/amd.rs"]
-mod amd;
-#[path = "../examples/record_hosts/amd_hosts.rs"]
-mod amd_hosts;
-#[path = "../examples/record_hosts/describe.rs"]
-mod describe;
-#[path = "../examples/record_hosts/driver.rs"]
-mod driver;
 #[path = "../tests/discover/elf.rs"]
 mod elf;
-#[path = "../examples/record_hosts/hosts.rs"]
-mod hosts;
 #[path = "../tests/discover/kfd.rs"]
 mod kfd;
-#[path = "../examples/record_hosts/observed.rs"]
-mod observed;
+#[path = "../examples/record_hosts/recorded/mod.rs"]
+mod recorded;
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../tests/discover/simulation.rs"]
 mod simulation;
@@ -33,9 +23,10 @@ mod tree;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use describe::{Card, Mig};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
+use recorded::describe::{self, Card, Mig};
+use recorded::hosts;
 
 const ROUNDS: u32 = 100;
 

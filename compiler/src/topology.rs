@@ -15,12 +15,16 @@ pub mod discover;
 pub mod drift;
 mod driver_file;
 mod fact;
+mod link;
 pub mod mig;
+pub mod numa;
 pub mod read;
 
 pub use condition::{ComputeMode, FabricState, Fault, Faults, OutOfService, Outage, P2p};
 pub use driver_file::{DriverFile, DriverFileKind, MissingFile};
 pub use fact::Fact;
+pub use link::{Level, Link};
+pub use numa::NumaNode;
 
 /// The version of [`Topology`] that this crate reads and writes.
 pub const TOPOLOGY_VERSION: u32 = 1;
@@ -39,6 +43,8 @@ pub struct Topology {
     pub drivers: BTreeMap<Vendor, Driver>,
     /// Version of the cgroup hierarchy that holds device rules: 1 or 2.
     pub cgroup: Fact<u8>,
+    /// Its NUMA nodes, ascending; absent: its kernel knows of none.
+    pub numa_nodes: Fact<Vec<NumaNode>>,
     /// Character majors by their name in `/proc/devices`, only those of GPU drivers.
     pub majors: BTreeMap<String, u32>,
     /// Nodes that all GPUs of a vendor share, such as `/dev/nvidiactl` and `/dev/kfd`.
@@ -124,8 +130,7 @@ pub struct Gpu {
     pub vendor: Vendor,
     /// The name that its driver gives, such as `NVIDIA H100 80GB HBM3`.
     pub model: String,
-    /// Brand, in the words of `NVIDIA_REQUIRE_CUDA`, such as `geforcertx`; documents older than it do not say.
-    #[serde(default = "not_recorded")]
+    /// Brand, in the words of `NVIDIA_REQUIRE_CUDA`, such as `geforcertx`; absent: its vendor has no such words.
     pub brand: Fact<String>,
     /// Architecture, such as `Hopper` and `gfx90a`.
     pub architecture: Fact<String>,
@@ -158,10 +163,6 @@ pub struct Gpu {
     pub mig_devices: Vec<MigDevice>,
     /// Its own nodes, such as `/dev/nvidia0` and `/dev/dri/renderD128`.
     pub nodes: Vec<DeviceNode>,
-}
-
-fn not_recorded() -> Fact<String> {
-    Fact::unknown("the document does not say")
 }
 
 /// The part of a board that a GPU is. A partition is a GPU of its own, with a node and memory of its own.
@@ -218,53 +219,6 @@ pub struct DeviceNode {
 
 fn is_root(gid: &u32) -> bool {
     *gid == 0
-}
-
-/// How two GPUs are joined.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Link {
-    /// Indices of the two GPUs, ascending.
-    pub gpus: [u32; 2],
-    /// NVLink links between them, through switches too; 0: none.
-    pub nvlinks: Fact<u32>,
-    /// XGMI links between them; a pair of one hive has at least one.
-    #[serde(default, skip_serializing_if = "is_none")]
-    pub xgmi: u32,
-    /// Whether each can read and write the other's memory.
-    pub p2p: Fact<P2p>,
-    /// The nearest common ancestor in the PCI tree.
-    pub level: Fact<Level>,
-}
-
-fn is_none(count: &u32) -> bool {
-    *count == 0
-}
-
-impl Link {
-    /// Links of their own that are known to join the two, whatever their vendor calls them: without going through the processor.
-    #[must_use]
-    pub fn direct(&self) -> u32 {
-        self.nvlinks.known().map_or(self.xgmi, |links| links.saturating_add(self.xgmi))
-    }
-}
-
-/// NVML's topology levels, nearest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// On one board.
-    Internal,
-    /// One PCIe switch (`PIX`).
-    Single,
-    /// Several PCIe switches (`PXB`).
-    Multiple,
-    /// One host bridge (`PHB`).
-    Hostbridge,
-    /// One NUMA node (`NODE`).
-    Node,
-    /// Across the system (`SYS`).
-    System,
 }
 
 /// The minor of `/dev/nvidia-nvswitchctl`; those of the switches are their numbers.

@@ -1,23 +1,14 @@
 //! The recorded hosts are what their descriptions make, and what the reader reads.
 #![expect(clippy::disallowed_methods, reason = "the test reads the checked-in files")]
 
-#[path = "../examples/record_hosts/amd.rs"]
-mod amd;
-#[path = "../examples/record_hosts/amd_hosts.rs"]
-mod amd_hosts;
-#[path = "../examples/record_hosts/describe.rs"]
-mod describe;
-#[path = "../examples/record_hosts/driver.rs"]
-mod driver;
-#[path = "../examples/record_hosts/hosts.rs"]
-mod hosts;
-#[path = "../examples/record_hosts/observed.rs"]
-mod observed;
+#[path = "../examples/record_hosts/recorded/mod.rs"]
+mod recorded;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use gpupol::topology::read;
+use recorded::{describe, hosts};
 
 fn directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/topologies")
@@ -60,16 +51,5 @@ fn uuids_are_not_shared_between_hosts() {
     let mut seen = BTreeSet::new();
     for gpu in hosts::all().iter().flat_map(|host| describe::topology(host).gpus) {
         assert!(seen.insert(gpu.uuid.clone()), "{} is on two hosts", gpu.uuid);
-    }
-}
-
-#[test]
-fn a_document_older_than_the_brand_is_read_and_its_brand_is_unknown() {
-    let made = describe::topology(&hosts::all()[0]);
-    let older = read::write(&made).replace("\"brand\": \"nvidia\",", "");
-    let read = read::read("older", &older).unwrap();
-    assert_eq!(read.gpus.len(), made.gpus.len());
-    for gpu in read.gpus {
-        assert_eq!(gpu.brand, gpupol::topology::Fact::unknown("the document does not say"));
     }
 }

@@ -8,6 +8,7 @@ use super::print;
 use super::render::{self, Style, escape};
 use crate::diag::Finding;
 use crate::source::Sources;
+use crate::topology::TOPOLOGY_VERSION;
 use crate::topology::discover::DiscoverError;
 use crate::topology::read::TopologyError;
 
@@ -59,6 +60,9 @@ impl Failure {
     pub(super) fn help(&self) -> Option<&str> {
         match self {
             Self::Usage { help, .. } => Some(help),
+            Self::Topology(TopologyError::Version { found, .. }) if *found > TOPOLOGY_VERSION => {
+                Some("read it with a newer gpupol, or record the host again with `gpupol discover -o FILE`")
+            }
             Self::Topology(_) => Some("record the host again with `gpupol discover -o FILE`"),
             _ => None,
         }

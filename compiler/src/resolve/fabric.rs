@@ -6,28 +6,34 @@ use std::collections::{BTreeMap, BTreeSet};
 use petgraph::graph::{NodeIndex, UnGraph};
 
 use super::Device;
-use crate::topology::{Fact, Level, Link, Topology};
+use crate::topology::{Fact, Level, Link, NumaNode, Topology, numa as nodes};
 
 /// Further away than any level that is named.
 const UNKNOWN_LEVEL: u32 = Level::System as u32 + 1;
+
+/// How far two NUMA nodes are from each other, at least, of which nobody says so: the kernel takes this as well.
+const REMOTE: u32 = 20;
 
 /// What joins the GPUs of a host: its nodes are GPUs, each edge is what is known of a pair.
 pub(super) struct Fabric<'a> {
     graph: UnGraph<u32, &'a Link>,
     /// By their indices.
     gpus: BTreeMap<u32, NodeIndex>,
+    nodes: &'a [NumaNode],
+    /// How far two NUMA nodes are from each other of which nobody says so: as far as any.
+    farthest: u32,
 }
 
 /// What makes one group of devices better than another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
-    /// Near each other: by many links of their own, on one NUMA node, below one switch.
+    /// Near each other: by many links of their own, on one NUMA node or near ones, below one switch.
     Near,
     /// The same, and each pair has links of its own.
     Joined,
     /// The same, and all are near one NUMA node; on a host without NUMA all are.
     OneNode,
-    /// Far from each other: on different NUMA nodes, without a common switch.
+    /// Far from each other: on NUMA nodes far apart, without a common switch.
     Far,
 }
 
@@ -40,7 +46,7 @@ pub(super) struct TooMany;
 pub(super) struct Ties {
     /// Links of their own.
     links: u32,
-    /// Pairs that are on different NUMA nodes.
+    /// How far their NUMA nodes are from each other, nothing where they share one.
     apart: u32,
     /// PCI levels between them.
     levels: u32,
@@ -79,12 +85,14 @@ impl<'a> Fabric<'a> {
                 graph.update_edge(*one, *other, link);
             }
         }
-        Self { graph, gpus }
+        let nodes = topology.numa_nodes.known().map(Vec::as_slice).unwrap_or_default();
+        let distances = nodes.iter().flat_map(|node| node.distances.iter().copied());
+        Self { graph, gpus, nodes, farthest: distances.fold(REMOTE, u32::max) }
     }
 
     /// What ties two devices. A MIG device has no links of its own; those of one GPU are as near as can be.
     pub(super) fn ties(&self, a: &Device, b: &Device) -> Ties {
-        let apart = u32::from(!share_node(a, b));
+        let apart = self.apart(a, b);
         if a.gpu.index == b.gpu.index {
             return Ties { links: 0, apart, levels: 0 };
         }
@@ -96,6 +104,16 @@ impl<'a> Fabric<'a> {
             apart,
             levels: level.map_or(UNKNOWN_LEVEL, |level| *level as u32),
         }
+    }
+
+    /// How far the nearest NUMA nodes of two devices are from each other, nothing if they share one.
+    fn apart(&self, a: &Device, b: &Device) -> u32 {
+        if share_node(a, b) {
+            return 0;
+        }
+        let pairs = numa(a).iter().flat_map(|one| numa(b).iter().map(|other| (*one, *other)));
+        let distances = pairs.filter_map(|(one, other)| nodes::distance(self.nodes, one, other));
+        distances.min().unwrap_or(self.farthest)
     }
 
     /// Why it is unknown whether links of their own join two of the devices: each reason once, with the first two GPUs of

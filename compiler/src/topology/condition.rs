@@ -34,6 +34,8 @@ pub enum Fault {
     RowRemapFailed,
     /// Memory pages are retired when the driver is loaded again.
     PageRetirementPending,
+    /// A memory page could not be retired.
+    PageRetirementFailed,
     /// A memory channel is repaired at its next reset.
     ChannelRepairPending,
     /// A cluster of its processors is repaired at its next reset.
@@ -48,6 +50,7 @@ impl Fault {
             Self::RowRemapPending => "row-remap-pending",
             Self::RowRemapFailed => "row-remap-failed",
             Self::PageRetirementPending => "page-retirement-pending",
+            Self::PageRetirementFailed => "page-retirement-failed",
             Self::ChannelRepairPending => "channel-repair-pending",
             Self::TpcRepairPending => "tpc-repair-pending",
         }

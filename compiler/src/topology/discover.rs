@@ -35,6 +35,7 @@ mod loader_cache;
 mod mig;
 mod module;
 mod node;
+mod numa;
 mod nvidia;
 mod out_of_service;
 mod pcie;
@@ -227,6 +228,7 @@ fn bare(root: &Root, majors: &kernel::Majors) -> Result<Topology, DiscoverError>
         host: kernel::host_name(root)?,
         boot_id: kernel::boot_id(root),
         cgroup: kernel::cgroup(root),
+        numa_nodes: numa::nodes(root),
         drivers: BTreeMap::new(),
         nodes: BTreeMap::new(),
         links: Vec::new(),

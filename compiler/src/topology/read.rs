@@ -3,7 +3,7 @@
 mod check;
 mod name;
 
-pub(super) use name::is_pci_address;
+pub(super) use name::{is_cpu_list, is_pci_address};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -72,6 +72,10 @@ pub enum TopologyError {
 pub fn read(name: &str, text: &str) -> Result<Topology, TopologyError> {
     if text.len() > MAX_BYTES {
         return Err(TopologyError::TooLarge { name: name.to_owned(), bytes: text.len() });
+    }
+    if !text.trim_start().starts_with('{') {
+        let problem = "a topology is a JSON object, which begins with `{`".to_owned();
+        return Err(TopologyError::Shape { name: name.to_owned(), line: 1, column: 1, problem });
     }
     // The version is looked at alone and first: a newer document should be called newer, not misspelt.
     let version: Version = serde_json::from_str(text).map_err(|error| shape(name, &error))?;

@@ -1,6 +1,6 @@
 //! AMD's GPUs, beside NVIDIA's and without.
 
-use gpupol::topology::{Fact, Level, Topology, Vendor};
+use gpupol::topology::{Fact, Fault, Level, P2p, Topology, Vendor};
 
 use crate::recorded;
 use crate::simulation::Simulation;
@@ -119,6 +119,53 @@ fn memory_is_what_the_banks_of_the_gpu_have_together() {
     let found = simulation.discover().unwrap();
     assert_eq!(found.gpus[0].memory, Fact::Known((65_520 << 20) + 1024));
     assert!(matches!(found.gpus[1].memory, Fact::Unknown(_)));
+}
+
+#[test]
+fn memory_that_corrects_errors_is_known_only_if_the_kernel_says_so() {
+    let simulation = mi210("ecc");
+    set(&simulation, &format!("{NODES}/2/properties"), "capability", "746562176");
+    let found = simulation.discover().unwrap();
+    assert_eq!(found.gpus[0].ecc, Fact::Known(true));
+    assert_eq!(found.gpus[1].ecc, Fact::unknown("KFD does not say that its memory corrects errors"));
+}
+
+#[test]
+fn bad_pages_are_faults_until_they_are_retired() {
+    let simulation = mi210("pages");
+    let list = |gpu: &str| format!("sys/bus/pci/devices/{gpu}/ras/gpu_vram_bad_pages");
+    let page = |letter: &str| format!("0x00000a31 : 0x00001000 : {letter}\n");
+    simulation.write(&list("0000:63:00.0"), &page("R"));
+    simulation.write(&list("0000:43:00.0"), &[page("R"), page("P")].concat());
+    simulation.write(&list("0000:03:00.0"), &page("F"));
+    simulation.write(&list("0000:26:00.0"), "");
+    simulation.write_bytes(&list("0000:e3:00.0"), b"\xff");
+    let found = simulation.discover().unwrap();
+    let faults = |gpu: usize| found.gpus[gpu].faults.clone();
+    assert_eq!(faults(0), Fact::Known([].into()));
+    assert_eq!(faults(1), Fact::Known([Fault::PageRetirementPending].into()));
+    assert_eq!(faults(2), Fact::Known([Fault::PageRetirementFailed].into()));
+    assert_eq!(faults(3), Fact::Known([].into()));
+    assert_eq!(faults(4), Fact::unknown(format!("`/{}`: not UTF-8", list("0000:e3:00.0"))));
+    assert_eq!(faults(5), Fact::unknown(format!("`/{}`: no such file", list("0000:c3:00.0"))));
+}
+
+#[test]
+fn memory_is_reached_by_xgmi_or_by_what_the_kernel_lists() {
+    let simulation = mi210("p2p");
+    let link = |node: u32, to: u32| {
+        let path = format!("{NODES}/{node}/p2p_links/0/properties");
+        simulation.write(&path, &format!("type 2\nnode_from {node}\nnode_to {to}\n"));
+    };
+    link(2, 6);
+    link(6, 2);
+    link(7, 2);
+    let found = simulation.discover().unwrap();
+    let p2p = |pair: [u32; 2]| found.links.iter().find(|link| link.gpus == pair).unwrap().p2p.clone();
+    assert_eq!(p2p([0, 1]), Fact::Known(P2p::Ok), "by XGMI");
+    assert_eq!(p2p([0, 4]), Fact::Known(P2p::Ok), "both list it");
+    assert_eq!(p2p([0, 5]), Fact::Known(P2p::NotSupported), "one way is not enough");
+    assert_eq!(p2p([0, 6]), Fact::unknown(format!("`/{NODES}/8/p2p_links`: no such directory")));
 }
 
 fn xgmi(found: &Topology, pair: [u32; 2]) -> u32 {

@@ -47,8 +47,9 @@ fn properties(gpu: &Gpu) -> String {
     let unique_id = u64::from_str_radix(board, 16).unwrap();
     let number = gpu.partition_number().unwrap_or(0);
     format!(
-        "cpu_cores_count 0\nsimd_count 416\nmem_banks_count 1\ngfx_target_version {}\nvendor_id 4098\ndevice_id 29711\n\
+        "cpu_cores_count 0\nsimd_count 416\nmem_banks_count 1\ncapability {}\ngfx_target_version {}\nvendor_id 4098\ndevice_id 29711\n\
          location_id {}\ndomain 0\ndrm_render_minor {}\nhive_id 0\nunique_id {unique_id}\nnum_xcc 1\n",
+        if gpu.ecc == Fact::Known(true) { 746_562_176 } else { 745_513_600 },
         target(gpu.architecture.known().unwrap()),
         location(gpu.pci.known().unwrap()) | (number << 28),
         gpu.minor.known().unwrap(),
@@ -79,6 +80,9 @@ fn link(to: usize, from: usize, kind: &str, links: u32) -> String {
 fn write_device(root: &Path, gpu: &Gpu) {
     let board = format!("sys/bus/pci/devices/{}", gpu.pci.known().unwrap());
     file(root, &format!("{board}/product_name"), format!("{}\n", gpu.model));
+    if gpu.faults.known().is_some() {
+        file(root, &format!("{board}/ras/gpu_vram_bad_pages"), "0x00000a31 : 0x00001000 : R\n");
+    }
     if let Some(partition) = &gpu.partition {
         for (of, mode) in [("compute", &partition.compute), ("memory", &partition.memory)] {
             if let Fact::Known(mode) = mode {

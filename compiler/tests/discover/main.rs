@@ -2,32 +2,24 @@
 //! and the driver's files lie in a directory.
 //!
 //! A test tree cannot have device nodes without privileges; that a node on the host has the numbers of its name is
-//! tested beside the code; what a host has for features is nodes only, and left out. Why a property is unknown differs between a record and its simulation, and is not compared.
+//! tested beside the code; what a host has for features is nodes only, and left out. Why a property is unknown differs
+//! between a record and its simulation, and is not compared.
 #![expect(clippy::disallowed_methods, reason = "the tests write the files that discovery reads")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what fails here fails a test")]
 
 mod abi;
-#[path = "../../examples/record_hosts/amd.rs"]
-mod amd;
 mod amd_gpus;
-#[path = "../../examples/record_hosts/amd_hosts.rs"]
-mod amd_hosts;
-#[path = "../../examples/record_hosts/describe.rs"]
-mod describe;
-#[path = "../../examples/record_hosts/driver.rs"]
-mod driver;
 mod driver_faults;
 mod drivers;
 mod elf;
 mod hostile;
-#[path = "../../examples/record_hosts/hosts.rs"]
-mod hosts;
 mod kfd;
 mod misbehaviour;
 mod nodes;
-#[path = "../../examples/record_hosts/observed.rs"]
-mod observed;
+mod numa;
 mod out_of_service;
+#[path = "../../examples/record_hosts/recorded/mod.rs"]
+mod recorded;
 mod settings;
 mod simulation;
 mod tree;
@@ -37,6 +29,7 @@ use gpupol::topology::{Fact, Topology};
 use serde::Serialize;
 use serde_json::Value;
 
+use recorded::{describe, hosts};
 use simulation::Simulation;
 
 /// A recorded host.

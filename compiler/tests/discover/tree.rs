@@ -5,7 +5,9 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use gpupol::topology::{DriverFile, DriverFileKind, Fact, Gpu, OutOfService, Outage, Topology, Vendor};
+use gpupol::topology::{
+    DriverFile, DriverFileKind, Fact, Gpu, NumaNode, OutOfService, Outage, Topology, Vendor,
+};
 
 use crate::{elf, kfd};
 
@@ -15,6 +17,7 @@ pub(crate) fn write(root: &Path, topology: &Topology) {
     file(root, "proc/devices", devices(topology));
     file(root, "proc/driver/nvidia-caps/mig-minors", mig_minors());
     file(root, "sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory pids\n");
+    numa_nodes(root, &topology.numa_nodes);
     for gpu in &topology.gpus {
         write_gpu(root, gpu);
     }
@@ -25,6 +28,22 @@ pub(crate) fn write(root: &Path, topology: &Topology) {
     merge_usr(root);
     for found in &topology.driver_files {
         driver_file(root, found);
+    }
+}
+
+/// Where nobody says how far they are, there is one that does not say so either.
+fn numa_nodes(root: &Path, nodes: &Fact<Vec<NumaNode>>) {
+    let directory = "sys/devices/system/node";
+    match nodes {
+        Fact::Absent => {}
+        Fact::Unknown(_) => file(root, &format!("{directory}/node0/cpulist"), "0-3\n"),
+        Fact::Known(nodes) => {
+            for node in nodes {
+                let distances: Vec<String> = node.distances.iter().map(u32::to_string).collect();
+                let path = format!("{directory}/node{}/distance", node.node);
+                file(root, &path, format!("{}\n", distances.join(" ")));
+            }
+        }
     }
 }
 

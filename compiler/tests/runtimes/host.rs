@@ -145,6 +145,7 @@ impl Host {
             "featureFiles": { "gds": [{ "path": "/etc/cufile.json", "hostPath": self.file("cufile.json") }] },
             "driverFiles": self.driver_files(),
             "missingDriverFiles": [],
+            "numaNodes": null,
         })
     }
 

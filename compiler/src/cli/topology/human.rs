@@ -8,9 +8,10 @@ use crate::cli::print::count;
 use crate::cli::render::escape;
 use crate::cli::table::table;
 use crate::topology::drift::Drift;
-use crate::topology::{DeviceNode, Driver, Fact, Gpu, Level, Link, MigDevice, Partition, Topology, Vendor};
+use crate::topology::{DeviceNode, Driver, Fact, Gpu, MigDevice, Partition, Topology, Vendor};
 
 mod condition;
+mod matrix;
 mod unknown;
 
 const GIB: u64 = 1 << 30;
@@ -38,7 +39,8 @@ pub(super) fn topology(topology: &Topology) -> String {
         table(&["MIG DEVICE", "PROFILE", "MEMORY", "GI", "CI", "UUID"], mig.collect()),
         condition::settings(topology),
         condition::out_of_service(topology),
-        matrix(topology),
+        matrix::joined(topology),
+        matrix::distances(topology),
         condition::without_p2p(topology),
         table(&["FEATURE", "NODES"], topology.features.iter().map(feature).collect()),
         table(&["MISSING FOR", "DRIVER FILES"], missing(topology)),
@@ -166,67 +168,4 @@ fn or_sign<T>(fact: &Fact<T>, word: impl Fn(&T) -> String) -> String {
         Fact::Absent => ABSENT.to_owned(),
         Fact::Unknown(_) => UNKNOWN.to_owned(),
     }
-}
-
-/// How GPUs are joined, as readers of `nvidia-smi topo -m` know it.
-fn matrix(topology: &Topology) -> String {
-    let names: Vec<String> = topology.gpus.iter().map(|gpu| format!("GPU{}", gpu.index)).collect();
-    let mut head = vec![""];
-    head.extend(names.iter().map(String::as_str));
-    head.extend(["CPUS", "NUMA"]);
-    let links: BTreeMap<[u32; 2], String> =
-        topology.links.iter().map(|link| (link.gpus, joined(link))).collect();
-    let row = |(gpu, name): (&Gpu, &String)| {
-        let mut row = vec![name.clone()];
-        row.extend(topology.gpus.iter().map(|other| match gpu.index.cmp(&other.index) {
-            std::cmp::Ordering::Equal => "X".to_owned(),
-            _ => {
-                let pair = [gpu.index.min(other.index), gpu.index.max(other.index)];
-                links.get(&pair).cloned().unwrap_or_else(|| UNKNOWN.to_owned())
-            }
-        }));
-        row.extend([or_sign(&gpu.cpus, Clone::clone), or_sign(&gpu.numa, |nodes| list(nodes))]);
-        row
-    };
-    table(&head, topology.gpus.iter().zip(&names).map(row).collect()) + &legend(&links)
-}
-
-fn joined(link: &Link) -> String {
-    match &link.nvlinks {
-        Fact::Known(links) if *links > 0 => format!("NV{links}"),
-        _ if link.xgmi > 0 => "XGMI".to_owned(),
-        Fact::Unknown(_) => UNKNOWN.to_owned(),
-        Fact::Known(_) | Fact::Absent => or_sign(&link.level, |level| sign(*level).to_owned()),
-    }
-}
-
-fn sign(level: Level) -> &'static str {
-    match level {
-        Level::Internal => "PSB",
-        Level::Single => "PIX",
-        Level::Multiple => "PXB",
-        Level::Hostbridge => "PHB",
-        Level::Node => "NODE",
-        Level::System => "SYS",
-    }
-}
-
-const LEGEND: [(&str, &str); 8] = [
-    ("NV", "so many NVLinks, through switches too"),
-    ("XGMI", "one hive"),
-    ("PSB", "one board"),
-    ("PIX", "one PCIe switch"),
-    ("PXB", "several PCIe switches"),
-    ("PHB", "one PCIe host bridge"),
-    ("NODE", "one NUMA node"),
-    ("SYS", "between NUMA nodes"),
-];
-
-/// What the signs in the matrix mean, each that it has.
-fn legend(links: &BTreeMap<[u32; 2], String>) -> String {
-    let is_used = |sign: &str| links.values().any(|joined| joined.starts_with(sign));
-    let used =
-        LEGEND.iter().filter(|(sign, _)| is_used(sign)).map(|(sign, meaning)| format!("{sign}: {meaning}"));
-    let used: Vec<String> = used.collect();
-    if used.is_empty() { String::new() } else { format!("  {}\n", used.join(" · ")) }
 }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::*;
 use crate::topology::read::read;
-use crate::topology::{Fact, Gpu, Topology};
+use crate::topology::{Fact, Gpu, NumaNode, Topology};
 
 const HOST: &str = include_str!("../../../../examples/topologies/l4-8x-pcie.json");
 const HOSTS: u32 = 60;
@@ -32,6 +32,10 @@ fn host(made: &mut Made) -> Topology {
             node => Fact::Known(vec![node % 3]),
         };
     }
+    host.numa_nodes = match made.below(3) {
+        0 => Fact::unknown("nobody asked"),
+        nodes => Fact::Known((0..=nodes).map(|node| numa_node(node, nodes, made)).collect()),
+    };
     let levels = [Level::Single, Level::Multiple, Level::Hostbridge, Level::Node, Level::System];
     for link in &mut host.links {
         link.nvlinks = Fact::Known(made.below(3) * 4);
@@ -43,6 +47,12 @@ fn host(made: &mut Made) -> Topology {
     host
 }
 
+/// The node `node` of those up to `last`.
+fn numa_node(node: u32, last: u32, made: &mut Made) -> NumaNode {
+    let distance = |other| if other == node { 10 } else { 11 + made.below(30) };
+    NumaNode { node, distances: (0..=last).map(distance).collect() }
+}
+
 fn devices(host: &Topology) -> Vec<Device<'_>> {
     fn whole(gpu: &Gpu) -> Device<'_> {
         Device { gpu, minor: *gpu.minor.known().unwrap(), pci: gpu.pci.known().unwrap(), mig: None }
@@ -50,13 +60,24 @@ fn devices(host: &Topology) -> Vec<Device<'_>> {
     host.gpus.iter().map(whole).collect()
 }
 
-/// What the definitions ask of a pair: links, whether on different nodes, level.
+/// What the definitions ask of a pair: links, how far their nodes are from each other, level.
 fn pair(host: &Topology, one: u32, other: u32) -> (u32, u32, u32) {
     let link = host.links.iter().find(|link| link.gpus == [one.min(other), one.max(other)]);
-    let nodes = |gpu: u32| host.gpus[gpu as usize].numa.known().cloned().unwrap_or_default();
-    let shared = nodes(one) == nodes(other) || nodes(one).iter().any(|node| nodes(other).contains(node));
     let level = link.and_then(|link| link.level.known().copied()).map_or(6, |level| level as u32);
-    (link.map_or(0, |link| link.nvlinks.known().unwrap() + link.xgmi), u32::from(!shared), level)
+    (link.map_or(0, |link| link.nvlinks.known().unwrap() + link.xgmi), apart(host, one, other), level)
+}
+
+fn apart(host: &Topology, one: u32, other: u32) -> u32 {
+    let nodes = |gpu: u32| host.gpus[gpu as usize].numa.known().cloned().unwrap_or_default();
+    let (one, other) = (nodes(one), nodes(other));
+    if one == other || one.iter().any(|node| other.contains(node)) {
+        return 0;
+    }
+    let table = host.numa_nodes.known().cloned().unwrap_or_default();
+    let way = |from: u32, to: u32| table.get(from as usize).and_then(|row| row.distances.get(to as usize));
+    let ways = one.iter().flat_map(|a| other.iter().map(|b| way(*a, *b).max(way(*b, *a))));
+    let greatest = table.iter().flat_map(|row| row.distances.clone()).max().unwrap_or(0).max(20);
+    ways.flatten().min().copied().unwrap_or(greatest)
 }
 
 fn fulfils(host: &Topology, group: &[u32], wish: Wish) -> bool {

@@ -7,13 +7,17 @@ use gpupol_plan::kfd;
 
 use super::kernel::{self, Majors};
 use super::root::Root;
-use super::{DiscoverError, Share, drm, node};
+use super::{DiscoverError, Share, drm, node, numa};
 use crate::topology::{DeviceNode, Driver, Fact, Gpu, Partition, Vendor};
 
+mod condition;
 mod link;
 mod model;
 
 const NODES: &str = "/sys/class/kfd/kfd/topology/nodes";
+
+/// Of more nodes than this, processors and GPUs, the rest is not looked at.
+const MOST: usize = 512;
 
 /// The node that AMD's GPUs share, and its permission bits where udev has not made it yet.
 const KFD: (&str, u32) = ("/dev/kfd", 0o666);
@@ -66,7 +70,8 @@ pub(super) fn share(
 /// What each KFD node says of itself, in the order of their numbers. The kernel lets who may not use a GPU not read of it either: then
 /// nobody can say what this host has.
 fn properties(root: &Root) -> Result<Vec<(u32, String)>, DiscoverError> {
-    let mut numbers: Vec<u32> = root.names(NODES).into_iter().filter_map(|name| name.parse().ok()).collect();
+    let numbers = root.names(NODES).into_iter().filter_map(|name| name.parse().ok());
+    let mut numbers: Vec<u32> = numbers.take(MOST).collect();
     numbers.sort_unstable();
     let read = |number: u32| {
         let path = format!("{NODES}/{number}/properties");
@@ -98,6 +103,7 @@ fn gpu(
     node: &kfd::Gpu,
     properties: &str,
 ) -> Result<Gpu, DiscoverError> {
+    let memory = memory(root, node.node);
     Ok(Gpu {
         index,
         uuid: node.uuid.clone(),
@@ -109,25 +115,20 @@ fn gpu(
         brand: Fact::Absent,
         architecture: model::architecture(properties),
         compute_capability: Fact::Absent,
-        memory: memory(root, node.node),
-        numa: kernel::numa(root, &node.pci),
-        memory_node: unasked(),
+        memory_node: memory_node(&memory),
+        memory,
+        numa: numa::near(root, &node.pci),
         cpus: kernel::cpus(root, &node.pci),
         compute_mode: Fact::Absent,
-        ecc: unasked(),
+        ecc: condition::ecc(properties),
         persistence: Fact::Absent,
-        faults: unasked(),
+        faults: condition::faults(root, &node.pci),
         fabric: Fact::Absent,
         clique: Fact::Absent,
         mig: Fact::Absent,
         mig_devices: Vec::new(),
         nodes: nodes(root, majors, node)?,
     })
-}
-
-/// What the kernel tells of AMD's GPUs in other ways than of NVIDIA's, and nobody here asks for yet.
-fn unasked<T>() -> Fact<T> {
-    Fact::unknown("only asked of GPUs of NVIDIA")
 }
 
 /// Boards that cannot be divided have neither file.
@@ -158,6 +159,14 @@ fn memory(root: &Root, node: u32) -> Fact<u64> {
         return Fact::Unknown(format!("`{banks}` names no memory of its own"));
     }
     Fact::Known(sizes.into_iter().fold(0, u64::saturating_add))
+}
+
+/// Memory that a GPU has for itself is no NUMA node; one without uses the processor's.
+fn memory_node(memory: &Fact<u64>) -> Fact<u32> {
+    match memory {
+        Fact::Unknown(why) => Fact::Unknown(why.clone()),
+        Fact::Known(_) | Fact::Absent => Fact::Absent,
+    }
 }
 
 /// The DRM nodes of the directory that lists its render node: the board's own, or a partition's.

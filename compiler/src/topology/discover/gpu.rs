@@ -9,7 +9,7 @@ use super::answer::Answers;
 use super::information::Information;
 use super::link::{self, Up};
 use super::nvidia::Sources;
-use super::{DiscoverError, drm, kernel, mig, node, property, unknown};
+use super::{DiscoverError, drm, kernel, mig, node, numa, property, unknown};
 use crate::topology::{DeviceNode, Fact, Gpu, Outage, Vendor};
 
 /// What names a GPU.
@@ -100,7 +100,7 @@ fn describe(
         architecture: property::architecture(answers),
         compute_capability: property::compute_capability(answers),
         memory: property::memory(answers),
-        numa: on_bus(&pci, |pci| kernel::numa(&sources.root, pci)),
+        numa: on_bus(&pci, |pci| numa::near(&sources.root, pci)),
         memory_node: property::memory_node(answers),
         cpus: on_bus(&pci, |pci| kernel::cpus(&sources.root, pci)),
         compute_mode: property::compute_mode(answers),

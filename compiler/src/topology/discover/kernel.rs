@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::DiscoverError;
 use super::root::Root;
 use crate::topology::Fact;
+use crate::topology::read::is_cpu_list;
 
 /// The character majors of the host's drivers.
 pub(super) struct Majors {
@@ -65,25 +66,14 @@ pub(super) fn cgroup(root: &Root) -> Fact<u8> {
     }
 }
 
-/// The NUMA nodes near the PCI device at `pci`; the kernel writes -1 for none.
-pub(super) fn numa(root: &Root, pci: &str) -> Fact<Vec<u32>> {
-    let path = format!("/sys/bus/pci/devices/{pci}/numa_node");
-    match line(root, &path) {
-        Err(reason) => Fact::Unknown(reason),
-        Ok(text) if text == "-1" => Fact::Absent,
-        Ok(text) => text.parse().map_or_else(
-            |_| Fact::Unknown(format!("`{path}` holds `{}`", text.escape_debug())),
-            |node| Fact::Known(vec![node]),
-        ),
-    }
-}
-
 /// The CPUs near the PCI device at `pci`; empty when the kernel knows of none.
 pub(super) fn cpus(root: &Root, pci: &str) -> Fact<String> {
-    match line(root, &format!("/sys/bus/pci/devices/{pci}/local_cpulist")) {
+    let path = format!("/sys/bus/pci/devices/{pci}/local_cpulist");
+    match line(root, &path) {
         Err(reason) => Fact::Unknown(reason),
         Ok(text) if text.is_empty() => Fact::Absent,
-        Ok(text) => Fact::Known(text),
+        Ok(text) if is_cpu_list(&text) => Fact::Known(text),
+        Ok(text) => Fact::Unknown(holds(&path, &text)),
     }
 }
 
@@ -91,6 +81,13 @@ pub(super) fn cpus(root: &Root, pci: &str) -> Fact<String> {
 pub(super) fn line(root: &Root, path: &str) -> Result<String, String> {
     let text = root.text(path).map_err(|reason| format!("`{path}`: {reason}"))?;
     Ok(text.trim().to_owned())
+}
+
+/// That a file holds something else than it should: the beginning of that.
+pub(super) fn holds(path: &str, text: &str) -> String {
+    const SHOWN: usize = 40;
+    let shown: String = text.chars().take(SHOWN).collect();
+    format!("`{path}` holds `{}`", shown.escape_debug())
 }
 
 fn required(root: &Root, path: &str) -> Result<String, DiscoverError> {

@@ -21,6 +21,9 @@ const PATH: usize = 8;
 /// The newer form behind the older one begins at a multiple of this.
 const ALIGNMENT: usize = 8;
 
+/// The kernel's own limit on paths, in bytes: entries can share a text, and a long one would be searched for each.
+const LONGEST: usize = 4096;
+
 /// The paths of all libraries in the cache, in its order; what is no cache has none, and an entry that points out of
 /// it is skipped. Numbers are little-endian, as on every machine that gpupol is built for.
 pub(super) fn paths(cache: &[u8]) -> Vec<&str> {
@@ -56,8 +59,9 @@ fn number(bytes: &[u8], at: usize) -> Option<usize> {
     usize::try_from(u32::from_le_bytes(*word)).ok()
 }
 
-/// What stands before the first zero byte.
+/// What stands before the first zero byte, if it can be a path.
 fn text(bytes: &[u8]) -> Option<&str> {
+    let bytes = bytes.get(..LONGEST).unwrap_or(bytes);
     let end = bytes.iter().position(|byte| *byte == 0)?;
     str::from_utf8(bytes.get(..end)?).ok()
 }

@@ -6,13 +6,17 @@ use crate::topology::{Fact, Level};
 /// A port and the device in it: what hangs together below one switch is at most so far from it.
 const BELOW_ONE_SWITCH: usize = 2;
 
-/// The nearest common ancestor of the devices at two PCI addresses. `same_node`: whether both are near one NUMA node.
-pub(super) fn level(root: &Root, one: &str, other: &str, same_node: bool) -> Fact<Level> {
-    let (one, other) = match (path(root, one), path(root, other)) {
+/// The host bridge and all that lies between it and a device: `pci0000:60`, `0000:60:01.1`, `0000:63:00.0`; or why that is
+/// not known.
+pub(super) type Path = Result<Vec<String>, String>;
+
+/// The nearest common ancestor of the devices at two places. `same_node`: whether both are near one NUMA node.
+pub(super) fn level(one: &Path, other: &Path, same_node: bool) -> Fact<Level> {
+    let (one, other) = match (one, other) {
         (Ok(one), Ok(other)) => (one, other),
-        (Err(why), _) | (_, Err(why)) => return Fact::Unknown(why),
+        (Err(why), _) | (_, Err(why)) => return Fact::Unknown(why.clone()),
     };
-    let shared = one.iter().zip(&other).take_while(|(one, other)| one == other).count();
+    let shared = one.iter().zip(other).take_while(|(one, other)| one == other).count();
     let far = one.len().max(other.len()).saturating_sub(shared);
     Fact::Known(match shared {
         0 if same_node => Level::Node,
@@ -23,8 +27,8 @@ pub(super) fn level(root: &Root, one: &str, other: &str, same_node: bool) -> Fac
     })
 }
 
-/// The host bridge and all that lies between it and the device: `pci0000:60`, `0000:60:01.1`, `0000:63:00.0`.
-fn path(root: &Root, pci: &str) -> Result<Vec<String>, String> {
+/// Where the device at the PCI address `pci` is.
+pub(super) fn path(root: &Root, pci: &str) -> Path {
     let link = format!("/sys/bus/pci/devices/{pci}");
     let path = root.resolve(&link).ok_or_else(|| format!("`{link}`: no such file"))?;
     let parts: Vec<String> = path.split('/').map(str::to_owned).collect();

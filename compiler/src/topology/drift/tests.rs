@@ -205,3 +205,10 @@ fn a_feature_that_moved_is_told_by_its_node() {
     let said: Vec<String> = drift(&with(500), &with(501)).iter().map(ToString::to_string).collect();
     assert_eq!(said, ["host: features.gdrcopy./dev/gdrdrv.major was 500, is 501"]);
 }
+
+#[test]
+fn numa_nodes_that_moved_apart_are_told() {
+    let said = said(|host| host.numa_nodes = Fact::Absent);
+    let was = r#"[{"distances":[10,21],"node":0},{"distances":[21,10],"node":1}]"#;
+    assert_eq!(said, [format!("host: numaNodes was {was}, is absent")]);
+}

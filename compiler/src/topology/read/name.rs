@@ -64,6 +64,14 @@ pub(super) fn is_file_name(text: &str) -> bool {
     !matches!(text, "" | "." | "..") && !text.contains('/') && !has_control(text)
 }
 
+/// Whether `text` is a list of CPUs as the kernel writes it: `0-47,96-143`.
+pub(in crate::topology) fn is_cpu_list(text: &str) -> bool {
+    text.split(',').all(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        is_number(first) && is_number(last)
+    })
+}
+
 /// Whether `text` has a character that a terminal would obey.
 pub(super) fn has_control(text: &str) -> bool {
     text.chars().any(char::is_control)
@@ -153,6 +161,16 @@ mod tests {
         assert!(is_plain_path("/dev/nvidia0"));
         for wrong in ["dev/nvidia0", "/dev/../etc", "/dev//x", "/dev/./x", "/dev/", "/", "", "/dev/a\nb"] {
             assert!(!is_plain_path(wrong), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn lists_of_cpus() {
+        for right in ["0", "0-47,96-143", "0,2,4"] {
+            assert!(is_cpu_list(right), "{right}");
+        }
+        for wrong in ["", "all", "0-", "0,,1", "0-1-2", "0 1"] {
+            assert!(!is_cpu_list(wrong), "{wrong}");
         }
     }
 

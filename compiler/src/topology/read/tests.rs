@@ -43,7 +43,12 @@ fn shape_errors_have_a_line_and_a_column() {
     assert!(message.starts_with("topology `a.json`, line 2, column 8: unknown field `hots`"), "{message}");
     let cut = read("a.json", "{\"topologyVersion\": 1,").unwrap_err().to_string();
     assert_eq!(cut, "topology `a.json`, line 1, column 22: EOF while parsing a value");
-    assert!(matches!(read("a.json", ""), Err(TopologyError::Shape { line: 1, .. })));
+    for no_object in ["", "[]", "\u{feff}{}", "host: campus"] {
+        let message = read("a.json", no_object).unwrap_err().to_string();
+        let expected =
+            "topology `a.json`, line 1, column 1: a topology is a JSON object, which begins with `{`";
+        assert_eq!(message, expected, "{no_object}");
+    }
 }
 
 #[test]
@@ -173,7 +178,7 @@ fn malformed_names_are_refused() {
 #[test]
 fn a_gpu_has_only_its_own_nodes() {
     let minor = with("/gpus/1/nodes/0/minor", json!(5));
-    let expected = "gpus[1].nodes[0]: `/dev/nvidia6` with minor 5 is not the node of a GPU whose minor is 6";
+    let expected = "gpus[1].nodes[0]: `/dev/nvidia6` 195:5 is not the node of a GPU whose minor is 6";
     assert!(minor.ends_with(expected), "{minor}");
     assert!(
         with("/gpus/1/nodes/0/path", json!("/dev/nvidia5"))
@@ -183,7 +188,7 @@ fn a_gpu_has_only_its_own_nodes() {
     assert!(unknown.ends_with("`/dev/nvidia6` is given, but the GPU's `minor` is not known"), "{unknown}");
     let control =
         message(|document| document["gpus"][1]["nodes"][0] = document["nodes"]["nvidia"][3].clone());
-    assert!(control.contains("`/dev/nvidiactl` with minor 255 is not the node of a GPU"), "{control}");
+    assert!(control.contains("`/dev/nvidiactl` 195:255 is not the node of a GPU"), "{control}");
     let shared = message(|document| document["nodes"]["nvidia"][0] = document["gpus"][0]["nodes"][0].clone());
     assert!(shared.contains("nodes.nvidia[0]: `/dev/nvidia5` is the node of one GPU"), "{shared}");
 }
@@ -341,4 +346,24 @@ fn a_feature_has_its_own_nodes_and_files_only() {
     assert!(wrong.contains("features.imex/7"), "{wrong}");
     let wrong = with_features(json!({}), json!({"gds": [{"path": "/etc/shadow"}]})).unwrap_err();
     assert!(wrong.ends_with("`/etc/shadow` is no file of `gds`"), "{wrong}");
+}
+
+#[test]
+fn every_numa_node_is_so_far_from_every_other() {
+    let nodes = |nodes: Value| with("/numaNodes", nodes);
+    let node = |node: u32, distances: &[u32]| json!({ "node": node, "distances": distances });
+    let short = nodes(json!([node(0, &[10, 21]), node(1, &[21])]));
+    assert!(short.ends_with("numaNodes[1].distances: there are 2 nodes, and 1 distances"), "{short}");
+    let twice = nodes(json!([node(0, &[10, 21]), node(0, &[21, 10])]));
+    assert!(twice.ends_with("numaNodes[1].node: is not above the one before"), "{twice}");
+}
+
+#[test]
+fn what_is_near_a_gpu_is_named() {
+    let none = with("/gpus/0/numa", json!([]));
+    assert!(none.ends_with("gpus[0].numa: names no node: write `null` if it is near none"), "{none}");
+    let twice = with("/gpus/0/numa", json!([1, 1]));
+    assert!(twice.contains("gpus[0].numa[1].node: is not above the one before"), "{twice}");
+    let cpus = with("/gpus/0/cpus", json!("all"));
+    assert!(cpus.ends_with("gpus[0].cpus: is no list of CPUs such as `0-47,96-143`"), "{cpus}");
 }

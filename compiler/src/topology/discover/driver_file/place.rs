@@ -72,8 +72,11 @@ pub(super) const FIRMWARE: [&str; 4] =
 /// What the loader knows.
 const LOADER_CACHE: &str = "/etc/ld.so.cache";
 
-/// A cache of a thousand times as many libraries as a host has is none.
-const CACHE_MAX_BYTES: u64 = 16 << 20;
+/// A cache of a hundred times as many libraries as a host has is none.
+const CACHE_MAX_BYTES: u64 = 4 << 20;
+
+/// Of more directories with libraries of the driver the rest is not looked at.
+const MOST_CACHED: usize = 32;
 
 /// The directories below `root` in which libraries of the driver may lie, each once and without symbolic links: those in
 /// which the loader finds some, in its order, then the usual ones.
@@ -82,6 +85,7 @@ pub(in crate::topology::discover) fn libraries(root: &Root) -> Vec<String> {
     let mut cached: Vec<&str> = Vec::new();
     for path in loader_cache::paths(&cache) {
         if let Some((directory, name)) = path.rsplit_once('/')
+            && cached.len() < MOST_CACHED
             && is_of_driver(name)
             && !cached.contains(&directory)
         {

@@ -77,3 +77,18 @@ fn the_cache_of_this_host_is_read_as_its_own_program_reads_it() {
     assert!(!expected.is_empty());
     assert_eq!(paths(&cache).into_iter().collect::<BTreeSet<_>>(), expected);
 }
+
+#[test]
+fn a_text_that_is_no_path_is_not_searched_to_its_end() {
+    let mut cache = newer();
+    let path = u32::try_from(cache.len()).unwrap();
+    for entry in 0..2 {
+        let place = 48 + 24 * entry + 8;
+        cache[place..place + 4].copy_from_slice(&path.to_le_bytes());
+    }
+    cache.extend([b'/'; 4095]);
+    cache.push(0);
+    assert_eq!(paths(&cache).len(), 2, "as long as a path can be");
+    cache.insert(cache.len() - 1, b'/');
+    assert!(paths(&cache).is_empty());
+}

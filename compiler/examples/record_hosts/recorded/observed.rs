@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use gpupol::topology::{Fact, Level};
 
-use crate::describe::{Card, Host, Levels, Model, NOT_SAID, Sort};
-use crate::hosts::{A100_SXM4_40, H100_SXM5_80, L40S, card};
+use super::describe::{Card, Host, Levels, Model, NOT_SAID, Sort};
+use super::hosts::{A100_SXM4_40, H100_SXM5_80, L40S, card};
 
 const H200: Model = Model { name: "NVIDIA H200", mib: Some(143_771), ..H100_SXM5_80 };
 

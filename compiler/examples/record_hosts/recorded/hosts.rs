@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use gpupol::topology::{DeviceNode, Fact, Level};
 use gpupol_plan::feature::Feature;
 
-use crate::describe::{Card, Host, Levels, Mig, Model, NOT_SAID, Sort, node};
-use crate::{amd_hosts, observed};
+use super::describe::{Card, Host, Levels, Mig, Model, NOT_SAID, Sort, node};
+use super::{amd_hosts, observed};
 
 pub(crate) const A100_SXM4_40: Model = Model {
     name: "NVIDIA A100-SXM4-40GB",

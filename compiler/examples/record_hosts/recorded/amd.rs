@@ -1,8 +1,10 @@
 //! AMD's GPUs of a recorded host.
 
-use gpupol::topology::{DeviceNode, Driver, Fact, Gpu, Level, Link, Partition, Topology, Vendor};
+use gpupol::topology::{
+    DeviceNode, Driver, Fact, Faults, Gpu, Level, Link, P2p, Partition, Topology, Vendor,
+};
 
-use crate::describe::{Host, NOT_SAID, node};
+use super::describe::{Host, NOT_SAID, node, said};
 
 /// What a host has of AMD.
 pub(crate) struct Amd {
@@ -81,23 +83,18 @@ fn gpu(host: &Host, board: &Board, place: usize, index: u32, number: u32) -> Gpu
         compute_capability: Fact::Absent,
         memory: Fact::Known((board.model.mib << 20) / u64::from(parts)),
         numa: board.numa.known().map_or_else(unsaid_numa, |numa| Fact::Known(vec![*numa])),
-        memory_node: unasked(),
+        memory_node: Fact::Absent,
         cpus: cpus.map_or_else(unsaid, |cpus| Fact::Known((*cpus).to_owned())),
         compute_mode: Fact::Absent,
-        ecc: unasked(),
+        ecc: said(host, Fact::Known(true)),
         persistence: Fact::Absent,
-        faults: unasked(),
+        faults: said(host, Fact::Known(Faults::new())),
         fabric: Fact::Absent,
         clique: Fact::Absent,
         mig: Fact::Absent,
         mig_devices: Vec::new(),
         nodes: vec![drm("card", card), drm("renderD", render)],
     }
-}
-
-/// As discovery leaves it.
-fn unasked<T>() -> Fact<T> {
-    Fact::unknown("only asked of GPUs of NVIDIA")
 }
 
 fn unsaid_numa() -> Fact<Vec<u32>> {
@@ -114,7 +111,8 @@ fn link(amd: &Amd, (first, one): (u32, usize), (second, other): (u32, usize)) ->
         gpus: [first, second],
         nvlinks: Fact::Absent,
         xgmi: u32::from(joined),
-        p2p: unasked(),
+        // Whoever XGMI joins reaches the other's memory.
+        p2p: if joined { Fact::Known(P2p::Ok) } else { Fact::unknown(NOT_SAID) },
         level: if one == other { Fact::Known(Level::Internal) } else { Fact::unknown(NOT_SAID) },
     }
 }

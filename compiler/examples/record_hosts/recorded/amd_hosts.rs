@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use gpupol::topology::{Fact, Level};
 
-use crate::amd::{Amd, Board, Model};
-use crate::describe::{Host, Levels, NOT_SAID, Sort};
-use crate::hosts::{L4, card};
+use super::amd::{Amd, Board, Model};
+use super::describe::{Host, Levels, NOT_SAID, Sort};
+use super::hosts::{L4, card};
 
 const MI210: Model = Model { name: "AMD Instinct MI210", architecture: "gfx90a", mib: 65_520 };
 
@@ -52,7 +52,15 @@ fn amd_mi300x_cpx() -> Host {
         board("0000:05:00.0", [128, 1], 0, (8, "CPX", "NPS4")),
         board("0000:26:00.0", [136, 9], 1, (1, "SPX", "NPS1")),
     ];
-    host("amd-mi300x-cpx", 23, &["0-47,96-143", "48-95,144-191"], Amd { kfd: 236, boards, hives: &[&[0, 1]] })
+    Host {
+        sort: Sort::MadeUp,
+        ..host(
+            "amd-mi300x-cpx",
+            23,
+            &["0-47,96-143", "48-95,144-191"],
+            Amd { kfd: 236, boards, hives: &[&[0, 1]] },
+        )
+    }
 }
 
 fn mixed_l4_mi210() -> Host {
@@ -65,6 +73,7 @@ fn mixed_l4_mi210() -> Host {
     };
     let boards = vec![board("0000:43:00.0", 0, 0), board("0000:c3:00.0", 1, 1)];
     Host {
+        sort: Sort::MadeUp,
         majors: [509, 507],
         gpus: vec![card(&L4, "0000:31:00.0", 1, 0), card(&L4, "0000:b1:00.0", 0, 1)],
         levels: Levels::ByNuma(Level::Node, &[]),

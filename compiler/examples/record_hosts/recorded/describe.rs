@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use gpupol::topology::{
-    ComputeMode, DeviceNode, Driver, Fact, Faults, Gpu, Level, Link, MigDevice, P2p, TOPOLOGY_VERSION,
-    Topology, Vendor,
+    ComputeMode, DeviceNode, Driver, Fact, Faults, Gpu, Level, Link, MigDevice, NumaNode, P2p,
+    TOPOLOGY_VERSION, Topology, Vendor,
 };
 
 use gpupol_plan::feature::Feature;
 
-use crate::amd::{self, Amd};
-use crate::driver;
+use super::amd::{self, Amd};
+use super::driver;
 
 /// A host as its sources describe it.
 pub(crate) struct Host {
@@ -129,9 +129,17 @@ fn bare(host: &Host) -> Topology {
         out_of_service: Vec::new(),
         driver_files: Vec::new(),
         missing_driver_files: Fact::Absent,
+        numa_nodes: numa_nodes(host),
         features: host.features.clone(),
         feature_files: BTreeMap::new(),
     }
+}
+
+/// Of two processors each is as far from the other as is usual.
+fn numa_nodes(host: &Host) -> Fact<Vec<NumaNode>> {
+    let numbers = || (0..).zip(host.cpus).map(|(node, _)| node);
+    let distances = |node: u32| numbers().map(|other| if other == node { 10 } else { 21 }).collect();
+    said(host, Fact::Known(numbers().map(|node| NumaNode { node, distances: distances(node) }).collect()))
 }
 
 fn add_nvidia(topology: &mut Topology, host: &Host) {
@@ -232,7 +240,7 @@ fn own_nodes(index: u32, card: &Card) -> Vec<DeviceNode> {
 }
 
 /// What was chosen for a host that is made up, and is unknown of all others.
-fn said<T>(host: &Host, chosen: Fact<T>) -> Fact<T> {
+pub(crate) fn said<T>(host: &Host, chosen: Fact<T>) -> Fact<T> {
     if host.sort == Sort::MadeUp { chosen } else { Fact::unknown(NOT_SAID) }
 }
 
