@@ -167,7 +167,7 @@ pub(crate) fn host(gpus: Vec<Gpu>, nvlink: &[&[u32]]) -> Topology {
         )]
         .into(),
         cgroup: Fact::Known(2),
-        majors: [("nvidia".to_owned(), 195)].into(),
+        majors: [("nvidia".to_owned(), 195), ("nvidia-uvm".to_owned(), 508)].into(),
         nodes: [(Vendor::Nvidia, vec![node("/dev/nvidia-uvm", 508, 0), node("/dev/nvidiactl", 195, 255)])]
             .into(),
         gpus,

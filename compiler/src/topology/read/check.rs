@@ -45,6 +45,7 @@ pub(super) fn topology(topology: &Topology) -> Checked {
     identity::unique(topology)?;
     feature::all(topology)?;
     node::one_owner(topology)?;
+    node::of_their_drivers(topology)?;
     links(topology)?;
     driver_file::all(topology)
 }

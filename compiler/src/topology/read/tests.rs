@@ -37,6 +37,20 @@ fn other_versions_are_refused_before_anything_else() {
 }
 
 #[test]
+fn a_node_of_a_driver_has_that_drivers_major() {
+    let nodes = campus()["nodes"]["nvidia"].clone();
+    let at =
+        nodes.as_array().unwrap().iter().position(|node| node["path"] == "/dev/nvidia-uvm-tools").unwrap();
+    let memory = with(&format!("/nodes/nvidia/{at}/major"), json!(1));
+    let expected = format!(
+        "topology `c.json`: nodes.nvidia[{at}].major: `/dev/nvidia-uvm-tools` has major 1, which `majors` does not give to `nvidia-uvm`"
+    );
+    assert_eq!(memory, expected);
+    let unsaid = message(|document| _ = document["majors"].as_object_mut().unwrap().remove("nvidia-caps"));
+    assert!(unsaid.ends_with("which `majors` does not give to `nvidia-caps`"), "{unsaid}");
+}
+
+#[test]
 fn shape_errors_have_a_line_and_a_column() {
     let unknown = "{\"topologyVersion\": 1,\n  \"hots\": \"a\"}";
     let message = read("a.json", unknown).unwrap_err().to_string();

@@ -98,6 +98,32 @@ fn drm_number(place: &str, node: &DeviceNode) -> Checked {
     })
 }
 
+/// Drivers whose major the kernel gives anew at each start, by how the paths of their nodes begin.
+const DYNAMIC: [(&str, &str); 3] =
+    [("/dev/nvidia-uvm", "nvidia-uvm"), ("/dev/nvidia-caps/", "nvidia-caps"), ("/dev/kfd", "kfd")];
+
+/// A node of such a driver has the major of that driver on this host: `/dev/kfd` with 1:1 would be all of the host's memory.
+pub(super) fn of_their_drivers(topology: &Topology) -> Checked {
+    for (vendor, nodes) in &topology.nodes {
+        each(&format!("nodes.{}", vendor.name()), nodes, |place, node| of_its_driver(place, node, topology))?;
+    }
+    let devices = topology.gpus.iter().flat_map(|gpu| &gpu.mig_devices);
+    devices.into_iter().try_for_each(|device| {
+        each(&format!("{}.nodes", device.uuid), &device.nodes, |place, node| {
+            of_its_driver(place, node, topology)
+        })
+    })
+}
+
+fn of_its_driver(place: &str, node: &DeviceNode, topology: &Topology) -> Checked {
+    let Some((_, driver)) = DYNAMIC.iter().find(|(begin, _)| node.path.starts_with(begin)) else {
+        return Ok(());
+    };
+    ensure(topology.majors.get(*driver) == Some(&node.major), format!("{place}.major"), || {
+        format!("`{}` has major {}, which `majors` does not give to `{driver}`", node.path, node.major)
+    })
+}
+
 /// One node belongs to one owner: to all, to one GPU, or to the MIG devices of one GPU instance.
 pub(super) fn one_owner(topology: &Topology) -> Checked {
     let mut owners: BTreeMap<(u32, u32), String> = BTreeMap::new();
