@@ -2,8 +2,8 @@
 //! and the driver's files lie in a directory.
 //!
 //! A test tree cannot have device nodes without privileges; that a node on the host has the numbers of its name is
-//! tested beside the code; what a host has for features is nodes only, and left out. Why a property is unknown differs
-//! between a record and its simulation, and is not compared.
+//! tested beside the code; what a host has for features is nodes only, and has a test of its own, which is root's. Why a
+//! property is unknown differs between a record and its simulation, and is not compared.
 #![expect(clippy::disallowed_methods, reason = "the tests write the files that discovery reads")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what fails here fails a test")]
 

@@ -1,9 +1,13 @@
 //! Device nodes and majors, as the kernels and drivers of several years write them.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
-use gpupol::topology::{Fact, Vendor};
+use gpupol::topology::{DeviceNode, Fact, Vendor};
 use gpupol_plan::feature::Feature;
+use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 
 use crate::recorded;
 use crate::simulation::Simulation;
@@ -115,4 +119,40 @@ fn node_modes_are_those_that_the_kernel_module_asks_for() {
     assert_eq!(found.gpus[0].nodes[0].mode, 0o660);
     assert_eq!(found.gpus[0].mig_devices[0].nodes[0].mode, 0o400);
     assert_eq!(found.gpus[0].mig_devices[0].nodes[1].mode, 0o444);
+}
+
+/// Whoever may not make device nodes cannot run this: `.ci/test` is root's.
+#[test]
+fn a_recorded_host_has_its_features_again() {
+    let record = recorded("hgx-h100-8x");
+    let simulation = Simulation::of("features", &record);
+    let drivers = [
+        ("gdrdrv", "gdrcopy"),
+        ("infiniband_verbs", "uverbs"),
+        ("misc", "rdma_cm"),
+        ("nvidia-nvswitch", "nvswitch"),
+    ];
+    let mut devices = "Character devices:\n".to_owned();
+    for (feature, nodes) in &record.features {
+        for node in nodes.known().into_iter().flatten() {
+            let driver = drivers.iter().find(|(_, word)| node.path.contains(word) || feature.word() == *word);
+            devices += &format!("{} {}\n", node.major, driver.unwrap().0);
+            make_node(&simulation.root().join(node.path.trim_start_matches('/')), node);
+        }
+    }
+    let others = std::fs::read_to_string(simulation.root().join("proc/devices")).unwrap();
+    simulation.write("proc/devices", &others.replace("Character devices:\n", &devices));
+    let found = simulation.discover().unwrap();
+    for (feature, nodes) in &record.features {
+        assert_eq!(&found.features[feature], nodes, "{feature}");
+    }
+    assert!(record.features.values().any(|nodes| nodes.known().is_some()));
+}
+
+fn make_node(path: &Path, node: &DeviceNode) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let numbers = makedev(node.major, node.minor);
+    mknodat(CWD, path, FileType::CharacterDevice, Mode::empty(), numbers)
+        .expect("root may make device nodes");
+    std::fs::set_permissions(path, Permissions::from_mode(node.mode)).unwrap();
 }
