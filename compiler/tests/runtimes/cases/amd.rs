@@ -175,6 +175,7 @@ fn add_gpus(site: &Site, topology: &mut Value) {
     });
     at(topology, "/drivers/amd", json!({ "version": null, "cuda": null }));
     at(topology, "/nodes/amd", json!([kfd]));
+    at(topology, "/majors/kfd", json!(site.host.caps));
     let gpus = topology["gpus"].as_array_mut().unwrap();
     let (first, nvidia) = (gpus.len(), gpus[0].clone());
     for (place, (uuid, (pci, minor))) in UUIDS.iter().zip(PCI.iter().zip(RENDER)).enumerate() {
