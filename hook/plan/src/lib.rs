@@ -27,6 +27,7 @@ pub mod identity;
 pub mod index;
 pub mod kfd;
 pub mod label;
+pub mod loader_cache;
 pub mod lookup;
 pub mod observed;
 pub mod plan;

@@ -7,22 +7,11 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use crate::apply::device_node::clone_mount;
+use crate::apply::loader::Loader;
 use crate::apply::{Step, name};
 use crate::error::{Called, Error, Result};
 use crate::rootfs::{self, Made, Rootfs};
 use crate::sys;
-
-/// The library directories of Debian and its kin, by the architecture for which this program is built, which is
-/// the host's and so the driver's.
-#[cfg(target_arch = "x86_64")]
-const MULTIARCH: [&str; 2] = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/i386-linux-gnu"];
-#[cfg(target_arch = "aarch64")]
-const MULTIARCH: [&str; 2] = ["/usr/lib/aarch64-linux-gnu", "/usr/lib/arm-linux-gnueabihf"];
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-const MULTIARCH: [&str; 2] = ["/usr/lib64", "/usr/lib"];
-
-/// What stands for a directory at the beginning of a path, and the directory in this container.
-pub(super) type Directories = [(&'static str, &'static str); 3];
 
 /// A bind whose source is opened, checked and cloned.
 #[derive(Debug)]
@@ -35,7 +24,7 @@ pub(super) struct Ready<'p> {
 impl<'p> Ready<'p> {
     /// Opens the source and clones its mount, detached and with its options; none if it is gone and may be.
     pub(super) fn prepare(edit: &'p Edit) -> Result<Option<Self>> {
-        let Edit::Bind { host_path, options, optional, .. } = edit else {
+        let Edit::Bind { host_path, optional, .. } = edit else {
             return Err(Error::found("not a bind"));
         };
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -48,51 +37,61 @@ impl<'p> Ready<'p> {
         if !matches!(kind, FileType::RegularFile | FileType::Directory | FileType::Socket) {
             return Err(Error::found(format!("`{host_path}` is no regular file, directory or socket")));
         }
-        let attributes = options.iter().fold(0, |sum, option| sum | attribute(*option));
-        let tree = clone_mount(&source, host_path, attributes)?;
+        let tree = clone_mount(&source, host_path, attributes(edit))?;
         Ok(Some(Self { edit, tree, kind }))
     }
 
-    /// Attaches it to its target, which is made if it is missing.
-    pub(super) fn apply(
-        self,
-        rootfs: &Rootfs,
-        directories: &Directories,
-        steps: &mut Vec<Step>,
-    ) -> Result<()> {
-        let edit = self.edit;
-        self.put(rootfs, directories, steps).map_err(|error| error.during(|| name(edit)))
+    /// Where the plan puts it.
+    pub(super) fn path(&self) -> &'p str {
+        self.edit.container_path()
     }
 
-    fn put(self, rootfs: &Rootfs, directories: &Directories, steps: &mut Vec<Step>) -> Result<()> {
+    /// Attaches it to its target, which is made if it is missing, and to every other file that the container's loader would
+    /// take for it.
+    pub(super) fn apply(self, rootfs: &Rootfs, loader: &Loader, steps: &mut Vec<Step>) -> Result<()> {
+        let edit = self.edit;
+        self.put(rootfs, loader, steps).map_err(|error| error.during(|| name(edit)))
+    }
+
+    fn put(self, rootfs: &Rootfs, loader: &Loader, steps: &mut Vec<Step>) -> Result<()> {
         let path = self.edit.container_path();
-        let within = |(word, directory): &(&str, &str)| Some([directory, path.strip_prefix(word)?].concat());
-        let path = directories.iter().find_map(within).unwrap_or_else(|| path.to_owned());
-        if !path.starts_with('/') {
-            return Err(Error::found(format!("`{path}` is not an absolute path")));
+        let place = loader.place(path);
+        if !place.starts_with('/') {
+            return Err(Error::found(format!("`{place}` is not an absolute path")));
         }
         let is_directory = self.kind == FileType::Directory;
         let mut made: Vec<Made> = Vec::new();
-        let target = rootfs.target(&path, is_directory, &mut made);
+        let target = rootfs.target(&place, is_directory, &mut made);
         steps.extend(made.into_iter().map(Step::Target));
         // A socket is put over an empty file, or over itself when the hook is called twice.
         let empty = if is_directory { FileType::Directory } else { FileType::RegularFile };
         rootfs.attach(&self.tree, &target?, &[empty, self.kind])?;
+        let covers = loader.taken_for(path);
+        let covered = covers.iter().try_for_each(|other| self.cover(rootfs, other, steps));
         steps.push(Step::Mounted(self.tree));
+        covered
+    }
+
+    /// Attaches it once more, over a file of the image. There may be none, or it may be what is there already: by another
+    /// of the paths to one directory.
+    fn cover(&self, rootfs: &Rootfs, path: &str, steps: &mut Vec<Step>) -> Result<()> {
+        let Some(file) = rootfs.file(path) else { return Ok(()) };
+        let mount = |file: &OwnedFd| rootfs::place(file.as_fd()).called(|| format!("statx(`{path}`)"));
+        if mount(&file)?.mount == mount(&self.tree)?.mount {
+            return Ok(());
+        }
+        let tree = clone_mount(&self.tree, path, attributes(self.edit))?;
+        rootfs.attach(&tree, &file, &[self.kind])?;
+        steps.push(Step::Mounted(tree));
         Ok(())
     }
 }
 
-/// Where the container's libraries and modules are: glibc looks there without `ldconfig`.
-pub(super) fn directories(rootfs: &Rootfs) -> Directories {
-    let [multiarch, multiarch32] = MULTIARCH;
-    let [libraries, libraries32, modules] = if rootfs.has("/etc/debian_version") || rootfs.has(multiarch) {
-        [multiarch, multiarch32, "/usr/lib/xorg/modules"]
-    } else {
-        let libraries32 = if rootfs.has("/usr/lib32") { "/usr/lib32" } else { "/usr/lib" };
-        ["/usr/lib64", libraries32, "/usr/lib64/xorg/modules"]
-    };
-    [("{libdir}", libraries), ("{libdir32}", libraries32), ("{xorgdir}", modules)]
+fn attributes(edit: &Edit) -> u64 {
+    match edit {
+        Edit::Bind { options, .. } => options.iter().fold(0, |sum, option| sum | attribute(*option)),
+        Edit::DeviceNode { .. } => 0,
+    }
 }
 
 fn attribute(option: MountOption) -> u64 {
