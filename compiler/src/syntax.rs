@@ -28,6 +28,9 @@ pub(crate) use same::node as same_node;
 /// A text as it was meant. Most are short, and there are many.
 pub use smol_str::SmolStr as Text;
 
+/// A type annotation, which hardly anything has: elsewhere it takes the room of a pointer.
+pub type Annotation = Box<Spanned<Text>>;
+
 /// One file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
@@ -56,22 +59,22 @@ pub struct Node {
     /// From its name to the end of its children.
     pub span: Span,
     /// Its type annotation.
-    pub annotation: Option<Spanned<Text>>,
+    pub annotation: Option<Annotation>,
     /// Its name.
     pub name: Spanned<Text>,
     /// Its arguments.
-    pub arguments: Vec<Argument>,
+    pub arguments: Box<[Argument]>,
     /// Its properties in the order of their places, all of them.
-    pub properties: Vec<Property>,
+    pub properties: Box<[Property]>,
     /// Its children; none if it has no block.
-    pub children: Option<Vec<Node>>,
+    pub children: Option<Box<[Node]>>,
 }
 
 /// An argument of a node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Argument {
     /// Its type annotation.
-    pub annotation: Option<Spanned<Text>>,
+    pub annotation: Option<Annotation>,
     /// Its value, without the annotation.
     pub value: Spanned<Value>,
 }
@@ -82,7 +85,7 @@ pub struct Property {
     /// Its key.
     pub key: Spanned<Text>,
     /// Its type annotation.
-    pub annotation: Option<Spanned<Text>>,
+    pub annotation: Option<Annotation>,
     /// Its value, without the annotation.
     pub value: Spanned<Value>,
 }

@@ -366,11 +366,11 @@ impl<'t> Guard<'t> {
         let before = self.text.get(..self.last_end)?;
         let ends_a_node = !before.ends_with(['{', '}']) && !before.ends_with("/-");
         let is_of_it = !self.parted && !before.is_empty() && ends_a_node;
-        let gap = self.text.get(self.last_end..brace.start)?;
+        let gap = self.text.get(self.last_end..brace.start())?;
         is_of_it.then(|| {
             // A comment between them would take the `{` with it.
             let joined = gap.trim().is_empty();
-            let joined = joined.then(|| Fix::safe().write(self.span(self.last_end, brace.start), " "));
+            let joined = joined.then(|| Fix::safe().write(self.span(self.last_end, brace.start()), " "));
             Box::new(diags::block_below(brace).maybe_fix(joined))
         })
     }
@@ -440,7 +440,7 @@ impl<'t> Guard<'t> {
         // What tore the block open may stand where reading begins anew: it says nothing of this block then. So
         // may what is too deep; if it is in this block, whoever takes it out will see which blocks are left.
         let of_block =
-            |finding: &Finding| finding.labels.first().is_some_and(|label| label.span.start >= outer.open);
+            |finding: &Finding| finding.labels.first().is_some_and(|label| label.span.start() >= outer.open);
         let is_said =
             (self.swallowed || self.torn || self.beyond > 0) && self.cut.findings.iter().any(of_block);
         if !is_said {
@@ -454,7 +454,7 @@ impl<'t> Guard<'t> {
     /// Ends the piece that a block without its end stands in; what was found beyond it will be found again.
     fn finish_open(&mut self, resume: Option<usize>) {
         let end = resume.unwrap_or(self.text.len());
-        self.cut.findings.retain(|finding| finding.labels.first().is_none_or(|label| label.span.start < end));
+        self.cut.findings.retain(|finding| finding.labels.first().is_none_or(|label| label.span.start() < end));
         if let Some(mut piece) = self.piece.take() {
             piece.end = end;
             piece.sound = false;

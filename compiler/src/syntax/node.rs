@@ -348,7 +348,7 @@ fn fault(finding: Finding) -> Step {
 fn after_block(judged: Word, token: Token, span: Span, whole: &str) -> Finding {
     let before = whole.get(..token.start).unwrap_or_default().trim_end_matches([' ', '\t']).len();
     let is_name = token.kind == Kind::Word && judged == Word::Name && before < token.start;
-    let gap = is_name.then_some(Span { start: before, end: token.start, ..span });
+    let gap = is_name.then_some(Span::new(span.source, before..token.start));
     diags::syntax(span, "after the block", "nothing but the end may follow a node's block")
         .help("write it before the `{`, or on a line of its own")
         .maybe_fix(gap.map(|gap| Fix::guess().separate(gap)))

@@ -37,7 +37,7 @@ pub(super) fn lower(node: &Node, context: &mut Context<'_>) -> Option<Vec<Spanne
 fn labels(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Vec<Spanned<Clause>> {
     let mut keys: Vec<(String, Span, Vec<Glob>)> = Vec::new();
     for (key, value) in cursor.pairs("a key and a value", "label stage=train", context.sink) {
-        let span = Span::new(key.span.source, key.span.start..value.span.end);
+        let span = Span::new(key.span.source, key.span.start()..value.span.end());
         let glob = Glob(value.value);
         match keys.iter_mut().find(|(known, _, _)| *known == key.value) {
             Some((_, _, values)) => values.push(glob),
