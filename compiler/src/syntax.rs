@@ -10,6 +10,7 @@ use crate::source::{SourceId, Span, Spanned};
 mod cost;
 pub(crate) mod cursor;
 mod diags;
+mod eight;
 mod format;
 mod guard;
 mod habit;

@@ -220,7 +220,7 @@ impl<'n> Cursor<'n> {
         if self.node.properties.is_empty() {
             self.lacks(what, example);
         }
-        let mut pairs = Vec::new();
+        let mut pairs = Vec::with_capacity(self.node.properties.len());
         for property in &self.node.properties {
             if let Some(value) = self.as_text(&property.value, sink) {
                 pairs.push((Spanned::new(property.key.value.as_str().to_owned(), property.key.span), value));

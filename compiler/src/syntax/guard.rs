@@ -197,10 +197,6 @@ impl<'t> Guard<'t> {
         Span::new(self.source, start..end)
     }
 
-    fn text(&self, token: Token) -> &'t str {
-        self.text.get(token.start..token.end).unwrap_or_default()
-    }
-
     /// Takes a finding, and marks the piece that it is in.
     #[cold]
     fn report(&mut self, finding: Finding) {
@@ -275,7 +271,7 @@ impl<'t> Guard<'t> {
             self.begin_piece(token.start);
         }
         let span = self.span(token.start, token.end);
-        match self.node.step(token, self.text(token), span, self.text) {
+        match self.node.step(token, span, self.text) {
             Step::On => {}
             Step::Ended if self.stack.is_empty() => self.finish_piece(),
             Step::Ended => {}
@@ -454,7 +450,9 @@ impl<'t> Guard<'t> {
     /// Ends the piece that a block without its end stands in; what was found beyond it will be found again.
     fn finish_open(&mut self, resume: Option<usize>) {
         let end = resume.unwrap_or(self.text.len());
-        self.cut.findings.retain(|finding| finding.labels.first().is_none_or(|label| label.span.start() < end));
+        self.cut
+            .findings
+            .retain(|finding| finding.labels.first().is_none_or(|label| label.span.start() < end));
         if let Some(mut piece) = self.piece.take() {
             piece.end = end;
             piece.sound = false;

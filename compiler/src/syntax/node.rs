@@ -84,7 +84,7 @@ impl NodeState {
 
     /// A token other than a brace.
     #[inline(always)]
-    pub(super) fn step(&mut self, token: Token, text: &str, span: Span, whole: &str) -> Step {
+    pub(super) fn step(&mut self, token: Token, span: Span, whole: &str) -> Step {
         let ends = matches!(token.kind, Kind::Newline | Kind::Semicolon);
         if self.place == Place::Skip && !ends {
             return Step::On;
@@ -99,8 +99,8 @@ impl NodeState {
             Kind::ParenOpen => self.paren_open(span),
             Kind::ParenClose => self.paren_close(span),
             Kind::Equals => self.equals(span, whole),
-            Kind::Word | Kind::String => self.word(token, text, span, whole),
-            Kind::Stray | Kind::BraceOpen | Kind::BraceClose => self.stray(token, text, span, whole),
+            Kind::Word | Kind::String => self.word(token, span, whole),
+            Kind::Stray | Kind::BraceOpen | Kind::BraceClose => self.stray(token, span, whole),
         };
         self.spaced = false;
         if matches!(step, Step::Fault(_)) {
@@ -255,11 +255,11 @@ impl NodeState {
     }
 
     #[inline(always)]
-    fn word(&mut self, token: Token, text: &str, span: Span, whole: &str) -> Step {
-        let judged = if token.kind == Kind::String { Word::Name } else { word::judge(text) };
+    fn word(&mut self, token: Token, span: Span, whole: &str) -> Step {
+        let judged = if token.kind == Kind::String { Word::Name } else { word::judge(text(token, whole)) };
         match self.place {
             _ if !judged.is_sound() => self.bad_word(judged, token, span, whole),
-            Place::Between | Place::Name => self.name(judged, text, span),
+            Place::Between | Place::Name => self.name(judged, token, span, whole),
             Place::Type { of } => {
                 self.place = Place::TypeWord { of };
                 Step::On
@@ -281,8 +281,7 @@ impl NodeState {
 
     #[cold]
     fn bad_word(&self, judged: Word, token: Token, span: Span, whole: &str) -> Step {
-        let text = whole.get(token.start..token.end).unwrap_or_default();
-        let Some(finding) = bad_word(judged, text, span) else { return Step::On };
+        let Some(finding) = bad_word(judged, text(token, whole), span) else { return Step::On };
         let fix = habit::word(judged, token, span, whole, self.is_entry());
         let whole_string = fix.as_ref().and_then(Fix::written).filter(|_| judged == Word::Apostrophe);
         let help = whole_string.map(|text| format!("`{text}`"));
@@ -295,8 +294,9 @@ impl NodeState {
     }
 
     #[inline(always)]
-    fn name(&mut self, judged: Word, text: &str, span: Span) -> Step {
+    fn name(&mut self, judged: Word, token: Token, span: Span, whole: &str) -> Step {
         if judged != Word::Name {
+            let text = text(token, whole);
             let finding = diags::syntax(span, "no name", format!("a node cannot be called `{text}`"));
             return fault(finding.help("write the node's name before it"));
         }
@@ -322,7 +322,9 @@ impl NodeState {
         Step::On
     }
 
-    fn stray(&mut self, token: Token, text: &str, span: Span, whole: &str) -> Step {
+    #[cold]
+    fn stray(&mut self, token: Token, span: Span, whole: &str) -> Step {
+        let text = text(token, whole);
         fault(match text {
             "[" => {
                 let finding = diags::old(span, "KDL has no lists in brackets", list_help(token, whole));
@@ -337,6 +339,11 @@ impl NodeState {
                 .help("put the whole text into quotes"),
         })
     }
+}
+
+#[inline(always)]
+fn text(token: Token, whole: &str) -> &str {
+    whole.get(token.start..token.end).unwrap_or_default()
 }
 
 #[cold]
