@@ -3,11 +3,28 @@
 
 /// The highest bit of each byte.
 const HIGH: u64 = each(0x80);
+/// How many bytes a number has a bit for.
+pub(super) const LINE: usize = u64::BITS as usize;
 
 /// How many bytes from the first on a test is sure of.
 #[inline(always)]
 pub(super) fn count(sure: u64) -> usize {
     ((!sure & HIGH).trailing_zeros() / u8::BITS) as usize
+}
+
+/// Of which bytes of a line of a text a test is sure: a bit for each, the first the lowest.
+pub(super) fn line(text: &[u8], line: usize, sure: impl Fn(u64) -> u64) -> u64 {
+    let rest = text.get(line * LINE..).unwrap_or_default();
+    let mut bytes = [0; LINE];
+    bytes.iter_mut().zip(rest).for_each(|(byte, own)| *byte = *own);
+    let eights = bytes.as_chunks().0.iter().map(|bytes| gather(sure(u64::from_le_bytes(*bytes))));
+    eights.rev().fold(0, |line, eight| line << 8 | eight)
+}
+
+/// The highest bits of eight bytes side by side.
+fn gather(bytes: u64) -> u64 {
+    // Each bit is copied to where it belongs in the highest byte, and nowhere are two added.
+    ((bytes & HIGH) >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
 /// Spaces.

@@ -243,23 +243,31 @@ impl<'t> Guard<'t> {
         }
     }
 
+    #[inline(always)]
     fn take(&mut self, token: Token) {
         match token.kind {
-            Kind::BraceOpen if self.beyond > 0 => self.beyond += 1,
-            Kind::BraceClose if self.beyond > 0 => self.beyond -= 1,
-            _ if self.beyond > 0 => {}
+            _ if self.beyond > 0 => self.pass_over(token.kind),
             Kind::BraceOpen => self.open(token),
             Kind::BraceClose => self.close(token),
             _ => self.step(token),
         }
-        match token.kind {
-            Kind::Space => {}
-            Kind::Semicolon => self.parted = true,
-            _ => {
-                self.last_end = token.end;
-                self.parted = false;
-                self.cost = self.cost.saturating_add(cost::of(token.kind) * self.times);
-            }
+        if token.kind == Kind::Space {
+            return;
+        }
+        self.parted = token.kind == Kind::Semicolon;
+        if !self.parted {
+            self.last_end = token.end;
+            self.cost = self.cost.saturating_add(cost::of(token.kind) * self.times);
+        }
+    }
+
+    /// Reads on in a block beyond a limit.
+    #[cold]
+    fn pass_over(&mut self, kind: Kind) {
+        match kind {
+            Kind::BraceOpen => self.beyond += 1,
+            Kind::BraceClose => self.beyond -= 1,
+            _ => {}
         }
     }
 
@@ -270,13 +278,19 @@ impl<'t> Guard<'t> {
             self.finish_piece();
             self.begin_piece(token.start);
         }
-        let span = self.span(token.start, token.end);
-        match self.node.step(token, span, self.text) {
+        let before = self.node;
+        match self.node.step(token, self.text) {
             Step::On => {}
             Step::Ended if self.stack.is_empty() => self.finish_piece(),
             Step::Ended => {}
-            Step::Fault(finding) => self.report(*finding),
+            Step::Fault => self.fault(before, token),
         }
+    }
+
+    #[cold]
+    fn fault(&mut self, before: NodeState, token: Token) {
+        let finding = before.explain(token, self.span(token.start, token.end), self.text);
+        self.report(finding);
     }
 
     fn begin_piece(&mut self, start: usize) {
@@ -383,7 +397,7 @@ impl<'t> Guard<'t> {
     fn close(&mut self, token: Token) {
         let span = self.span(token.start, token.end);
         if let Some(finding) = self.node.cut_off(span) {
-            self.report(*finding);
+            self.report(finding);
         }
         let Some(block) = self.stack.pop() else { return self.stray(token, span) };
         if block.slashdashed {
@@ -423,7 +437,7 @@ impl<'t> Guard<'t> {
         self.cut.unread |= self.swallowed;
         let Some(outer) = self.stack.first().copied() else {
             if let Some(finding) = self.node.cut_off(at) {
-                self.report(*finding);
+                self.report(finding);
             }
             self.finish_piece();
             return None;

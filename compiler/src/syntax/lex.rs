@@ -82,6 +82,10 @@ pub(super) struct Lexer<'t> {
     text: &'t str,
     at: usize,
     flaw: Option<FlawAt>,
+    /// Which line of [`eight::LINE`] bytes is known.
+    line: usize,
+    /// Its bytes that are surely of bare words.
+    bare: u64,
 }
 
 /// What one character is to KDL.
@@ -102,7 +106,7 @@ const CLASSES: [Class; 256] = classes();
 impl<'t> Lexer<'t> {
     pub(super) fn new(text: &'t str, at: usize) -> Self {
         let bom = if at == 0 && text.starts_with('\u{feff}') { 3 } else { 0 };
-        Self { text, at: at + bom, flaw: None }
+        Self { text, at: at + bom, flaw: None, line: usize::MAX, bare: 0 }
     }
 
     /// The first flaw of the token that was read last.
@@ -113,10 +117,17 @@ impl<'t> Lexer<'t> {
     /// Passes over spaces and tabs; whether there were any. They are half of all tokens, and say next to nothing.
     #[inline(always)]
     pub(super) fn skip_blanks(&mut self) -> bool {
-        let start = self.at;
-        self.skip_eights(eight::spaces);
-        self.skip(|byte| matches!(byte, b' ' | b'\t'));
-        self.at > start
+        let is_blank = |byte| matches!(byte, b' ' | b'\t');
+        if !is_blank(self.byte(self.at)) {
+            return false;
+        }
+        // One between two words, or those before the first.
+        self.at += 1;
+        if is_blank(self.byte(self.at)) {
+            self.skip_eights(eight::spaces);
+            self.skip(is_blank);
+        }
+        true
     }
 
     /// The next token; none at the end.
@@ -126,7 +137,7 @@ impl<'t> Lexer<'t> {
         let byte = *self.text.as_bytes().get(start)?;
         let kind = match class(byte) {
             Class::Word => {
-                self.skip_eights(eight::bare);
+                self.skip_bare();
                 self.skip_class(Class::Word);
                 Kind::Word
             }
@@ -187,8 +198,25 @@ impl<'t> Lexer<'t> {
         self.at += rest.iter().position(|byte| !plain(*byte)).unwrap_or(rest.len());
     }
 
-    /// Skips the bytes from the next one on that a test of eight at a time is sure of: however many, nothing of how long a
-    /// word is has to be guessed by the processor.
+    /// Skips what is surely of a bare word. Where words end is found for a whole line ahead, so that the next word can be
+    /// looked at before the processor knows all of this one, and how long it is need not be guessed.
+    #[inline(always)]
+    fn skip_bare(&mut self) {
+        loop {
+            let (line, from) = (self.at / eight::LINE, self.at % eight::LINE);
+            if line != self.line {
+                self.bare = eight::line(self.text.as_bytes(), line, eight::bare);
+                self.line = line;
+            }
+            let known = (!(self.bare >> from)).trailing_zeros() as usize;
+            self.at += known;
+            if from + known < eight::LINE {
+                return;
+            }
+        }
+    }
+
+    /// Skips the bytes from the next one on that a test of eight at a time is sure of.
     #[inline(always)]
     fn skip_eights(&mut self, sure: impl Fn(u64) -> u64) {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
