@@ -278,18 +278,17 @@ impl<'t> Guard<'t> {
             self.finish_piece();
             self.begin_piece(token.start);
         }
-        let before = self.node;
         match self.node.step(token, self.text) {
             Step::On => {}
             Step::Ended if self.stack.is_empty() => self.finish_piece(),
             Step::Ended => {}
-            Step::Fault => self.fault(before, token),
+            Step::Fault => self.fault(token),
         }
     }
 
     #[cold]
-    fn fault(&mut self, before: NodeState, token: Token) {
-        let finding = before.explain(token, self.span(token.start, token.end), self.text);
+    fn fault(&mut self, token: Token) {
+        let finding = self.node.fault(token, self.span(token.start, token.end), self.text);
         self.report(finding);
     }
 

@@ -61,14 +61,14 @@ pub(super) enum Step {
     On,
     /// The node is complete.
     Ended,
-    /// It is not KDL: the state before says why.
+    /// It is not KDL, and nothing is done.
     Fault,
 }
 
 impl NodeState {
     /// Whether no node is being read.
     pub(super) fn is_between(&self) -> bool {
-        self.place == Place::Between
+        matches!(self.place, Place::Between)
     }
 
     /// Whether a token of this kind begins a node here.
@@ -88,7 +88,7 @@ impl NodeState {
     #[inline(always)]
     pub(super) fn step(&mut self, token: Token, whole: &str) -> Step {
         let ends = matches!(token.kind, Kind::Newline | Kind::Semicolon);
-        if self.place == Place::Skip && !ends {
+        if matches!(self.place, Place::Skip) && !ends {
             return Step::On;
         }
         let step = match token.kind {
@@ -104,17 +104,21 @@ impl NodeState {
             Kind::ParenClose => self.paren_close(),
             Kind::Stray | Kind::BraceOpen | Kind::BraceClose => Step::Fault,
         };
-        self.spaced = false;
-        if step == Step::Fault {
-            self.place = Place::Skip;
-            self.slashdash = false;
+        if !matches!(step, Step::Fault) {
+            self.spaced = false;
         }
         step
     }
 
-    /// What is wrong with a token at which a step from here failed.
+    /// What is wrong with a token that may not stand here. What follows it in this node is not read.
     #[cold]
-    pub(super) fn explain(&self, token: Token, span: Span, whole: &str) -> Finding {
+    pub(super) fn fault(&mut self, token: Token, span: Span, whole: &str) -> Finding {
+        let finding = self.explain(token, span, whole);
+        *self = Self { place: Place::Skip, slashdash: false, spaced: false, ..*self };
+        finding
+    }
+
+    fn explain(&self, token: Token, span: Span, whole: &str) -> Finding {
         match token.kind {
             Kind::Newline | Kind::Semicolon => self.unfinished(token.kind, span),
             Kind::Word | Kind::String => self.bad_word(token, span, whole),
@@ -174,9 +178,8 @@ impl NodeState {
 
     /// The end of the enclosing block, or of the text: what is wrong with ending here.
     pub(super) fn cut_off(&mut self, span: Span) -> Option<Finding> {
-        let before = *self;
         match self.terminator(Kind::Newline) {
-            Step::Fault => Some(before.unfinished(Kind::Newline, span)),
+            Step::Fault => Some(self.unfinished(Kind::Newline, span)),
             _ => self.slashdash.then(|| nothing_taken_out(span)),
         }
     }
@@ -263,7 +266,7 @@ impl NodeState {
 
     #[inline(always)]
     fn equals(&mut self) -> Step {
-        if self.place != Place::Key || self.at_name {
+        if !matches!(self.place, Place::Key) || self.at_name {
             return Step::Fault;
         }
         self.place = Place::Value;
