@@ -4,6 +4,7 @@
 //! An image may bring a library of the driver's name, a stub or that of another driver, to a place that the loader asks
 //! first. It is covered there. The image is only read: what its loader does without `ldconfig` is known from glibc and musl.
 
+use gpupol_plan::edit::Edit;
 use gpupol_plan::loader_cache::{self, FLAGS_32, FLAGS_64};
 
 use crate::apply::Ready;
@@ -57,9 +58,9 @@ impl Loader {
     ///
     /// # Errors
     /// A cache that cannot be read, or that names more files than anybody has.
-    pub(super) fn look(rootfs: &Rootfs, edits: &[Ready<'_>]) -> Result<Self> {
+    pub(super) fn look(rootfs: &Rootfs, edits: &[(&Edit, Ready<'_>)]) -> Result<Self> {
         let (directories, is_musl) = directories(rootfs);
-        let wanted = edits.iter().filter_map(|edit| match edit {
+        let wanted = edits.iter().filter_map(|(_, edit)| match edit {
             Ready::Mount(bind) => library(bind.path()),
             Ready::Node(_) => None,
         });

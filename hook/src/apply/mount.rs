@@ -2,13 +2,13 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use gpupol_plan::plan::{Edit, MountOption};
+use gpupol_plan::edit::{Bind, MountOption};
 use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
 use rustix::io::Errno;
 
+use crate::apply::Step;
 use crate::apply::device_node::clone_mount;
 use crate::apply::loader::Loader;
-use crate::apply::{Step, name};
 use crate::error::{Called, Error, Result};
 use crate::rootfs::{self, Made, Rootfs};
 use crate::sys;
@@ -16,17 +16,15 @@ use crate::sys;
 /// A bind whose source is opened, checked and cloned.
 #[derive(Debug)]
 pub(super) struct Ready<'p> {
-    edit: &'p Edit,
+    bind: &'p Bind,
     tree: OwnedFd,
     kind: FileType,
 }
 
 impl<'p> Ready<'p> {
     /// Opens the source and clones its mount, detached and with its options; none if it is gone and may be.
-    pub(super) fn prepare(edit: &'p Edit) -> Result<Option<Self>> {
-        let Edit::Bind { host_path, optional, .. } = edit else {
-            return Err(Error::found("not a bind"));
-        };
+    pub(super) fn prepare(bind: &'p Bind) -> Result<Option<Self>> {
+        let Bind { host_path, optional, .. } = bind;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = openat(CWD, host_path.as_str(), flags, Mode::empty());
         if *optional && opened.as_ref().is_err_and(|errno| *errno == Errno::NOENT) {
@@ -37,24 +35,19 @@ impl<'p> Ready<'p> {
         if !matches!(kind, FileType::RegularFile | FileType::Directory | FileType::Socket) {
             return Err(Error::found(format!("`{host_path}` is no regular file, directory or socket")));
         }
-        let tree = clone_mount(&source, host_path, attributes(edit))?;
-        Ok(Some(Self { edit, tree, kind }))
+        let tree = clone_mount(&source, host_path, attributes(bind))?;
+        Ok(Some(Self { bind, tree, kind }))
     }
 
     /// Where the plan puts it.
     pub(super) fn path(&self) -> &'p str {
-        self.edit.container_path()
+        self.bind.container_path.as_str()
     }
 
     /// Attaches it to its target, which is made if it is missing, and to every other file that the container's loader would
     /// take for it.
     pub(super) fn apply(self, rootfs: &Rootfs, loader: &Loader, steps: &mut Vec<Step>) -> Result<()> {
-        let edit = self.edit;
-        self.put(rootfs, loader, steps).map_err(|error| error.during(|| name(edit)))
-    }
-
-    fn put(self, rootfs: &Rootfs, loader: &Loader, steps: &mut Vec<Step>) -> Result<()> {
-        let path = self.edit.container_path();
+        let path = self.path();
         let place = loader.place(path);
         if !place.starts_with('/') {
             return Err(Error::found(format!("`{place}` is not an absolute path")));
@@ -80,18 +73,15 @@ impl<'p> Ready<'p> {
         if mount(&file)?.mount == mount(&self.tree)?.mount {
             return Ok(());
         }
-        let tree = clone_mount(&self.tree, path, attributes(self.edit))?;
+        let tree = clone_mount(&self.tree, path, attributes(self.bind))?;
         rootfs.attach(&tree, &file, &[self.kind])?;
         steps.push(Step::Mounted(tree));
         Ok(())
     }
 }
 
-fn attributes(edit: &Edit) -> u64 {
-    match edit {
-        Edit::Bind { options, .. } => options.iter().fold(0, |sum, option| sum | attribute(*option)),
-        Edit::DeviceNode { .. } => 0,
-    }
+fn attributes(bind: &Bind) -> u64 {
+    bind.options.iter().fold(0, |sum, option| sum | attribute(*option))
 }
 
 fn attribute(option: MountOption) -> u64 {
