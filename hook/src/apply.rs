@@ -7,6 +7,7 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use gpupol_plan::edit::Edit;
+use gpupol_plan::place::Directories;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, unlinkat};
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::fchdir;
@@ -119,7 +120,7 @@ impl<'c> Applied<'c> {
     ) -> Result<()> {
         let needs_dev = ready.iter().any(|(_, ready)| matches!(ready, Ready::Node(_)));
         let dev = needs_dev.then(|| rootfs.own_dev()).transpose()?;
-        let directories = mount::directories(rootfs);
+        let directories = Directories::of(|path| rootfs.has(path));
         for (edit, ready) in ready {
             let done = match (ready, &dev) {
                 (Ready::Node(node), Some(dev)) => node.apply(rootfs, dev, &mut self.steps),

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::capability::Capability;
+use crate::entry::Form;
 
 mod read;
 
@@ -149,6 +150,19 @@ pub enum MountOption {
     Noexec,
 }
 
+impl MountOption {
+    /// The word for it in plans and in `config.json`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ro => "ro",
+            Self::Nosuid => "nosuid",
+            Self::Nodev => "nodev",
+            Self::Noexec => "noexec",
+        }
+    }
+}
+
 /// What an edit makes; two edits for one target are one edit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target<'e> {
@@ -202,6 +216,12 @@ impl Edit {
             Target::Path(path) => Some(path),
             Target::Env(_) | Target::Gid(_) => None,
         }
+    }
+
+    /// Whether it exists in a form.
+    #[must_use]
+    pub fn is_of(&self, form: Form) -> bool {
+        form == Form::Spec || !matches!(self, Self::Env(_) | Self::Gid(_))
     }
 
     /// Whether it exists in the spec form alone, and a container cannot do without it.

@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use gpupol_plan::edit::{Bind, MountOption};
+use gpupol_plan::place::Directories;
 use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
 use rustix::io::Errno;
 
@@ -11,18 +12,6 @@ use crate::apply::device_node::clone_mount;
 use crate::error::{Called, Error, Result};
 use crate::rootfs::{self, Made, Rootfs};
 use crate::sys;
-
-/// The library directories of Debian and its kin, by the architecture for which this program is built, which is
-/// the host's and so the driver's.
-#[cfg(target_arch = "x86_64")]
-const MULTIARCH: [&str; 2] = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/i386-linux-gnu"];
-#[cfg(target_arch = "aarch64")]
-const MULTIARCH: [&str; 2] = ["/usr/lib/aarch64-linux-gnu", "/usr/lib/arm-linux-gnueabihf"];
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-const MULTIARCH: [&str; 2] = ["/usr/lib64", "/usr/lib"];
-
-/// What stands for a directory at the beginning of a path, and the directory in this container.
-pub(super) type Directories = [(&'static str, &'static str); 3];
 
 /// A bind whose source is opened, checked and cloned.
 #[derive(Debug)]
@@ -58,9 +47,7 @@ impl<'p> Ready<'p> {
         directories: &Directories,
         steps: &mut Vec<Step>,
     ) -> Result<()> {
-        let path = self.bind.container_path.as_str();
-        let within = |(word, directory): &(&str, &str)| Some([directory, path.strip_prefix(word)?].concat());
-        let path = directories.iter().find_map(within).unwrap_or_else(|| path.to_owned());
+        let path = directories.path(&self.bind.container_path);
         if !path.starts_with('/') {
             return Err(Error::found(format!("`{path}` is not an absolute path")));
         }
@@ -74,18 +61,6 @@ impl<'p> Ready<'p> {
         steps.push(Step::Mounted(self.tree));
         Ok(())
     }
-}
-
-/// Where the container's libraries and modules are: glibc looks there without `ldconfig`.
-pub(super) fn directories(rootfs: &Rootfs) -> Directories {
-    let [multiarch, multiarch32] = MULTIARCH;
-    let [libraries, libraries32, modules] = if rootfs.has("/etc/debian_version") || rootfs.has(multiarch) {
-        [multiarch, multiarch32, "/usr/lib/xorg/modules"]
-    } else {
-        let libraries32 = if rootfs.has("/usr/lib32") { "/usr/lib32" } else { "/usr/lib" };
-        ["/usr/lib64", libraries32, "/usr/lib64/xorg/modules"]
-    };
-    [("{libdir}", libraries), ("{libdir32}", libraries32), ("{xorgdir}", modules)]
 }
 
 fn attribute(option: MountOption) -> u64 {
