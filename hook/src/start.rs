@@ -2,6 +2,7 @@
 
 use gpupol_plan::choose::Choice;
 use gpupol_plan::config::{Config, LIMIT_WITH_GPUS};
+use gpupol_plan::edit::Edit;
 use gpupol_plan::entry::Entry;
 use gpupol_plan::guard::{Surroundings, Trip, trips};
 use gpupol_plan::identity;
@@ -136,6 +137,7 @@ impl Start<'_> {
 
     fn give(&self, plans: &PlanSet, granted: &Granted, guarded: &Guarded<'_>) -> Result<()> {
         let plan = plans.plan(&granted.grant).map_err(Error::into_plan_set_refusal)?;
+        plan.require(self.entry.form)?;
         host::verify(&plan.host)?;
         let scene = Scene::of(self, plans.index.settings.audit)?;
         self.lease_and_apply(&scene, &plan, granted, guarded)
@@ -174,7 +176,7 @@ impl Start<'_> {
     fn apply(&self, scene: &Scene, plan: &Plan, choice: &Choice<'_>, guarded: &Guarded<'_>) -> Result<()> {
         let rootfs = bundle::rootfs_path(self.state, self.config);
         let container = Container { process: &scene.process, rootfs, cgroup: &scene.cgroup };
-        let edits = choice.edits(plan);
+        let edits: Vec<&Edit> = choice.edits(plan).into_iter().map(|(_, edit)| edit).collect();
         let applied = apply::apply(&container, &edits, &scene.mounts)?;
         let done = guarded
             .contain(&scene.cgroup, &self.surroundings.majors, &edits)

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use gpupol_plan::edit::Edit;
 use gpupol_plan::guard::{self, Answer};
 use gpupol_plan::identity::Whose;
 use gpupol_plan::index::{Auditing, OnDenied, Settings};
 use gpupol_plan::observed::Observed;
-use gpupol_plan::plan::Edit;
 use gpupol_plan::refusal::one_line;
 
 use crate::apply::device_rule::contain::{Containment, contain};

@@ -14,7 +14,7 @@ fn plan(tenant: &str) -> Value {
         "rule": {"file": "p.kdl", "line": 1, "name": "grant g"},
         "policyDigest": "sha256:0", "topologyDigest": "sha256:0",
         "host": {"bootId": null, "driverVersion": null},
-        "capabilities": ["compute"], "lines": [], "edits": {}
+        "capabilities": ["compute"], "capabilitiesRule": {"file": "p.kdl", "line": 1, "name": "grant g"}, "lines": [], "edits": {}
     })
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Device, Edit, PLAN_VERSION, Plan};
+use super::{Device, PLAN_VERSION, Plan};
 use crate::document;
+use crate::edit::Edit;
 use crate::refusal::{Reason, Refusal};
 use crate::vendor::Vendor;
 
