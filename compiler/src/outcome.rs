@@ -23,6 +23,7 @@ use crate::workload::Workload;
 
 pub mod assert;
 pub mod coverage;
+pub mod installed;
 pub mod test;
 
 /// What comes of starting a container.

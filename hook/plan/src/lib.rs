@@ -29,6 +29,7 @@ pub mod identity;
 pub mod index;
 pub mod kfd;
 pub mod label;
+pub mod lease;
 pub mod lookup;
 pub mod observed;
 pub mod plan;
