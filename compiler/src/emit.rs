@@ -207,7 +207,7 @@ fn plan(
 /// What stands at `span` in a grant.
 fn rule(span: Span, grant: &policy::Grant, sources: &Sources) -> Rule {
     let source = sources.get(span.source);
-    let line = source.map_or(0, |source| source.position(span.start).0);
+    let line = source.map_or(0, |source| source.position(span.start()).0);
     Rule {
         file: source.map(|source| source.name.clone()).unwrap_or_default(),
         line: u32::try_from(line).unwrap_or(u32::MAX),

@@ -25,7 +25,7 @@ pub(super) enum Command {
     Check(Check),
     /// Run the tests of policies alone, and say which grants and denies they cover.
     Test(Test),
-    /// Print what one container gets on one host, or whether an installed plan set is up to date.
+    /// Print what one container gets on one host, or check an installed plan set.
     Plan(Plan),
     /// Write the plan set of one host.
     Compile(Compile),

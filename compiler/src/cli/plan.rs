@@ -93,7 +93,7 @@ fn known<'p>(
     let Outcome::Granted(gift) = outcome else { return None };
     let identity = known_by(policy, &gift.tenant, container)?;
     let source = files.sources.get(identity.span.source)?;
-    let (line, _) = source.position(identity.span.start);
+    let (line, _) = source.position(identity.span.start());
     Some(Known { identity: &identity.value, file: &source.name, line })
 }
 
