@@ -1,5 +1,6 @@
 //! Read-only binds of the driver's files and sockets.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 
 use gpupol_plan::edit::{Bind, MountOption};
@@ -7,8 +8,8 @@ use gpupol_plan::place::Directories;
 use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use crate::apply::Step;
 use crate::apply::device_node::clone_mount;
+use crate::apply::{Step, tmpfs};
 use crate::error::{Called, Error, Result};
 use crate::rootfs::{self, Made, Rootfs};
 use crate::sys;
@@ -35,7 +36,7 @@ impl<'p> Ready<'p> {
         if !matches!(kind, FileType::RegularFile | FileType::Directory | FileType::Socket) {
             return Err(Error::found(format!("`{host_path}` is no regular file, directory or socket")));
         }
-        let attributes = options.iter().fold(0, |sum, option| sum | attribute(*option));
+        let attributes = attributes(options);
         let tree = clone_mount(&source, host_path, attributes)?;
         Ok(Some(Self { bind, tree, kind }))
     }
@@ -51,23 +52,44 @@ impl<'p> Ready<'p> {
         if !path.starts_with('/') {
             return Err(Error::found(format!("`{path}` is not an absolute path")));
         }
-        let is_directory = self.kind == FileType::Directory;
         let mut made: Vec<Made> = Vec::new();
-        let target = rootfs.target(&path, is_directory, &mut made);
+        let target = rootfs.target(&path, self.is_directory(), &mut made);
         steps.extend(made.into_iter().map(Step::Target));
+        self.attach(rootfs, &target?, steps)
+    }
+
+    /// Attaches it to a target that is made at a path below the root of one of the plan's tmpfs.
+    pub(super) fn apply_below(
+        self,
+        rootfs: &Rootfs,
+        root: &OwnedFd,
+        path: &str,
+        steps: &mut Vec<Step>,
+    ) -> Result<()> {
+        let target = tmpfs::make(root, path, self.is_directory())?;
+        self.attach(rootfs, &target, steps)
+    }
+
+    fn is_directory(&self) -> bool {
+        self.kind == FileType::Directory
+    }
+
+    fn attach(self, rootfs: &Rootfs, target: &OwnedFd, steps: &mut Vec<Step>) -> Result<()> {
         // A socket is put over an empty file, or over itself when the hook is called twice.
-        let empty = if is_directory { FileType::Directory } else { FileType::RegularFile };
-        rootfs.attach(&self.tree, &target?, &[empty, self.kind])?;
+        let empty = if self.is_directory() { FileType::Directory } else { FileType::RegularFile };
+        rootfs.attach(&self.tree, target, &[empty, self.kind])?;
         steps.push(Step::Mounted(self.tree));
         Ok(())
     }
 }
 
-fn attribute(option: MountOption) -> u64 {
-    match option {
+/// The options as the kernel counts them.
+pub(super) fn attributes(options: &BTreeSet<MountOption>) -> u64 {
+    let attribute = |option: &MountOption| match option {
         MountOption::Ro => sys::MOUNT_RDONLY,
         MountOption::Nosuid => sys::MOUNT_NOSUID,
         MountOption::Nodev => sys::MOUNT_NODEV,
         MountOption::Noexec => sys::MOUNT_NOEXEC,
-    }
+    };
+    options.iter().map(attribute).sum()
 }
