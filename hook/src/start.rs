@@ -175,7 +175,8 @@ impl Start<'_> {
 
     fn apply(&self, scene: &Scene, plan: &Plan, choice: &Choice<'_>, guarded: &Guarded<'_>) -> Result<()> {
         let rootfs = bundle::rootfs_path(self.state, self.config);
-        let container = Container { process: &scene.process, rootfs, cgroup: &scene.cgroup };
+        let visible_gpus = choice.visible_gpus();
+        let container = Container { process: &scene.process, rootfs, cgroup: &scene.cgroup, visible_gpus };
         let edits: Vec<&Edit> = choice.edits(plan).into_iter().map(|(_, edit)| edit).collect();
         let applied = apply::apply(&container, &edits, &scene.mounts)?;
         let done = guarded
