@@ -15,13 +15,16 @@ const LAYERS: [&str; 10] =
     ["source", "diag", "syntax", "policy", "topology", "workload", "resolve", "emit", "outcome", "cli"];
 
 /// Plain words of the contract that every stage may use.
-const PLAIN: [&str; 8] = [
+const PLAIN: [&str; 11] = [
+    "gpupol_plan::automaton",
     "gpupol_plan::capability",
+    "gpupol_plan::entry::Engine",
     "gpupol_plan::feature",
     "gpupol_plan::refusal",
     "gpupol_plan::glob",
     "gpupol_plan::kfd",
     "gpupol_plan::label",
+    "gpupol_plan::loader_cache",
     "gpupol_plan::requirement::version",
     "gpupol_plan::vendor",
 ];

@@ -49,7 +49,7 @@ fn is_read(plan: &Value) -> bool {
 #[test]
 fn the_schema_is_that_of_the_types() {
     let file = fs::read_to_string(project("docs/plan.schema.json")).unwrap();
-    assert_eq!(file, schema::text(), "run `cargo run -p gpupol --example plan_schema`");
+    assert!(file == schema::text(), "another schema: run `cargo run -p gpupol --example plan_schema`");
 }
 
 #[test]

@@ -7,13 +7,13 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use gpupol_plan::edit::{Edit, File};
-use gpupol_plan::place::Directories;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, unlinkat};
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::fchdir;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::apply::device_rule::{Opened, Rule};
+use crate::apply::loader::Loader;
 use crate::apply::tmpfs::Below;
 use crate::cgroup::Cgroup;
 use crate::error::{Called, Error, Result};
@@ -23,6 +23,7 @@ use crate::rootfs::{Made, Rootfs, Surroundings};
 
 mod device_node;
 pub mod device_rule;
+mod loader;
 mod mount;
 mod tmpfs;
 
@@ -44,6 +45,7 @@ pub struct Container<'c> {
 pub struct Applied<'c> {
     steps: Vec<Step>,
     rules: Option<Opened<'c>>,
+    is_musl: bool,
     /// The executor's own descriptors as files, to name a mount without a path in the container.
     descriptors: OwnedFd,
 }
@@ -63,7 +65,7 @@ struct Place<'r> {
     rootfs: &'r Rootfs,
     /// Its `/dev`, if a node is made there.
     dev: Option<OwnedFd>,
-    directories: Directories,
+    loader: Loader,
 }
 
 /// An edit with everything of the host that it needs, opened and checked.
@@ -96,7 +98,7 @@ pub fn apply<'c>(container: &Container<'c>, edits: &[&Edit], mounts: &MountInfo)
         openat(CWD, "/proc/self/fd", flags, Mode::empty()).called(|| "openat(`/proc/self/fd`)".to_owned())?;
     enter(container.process)?;
     let rootfs = Rootfs::open(&container.rootfs, surroundings)?;
-    let mut applied = Applied { steps: Vec::new(), rules: None, descriptors };
+    let mut applied = Applied { steps: Vec::new(), rules: None, is_musl: false, descriptors };
     match applied.all(container, &rootfs, ready, &rules) {
         Ok(()) => Ok(applied),
         Err(error) => Err(applied.undo_after(error)),
@@ -110,6 +112,11 @@ impl<'c> Applied<'c> {
             Step::Target(made) => Some(made.path.as_str()),
             Step::Dev(_) | Step::Mounted(_) => None,
         })
+    }
+
+    /// What whoever wonders why a granted GPU cannot be used should know.
+    pub fn note(&self) -> Option<&'static str> {
+        self.is_musl.then_some("the image's C library is musl; the driver's libraries, and CUDA, need glibc")
     }
 
     /// Undoes everything, and adds to the error what could not be undone.
@@ -134,7 +141,9 @@ impl<'c> Applied<'c> {
     ) -> Result<()> {
         let needs_dev = ready.iter().any(|(_, ready)| matches!(ready, Ready::Node(_)));
         let dev = needs_dev.then(|| rootfs.own_dev()).transpose()?;
-        let place = Place { rootfs, dev, directories: Directories::of(|path| rootfs.has(path)) };
+        let loader = Loader::look(rootfs, &ready)?;
+        self.is_musl = loader.directories.is_musl;
+        let place = Place { rootfs, dev, loader };
         let mut placed = Vec::new();
         for (edit, ready) in ready {
             let done = self.one(&place, container.visible_gpus, edit, ready, &mut placed);
@@ -153,7 +162,7 @@ impl<'c> Applied<'c> {
         ready: Ready<'p>,
         placed: &mut Vec<tmpfs::Placed<'p>>,
     ) -> Result<()> {
-        let Place { rootfs, dev, directories } = place;
+        let Place { rootfs, dev, loader } = place;
         let below = tmpfs::below(placed, edit.container_path().unwrap_or_default());
         match (ready, below) {
             (_, Below::LeftOut) => Ok(()),
@@ -163,7 +172,7 @@ impl<'c> Applied<'c> {
             (Ready::Mount(mount), Below::Root(root, path)) => {
                 mount.apply_below(rootfs, root, path, &mut self.steps)
             }
-            (Ready::Mount(mount), Below::Nothing) => mount.apply(rootfs, directories, &mut self.steps),
+            (Ready::Mount(mount), Below::Nothing) => mount.apply(rootfs, loader, &mut self.steps),
             (Ready::Tmpfs(tmpfs), _) => {
                 placed.push(tmpfs.apply(rootfs, &mut self.steps)?);
                 Ok(())

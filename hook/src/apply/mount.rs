@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 
 use gpupol_plan::edit::{Bind, MountOption};
-use gpupol_plan::place::Directories;
 use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use crate::apply::device_node::clone_mount;
+use crate::apply::loader::Loader;
 use crate::apply::{Step, tmpfs};
 use crate::error::{Called, Error, Result};
 use crate::rootfs::{self, Made, Rootfs};
@@ -25,7 +25,7 @@ pub(super) struct Ready<'p> {
 impl<'p> Ready<'p> {
     /// Opens the source and clones its mount, detached and with its options; none if it is gone and may be.
     pub(super) fn prepare(bind: &'p Bind) -> Result<Option<Self>> {
-        let Bind { host_path, options, optional, .. } = bind;
+        let Bind { host_path, optional, options, .. } = bind;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = openat(CWD, host_path.as_str(), flags, Mode::empty());
         if *optional && opened.as_ref().is_err_and(|errno| *errno == Errno::NOENT) {
@@ -36,26 +36,31 @@ impl<'p> Ready<'p> {
         if !matches!(kind, FileType::RegularFile | FileType::Directory | FileType::Socket) {
             return Err(Error::found(format!("`{host_path}` is no regular file, directory or socket")));
         }
-        let attributes = attributes(options);
-        let tree = clone_mount(&source, host_path, attributes)?;
+        let tree = clone_mount(&source, host_path, attributes(options))?;
         Ok(Some(Self { bind, tree, kind }))
     }
 
-    /// Attaches it to its target, which is made if it is missing.
-    pub(super) fn apply(
-        self,
-        rootfs: &Rootfs,
-        directories: &Directories,
-        steps: &mut Vec<Step>,
-    ) -> Result<()> {
-        let path = directories.path(&self.bind.container_path);
-        if !path.starts_with('/') {
-            return Err(Error::found(format!("`{path}` is not an absolute path")));
+    /// Where the plan puts it.
+    pub(super) fn path(&self) -> &'p str {
+        self.bind.container_path.as_str()
+    }
+
+    /// Attaches it to its target, which is made if it is missing, and to every other file that the container's loader would
+    /// take for it.
+    pub(super) fn apply(self, rootfs: &Rootfs, loader: &Loader, steps: &mut Vec<Step>) -> Result<()> {
+        let path = self.path();
+        let place = loader.directories.path(path);
+        if !place.starts_with('/') {
+            return Err(Error::found(format!("`{place}` is not an absolute path")));
         }
         let mut made: Vec<Made> = Vec::new();
-        let target = rootfs.target(&path, self.is_directory(), &mut made);
+        let target = rootfs.target(&place, self.is_directory(), &mut made);
         steps.extend(made.into_iter().map(Step::Target));
-        self.attach(rootfs, &target?, steps)
+        self.attach(rootfs, &target?)?;
+        let covers = loader.taken_for(path);
+        let covered = covers.iter().try_for_each(|other| self.cover(rootfs, other, steps));
+        steps.push(Step::Mounted(self.tree));
+        covered
     }
 
     /// Attaches it to a target that is made at a path below the root of one of the plan's tmpfs.
@@ -67,18 +72,32 @@ impl<'p> Ready<'p> {
         steps: &mut Vec<Step>,
     ) -> Result<()> {
         let target = tmpfs::make(root, path, self.is_directory())?;
-        self.attach(rootfs, &target, steps)
+        self.attach(rootfs, &target)?;
+        steps.push(Step::Mounted(self.tree));
+        Ok(())
     }
 
     fn is_directory(&self) -> bool {
         self.kind == FileType::Directory
     }
 
-    fn attach(self, rootfs: &Rootfs, target: &OwnedFd, steps: &mut Vec<Step>) -> Result<()> {
+    fn attach(&self, rootfs: &Rootfs, target: &OwnedFd) -> Result<()> {
         // A socket is put over an empty file, or over itself when the hook is called twice.
         let empty = if self.is_directory() { FileType::Directory } else { FileType::RegularFile };
-        rootfs.attach(&self.tree, target, &[empty, self.kind])?;
-        steps.push(Step::Mounted(self.tree));
+        rootfs.attach(&self.tree, target, &[empty, self.kind])
+    }
+
+    /// Attaches it once more, over a file of the image. There may be none, or it may be what is there already: by another
+    /// of the paths to one directory.
+    fn cover(&self, rootfs: &Rootfs, path: &str, steps: &mut Vec<Step>) -> Result<()> {
+        let Some(file) = rootfs.file(path) else { return Ok(()) };
+        let mount = |file: &OwnedFd| rootfs::place(file.as_fd()).called(|| format!("statx(`{path}`)"));
+        if mount(&file)?.mount == mount(&self.tree)?.mount {
+            return Ok(());
+        }
+        let tree = clone_mount(&self.tree, path, attributes(&self.bind.options))?;
+        rootfs.attach(&tree, &file, &[self.kind])?;
+        steps.push(Step::Mounted(tree));
         Ok(())
     }
 }
