@@ -25,7 +25,7 @@ pub(super) struct Ready<'p> {
 impl<'p> Ready<'p> {
     /// Opens the source and clones its mount, detached and with its options; none if it is gone and may be.
     pub(super) fn prepare(bind: &'p Bind) -> Result<Option<Self>> {
-        let Bind { host_path, options, optional, .. } = bind;
+        let Bind { host_path, optional, options, .. } = bind;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = openat(CWD, host_path.as_str(), flags, Mode::empty());
         if *optional && opened.as_ref().is_err_and(|errno| *errno == Errno::NOENT) {
