@@ -7,6 +7,7 @@ use std::rc::Rc;
 use gpupol_plan::capability::Capability;
 use gpupol_plan::choose::{Leases, choose};
 use gpupol_plan::edit::{DeviceNode, Edit};
+use gpupol_plan::entry::Form;
 use gpupol_plan::feature::Feature;
 use gpupol_plan::guard::{self, Answer, Surroundings, Trip};
 use gpupol_plan::identity::{self, Whose};
@@ -24,6 +25,7 @@ use crate::workload::Workload;
 pub mod assert;
 pub mod coverage;
 pub mod installed;
+pub mod spec;
 pub mod test;
 
 /// What comes of starting a container.
@@ -59,7 +61,7 @@ pub struct Gift {
     pub capabilities: BTreeSet<Capability>,
     /// Features, each with the place that grants it.
     pub features: BTreeMap<Feature, Rule>,
-    /// What is done, in order, each with the rule behind it.
+    /// What is done in one form of the plan, in order, each with the rule behind it.
     pub edits: Vec<(Rule, Edit)>,
 }
 
@@ -118,6 +120,12 @@ impl<'s> Reader<'s> {
     /// What a container gets while other containers hold `leases`.
     #[must_use]
     pub fn start(&self, container: &Workload, leases: &Leases) -> Outcome {
+        self.start_in(container.entry.form, container, leases)
+    }
+
+    /// What a container would get in this form of its plan, while other containers hold `leases`.
+    #[must_use]
+    pub fn start_in(&self, form: Form, container: &Workload, leases: &Leases) -> Outcome {
         let Workload { entry, config, observed } = container;
         let whose = self.whose(container);
         if let Answer::Refuse(refusal) = self.guard(container).answer {
@@ -128,7 +136,7 @@ impl<'s> Reader<'s> {
             Decision::Refused { tenant, refusal } => {
                 Outcome::Denied { tenant: tenant.map(|tenant| tenant.name), refusal }
             }
-            Decision::Granted(granted) => match self.give(&granted, leases) {
+            Decision::Granted(granted) => match self.give(&granted, form, leases) {
                 Ok(gift) => Outcome::Granted(Box::new(gift)),
                 Err(refusal) => Outcome::Denied { tenant: Some(granted.tenant.name), refusal },
             },
@@ -177,8 +185,9 @@ impl<'s> Reader<'s> {
         choose(&plan, &request, &Leases::new()).map(|_| ())
     }
 
-    fn give(&self, granted: &Granted, leases: &Leases) -> Result<Gift, Refusal> {
+    fn give(&self, granted: &Granted, form: Form, leases: &Leases) -> Result<Gift, Refusal> {
         let plan = self.plan(&granted.grant)?;
+        plan.require(form)?;
         let choice = choose(&plan, &granted.request, leases)?;
         let devices = choice.given.iter().map(|given| Device {
             uuid: given.device.uuid.clone(),
@@ -188,7 +197,7 @@ impl<'s> Reader<'s> {
             sharing: given.line.sharing.clone(),
             paths: nodes(&given.device.edits, &choice.capabilities),
         });
-        let edits = choice.edits(&plan).into_iter();
+        let edits = choice.edits(&plan).into_iter().filter(|(_, edit)| edit.is_of(form));
         Ok(Gift {
             tenant: granted.tenant.name.clone(),
             grant: granted.grant.name.clone(),

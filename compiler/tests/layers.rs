@@ -58,6 +58,7 @@ fn outside_crates_stay_in_their_places() {
         ("nvml_wrapper_sys", &["topology/discover"]),
         ("gpupol_plan", &["workload", "emit", "outcome", "cli"]),
         ("miette", &["syntax", "cli"]),
+        ("oci_spec", &["outcome"]),
         ("clap", &["cli"]),
         ("clap_complete", &["cli"]),
         ("clap_mangen", &["cli"]),

@@ -128,7 +128,7 @@ impl<'c> Applied<'c> {
         let needs_dev = ready.iter().any(|(_, ready)| matches!(ready, Ready::Node(_)));
         let dev = needs_dev.then(|| rootfs.own_dev()).transpose()?;
         let loader = Loader::look(rootfs, &ready)?;
-        self.is_musl = loader.is_musl;
+        self.is_musl = loader.directories.is_musl;
         for (edit, ready) in ready {
             let done = match (ready, &dev) {
                 (Ready::Node(node), Some(dev)) => node.apply(rootfs, dev, &mut self.steps),

@@ -165,6 +165,9 @@ pub(super) struct Plan {
     /// account or partition, as its engine has them.
     #[arg(long, value_name = "KEY=VALUE", conflicts_with = "workload")]
     pub(super) identity: Vec<String>,
+    /// Print the config.json that the runtime would be given instead, edited for a root file system like this one.
+    #[arg(long, value_name = "ROOTFS", requires = "config", conflicts_with = "format")]
+    pub(super) spec_form: Option<PathBuf>,
     /// How to print it.
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(super) format: Format,
@@ -205,6 +208,10 @@ pub(super) struct Discover {
     /// The host's directory with the driver's user space; `/`, or `/run/nvidia/driver` if only that has NVML.
     #[arg(long, value_name = "DIR")]
     pub(super) driver_root: Option<PathBuf>,
+    /// The host's directory with CUDA's libraries of a newer driver (forward compatibility); what has CUDA gets them where NVIDIA supports
+    /// that.
+    #[arg(long, value_name = "DIR")]
+    pub(super) cuda_compat: Option<PathBuf>,
     /// The NVML library, if it is not where the loader finds it.
     #[arg(long, value_name = "FILE")]
     pub(super) nvml_lib: Option<PathBuf>,

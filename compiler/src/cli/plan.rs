@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use gpupol_plan::choose::Leases;
 use gpupol_plan::config::{Config, LIMIT_WITH_GPUS};
-use gpupol_plan::entry::Entry;
+use gpupol_plan::entry::{Entry, Form};
 use gpupol_plan::index::OnDenied;
 use gpupol_plan::observed::Observed;
 use gpupol_plan::refusal::{Reason, Refusal};
@@ -21,6 +21,7 @@ mod check;
 mod human;
 mod identify;
 mod json;
+mod spec;
 
 /// Larger than any entry.
 const MAX_ENTRY: usize = 64 << 10;
@@ -44,7 +45,8 @@ pub(super) fn run(args: &args::Plan) -> Result<Exit, Failure> {
         return Ok(Exit::Findings);
     };
     let reader = chain::reader(&plans);
-    let outcome = reader.start(&container, &Leases::new());
+    let form = if args.spec_form.is_some() { Form::Spec } else { container.entry.form };
+    let outcome = reader.start_in(form, &container, &Leases::new());
     let decided = Decided {
         outcome: &outcome,
         guarded: &reader.guard(&container),
@@ -52,6 +54,9 @@ pub(super) fn run(args: &args::Plan) -> Result<Exit, Failure> {
         host: &host.name,
         on_denied: on_denied(&outcome, &reader),
     };
+    if let (Some(rootfs), Some(config)) = (&args.spec_form, &args.config) {
+        return spec::run(&decided, config, rootfs);
+    }
     print::data(&match args.format {
         Format::Json => json::outcome(&decided),
         Format::Human => human::outcome(&decided),

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gpupol_plan::capability::Capability;
-use gpupol_plan::edit::Edit;
+use gpupol_plan::edit::{Edit, Env};
 use gpupol_plan::index::Slice;
 use gpupol_plan::plan::{self, PLAN_VERSION, Shared};
+use gpupol_plan::request::VISIBLE_DEVICES;
 
 use super::{Plans, device, device_nodes, driver_files};
 use crate::resolve::{Grant, Key};
@@ -73,8 +74,20 @@ fn common(topology: &Topology) -> BTreeMap<Vendor, Vec<Edit>> {
         let mut edits = device_nodes::shared(topology, *vendor);
         if *vendor == Vendor::Nvidia {
             edits.extend(driver_files::binds(topology));
+            edits.push(no_second_injection());
         }
         (*vendor, edits)
     };
     topology.nodes.keys().map(of).collect()
+}
+
+/// Whatever else reads the request of a container that has its GPUs already, such as a hook of NVIDIA's, gives it nothing.
+/// The hook form does without: there such a hook is refused.
+fn no_second_injection() -> Edit {
+    Edit::Env(Env {
+        capabilities: BTreeSet::new(),
+        optional: true,
+        name: VISIBLE_DEVICES.to_owned(),
+        value: "void".to_owned(),
+    })
 }

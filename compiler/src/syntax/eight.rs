@@ -109,6 +109,18 @@ mod tests {
     }
 
     #[test]
+    fn a_line_has_a_bit_for_each_of_its_bytes() {
+        let text: Vec<u8> = (0..100).map(|at| if at % 3 == 0 || at % 7 == 0 { b'a' } else { b' ' }).collect();
+        for of in 0..3 {
+            let bits = line(&text, of, bare);
+            for at in 0..LINE {
+                let is_bare = text.get(of * LINE + at) == Some(&b'a');
+                assert_eq!(bits >> at & 1 == 1, is_bare, "{of} {at}");
+            }
+        }
+    }
+
+    #[test]
     fn what_comes_first_is_counted() {
         for (text, spaces_first, bare_first) in [
             ("        ", 8, 0),

@@ -59,7 +59,7 @@ pub(super) fn cut(source: SourceId, text: &str) -> Cut {
     for _ in 0..MAX_RESUMES {
         let Some(start) = from else { return cut };
         let mut guard = Guard::new(source, text, start, cut);
-        from = guard.run();
+        from = guard.run(start);
         cut = guard.cut;
     }
     cut.unread |= from.is_some();
@@ -95,7 +95,6 @@ struct Odd {
 struct Guard<'t> {
     source: SourceId,
     text: &'t str,
-    lexer: Lexer<'t>,
     cut: Cut,
     stack: Vec<Block>,
     /// How many of the open blocks `/-` takes out.
@@ -128,7 +127,6 @@ impl<'t> Guard<'t> {
         Self {
             source,
             text,
-            lexer: Lexer::new(text, start),
             cut,
             stack: Vec::new(),
             slashdashes: 0,
@@ -150,13 +148,14 @@ impl<'t> Guard<'t> {
     }
 
     /// Reads to the end; where to begin anew if a block has no end and it is clear where it should have been.
-    fn run(&mut self) -> Option<usize> {
+    fn run(&mut self, start: usize) -> Option<usize> {
+        let mut lexer = Lexer::new(self.text, start);
         loop {
-            if self.lexer.skip_blanks() {
+            if lexer.skip_blanks() {
                 self.node.space();
             }
-            let Some(token) = self.lexer.next() else { return self.end() };
-            match self.lexer.flaw() {
+            let Some(token) = lexer.next() else { return self.end() };
+            match lexer.flaw() {
                 None => self.read(token),
                 Some(flaw) => self.read_flawed(token, flaw),
             }

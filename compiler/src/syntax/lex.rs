@@ -542,3 +542,23 @@ fn wide(character: Option<char>) -> (Class, usize) {
     };
     (class, character.len_utf8())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, Lexer, Token};
+
+    #[test]
+    fn a_word_is_found_whole_wherever_it_stands() {
+        for word in ["g", "gpu-set", "a,b", "größe", "x!y", &"w".repeat(64), &"long_".repeat(40)] {
+            for start in 0..130 {
+                for after in ["", " ", "=", "\n", "{"] {
+                    let text = format!("{}{word}{after}", " ".repeat(start));
+                    let mut lexer = Lexer::new(&text, 0);
+                    assert_eq!(lexer.skip_blanks(), start > 0);
+                    let token = Token { kind: Kind::Word, start, end: start + word.len() };
+                    assert_eq!(lexer.next(), Some(token), "{text:?}");
+                }
+            }
+        }
+    }
+}

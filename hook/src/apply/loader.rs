@@ -6,25 +6,11 @@
 
 use gpupol_plan::edit::Edit;
 use gpupol_plan::loader_cache::{self, FLAGS_32, FLAGS_64};
+use gpupol_plan::place::Directories;
 
 use crate::apply::Ready;
 use crate::error::{Error, Result};
 use crate::rootfs::Rootfs;
-
-/// The library directories of Debian and its kin, by the architecture for which this program is built, which is
-/// the host's and so the driver's.
-#[cfg(target_arch = "x86_64")]
-const MULTIARCH: [&str; 2] = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/i386-linux-gnu"];
-#[cfg(target_arch = "aarch64")]
-const MULTIARCH: [&str; 2] = ["/usr/lib/aarch64-linux-gnu", "/usr/lib/arm-linux-gnueabihf"];
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-const MULTIARCH: [&str; 2] = ["/usr/lib64", "/usr/lib"];
-
-/// The loader of musl, which knows no other directories for libraries than these: `/lib`, `/usr/local/lib`, `/usr/lib`.
-#[cfg(target_arch = "aarch64")]
-const MUSL: &str = "/lib/ld-musl-aarch64.so.1";
-#[cfg(not(target_arch = "aarch64"))]
-const MUSL: &str = "/lib/ld-musl-x86_64.so.1";
 
 const CACHE: &str = "/etc/ld.so.cache";
 
@@ -37,12 +23,10 @@ const COVERED_LIMIT: usize = 256;
 /// The container's loader.
 #[derive(Debug)]
 pub(super) struct Loader {
-    /// What stands for a directory at the beginning of a path, and the directory in this container.
-    directories: [(&'static str, &'static str); 3],
+    /// The directories of the container.
+    pub(super) directories: Directories,
     /// The driver's libraries of which the cache knows some file.
     cached: Vec<Cached>,
-    /// Whether it is musl's, with which CUDA does not work.
-    pub(super) is_musl: bool,
 }
 
 /// Where the cache sends whoever asks for a library.
@@ -59,19 +43,13 @@ impl Loader {
     /// # Errors
     /// A cache that cannot be read, or that names more files than anybody has.
     pub(super) fn look(rootfs: &Rootfs, edits: &[(&Edit, Ready<'_>)]) -> Result<Self> {
-        let (directories, is_musl) = directories(rootfs);
+        let directories = Directories::of(|path| rootfs.has(path));
         let wanted = edits.iter().filter_map(|(_, edit)| match edit {
             Ready::Mount(bind) => library(bind.path()),
             Ready::Node(_) => None,
         });
         let cached = cached(rootfs, &wanted.collect::<Vec<_>>())?;
-        Ok(Self { directories, cached, is_musl })
-    }
-
-    /// The path in this container that a plan's path means.
-    pub(super) fn place(&self, path: &str) -> String {
-        let within = |(word, directory): &(&str, &str)| Some([directory, path.strip_prefix(word)?].concat());
-        self.directories.iter().find_map(within).unwrap_or_else(|| path.to_owned())
+        Ok(Self { directories, cached })
     }
 
     /// The paths of files that the loader would take for the library at a plan's path, if they are there.
@@ -79,7 +57,7 @@ impl Loader {
         let Some((is_32, name)) = library(path) else { return Vec::new() };
         let cached = self.cached.iter().filter(|of| of.is_32 == is_32 && of.name == name);
         // Where `/lib` is a directory of its own, glibc looks there before it looks below `/usr`.
-        let place = self.place(path);
+        let place = self.directories.path(path);
         let first = place.strip_prefix("/usr").map(str::to_owned);
         cached.map(|of| of.path.clone()).chain(first).collect()
     }
@@ -93,22 +71,6 @@ fn library(path: &str) -> Option<(bool, &str)> {
         .into_iter()
         .find_map(of)
         .filter(|(_, name)| !name.contains('/'))
-}
-
-/// Where the container's libraries and modules are, and whether its loader is musl's.
-fn directories(rootfs: &Rootfs) -> ([(&'static str, &'static str); 3], bool) {
-    let [multiarch, multiarch32] = MULTIARCH;
-    let is_debian = rootfs.has("/etc/debian_version") || rootfs.has(multiarch);
-    let is_musl = !is_debian && rootfs.has(MUSL);
-    let [libraries, libraries32, modules] = if is_debian {
-        [multiarch, multiarch32, "/usr/lib/xorg/modules"]
-    } else if is_musl {
-        ["/usr/lib", "/usr/lib32", "/usr/lib/xorg/modules"]
-    } else {
-        let libraries32 = if rootfs.has("/usr/lib32") { "/usr/lib32" } else { "/usr/lib" };
-        ["/usr/lib64", libraries32, "/usr/lib64/xorg/modules"]
-    };
-    ([("{libdir}", libraries), ("{libdir32}", libraries32), ("{xorgdir}", modules)], is_musl)
 }
 
 fn cached(rootfs: &Rootfs, wanted: &[(bool, &str)]) -> Result<Vec<Cached>> {

@@ -48,7 +48,7 @@ impl<'p> Ready<'p> {
     /// take for it.
     pub(super) fn apply(self, rootfs: &Rootfs, loader: &Loader, steps: &mut Vec<Step>) -> Result<()> {
         let path = self.path();
-        let place = loader.place(path);
+        let place = loader.directories.path(path);
         if !place.starts_with('/') {
             return Err(Error::found(format!("`{place}` is not an absolute path")));
         }

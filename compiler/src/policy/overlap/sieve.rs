@@ -224,17 +224,12 @@ impl<'s, A: Ord + Copy> Room<'s, A> {
 }
 
 /// The ends of those who do not leave one attribute free.
+#[derive(Default)]
 struct Told<'s> {
     /// Sorted.
     ends: Vec<(End<'s>, usize)>,
     /// How many they are.
     bound: usize,
-}
-
-impl Default for Told<'_> {
-    fn default() -> Self {
-        Self { ends: Vec::new(), bound: 0 }
-    }
 }
 
 impl Told<'_> {
