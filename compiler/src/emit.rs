@@ -14,6 +14,7 @@ use crate::resolve::{Device, Grant, Line, Order, Resolution};
 use crate::source::{Source, Sources, Span};
 use crate::topology::{Topology, Vendor};
 
+pub mod cdi;
 mod device_nodes;
 pub(crate) mod digest;
 mod driver_files;
@@ -61,9 +62,7 @@ pub fn emit(
 ) -> PlanSet {
     let mut plans = Vec::new();
     let mut places = BTreeMap::new();
-    let common = common(topology);
-    for grant in &resolution.grants {
-        let plan = plan(grant, policy, sources, topology, digests, &common);
+    for (grant, plan) in each(policy, sources, resolution, topology, digests) {
         let bytes = json(&plan);
         let place = Place { offset: length(&plans), length: length(&bytes) };
         places.insert((grant.tenant, grant.rule.name.value.as_str()), place);
@@ -72,6 +71,30 @@ pub fn emit(
     let index = json(&index(policy, resolution, &places));
     let digest = digest::files(&[("index", &index), ("plans", &plans)]);
     PlanSet { index, plans, count: resolution.grants.len(), digest }
+}
+
+/// The plans of a resolution, by tenant and then by the grant's name.
+#[must_use]
+pub fn plans(
+    policy: &Policy,
+    sources: &Sources,
+    resolution: &Resolution,
+    topology: &Topology,
+    digests: &Digests,
+) -> Vec<Plan> {
+    each(policy, sources, resolution, topology, digests).map(|(_, plan)| plan).collect()
+}
+
+fn each<'r, 'a>(
+    policy: &'r Policy,
+    sources: &'r Sources,
+    resolution: &'r Resolution<'a>,
+    topology: &'r Topology,
+    digests: &'r Digests,
+) -> impl Iterator<Item = (&'r Grant<'a>, Plan)> {
+    let common = common(topology);
+    let plan = move |grant| (grant, plan(grant, policy, sources, topology, digests, &common));
+    resolution.grants.iter().map(plan)
 }
 
 /// Where one plan lies in the file `plans`, in bytes.

@@ -7,13 +7,13 @@ use std::rc::Rc;
 use gpupol_plan::capability::Capability;
 use gpupol_plan::choose::{Leases, choose};
 use gpupol_plan::feature::Feature;
-use gpupol_plan::guard::{self, Answer, Surroundings, Trip};
+use gpupol_plan::guard::{self, Answer, Number, Surroundings, Trip};
 use gpupol_plan::identity;
 use gpupol_plan::index::{self, Index};
 use gpupol_plan::lookup::{Decision, Granted, decide};
 use gpupol_plan::plan::{Edit, Plan, Rule, Sharing};
 use gpupol_plan::refusal::{Reason, Refusal};
-use gpupol_plan::request::{self, Capabilities, Devices, Request};
+use gpupol_plan::request::{self, Capabilities, Devices, Request, cdi};
 
 use crate::emit::{PlanSet, identities};
 use crate::policy::{Identity, Policy};
@@ -118,7 +118,7 @@ impl<'s> Reader<'s> {
     pub fn start(&self, container: &Workload, leases: &Leases) -> Outcome {
         let Workload { entry, config, observed } = container;
         let facts = identity::facts(entry, config, observed);
-        if let Answer::Refuse(refusal) = self.guard(container).answer {
+        if let Answer::Refuse(refusal) = self.guarded(container, &self.own(container, leases)).answer {
             let tenant = identity::tenant(&self.index, &facts).ok().flatten();
             return Outcome::Denied { tenant: tenant.map(|tenant| tenant.name.clone()), refusal };
         }
@@ -143,9 +143,27 @@ impl<'s> Reader<'s> {
     /// What the guard makes of a container.
     #[must_use]
     pub fn guard(&self, container: &Workload) -> Guarded {
+        self.guarded(container, &self.own(container, &Leases::new()))
+    }
+
+    /// The numbers of the nodes of CDI that its plan gives too; all of them if it is refused, for another reason then.
+    fn own(&self, container: &Workload, leases: &Leases) -> Vec<Number> {
+        let Workload { entry, config, observed } = container;
+        if !cdi::is_named(config) {
+            return Vec::new();
+        }
+        let given = match decide(&self.index, entry, config, observed) {
+            Decision::Granted(granted) => self.give(&granted, leases).ok(),
+            Decision::NotAsked | Decision::Refused { .. } => None,
+        };
+        let numbers = |gift: Gift| guard::given(&gift.edits.iter().collect::<Vec<_>>());
+        given.map_or_else(|| guard::put_off(config), numbers)
+    }
+
+    fn guarded(&self, container: &Workload, own: &[Number]) -> Guarded {
         let Workload { entry, config, observed } = container;
         let standing = guard::standing(&self.index, &identity::facts(entry, config, observed));
-        let trips = guard::trips(entry, config, &Surroundings::default());
+        let trips = guard::trips(entry, config, &Surroundings::default(), own);
         let answer = guard::answer(self.index.on_bypass, standing, &trips);
         Guarded { trips, answer }
     }
@@ -164,6 +182,7 @@ impl<'s> Reader<'s> {
             capabilities: Capabilities::All,
             features: BTreeSet::new(),
             grant: Some(grant.to_owned()),
+            tenant: None,
             requirements: Vec::new(),
         };
         choose(&plan, &request, &Leases::new()).map(|_| ())

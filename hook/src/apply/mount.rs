@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use gpupol_plan::plan::{Edit, MountOption};
-use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, StatVfsMountFlags, fstatvfs, openat};
 use rustix::io::Errno;
 
 use crate::apply::device_node::clone_mount;
@@ -74,12 +74,25 @@ impl<'p> Ready<'p> {
         let is_directory = self.kind == FileType::Directory;
         let mut made: Vec<Made> = Vec::new();
         let target = rootfs.target(&path, is_directory, &mut made);
+        let is_new = !made.is_empty();
         steps.extend(made.into_iter().map(Step::Target));
+        let target = target?;
+        if !is_new && self.is_there(&target)? {
+            return Ok(());
+        }
         // A socket is put over an empty file, or over itself when the hook is called twice.
         let empty = if is_directory { FileType::Directory } else { FileType::RegularFile };
-        rootfs.attach(&self.tree, &target?, &[empty, self.kind])?;
+        rootfs.attach(&self.tree, &target, &[empty, self.kind])?;
         steps.push(Step::Mounted(self.tree));
         Ok(())
+    }
+
+    /// Whether the runtime bound just this, with no fewer options: CDI may have said so.
+    fn is_there(&self, target: &OwnedFd) -> Result<bool> {
+        let same = rootfs::identity(target)? == rootfs::identity(&self.tree)?;
+        let found = fstatvfs(target).called(|| "fstatvfs()".to_owned())?.f_flag;
+        let Edit::Bind { options, .. } = self.edit else { return Ok(false) };
+        Ok(same && options.iter().all(|option| found.contains(flag(*option))))
     }
 }
 
@@ -93,6 +106,15 @@ pub(super) fn directories(rootfs: &Rootfs) -> Directories {
         ["/usr/lib64", libraries32, "/usr/lib64/xorg/modules"]
     };
     [("{libdir}", libraries), ("{libdir32}", libraries32), ("{xorgdir}", modules)]
+}
+
+fn flag(option: MountOption) -> StatVfsMountFlags {
+    match option {
+        MountOption::Ro => StatVfsMountFlags::RDONLY,
+        MountOption::Nosuid => StatVfsMountFlags::NOSUID,
+        MountOption::Nodev => StatVfsMountFlags::NODEV,
+        MountOption::Noexec => StatVfsMountFlags::NOEXEC,
+    }
 }
 
 fn attribute(option: MountOption) -> u64 {
