@@ -16,7 +16,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gpupol::emit::cdi::{ContainerEdits, Guarding, Specification};
-use gpupol::emit::{Digests, plans};
 use gpupol::topology::{Topology, read};
 use gpupol_plan::plan::{Edit, Plan};
 use serde_json::Value;
@@ -46,10 +45,7 @@ fn host(name: &str) -> Topology {
 }
 
 fn all_plans(text: &str, host: &Topology) -> Vec<Plan> {
-    let given = policy(text);
-    let (resolution, _) = given.on(host);
-    let digests = Digests { policy: String::new(), topology: String::new() };
-    plans(&given.policy, &given.sources, &resolution, host, &digests)
+    policy(text).plans(host)
 }
 
 fn hook() -> Guarding {

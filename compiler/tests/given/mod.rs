@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use gpupol::diag::{Code, Finding, Severity, Sink};
-use gpupol::emit::{Digests, PlanSet, emit};
+use gpupol::emit::{Digests, PlanSet, emit, plans};
 use gpupol::policy::{Policy, lower};
 use gpupol::resolve::{Resolution, resolve};
 use gpupol::source::{Source, Sources};
@@ -13,6 +13,7 @@ use gpupol::topology::{
     ComputeMode, DeviceNode, Driver, Fact, Faults, Gpu, Level, Link, MigDevice, P2p, TOPOLOGY_VERSION,
     Topology, Vendor,
 };
+use gpupol_plan::plan::Plan;
 
 /// A policy whose files have no errors.
 pub(crate) struct Given {
@@ -65,6 +66,15 @@ impl Given {
             topology,
             &Digests::of(self.sources.iter().map(|(_, source)| source), b"host"),
         )
+    }
+}
+
+impl Given {
+    /// Its plans on a host.
+    pub(crate) fn plans(&self, topology: &Topology) -> Vec<Plan> {
+        let (resolution, _) = self.on(topology);
+        let digests = Digests { policy: String::new(), topology: String::new() };
+        plans(&self.policy, &self.sources, &resolution, topology, &digests)
     }
 }
 
