@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gpupol_plan::capability::Capability;
+use gpupol_plan::edit::Edit;
 use gpupol_plan::index::{self, INDEX_VERSION, Index};
 use gpupol_plan::plan::{self, GpuCheck, MigCheck, PLAN_VERSION, Plan, Rule};
 use serde::Serialize;
@@ -148,7 +149,7 @@ fn record(grant: &Grant, place: Place) -> index::Grant {
 }
 
 /// What who gets a GPU of a vendor gets with it. The driver files are NVIDIA's; AMD's user space lies in the image.
-fn common(topology: &Topology) -> BTreeMap<Vendor, Vec<plan::Edit>> {
+fn common(topology: &Topology) -> BTreeMap<Vendor, Vec<Edit>> {
     let of = |vendor: &Vendor| {
         let mut edits = device_nodes::shared(topology, *vendor);
         if *vendor == Vendor::Nvidia {
@@ -165,17 +166,17 @@ fn plan(
     sources: &Sources,
     topology: &Topology,
     digests: &Digests,
-    common: &BTreeMap<Vendor, Vec<plan::Edit>>,
+    common: &BTreeMap<Vendor, Vec<Edit>>,
 ) -> Plan {
     let capabilities = grant.capabilities.clone();
     let vendors: BTreeSet<Vendor> = grant.devices().map(|device| device.gpu.vendor).collect();
-    let applying = |edits: &Vec<plan::Edit>| {
+    let applying = |edits: &Vec<Edit>| {
         edits.iter().filter(|edit| edit.applies(&capabilities)).cloned().collect::<Vec<_>>()
     };
     let of = |vendor: &Vendor| Some((*vendor, applying(common.get(vendor)?)));
     let edits = vendors.iter().filter_map(of).collect();
     let driver = topology.driver(Vendor::Nvidia);
-    Plan {
+    let plan = Plan {
         plan_version: PLAN_VERSION,
         tenant: grant.tenant.to_owned(),
         grant: grant.rule.name.value.clone(),
@@ -190,11 +191,15 @@ fn plan(
         limit: policy.tenants.get(grant.tenant).and_then(|tenant| Some(tenant.limit.as_ref()?.value)),
         trusted: policy.is_trusted(grant.tenant),
         reserved: grant.reserved.iter().map(|uuid| (*uuid).to_owned()).collect(),
+        needs_spec: false,
         capabilities,
-        lines: grant.lines.iter().map(|line| self::line(line, &grant.capabilities)).collect(),
+        capabilities_rule: rule(grant.rule.capabilities_span, grant.rule, sources),
+        lines: grant.lines.iter().map(|line| self::line(line, grant, sources)).collect(),
         edits,
         features: features::granted(grant, sources),
-    }
+    };
+    let needs_spec = plan.all_edits().any(Edit::needs_spec);
+    Plan { needs_spec, ..plan }
 }
 
 /// What stands at `span` in a grant.
@@ -208,16 +213,17 @@ fn rule(span: Span, grant: &policy::Grant, sources: &Sources) -> Rule {
     }
 }
 
-fn line(line: &Line, capabilities: &BTreeSet<Capability>) -> plan::Line {
+fn line(line: &Line, grant: &Grant, sources: &Sources) -> plan::Line {
     let order = match line.order {
         Order::Ranked => plan::Order::Ranked,
         Order::LeastLeased => plan::Order::LeastLeased,
     };
-    let devices = line.devices.iter().map(|device| self::device(device, capabilities));
+    let devices = line.devices.iter().map(|device| self::device(device, &grant.capabilities));
     let count = line.devices.len();
     let default = line.rule.default.of(count);
     plan::Line {
         gpu_set: line.rule.gpu_set.value.clone(),
+        rule: rule(line.rule.span, grant.rule, sources),
         at_most: line.rule.at_most.of(count).max(default),
         default,
         sharing: identities::sharing(&line.rule.sharing.value),

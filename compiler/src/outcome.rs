@@ -6,12 +6,13 @@ use std::rc::Rc;
 
 use gpupol_plan::capability::Capability;
 use gpupol_plan::choose::{Leases, choose};
+use gpupol_plan::edit::{DeviceNode, Edit};
 use gpupol_plan::feature::Feature;
 use gpupol_plan::guard::{self, Answer, Number, Surroundings, Trip};
 use gpupol_plan::identity;
 use gpupol_plan::index::{self, Index};
 use gpupol_plan::lookup::{Decision, Granted, decide};
-use gpupol_plan::plan::{Edit, Plan, Rule, Sharing};
+use gpupol_plan::plan::{Plan, Rule, Sharing};
 use gpupol_plan::refusal::{Reason, Refusal};
 use gpupol_plan::request::{self, Capabilities, Devices, Request, cdi};
 
@@ -57,8 +58,8 @@ pub struct Gift {
     pub capabilities: BTreeSet<Capability>,
     /// Features, each with the place that grants it.
     pub features: BTreeMap<Feature, Rule>,
-    /// What is done, in order.
-    pub edits: Vec<Edit>,
+    /// What is done, in order, each with the rule behind it.
+    pub edits: Vec<(Rule, Edit)>,
 }
 
 /// One device that a container gets.
@@ -156,7 +157,7 @@ impl<'s> Reader<'s> {
             Decision::Granted(granted) => self.give(&granted, leases).ok(),
             Decision::NotAsked | Decision::Refused { .. } => None,
         };
-        let numbers = |gift: Gift| guard::given(&gift.edits.iter().collect::<Vec<_>>());
+        let numbers = |gift: Gift| guard::given(&gift.edits.iter().map(|(_, edit)| edit).collect::<Vec<_>>());
         given.map_or_else(|| guard::put_off(config), numbers)
     }
 
@@ -199,6 +200,7 @@ impl<'s> Reader<'s> {
             sharing: given.line.sharing.clone(),
             paths: nodes(&given.device.edits, &choice.capabilities),
         });
+        let edits = choice.edits(&plan).into_iter();
         Ok(Gift {
             tenant: granted.tenant.name.clone(),
             grant: granted.grant.name.clone(),
@@ -206,7 +208,7 @@ impl<'s> Reader<'s> {
             trusted: plan.trusted,
             devices: devices.collect(),
             features: choice.features.iter().map(|granted| (granted.feature, granted.rule.clone())).collect(),
-            edits: choice.edits(&plan).into_iter().cloned().collect(),
+            edits: edits.map(|(rule, edit)| (rule.clone(), edit.clone())).collect(),
             capabilities: choice.capabilities,
         })
     }
@@ -240,7 +242,9 @@ pub fn known_by<'p>(policy: &'p Policy, tenant: &str, container: &Workload) -> O
 }
 
 fn nodes(edits: &[Edit], capabilities: &BTreeSet<Capability>) -> Vec<String> {
-    let nodes =
-        edits.iter().filter(|edit| matches!(edit, Edit::DeviceNode { .. }) && edit.applies(capabilities));
-    nodes.map(|edit| edit.container_path().to_owned()).collect()
+    let node = |edit: &Edit| match edit {
+        Edit::DeviceNode(DeviceNode { container_path, .. }) => Some(container_path.clone()),
+        _ => None,
+    };
+    edits.iter().filter(|edit| edit.applies(capabilities)).filter_map(node).collect()
 }

@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 
 use gpupol::emit::cdi::{ContainerEdits, Guarding, Specification};
 use gpupol::topology::{Topology, read};
-use gpupol_plan::plan::{Edit, Plan};
+use gpupol_plan::edit::{Edit, Gid};
+use gpupol_plan::plan::Plan;
 use serde_json::Value;
 
 use given::policy;
@@ -148,14 +149,10 @@ fn planned_nodes<'p>(
     edits: impl Iterator<Item = &'p Edit>,
 ) -> BTreeSet<(&'p str, &'p str, u32, u32, u32, &'p str)> {
     let node = |edit: &'p Edit| match edit {
-        Edit::DeviceNode { host_path, container_path, major, minor, file_mode, permissions, .. } => Some((
-            container_path.as_str(),
-            host_path.as_str(),
-            *major,
-            *minor,
-            *file_mode,
-            permissions.as_str(),
-        )),
+        Edit::DeviceNode(node) => {
+            let (path, host_path) = (node.container_path.as_str(), node.host_path.as_str());
+            Some((path, host_path, node.major, node.minor, node.file_mode, node.permissions.as_str()))
+        }
         _ => None,
     };
     edits.filter_map(node).collect()
@@ -177,14 +174,14 @@ fn planned_files<'p>(
     guarding: &Guarding,
 ) -> BTreeMap<&'p str, &'p str> {
     let file = |edit: &'p Edit| match edit {
-        Edit::Bind { host_path, container_path, optional: false, .. } => {
-            let place: &'p str = match (container_path.strip_prefix("{libdir}"), guarding) {
+        Edit::Bind(bind) if !bind.optional => {
+            let place: &'p str = match (bind.container_path.strip_prefix("{libdir}"), guarding) {
                 (Some(below), Guarding::Nobody { .. }) => {
                     Box::leak(format!("/usr/lib64{below}").into_boxed_str())
                 }
-                _ => container_path,
+                _ => &bind.container_path,
             };
-            place.starts_with('/').then_some((place, host_path.as_str()))
+            place.starts_with('/').then_some((place, bind.host_path.as_str()))
         }
         _ => None,
     };
@@ -261,6 +258,17 @@ fn assert_edits(edits: &Value) {
                 && ["createRuntime", "poststop"].iter().any(|name| hook["hookName"] == *name)
         );
     }
+}
+
+/// Groups are the only thing for which 0.5.0 is too low.
+#[test]
+fn the_version_is_the_lowest_that_is_enough() {
+    let mut plans = all_plans(POLICY, &host("t4-1x-cloud"));
+    assert_eq!(Specification::of(&plans, &hook()).cdi_version, "0.5.0");
+    plans[0].lines[0].devices[0].edits.push(Edit::Gid(Gid { capabilities: BTreeSet::new(), gid: 44 }));
+    let specification = Specification::of(&plans, &hook());
+    assert_eq!(specification.cdi_version, "0.7.0");
+    assert!(specification.json().contains("\"additionalGids\": [\n          44\n        ]"));
 }
 
 #[test]

@@ -11,7 +11,8 @@ use gpupol::emit::cdi::{Guarding, Specification};
 use gpupol::topology::{Gpu, Topology};
 use gpupol_plan::capability::Capability;
 use gpupol_plan::choose::{Choice, Leases, choose};
-use gpupol_plan::plan::{Edit, Plan};
+use gpupol_plan::edit::Edit;
+use gpupol_plan::plan::{Plan, Rule};
 use gpupol_plan::request::{Capabilities, Devices, Request};
 use proptest::prelude::*;
 use serde::Serialize;
@@ -119,6 +120,10 @@ fn all_edits(plan: &Plan) -> Vec<&Edit> {
     plan.edits.values().flatten().chain(of_devices).collect()
 }
 
+fn edits<'p>(choice: &Choice<'p>, plan: &'p Plan) -> Vec<&'p Edit> {
+    choice.edits(plan).into_iter().map(|(_, edit): (&Rule, _)| edit).collect()
+}
+
 fn uuids(choice: &Choice<'_>) -> BTreeSet<String> {
     choice.given.iter().map(|given| given.device.uuid.clone()).collect()
 }
@@ -170,17 +175,17 @@ proptest! {
                     prop_assert!(choice.capabilities.is_subset(&plan.capabilities));
                     prop_assert!(uuids(choice).is_subset(&own));
                     let all = all_edits(&plan);
-                    prop_assert!(choice.edits(&plan).iter().all(|edit| all.contains(edit)));
+                    prop_assert!(edits(choice, &plan).iter().all(|edit| all.contains(edit)));
                     // Nodes of its own devices, and of no other of the same plan.
                     for gpu in &topology.gpus {
                         let is_given = choice.given.iter().any(|given| given.device.pci == *gpu.pci.known().unwrap());
-                        prop_assert!(is_given || found_of(gpu, &choice.edits(&plan)).is_empty());
+                        prop_assert!(is_given || found_of(gpu, &edits(choice, &plan)).is_empty());
                     }
                 }
                 if let (Ok(narrow), Ok(broad)) = (&narrow, &broad) {
                     prop_assert_eq!(uuids(narrow), uuids(broad), "capabilities choose no device");
-                    let wide = broad.edits(&plan);
-                    prop_assert!(narrow.edits(&plan).iter().all(|edit| wide.contains(edit)));
+                    let wide = edits(broad, &plan);
+                    prop_assert!(edits(narrow, &plan).iter().all(|edit| wide.contains(edit)));
                 }
                 let at_most: u32 = plan.lines.iter().map(|line| line.at_most).sum();
                 let asked = match &devices {

@@ -12,9 +12,10 @@ use gpupol::policy::lower;
 use gpupol::source::{Source, Sources};
 use gpupol::syntax;
 use gpupol::topology::{Gpu, Topology};
+use gpupol_plan::edit::Edit;
 use gpupol_plan::index::Index;
 use gpupol_plan::lookup::{Decision, decide};
-use gpupol_plan::plan::{Edit, GpuCheck, Plan};
+use gpupol_plan::plan::{GpuCheck, Plan};
 use proptest::prelude::*;
 
 /// A gpu-set by UUIDs, with or without MIG devices.
@@ -56,7 +57,7 @@ fn traces(gpu: &Gpu) -> BTreeSet<String> {
 
 fn held(plan: &Plan) -> BTreeSet<String> {
     let of_device = |device: &gpupol_plan::plan::Device| {
-        let paths = device.edits.iter().map(Edit::container_path).map(str::to_owned);
+        let paths = device.edits.iter().filter_map(Edit::container_path).map(str::to_owned);
         let parent = match &device.gpu {
             GpuCheck::Nvidia { uuid, .. } => uuid.clone(),
             GpuCheck::Amd { .. } => device.uuid.clone(),
@@ -275,8 +276,12 @@ proptest! {
                 let mut plan = Plan::parse(&plans.plans[start..start + grant.length as usize]).unwrap();
                 // Where a rule stands, and the bytes of the files, are all that may differ.
                 plan.policy_digest = String::new();
-                plan.rule.file = String::new();
-                plan.rule.line = 0;
+                let lines = plan.lines.iter_mut().map(|line| &mut line.rule);
+                let features = plan.features.iter_mut().map(|granted| &mut granted.rule);
+                let own = [&mut plan.rule, &mut plan.capabilities_rule];
+                for rule in lines.chain(features).chain(own) {
+                    (rule.file, rule.line) = (String::new(), 0);
+                }
                 plan
             };
             let plans: Vec<Plan> = index.grants.iter().map(slice).collect();

@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 
 use gpupol::topology::{Topology, read};
 use gpupol_plan::capability::Capability::{self, Compat32, Compute, Utility};
-use gpupol_plan::plan::{Device, Edit, Plan};
+use gpupol_plan::edit::Edit;
+use gpupol_plan::plan::{Device, Plan};
 use serde_json::Value;
 
 use given::policy;

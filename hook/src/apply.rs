@@ -6,7 +6,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use gpupol_plan::plan::Edit;
+use gpupol_plan::edit::Edit;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, unlinkat};
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::fchdir;
@@ -114,18 +114,19 @@ impl<'c> Applied<'c> {
         &mut self,
         container: &Container<'c>,
         rootfs: &Rootfs,
-        ready: Vec<Ready<'_>>,
+        ready: Vec<(&Edit, Ready<'_>)>,
         rules: &[Rule],
     ) -> Result<()> {
-        let needs_dev = ready.iter().any(|edit| matches!(edit, Ready::Node(_)));
+        let needs_dev = ready.iter().any(|(_, ready)| matches!(ready, Ready::Node(_)));
         let dev = needs_dev.then(|| rootfs.own_dev()).transpose()?;
         let directories = mount::directories(rootfs);
-        for edit in ready {
-            match (edit, &dev) {
-                (Ready::Node(node), Some(dev)) => node.apply(rootfs, dev, &mut self.steps)?,
-                (Ready::Mount(mount), _) => mount.apply(rootfs, &directories, &mut self.steps)?,
-                (Ready::Node(_), None) => {}
-            }
+        for (edit, ready) in ready {
+            let done = match (ready, &dev) {
+                (Ready::Node(node), Some(dev)) => node.apply(rootfs, dev, &mut self.steps),
+                (Ready::Mount(mount), _) => mount.apply(rootfs, &directories, &mut self.steps),
+                (Ready::Node(_), None) => Ok(()),
+            };
+            done.map_err(|error| error.during(|| name(edit)))?;
         }
         self.rules = Some(device_rule::open(container.cgroup, rules)?);
         Ok(())
@@ -146,15 +147,19 @@ impl<'c> Applied<'c> {
     }
 }
 
-fn prepare<'p>(edits: &[&'p Edit], in_user_namespace: bool) -> Result<Vec<Ready<'p>>> {
+/// Opens what each edit needs of the host. Variables and groups are not the hook form's.
+fn prepare<'p>(edits: &[&'p Edit], in_user_namespace: bool) -> Result<Vec<(&'p Edit, Ready<'p>)>> {
     let ready = |edit: &&'p Edit| {
         let prepared = match edit {
-            Edit::DeviceNode { .. } => {
-                device_node::Ready::prepare(edit, in_user_namespace).map(|node| Some(Ready::Node(node)))
+            Edit::DeviceNode(node) => {
+                device_node::Ready::prepare(node, in_user_namespace).map(|node| Some(Ready::Node(node)))
             }
-            Edit::Bind { .. } => mount::Ready::prepare(edit).map(|bind| bind.map(Ready::Mount)),
+            Edit::Bind(bind) => mount::Ready::prepare(bind).map(|bind| bind.map(Ready::Mount)),
+            Edit::Tmpfs(_) | Edit::File(_) => Err(Error::found("no container can be given one yet")),
+            Edit::Env(_) | Edit::Gid(_) => Ok(None),
         };
-        prepared.map_err(|error| error.during(|| name(edit))).transpose()
+        let prepared = prepared.map_err(|error| error.during(|| name(edit))).transpose();
+        prepared.map(|ready| ready.map(|ready| (*edit, ready)))
     };
     edits.iter().filter_map(ready).collect()
 }
@@ -172,8 +177,13 @@ fn enter(process: &Process) -> Result<()> {
 
 /// How messages name an edit.
 fn name(edit: &Edit) -> String {
-    match edit {
-        Edit::DeviceNode { container_path, .. } => format!("device node `{container_path}`"),
-        Edit::Bind { container_path, .. } => format!("bind `{container_path}`"),
-    }
+    let kind = match edit {
+        Edit::DeviceNode(_) => "device node",
+        Edit::Bind(_) => "bind",
+        Edit::Tmpfs(_) => "tmpfs",
+        Edit::File(_) => "file",
+        Edit::Env(_) => "variable",
+        Edit::Gid(_) => "group",
+    };
+    format!("{kind} `{}`", edit.container_path().unwrap_or_default())
 }

@@ -3,7 +3,8 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use gpupol_plan::choose::Given;
-use gpupol_plan::plan::{Device, Edit, GpuCheck, GrantedFeature, Host, MigCheck, Plan};
+use gpupol_plan::edit::{DeviceNode, Edit};
+use gpupol_plan::plan::{Device, GpuCheck, GrantedFeature, Host, MigCheck, Plan};
 use gpupol_plan::refusal::{Reason, Refusal};
 use gpupol_plan::vendor::Vendor;
 use rustix::fs::{AtFlags, CWD, FileType, major, minor, statat};
@@ -59,9 +60,8 @@ pub(crate) fn verify_features(features: &[&GrantedFeature]) -> Result<()> {
 }
 
 fn verify_node(edit: &Edit) -> Result<()> {
-    let Edit::DeviceNode { host_path, major: planned_major, minor: planned_minor, .. } = edit else {
-        return Ok(());
-    };
+    let Edit::DeviceNode(node) = edit else { return Ok(()) };
+    let DeviceNode { host_path, major: planned_major, minor: planned_minor, .. } = node;
     let stat = statat(CWD, host_path.as_str(), AtFlags::SYMLINK_NOFOLLOW)
         .called(|| format!("fstatat(`{host_path}`)"))
         .map_err(untrue)?;

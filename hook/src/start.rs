@@ -2,12 +2,13 @@
 
 use gpupol_plan::choose::Choice;
 use gpupol_plan::config::{Config, LIMIT_WITH_GPUS};
+use gpupol_plan::edit::Edit;
 use gpupol_plan::entry::Entry;
 use gpupol_plan::guard::{Surroundings, Trip, put_off, trips};
 use gpupol_plan::index::{Auditing, Index, OnDenied, Tenant};
 use gpupol_plan::lookup::{self, Decision, Granted};
 use gpupol_plan::observed::Observed;
-use gpupol_plan::plan::{Edit, Plan};
+use gpupol_plan::plan::Plan;
 use gpupol_plan::refusal::{Reason, Refusal, one_line};
 use gpupol_plan::request::{self, cdi};
 
@@ -134,6 +135,7 @@ impl Start<'_> {
 
     fn give(&self, plans: &PlanSet, granted: &Granted<'_>, guarded: &Guarded<'_>) -> Result<()> {
         let plan = plans.plan(granted.grant).map_err(Error::into_plan_set_refusal)?;
+        plan.require(self.entry.form)?;
         host::verify(&plan.host)?;
         let scene = Scene::of(self, plans.index.audit)?;
         self.lease_and_apply(&scene, &plan, granted, guarded)
@@ -148,7 +150,7 @@ impl Start<'_> {
         guarded: &Guarded<'_>,
     ) -> Result<()> {
         let (choice, taken) = leases::take(self, scene, plan, granted)?;
-        let edits = choice.edits(plan);
+        let edits: Vec<&Edit> = choice.edits(plan).into_iter().map(|(_, edit)| edit).collect();
         let given = self.guard_cdi(guarded, &edits).and_then(|other| {
             let guarded = other.as_ref().unwrap_or(guarded);
             guarded.require_alone(&scene.process, &scene.cgroup)?;

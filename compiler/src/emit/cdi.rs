@@ -6,7 +6,9 @@
 
 use std::collections::BTreeSet;
 
-use gpupol_plan::plan::{self, Edit, Line, Plan, Sharing};
+use gpupol_plan::edit::{Bind, Edit};
+use gpupol_plan::plan::{self, Line, Plan, Sharing};
+use gpupol_plan::request::VISIBLE_DEVICES;
 use gpupol_plan::request::cdi::{ANY, FLAG, PROGRAM};
 use serde::{Deserialize, Serialize};
 
@@ -14,10 +16,12 @@ mod edits;
 
 /// The lowest version that knows `hostPath` of device nodes, and names of devices that begin with a digit.
 const VERSION: &str = "0.5.0";
+/// The lowest version that knows groups.
+const VERSION_WITH_GROUPS: &str = "0.7.0";
 /// What qualified names of devices begin with: `gpupol.io/gpu=NAME`.
 pub const KIND: &str = "gpupol.io/gpu";
 
-/// A specification, as version 0.5.0 has it.
+/// A specification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Specification {
@@ -57,6 +61,9 @@ pub struct ContainerEdits {
     /// Binds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
+    /// Groups of the container's process besides its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub additional_gids: Vec<u32>,
 }
 
 /// A device node.
@@ -129,8 +136,12 @@ impl Specification {
         devices.sort_by(|one, other| one.name.cmp(&other.name));
         let mut container_edits = edits::take_common(&mut devices, plans);
         // NVIDIA's own stack would else add what the image's environment asks for.
-        container_edits.env.push(format!("{}=void", gpupol_plan::request::VISIBLE_DEVICES));
-        Self { cdi_version: VERSION.to_owned(), kind: KIND.to_owned(), container_edits, devices }
+        let void = format!("{VISIBLE_DEVICES}=void");
+        devices.iter_mut().for_each(|device| device.container_edits.env.retain(|line| *line != void));
+        container_edits.env.push(void);
+        let has_groups = devices.iter().any(|device| !device.container_edits.additional_gids.is_empty());
+        let version = if has_groups { VERSION_WITH_GROUPS } else { VERSION };
+        Self { cdi_version: version.to_owned(), kind: KIND.to_owned(), container_edits, devices }
     }
 
     /// Its document.
@@ -198,5 +209,8 @@ fn name(parts: &[&str; 3]) -> String {
 
 /// Whether somebody who knows just the specification could do this: all else is the hook's.
 fn is_known(edit: &Edit) -> bool {
-    matches!(edit, Edit::DeviceNode { .. } | Edit::Bind { optional: false, .. })
+    matches!(
+        edit,
+        Edit::DeviceNode(_) | Edit::Bind(Bind { optional: false, .. }) | Edit::Env(_) | Edit::Gid(_)
+    )
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use gpupol_plan::capability::Capability;
-use gpupol_plan::plan::Edit;
+use gpupol_plan::edit::{DeviceNode as Node, Edit};
 
 use crate::resolve::Device;
 use crate::topology::{DeviceNode, Topology, Vendor};
@@ -62,16 +62,23 @@ pub(super) fn of_feature(node: &DeviceNode) -> Edit {
     edit(node, &[])
 }
 
+/// Whoever is in the container has the grant, whatever users and groups the host knows: what its owner or group may do
+/// there, everybody may do in the container.
+fn for_everybody(mode: u32) -> u32 {
+    let any = (mode | mode >> 3 | mode >> 6) & 0o7;
+    any << 6 | any << 3 | any
+}
+
 fn edit(node: &DeviceNode, capabilities: &[Capability]) -> Edit {
-    Edit::DeviceNode {
+    Edit::DeviceNode(Node {
         capabilities: capabilities.iter().copied().collect::<BTreeSet<_>>(),
         host_path: node.host_path.clone().unwrap_or_else(|| node.path.clone()),
         container_path: node.path.clone(),
         major: node.major,
         minor: node.minor,
-        file_mode: node.mode,
+        file_mode: for_everybody(node.mode),
         permissions: "rw".to_owned(),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -89,7 +96,7 @@ mod tests {
         let minor = *parent.minor.known().unwrap();
         let paths = |mig| {
             let device = Device { gpu: parent, minor, pci: "0000:00:00.0", mig };
-            of(&device).iter().map(|edit| edit.container_path().to_owned()).collect::<Vec<_>>()
+            of(&device).iter().map(|edit| edit.container_path().unwrap().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(paths(None), ["/dev/nvidia0", "/dev/dri/card0"]);
         let caps = ["/dev/nvidia0", "/dev/nvidia-caps/nvidia-cap21", "/dev/nvidia-caps/nvidia-cap22"];

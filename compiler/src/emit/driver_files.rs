@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use gpupol_plan::capability::Capability::{self, Compute, Display, Graphics, Video};
-use gpupol_plan::plan::{Edit, MountOption};
+use gpupol_plan::edit::{Bind, Edit, MountOption};
 
 use crate::topology::{DriverFile, DriverFileKind, Topology};
 
@@ -19,11 +19,12 @@ pub(super) fn binds(topology: &Topology) -> Vec<Edit> {
     let mut taken = BTreeSet::new();
     let of = |file| place::container_paths(file).into_iter().map(move |path| bind(file, path));
     let all = topology.driver_files.iter().flat_map(of);
-    all.filter(|bind| taken.insert(bind.container_path().to_owned())).collect()
+    let first = |bind: &Bind| taken.insert(bind.container_path.clone());
+    all.filter(first).map(Edit::Bind).collect()
 }
 
-fn bind(file: &DriverFile, container_path: String) -> Edit {
-    Edit::Bind {
+fn bind(file: &DriverFile, container_path: String) -> Bind {
+    Bind {
         capabilities: needed_for(file, &container_path).iter().copied().collect(),
         compat32: file.kind == DriverFileKind::Library32,
         optional: file.kind == DriverFileKind::Socket,

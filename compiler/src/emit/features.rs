@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use gpupol_plan::plan::{self, Edit, MountOption};
+use gpupol_plan::edit::{Bind, Edit, MountOption};
+use gpupol_plan::plan;
 
 use super::device_nodes;
 use crate::resolve::{FeatureParts, Grant};
@@ -28,12 +29,12 @@ fn edits(parts: &FeatureParts) -> Vec<Edit> {
 }
 
 fn bind(file: &FeatureFile) -> Edit {
-    Edit::Bind {
+    Edit::Bind(Bind {
         capabilities: BTreeSet::new(),
         compat32: false,
         optional: false,
         host_path: file.host_path.clone().unwrap_or_else(|| file.path.clone()),
         container_path: file.path.clone(),
         options: [MountOption::Ro, MountOption::Nosuid, MountOption::Nodev, MountOption::Noexec].into(),
-    }
+    })
 }

@@ -18,8 +18,9 @@ use std::collections::BTreeSet;
 
 use gpupol::topology::{Topology, Vendor};
 use gpupol_plan::capability::Capability::{self, Compat32, Compute, Graphics, Utility};
+use gpupol_plan::edit::{Bind, Edit, MountOption};
 use gpupol_plan::index::Index;
-use gpupol_plan::plan::{Edit, MountOption, Plan};
+use gpupol_plan::plan::Plan;
 
 /// The plan of a grant with all driver capabilities.
 fn plan(host: &Topology) -> Plan {
@@ -34,14 +35,15 @@ fn plan(host: &Topology) -> Plan {
 }
 
 /// The binds for containers with these capabilities.
-fn binds<'p>(plan: &'p Plan, in_force: &[Capability]) -> Vec<&'p Edit> {
+fn binds<'p>(plan: &'p Plan, in_force: &[Capability]) -> Vec<&'p Bind> {
     let in_force = in_force.iter().copied().collect();
     let edits = plan.edits[&Vendor::Nvidia].iter().filter(|edit| edit.applies(&in_force));
-    edits.filter(|edit| matches!(edit, Edit::Bind { .. })).collect()
+    let bind = |edit: &'p Edit| if let Edit::Bind(bind) = edit { Some(bind) } else { None };
+    edits.filter_map(bind).collect()
 }
 
 fn paths(plan: &Plan, in_force: &[Capability]) -> BTreeSet<String> {
-    binds(plan, in_force).iter().map(|edit| edit.container_path().to_owned()).collect()
+    binds(plan, in_force).iter().map(|bind| bind.container_path.clone()).collect()
 }
 
 #[test]
@@ -85,11 +87,8 @@ fn the_page_beside_nvidias_stack_is_what_plans_hold() {
 fn the_two_architectures_are_not_mixed() {
     let plan = plan(&drivers::host(drivers::BRANCHES[0]));
     let of = |in_force: &[Capability]| {
-        let source = |edit: &&Edit| match edit {
-            Edit::Bind { host_path, container_path, .. } => (host_path.clone(), container_path.clone()),
-            Edit::DeviceNode { .. } => Default::default(),
-        };
-        binds(&plan, in_force).iter().map(source).collect::<Vec<_>>()
+        let paths = |bind: &&Bind| (bind.host_path.clone(), bind.container_path.clone());
+        binds(&plan, in_force).iter().map(paths).collect::<Vec<_>>()
     };
     for (host, container) in of(&[Compute, Graphics, Compat32]) {
         let is_old = ["/usr/lib/lib", "/usr/lib/vdpau/"].iter().any(|begin| host.starts_with(begin));
@@ -102,8 +101,7 @@ fn the_two_architectures_are_not_mixed() {
 fn nothing_of_the_driver_can_be_written_and_no_socket_executed() {
     for branch in drivers::BRANCHES {
         let plan = plan(&drivers::host(branch));
-        for edit in binds(&plan, &Capability::ALL) {
-            let Edit::Bind { options, container_path, .. } = edit else { continue };
+        for Bind { options, container_path, .. } in binds(&plan, &Capability::ALL) {
             let mut expected: BTreeSet<_> = [MountOption::Ro, MountOption::Nosuid, MountOption::Nodev].into();
             if container_path.ends_with("/socket") {
                 expected.insert(MountOption::Noexec);

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use gpupol::topology::{Fact, Topology, Vendor};
 use gpupol_plan::capability::Capability::{self, Compat32};
+use gpupol_plan::edit::Edit;
 use gpupol_plan::feature::Feature;
-use gpupol_plan::plan::{Edit, Plan};
+use gpupol_plan::plan::Plan;
 
 use crate::given::{self, gpu, node, sliced};
 use crate::{drivers, paths, table};
@@ -344,8 +345,9 @@ fn nodes() -> Vec<String> {
     let row = |(begin, what, cli, cdi): &(&str, &str, &str, &str)| {
         let is_it = |path: &str| if begin.ends_with('/') { path.starts_with(begin) } else { path == *begin };
         let given = words(|in_force| {
-            all.iter()
-                .any(|edit| is_it(edit.container_path()) && edit.applies(&in_force.iter().copied().collect()))
+            all.iter().any(|edit| {
+                edit.container_path().is_some_and(is_it) && edit.applies(&in_force.iter().copied().collect())
+            })
         });
         let own = match given.as_str() {
             "no" if *begin == "/tmp/nvidia-mps" => "no: never everybody's",
@@ -362,7 +364,7 @@ fn features() -> Vec<String> {
     let row = |(name, variable): &(&str, &str)| {
         let granted = plans.iter().flat_map(|plan| &plan.features);
         let mut own = granted.filter(|granted| granted.feature.word() == *name);
-        let path = own.next().unwrap().edits[0].container_path();
+        let path = own.next().unwrap().edits[0].container_path().unwrap();
         let what = format!("`{name}`: `{path}`");
         line(&what, [variable, "whoever names its device", "when granted and asked for"])
     };

@@ -5,12 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gpupol_plan::capability::Capability;
+use gpupol_plan::edit::{Bind, DeviceNode, Edit, MountOption};
 use gpupol_plan::index::{
     Auditing, Grant, INDEX_VERSION, Identity, Index, OnBypass, OnDenied, RequestIndices, Tenant,
 };
-use gpupol_plan::plan::{
-    Device, Edit, GpuCheck, Host, Line, MountOption, Order, PLAN_VERSION, Plan, Rule, Sharing,
-};
+use gpupol_plan::plan::{Device, GpuCheck, Host, Line, Order, PLAN_VERSION, Plan, Rule, Sharing};
 use gpupol_plan::vendor::Vendor;
 use serde_json::{Value, json};
 
@@ -73,6 +72,7 @@ pub fn plan(libraries: &Path) -> Plan {
     };
     let line = Line {
         gpu_set: "all".to_owned(),
+        rule: rule(),
         at_most: 1,
         default: 1,
         sharing: Sharing::Exclusive {},
@@ -84,7 +84,7 @@ pub fn plan(libraries: &Path) -> Plan {
         plan_version: PLAN_VERSION,
         tenant: "bench".to_owned(),
         grant: "bench".to_owned(),
-        rule: Rule { file: "bench.kdl".to_owned(), line: 1, name: "grant bench".to_owned() },
+        rule: rule(),
         policy_digest: format!("sha256:{}", "0".repeat(64)),
         topology_digest: format!("sha256:{}", "0".repeat(64)),
         host: Host {
@@ -95,7 +95,9 @@ pub fn plan(libraries: &Path) -> Plan {
         limit: None,
         trusted: false,
         reserved: BTreeSet::new(),
+        needs_spec: false,
         capabilities: BTreeSet::from([Capability::Compute, Capability::Utility]),
+        capabilities_rule: rule(),
         lines: vec![line],
         edits: BTreeMap::from([(
             Vendor::Nvidia,
@@ -105,9 +107,13 @@ pub fn plan(libraries: &Path) -> Plan {
     }
 }
 
+fn rule() -> Rule {
+    Rule { file: "bench.kdl".to_owned(), line: 1, name: "grant bench".to_owned() }
+}
+
 fn node((major, minor): &(u32, u32)) -> Edit {
     let path = format!("/dev/node{major}:{minor}");
-    Edit::DeviceNode {
+    Edit::DeviceNode(DeviceNode {
         capabilities: BTreeSet::new(),
         host_path: path.clone(),
         container_path: path,
@@ -115,19 +121,19 @@ fn node((major, minor): &(u32, u32)) -> Edit {
         minor: *minor,
         file_mode: 0o666,
         permissions: "rw".to_owned(),
-    }
+    })
 }
 
 fn bind(libraries: &Path, number: usize) -> Edit {
     let name = format!("lib{number:02}.so");
-    Edit::Bind {
+    Edit::Bind(Bind {
         capabilities: BTreeSet::from([Capability::Compute]),
         compat32: false,
         optional: false,
         host_path: libraries.join(&name).display().to_string(),
         container_path: format!("{{libdir}}/{name}"),
         options: BTreeSet::from([MountOption::Ro, MountOption::Nosuid, MountOption::Nodev]),
-    }
+    })
 }
 
 fn write_plan_set(dir: &Path) {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::capability::Capability;
-use crate::plan::{Device, Edit, GrantedFeature, Line, Order, Plan, Sharing};
+use crate::edit::Edit;
+use crate::plan::{Device, GrantedFeature, Line, Order, Plan, Rule, Sharing};
 use crate::refusal::{Reason, Refusal};
 use crate::request::{Capabilities, Devices, Request};
 use crate::requirement;
@@ -45,21 +46,21 @@ pub struct Given<'p> {
 }
 
 impl<'p> Choice<'p> {
-    /// The edits of the plan that apply, in order: the common ones of each vendor that a device is of, each device's,
-    /// then each feature's; what two of them share, such as the node of a parent GPU, once.
+    /// The edits of the plan that apply, each with the rule behind it, in order: the common ones of each vendor that a
+    /// device is of, each device's, then each feature's; what two of them share, such as the node of a parent GPU, once.
     #[must_use]
-    pub fn edits(&self, plan: &'p Plan) -> Vec<&'p Edit> {
-        let of_devices = self.given.iter().flat_map(|given| &given.device.edits);
-        let of_features = self.features.iter().flat_map(|granted| &granted.edits);
+    pub fn edits(&self, plan: &'p Plan) -> Vec<(&'p Rule, &'p Edit)> {
         let is_given = |vendor: &Vendor| self.given.iter().any(|given| given.device.gpu.vendor() == *vendor);
-        let mut paths = BTreeSet::new();
-        plan.edits
-            .iter()
-            .filter(|(vendor, _)| is_given(vendor))
-            .flat_map(|(_, edits)| edits)
+        let common = plan.edits.iter().filter(|(vendor, _)| is_given(vendor));
+        let common = common.map(|(_, edits)| (&plan.capabilities_rule, edits));
+        let of_devices = self.given.iter().map(|given| (&given.line.rule, &given.device.edits));
+        let of_features = self.features.iter().map(|granted| (&granted.rule, &granted.edits));
+        let mut targets = BTreeSet::new();
+        common
             .chain(of_devices)
             .chain(of_features)
-            .filter(|edit| edit.applies(&self.capabilities) && paths.insert(edit.container_path()))
+            .flat_map(|(rule, edits)| edits.iter().map(move |edit| (rule, edit)))
+            .filter(|(_, edit)| edit.applies(&self.capabilities) && targets.insert(edit.target()))
             .collect()
     }
 }

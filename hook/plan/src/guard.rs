@@ -7,10 +7,10 @@
 use std::collections::BTreeSet;
 
 use crate::config::Config;
+use crate::edit::Edit;
 use crate::entry::Entry;
 use crate::identity::{self, Facts};
 use crate::index::{Index, OnBypass};
-use crate::plan::Edit;
 use crate::refusal::{Reason, Refusal};
 use crate::request::cdi;
 
@@ -141,8 +141,8 @@ pub fn put_off(config: &Config) -> Vec<Number> {
 #[must_use]
 pub fn given(edits: &[&Edit]) -> Vec<Number> {
     let number = |edit: &&Edit| match edit {
-        Edit::DeviceNode { major, minor, .. } => Some((*major, *minor)),
-        Edit::Bind { .. } => None,
+        Edit::DeviceNode(node) => Some((node.major, node.minor)),
+        _ => None,
     };
     edits.iter().filter_map(number).collect()
 }

@@ -19,6 +19,7 @@ pub mod capability;
 pub mod choose;
 pub mod config;
 mod document;
+pub mod edit;
 pub mod entry;
 pub mod feature;
 pub mod glob;

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::capability::Capability;
 use crate::document;
+use crate::edit::Edit;
+use crate::entry::Form;
 use crate::feature::Feature;
-use crate::refusal::Refusal;
+use crate::refusal::{Reason, Refusal};
 use crate::vendor::Vendor;
 
 /// The version of [`Plan`] that this crate reads and writes.
@@ -43,8 +45,13 @@ pub struct Plan {
     /// UUIDs of the devices that a `guarantee` keeps for this tenant; they are in no other tenant's plans.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub reserved: BTreeSet<String>,
+    /// Whether something that the grant gives exists in the spec form alone; the hook form refuses such a plan.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub needs_spec: bool,
     /// The ceiling: at most these driver capabilities.
     pub capabilities: BTreeSet<Capability>,
+    /// Where the policy says so: the rule behind each of `edits`.
+    pub capabilities_rule: Rule,
     /// What is given together: one line for each `gpus` of the grant, in its order.
     pub lines: Vec<Line>,
     /// Edits that every container gets which gets a GPU of this vendor, in the order in which they are applied.
@@ -63,6 +70,29 @@ impl Plan {
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         document::parse("plan", PLAN_VERSION, bytes)
     }
+
+    /// Every edit that somebody may get by it.
+    pub fn all_edits(&self) -> impl Iterator<Item = &Edit> {
+        let of_devices = self.lines.iter().flat_map(|line| &line.devices).map(|device| &device.edits);
+        let of_features = self.features.iter().map(|granted| &granted.edits);
+        self.edits.values().chain(of_devices).chain(of_features).flatten()
+    }
+
+    /// Whether it can be applied in this form.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::NotSupported`] if what the grant gives exists only in the other form.
+    pub fn require(&self, form: Form) -> Result<(), Refusal> {
+        if form == Form::Spec || !self.needs_spec {
+            return Ok(());
+        }
+        let message = format!(
+            "grant `{}` gives variables or groups, which only an entry of the spec form can give",
+            self.grant
+        );
+        Err(Refusal::new(Reason::NotSupported, message))
+    }
 }
 
 /// A feature that a grant gives to those who ask for it.
@@ -71,7 +101,7 @@ impl Plan {
 pub struct GrantedFeature {
     /// Which; never IMEX as a whole.
     pub feature: Feature,
-    /// Where the policy grants it.
+    /// Where the policy grants it: the rule behind each of `edits`.
     pub rule: Rule,
     /// Why this host cannot give it; who asks is refused with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,7 +111,7 @@ pub struct GrantedFeature {
     pub edits: Vec<Edit>,
 }
 
-/// A place in the policy, for audit records and messages only.
+/// A place in the policy, for audit records and messages only. Exactly one stands behind each edit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rule {
@@ -112,6 +142,8 @@ pub struct Host {
 pub struct Line {
     /// Name of the gpu-set.
     pub gpu_set: String,
+    /// Where the line stands: the rule behind each edit of its devices.
+    pub rule: Rule,
     /// A container gets at most so many devices of this line.
     pub at_most: u32,
     /// A container that says no number gets so many; 0: only when named.
@@ -250,116 +282,4 @@ pub struct MigCheck {
     pub gi: u32,
     /// Compute instance id within it.
     pub ci: u32,
-}
-
-/// One step of a plan in its hook form.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
-pub enum Edit {
-    /// A character device in the container's `/dev`, and the device rule that goes with it.
-    DeviceNode {
-        /// Applied only if one of these is in force; empty: always.
-        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-        capabilities: BTreeSet<Capability>,
-        /// The node on the host, bound where the container's user namespace forbids making one.
-        host_path: String,
-        /// Where it appears, below `/dev`.
-        container_path: String,
-        /// Major number.
-        major: u32,
-        /// Minor number.
-        minor: u32,
-        /// Permission bits, such as 438 (0666).
-        file_mode: u32,
-        /// Access in the device rule; `rw`, never `m`.
-        permissions: String,
-    },
-    /// A read-only bind of a regular file or directory, or of a socket.
-    Bind {
-        /// Applied only if one of these is in force; empty: always.
-        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-        capabilities: BTreeSet<Capability>,
-        /// Whether it is for 32-bit programs: then compat32 must be in force beside one of the capabilities.
-        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-        compat32: bool,
-        /// Whether a container starts without it where the source is gone, as a daemon's socket is while that is down.
-        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-        optional: bool,
-        /// Source on the host, absolute, no symbolic link in its last component.
-        host_path: String,
-        /// Where it appears. At its beginning `{libdir}` and `{libdir32}` stand for the container's directories of 64-bit
-        /// and 32-bit libraries, `{xorgdir}` for that of the X server's modules.
-        container_path: String,
-        /// Mount options: `ro`, `nosuid`, `nodev`, `noexec`.
-        options: BTreeSet<MountOption>,
-    },
-}
-
-impl Edit {
-    /// The capabilities of which one must be in force; empty: applied always.
-    #[must_use]
-    pub fn capabilities(&self) -> &BTreeSet<Capability> {
-        match self {
-            Self::DeviceNode { capabilities, .. } | Self::Bind { capabilities, .. } => capabilities,
-        }
-    }
-
-    /// Whether it is applied for a container with these capabilities.
-    #[must_use]
-    pub fn applies(&self, in_force: &BTreeSet<Capability>) -> bool {
-        let compat32 = matches!(self, Self::Bind { compat32: true, .. });
-        (!compat32 || in_force.contains(&Capability::Compat32))
-            && (self.capabilities().is_empty() || !self.capabilities().is_disjoint(in_force))
-    }
-
-    /// The path by which messages and audit records name it.
-    #[must_use]
-    pub fn container_path(&self) -> &str {
-        match self {
-            Self::DeviceNode { container_path, .. } | Self::Bind { container_path, .. } => container_path,
-        }
-    }
-}
-
-/// An option of a [`Edit::Bind`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MountOption {
-    /// Read-only.
-    Ro,
-    /// Set-uid bits are ignored.
-    Nosuid,
-    /// Device nodes are ignored.
-    Nodev,
-    /// Nothing on it can be executed.
-    Noexec,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_of_32_bit_programs_needs_both() {
-        use Capability::{Compat32, Compute, Utility, Video};
-        let edit = |compat32| Edit::Bind {
-            capabilities: BTreeSet::from([Compute, Video]),
-            compat32,
-            optional: false,
-            host_path: "/usr/lib/libcuda.so.550.163.01".to_owned(),
-            container_path: "{libdir32}/libcuda.so.1".to_owned(),
-            options: BTreeSet::new(),
-        };
-        let cases: [(&[Capability], [bool; 2]); 5] = [
-            (&[], [false, false]),
-            (&[Compute], [true, false]),
-            (&[Compat32], [false, false]),
-            (&[Compat32, Utility], [false, false]),
-            (&[Compat32, Compute], [true, true]),
-        ];
-        for (in_force, expected) in cases {
-            let in_force = in_force.iter().copied().collect();
-            assert_eq!([false, true].map(|old| edit(old).applies(&in_force)), expected, "{in_force:?}");
-        }
-    }
 }

@@ -21,7 +21,8 @@ fn device(index: u32) -> Value {
 
 fn line(name: &str, devices: &[u32], more: Value) -> Value {
     let devices: Vec<Value> = devices.iter().map(|index| device(*index)).collect();
-    let mut line = json!({"gpuSet": name, "atMost": 2, "default": 1, "sharing": {"mode": "exclusive"},
+    let rule = json!({"file": "a.kdl", "line": 2, "name": "grant g"});
+    let mut line = json!({"gpuSet": name, "rule": rule, "atMost": 2, "default": 1, "sharing": {"mode": "exclusive"},
         "order": "ranked", "devices": devices, "slots": null});
     line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     line
@@ -30,7 +31,8 @@ fn line(name: &str, devices: &[u32], more: Value) -> Value {
 fn plan(lines: Vec<Value>) -> Plan {
     let plan = json!({"planVersion": 1, "tenant": "t", "grant": "g", "policyDigest": "", "topologyDigest": "",
         "rule": {"file": "a.kdl", "line": 1, "name": "grant g"}, "host": {"bootId": null, "driverVersion": null},
-        "capabilities": ["compute", "utility"], "lines": lines, "edits": {}});
+        "capabilities": ["compute", "utility"], "capabilitiesRule": {"file": "a.kdl", "line": 3, "name": "grant g"},
+        "lines": lines, "edits": {}});
     Plan::parse(plan.to_string().as_bytes()).unwrap()
 }
 

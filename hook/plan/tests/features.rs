@@ -94,10 +94,10 @@ fn plan() -> Plan {
     let rule = json!({"file": "a.kdl", "line": 1, "name": "grant g"});
     let device = json!({"uuid": "GPU-0", "index": "0", "pci": "0000:00:00.0",
         "gpu": {"nvidia": {"uuid": "GPU-0", "minor": 0}}, "edits": [node("/dev/nvidia0", 0)]});
-    let line = json!({"gpuSet": "a", "atMost": 1, "default": 1, "sharing": {"mode": "exclusive"}, "order": "ranked",
+    let line = json!({"gpuSet": "a", "rule": rule, "atMost": 1, "default": 1, "sharing": {"mode": "exclusive"}, "order": "ranked",
         "devices": [device], "slots": null});
     let plan = json!({"planVersion": 1, "tenant": "t", "grant": "g", "policyDigest": "", "topologyDigest": "",
-    "rule": rule, "host": {"bootId": null, "driverVersion": null}, "capabilities": ["compute"],
+    "rule": rule, "capabilitiesRule": rule, "host": {"bootId": null, "driverVersion": null}, "capabilities": ["compute"],
     "lines": [line], "edits": {"nvidia": [node("/dev/nvidiactl", 255)]}, "features": [
         {"feature": "gds", "rule": rule, "edits": [node("/dev/nvidia-fs0", 1), node("/dev/nvidia-fs1", 2)]},
         {"feature": "imex/0", "rule": rule, "edits": [node("/dev/channel0", 3)]},
@@ -119,7 +119,7 @@ fn given(features: &[Feature]) -> Result<Vec<String>, (&'static str, String)> {
     let plan = plan();
     let choice = choose(&plan, &request, &Leases::new())
         .map_err(|refusal| (refusal.reason.slug(), refusal.message))?;
-    Ok(choice.edits(&plan).into_iter().map(|edit| edit.container_path().to_owned()).collect())
+    Ok(choice.edits(&plan).into_iter().map(|(_, edit)| edit.container_path().unwrap().to_owned()).collect())
 }
 
 #[test]

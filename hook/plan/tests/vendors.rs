@@ -18,17 +18,17 @@ fn node(path: &str, minor: u32) -> Value {
 
 /// An NVIDIA GPU, a whole board of AMD, and a part of another one.
 fn plan() -> Plan {
+    let rule = json!({"file": "a.kdl", "line": 1, "name": "grant g"});
     let nvidia = json!({"uuid": "GPU-n", "index": "0", "pci": "0000:01:00.0",
         "gpu": {"nvidia": {"uuid": "GPU-n", "minor": 0}}, "edits": [node("/dev/nvidia0", 0)]});
     let board = json!({"uuid": "GPU-a", "index": "1", "pci": "0000:02:00.0",
         "gpu": {"amd": {"minor": 128}}, "edits": [node("/dev/dri/renderD128", 128)]});
     let part = json!({"uuid": "GPU-b-1of2", "index": "2", "pci": "0000:03:00.0",
         "gpu": {"amd": {"minor": 130, "partition": 1}}, "edits": [node("/dev/dri/renderD130", 130)]});
-    let line = json!({"gpuSet": "s", "atMost": 3, "default": 1, "sharing": {"mode": "exclusive"},
+    let line = json!({"gpuSet": "s", "rule": rule, "atMost": 3, "default": 1, "sharing": {"mode": "exclusive"},
         "order": "ranked", "devices": [nvidia, board, part], "slots": null});
-    let rule = json!({"file": "a.kdl", "line": 1, "name": "grant g"});
     let plan = json!({"planVersion": 1, "tenant": "t", "grant": "g", "policyDigest": "", "topologyDigest": "",
-        "rule": rule, "host": {"bootId": null, "driverVersion": null, "cudaVersion": "12.4"},
+        "rule": rule, "capabilitiesRule": rule, "host": {"bootId": null, "driverVersion": null, "cudaVersion": "12.4"},
         "capabilities": ["compute"], "lines": [line],
         "edits": {"nvidia": [node("/dev/nvidiactl", 255)], "amd": [node("/dev/kfd", 1)]}});
     Plan::parse(plan.to_string().as_bytes()).unwrap()
@@ -49,7 +49,7 @@ fn paths(names: &[&str], requirements: &[(&str, &str)]) -> Result<Vec<String>, R
     };
     let plan = plan();
     let choice = choose(&plan, &request, &Leases::new())?;
-    Ok(choice.edits(&plan).into_iter().map(|edit| edit.container_path().to_owned()).collect())
+    Ok(choice.edits(&plan).into_iter().map(|(_, edit)| edit.container_path().unwrap().to_owned()).collect())
 }
 
 #[test]

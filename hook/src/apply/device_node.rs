@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use gpupol_plan::plan::Edit;
+use gpupol_plan::edit::DeviceNode;
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, major, makedev, minor, mknodat, openat, openat2,
     statat,
@@ -10,7 +10,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 
-use crate::apply::{Step, name};
+use crate::apply::Step;
 use crate::error::{Called, Error, Result};
 use crate::file;
 use crate::rootfs::{self, Made, Rootfs};
@@ -21,7 +21,7 @@ const PATH_DIRECTORY: OFlags = OFlags::PATH.union(OFlags::CLOEXEC).union(OFlags:
 /// A node to be made, and the host's node where it must be bound instead.
 #[derive(Debug)]
 pub(super) struct Ready<'p> {
-    edit: &'p Edit,
+    node: &'p DeviceNode,
     below_dev: &'p str,
     number: (u32, u32),
     mode: Mode,
@@ -30,24 +30,17 @@ pub(super) struct Ready<'p> {
 
 impl<'p> Ready<'p> {
     /// Opens what the edit needs of the host. In a user namespace nobody can make a node, so the host's is cloned.
-    pub(super) fn prepare(edit: &'p Edit, in_user_namespace: bool) -> Result<Self> {
-        let Edit::DeviceNode { host_path, container_path, major, minor, file_mode, .. } = edit else {
-            return Err(Error::found("not a device node"));
-        };
+    pub(super) fn prepare(node: &'p DeviceNode, in_user_namespace: bool) -> Result<Self> {
+        let DeviceNode { host_path, container_path, major, minor, file_mode, .. } = node;
         let below_dev = container_path.strip_prefix("/dev/").filter(|below| is_plain(below));
         let below_dev = below_dev.ok_or_else(|| Error::found("not a path below `/dev`"))?;
         let number = (*major, *minor);
         let bind = in_user_namespace.then(|| clone_node(host_path, number)).transpose()?;
-        Ok(Self { edit, below_dev, number, mode: Mode::from_raw_mode(file_mode & 0o777), bind })
+        Ok(Self { node, below_dev, number, mode: Mode::from_raw_mode(file_mode & 0o777), bind })
     }
 
     /// Makes the node, unless the right one is there.
     pub(super) fn apply(self, rootfs: &Rootfs, dev: &OwnedFd, steps: &mut Vec<Step>) -> Result<()> {
-        let edit = self.edit;
-        self.put(rootfs, dev, steps).map_err(|error| error.during(|| name(edit)))
-    }
-
-    fn put(self, rootfs: &Rootfs, dev: &OwnedFd, steps: &mut Vec<Step>) -> Result<()> {
         let (directories, file) = self.below_dev.rsplit_once('/').unwrap_or(("", self.below_dev));
         let parent = open_below(rootfs, dev, directories, steps)?;
         if self.is_there(&parent, file)? {
@@ -57,7 +50,7 @@ impl<'p> Ready<'p> {
             parent: file::duplicate(&parent)?,
             name: file.to_owned(),
             is_directory: false,
-            path: self.edit.container_path().to_owned(),
+            path: self.node.container_path.clone(),
         };
         let Some(node) = self.bind else {
             mknodat(

@@ -1,6 +1,6 @@
 //! Device rules: what the kernel lets the container open.
 
-use gpupol_plan::plan::Edit;
+use gpupol_plan::edit::{DeviceNode, Edit};
 
 use crate::cgroup::{Cgroup, Version};
 use crate::error::{Error, Result};
@@ -51,7 +51,8 @@ pub enum Opened<'c> {
 /// # Errors
 /// The edit allows something that no plan may.
 pub fn of(edit: &Edit) -> Result<Option<Rule>> {
-    let Edit::DeviceNode { container_path, major, minor, permissions, .. } = edit else { return Ok(None) };
+    let Edit::DeviceNode(node) = edit else { return Ok(None) };
+    let DeviceNode { container_path, major, minor, permissions, .. } = node;
     let access = Access { read: permissions.contains('r'), write: permissions.contains('w') };
     let in_range = *major <= MAJOR_MAX && *minor <= MINOR_MAX;
     if !in_range || permissions.is_empty() || !permissions.chars().all(|letter| matches!(letter, 'r' | 'w')) {

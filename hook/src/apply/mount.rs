@@ -2,12 +2,12 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use gpupol_plan::plan::{Edit, MountOption};
+use gpupol_plan::edit::{Bind, MountOption};
 use rustix::fs::{CWD, FileType, Mode, OFlags, StatVfsMountFlags, fstatvfs, openat};
 use rustix::io::Errno;
 
+use crate::apply::Step;
 use crate::apply::device_node::clone_mount;
-use crate::apply::{Step, name};
 use crate::error::{Called, Error, Result};
 use crate::rootfs::{self, Made, Rootfs};
 use crate::sys;
@@ -27,17 +27,15 @@ pub(super) type Directories = [(&'static str, &'static str); 3];
 /// A bind whose source is opened, checked and cloned.
 #[derive(Debug)]
 pub(super) struct Ready<'p> {
-    edit: &'p Edit,
+    bind: &'p Bind,
     tree: OwnedFd,
     kind: FileType,
 }
 
 impl<'p> Ready<'p> {
     /// Opens the source and clones its mount, detached and with its options; none if it is gone and may be.
-    pub(super) fn prepare(edit: &'p Edit) -> Result<Option<Self>> {
-        let Edit::Bind { host_path, options, optional, .. } = edit else {
-            return Err(Error::found("not a bind"));
-        };
+    pub(super) fn prepare(bind: &'p Bind) -> Result<Option<Self>> {
+        let Bind { host_path, options, optional, .. } = bind;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = openat(CWD, host_path.as_str(), flags, Mode::empty());
         if *optional && opened.as_ref().is_err_and(|errno| *errno == Errno::NOENT) {
@@ -50,7 +48,7 @@ impl<'p> Ready<'p> {
         }
         let attributes = options.iter().fold(0, |sum, option| sum | attribute(*option));
         let tree = clone_mount(&source, host_path, attributes)?;
-        Ok(Some(Self { edit, tree, kind }))
+        Ok(Some(Self { bind, tree, kind }))
     }
 
     /// Attaches it to its target, which is made if it is missing.
@@ -60,12 +58,7 @@ impl<'p> Ready<'p> {
         directories: &Directories,
         steps: &mut Vec<Step>,
     ) -> Result<()> {
-        let edit = self.edit;
-        self.put(rootfs, directories, steps).map_err(|error| error.during(|| name(edit)))
-    }
-
-    fn put(self, rootfs: &Rootfs, directories: &Directories, steps: &mut Vec<Step>) -> Result<()> {
-        let path = self.edit.container_path();
+        let path = self.bind.container_path.as_str();
         let within = |(word, directory): &(&str, &str)| Some([directory, path.strip_prefix(word)?].concat());
         let path = directories.iter().find_map(within).unwrap_or_else(|| path.to_owned());
         if !path.starts_with('/') {
@@ -91,8 +84,7 @@ impl<'p> Ready<'p> {
     fn is_there(&self, target: &OwnedFd) -> Result<bool> {
         let same = rootfs::identity(target)? == rootfs::identity(&self.tree)?;
         let found = fstatvfs(target).called(|| "fstatvfs()".to_owned())?.f_flag;
-        let Edit::Bind { options, .. } = self.edit else { return Ok(false) };
-        Ok(same && options.iter().all(|option| found.contains(flag(*option))))
+        Ok(same && self.bind.options.iter().all(|option| found.contains(flag(*option))))
     }
 }
 

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use gpupol_plan::edit::Edit;
 use gpupol_plan::guard::{self, Answer, Standing, Trip};
 use gpupol_plan::identity;
 use gpupol_plan::index::{Auditing, Index, OnBypass, OnDenied, Tenant};
 use gpupol_plan::observed::Observed;
-use gpupol_plan::plan::Edit;
 use gpupol_plan::refusal::one_line;
 use gpupol_plan::request::cdi;
 

@@ -13,7 +13,7 @@ fn plan(tenant: &str) -> Vec<u8> {
         "rule": {"file": "p.kdl", "line": 1, "name": "grant g"},
         "policyDigest": "sha256:0", "topologyDigest": "sha256:0",
         "host": {"bootId": null, "driverVersion": null},
-        "capabilities": ["compute"], "lines": [], "edits": {}
+        "capabilities": ["compute"], "capabilitiesRule": {"file": "p.kdl", "line": 1, "name": "grant g"}, "lines": [], "edits": {}
     });
     plan.to_string().into_bytes()
 }

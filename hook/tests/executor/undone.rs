@@ -114,11 +114,12 @@ fn plan(folder: &Folder) -> Value {
         "edits": [{"kind": "device-node", "hostPath": node, "containerPath": "/dev/nvidia0", "major": 195,
             "minor": 0, "fileMode": 438, "permissions": "rw"}]
     });
+    let rule = json!({"file": "p.kdl", "line": 1, "name": "grant g"});
     json!({
-        "planVersion": 1, "tenant": "lab", "grant": "g", "rule": {"file": "p.kdl", "line": 1, "name": "grant g"},
+        "planVersion": 1, "tenant": "lab", "grant": "g", "rule": rule, "capabilitiesRule": rule,
         "policyDigest": "sha256:0", "topologyDigest": "sha256:0",
         "host": {"bootId": boot.trim(), "driverVersion": "550.54.15"}, "capabilities": ["compute"],
-        "lines": [{"gpuSet": "s", "atMost": 1, "default": 1, "sharing": {"mode": "exclusive"}, "order": "ranked",
+        "lines": [{"gpuSet": "s", "rule": rule, "atMost": 1, "default": 1, "sharing": {"mode": "exclusive"}, "order": "ranked",
             "devices": [device], "slots": null}],
         "edits": {"nvidia": [{"kind": "bind", "hostPath": library, "containerPath": "/usr/lib/nvidia/libcuda.so.1",
             "options": ["ro", "nosuid", "nodev"]}]}

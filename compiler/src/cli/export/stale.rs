@@ -73,5 +73,6 @@ fn words(edits: &ContainerEdits) -> BTreeSet<String> {
         .hooks
         .iter()
         .map(|hook| format!("{} call `{}` of `{}`", hook.hook_name, hook.args.join(" "), hook.path));
-    env.chain(nodes).chain(mounts).chain(hooks).collect()
+    let groups = edits.additional_gids.iter().map(|gid| format!("group {gid}"));
+    env.chain(groups).chain(nodes).chain(mounts).chain(hooks).collect()
 }

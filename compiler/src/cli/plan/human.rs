@@ -1,8 +1,9 @@
 //! A decision as text.
 
+use gpupol_plan::edit::{Bind, DeviceNode, Edit, Env, File, Gid, Tmpfs};
 use gpupol_plan::guard::{Answer, describe};
 use gpupol_plan::index::OnDenied;
-use gpupol_plan::plan::Edit;
+use gpupol_plan::plan::Rule;
 
 use super::{Decided, Known};
 use crate::cli::render::escape;
@@ -44,8 +45,8 @@ fn guard(guarded: &Guarded) -> String {
 
 fn granted(gift: &Gift, known: Option<&Known<'_>>, host: &str) -> String {
     let Gift { tenant, grant, rule, .. } = gift;
-    let place = format!("{}:{}", escape(&rule.file), rule.line);
-    let mut text = format!("granted: tenant {tenant} by grant {grant} ({place}) on {host}\n");
+    let mut text =
+        format!("granted: tenant {tenant} by grant {grant} ({}) on {host}\n", escape(&place(rule)));
     text.extend(known.map(known_by));
     let capabilities: Vec<&str> = gift.capabilities.iter().map(|capability| capability.name()).collect();
     text.push_str(&format!("capabilities: {}\n", capabilities.join(", ")));
@@ -61,8 +62,13 @@ fn granted(gift: &Gift, known: Option<&Known<'_>>, host: &str) -> String {
         [device.index.clone(), device.uuid.clone(), device.gpu_set.clone(), shared, device.paths.join(" ")]
     });
     text.push_str(&table(&["DEVICE", "UUID", "GPU-SET", "SHARING", "NODES"], devices.collect()));
-    text.push_str(&table(&["DEVICE NODE", "RULE", "FROM"], gift.edits.iter().filter_map(node).collect()));
-    text.push_str(&table(&["FILE", "FROM"], gift.edits.iter().filter_map(file).collect()));
+    let rows = |row: fn(&Edit) -> Option<Vec<String>>| {
+        let row = |(rule, edit): &(Rule, Edit)| Some(row(edit)?.into_iter().chain([place(rule)]));
+        gift.edits.iter().filter_map(row).collect::<Vec<_>>()
+    };
+    text.push_str(&table(&["DEVICE NODE", "DEVICE RULE", "FROM", "BY"], rows(node)));
+    text.push_str(&table(&["FILE", "FROM", "BY"], rows(file)));
+    text.push_str(&table(&["IN THE SPEC FORM", "", "BY"], rows(of_process)));
     text
 }
 
@@ -72,19 +78,35 @@ fn known_by(known: &Known<'_>) -> String {
     format!("known by: {} ({}:{line}), the {class}'s word\n", escape(&identity.to_string()), escape(file))
 }
 
-fn node(edit: &Edit) -> Option<[String; 3]> {
-    match edit {
-        Edit::DeviceNode { host_path, container_path, major, minor, permissions, .. } => {
-            let rule = format!("c {major}:{minor} {permissions}");
-            Some([container_path.clone(), rule, host_path.clone()])
-        }
-        Edit::Bind { .. } => None,
-    }
+fn place(rule: &Rule) -> String {
+    format!("{}:{}", rule.file, rule.line)
 }
 
-fn file(edit: &Edit) -> Option<[String; 2]> {
+fn node(edit: &Edit) -> Option<Vec<String>> {
+    let Edit::DeviceNode(DeviceNode { host_path, container_path, major, minor, permissions, .. }) = edit
+    else {
+        return None;
+    };
+    let rule = format!("c {major}:{minor} {permissions}");
+    Some(vec![container_path.clone(), rule, host_path.clone()])
+}
+
+/// What is mounted, and what lies on it.
+fn file(edit: &Edit) -> Option<Vec<String>> {
+    let (path, from) = match edit {
+        Edit::Bind(Bind { container_path, host_path, .. }) => (container_path, host_path.as_str()),
+        Edit::Tmpfs(Tmpfs { container_path, .. }) => (container_path, "an empty directory"),
+        Edit::File(File { container_path, .. }) => (container_path, "the plan"),
+        Edit::DeviceNode(_) | Edit::Env(_) | Edit::Gid(_) => return None,
+    };
+    Some(vec![path.clone(), from.to_owned()])
+}
+
+/// What is given to the container's process.
+fn of_process(edit: &Edit) -> Option<Vec<String>> {
     match edit {
-        Edit::Bind { host_path, container_path, .. } => Some([container_path.clone(), host_path.clone()]),
-        Edit::DeviceNode { .. } => None,
+        Edit::Env(Env { name, value, .. }) => Some(vec!["variable".to_owned(), format!("{name}={value}")]),
+        Edit::Gid(Gid { gid, .. }) => Some(vec!["group".to_owned(), gid.to_string()]),
+        Edit::DeviceNode(_) | Edit::Bind(_) | Edit::Tmpfs(_) | Edit::File(_) => None,
     }
 }

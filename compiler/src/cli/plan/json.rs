@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use gpupol_plan::capability::Capability;
+use gpupol_plan::edit::{DeviceNode, Edit};
 use gpupol_plan::feature::Feature;
 use gpupol_plan::index::OnDenied;
-use gpupol_plan::plan::{Edit, Rule, Sharing};
+use gpupol_plan::plan::{Rule, Sharing};
 use serde::Serialize;
 
 use super::{Decided, Known};
@@ -59,7 +60,7 @@ enum Body<'o> {
         devices: Vec<Given<'o>>,
         capabilities: &'o BTreeSet<Capability>,
         features: Vec<Granted<'o>>,
-        edits: &'o [Edit],
+        edits: Vec<Ruled<'o>>,
         device_rules: Vec<DeviceRule<'o>>,
     },
 }
@@ -90,6 +91,14 @@ struct Given<'o> {
 struct Granted<'o> {
     feature: Feature,
     rule: &'o Rule,
+}
+
+/// An edit, and the rule behind it.
+#[derive(Serialize)]
+struct Ruled<'o> {
+    rule: &'o Rule,
+    #[serde(flatten)]
+    edit: &'o Edit,
 }
 
 /// In the words of the OCI runtime specification.
@@ -138,8 +147,8 @@ fn granted<'o>(gift: &'o Gift, known: Option<&Known<'o>>) -> Body<'o> {
         devices: gift.devices.iter().map(given).collect(),
         capabilities: &gift.capabilities,
         features: gift.features.iter().map(|(feature, rule)| Granted { feature: *feature, rule }).collect(),
-        edits: &gift.edits,
-        device_rules: gift.edits.iter().filter_map(rule).collect(),
+        edits: gift.edits.iter().map(|(rule, edit)| Ruled { rule, edit }).collect(),
+        device_rules: gift.edits.iter().filter_map(|(_, edit)| device_rule(edit)).collect(),
     }
 }
 
@@ -155,11 +164,7 @@ fn given(device: &Device) -> Given<'_> {
     }
 }
 
-fn rule(edit: &Edit) -> Option<DeviceRule<'_>> {
-    match edit {
-        Edit::DeviceNode { major, minor, permissions, .. } => {
-            Some(DeviceRule { kind: "c", major: *major, minor: *minor, access: permissions })
-        }
-        Edit::Bind { .. } => None,
-    }
+fn device_rule(edit: &Edit) -> Option<DeviceRule<'_>> {
+    let Edit::DeviceNode(DeviceNode { major, minor, permissions, .. }) = edit else { return None };
+    Some(DeviceRule { kind: "c", major: *major, minor: *minor, access: permissions })
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use gpupol_plan::choose::{Choice, Given};
-use gpupol_plan::plan::{self, Edit, MountOption, Plan};
+use gpupol_plan::edit::{Edit, MountOption};
+use gpupol_plan::plan::{self, Plan};
 
 use super::{ContainerEdits, Device, DeviceNode, Guarding, Mount, is_known};
 
@@ -13,7 +14,7 @@ pub(super) fn of(plan: &Plan, devices: &[&plan::Device], guarding: &Guarding) ->
     let given = devices.iter().filter_map(|device| Some(Given { line: line(device)?, device }));
     let choice =
         Choice { given: given.collect(), capabilities: plan.capabilities.clone(), features: Vec::new() };
-    of_edits(choice.edits(plan).into_iter(), plan, guarding)
+    of_edits(choice.edits(plan).into_iter().map(|(_, edit)| edit), plan, guarding)
 }
 
 /// Those of the edits that CDI can express.
@@ -25,25 +26,26 @@ pub(super) fn of_edits<'p>(
     let mut wanted = ContainerEdits::default();
     for edit in edits.filter(|edit| is_known(edit) && edit.applies(&plan.capabilities)) {
         match edit {
-            Edit::DeviceNode { host_path, container_path, major, minor, file_mode, permissions, .. } => {
-                wanted.device_nodes.push(DeviceNode {
-                    path: container_path.clone(),
-                    host_path: host_path.clone(),
-                    kind: "c".to_owned(),
-                    major: *major,
-                    minor: *minor,
-                    file_mode: *file_mode,
-                    permissions: permissions.clone(),
-                });
-            }
-            Edit::Bind { host_path, container_path, options, .. } => {
+            Edit::DeviceNode(node) => wanted.device_nodes.push(DeviceNode {
+                path: node.container_path.clone(),
+                host_path: node.host_path.clone(),
+                kind: "c".to_owned(),
+                major: node.major,
+                minor: node.minor,
+                file_mode: node.file_mode,
+                permissions: node.permissions.clone(),
+            }),
+            Edit::Bind(bind) => {
                 let mount = |container_path| Mount {
-                    host_path: host_path.clone(),
+                    host_path: bind.host_path.clone(),
                     container_path,
-                    options: self::options(options),
+                    options: options(&bind.options),
                 };
-                wanted.mounts.extend(place(container_path, guarding).map(mount));
+                wanted.mounts.extend(place(&bind.container_path, guarding).map(mount));
             }
+            Edit::Env(env) => wanted.env.push(format!("{}={}", env.name, env.value)),
+            Edit::Gid(gid) => wanted.additional_gids.push(gid.gid),
+            Edit::Tmpfs(_) | Edit::File(_) => {}
         }
     }
     wanted.mounts.sort();
@@ -75,7 +77,7 @@ fn options(options: &BTreeSet<MountOption>) -> Vec<String> {
 /// that device: CDI knows none without edits.
 pub(super) fn take_common(devices: &mut [Device], plans: &[Plan]) -> ContainerEdits {
     let all = plans.iter().flat_map(|plan| &plan.lines).flat_map(|line| &line.devices);
-    let own: BTreeSet<&str> = all.flat_map(|device| &device.edits).map(Edit::container_path).collect();
+    let own: BTreeSet<&str> = all.flat_map(|device| &device.edits).filter_map(Edit::container_path).collect();
     let shared = |node: &DeviceNode| !own.contains(node.path.as_str());
     let device_nodes = common(devices, |edits| &mut edits.device_nodes, shared);
     let mounts =

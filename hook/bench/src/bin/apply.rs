@@ -9,7 +9,7 @@ use gpupol_hook::apply::{self, Container};
 use gpupol_hook::cgroup::Hierarchy;
 use gpupol_hook::mountinfo::MountInfo;
 use gpupol_hook::process::Process;
-use gpupol_plan::plan::Edit;
+use gpupol_plan::edit::Edit;
 
 #[path = "../site.rs"]
 #[expect(dead_code, reason = "only the plan is wanted here")]
