@@ -5,9 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gpupol_plan::capability::Capability;
-use gpupol_plan::edit::Edit;
+use gpupol_plan::edit::{Edit, Env};
 use gpupol_plan::index::{self, INDEX_VERSION, Index};
 use gpupol_plan::plan::{self, GpuCheck, MigCheck, PLAN_VERSION, Plan, Rule};
+use gpupol_plan::request::VISIBLE_DEVICES;
 use serde::Serialize;
 
 use crate::policy::{self, Policy};
@@ -154,10 +155,22 @@ fn common(topology: &Topology) -> BTreeMap<Vendor, Vec<Edit>> {
         let mut edits = device_nodes::shared(topology, *vendor);
         if *vendor == Vendor::Nvidia {
             edits.extend(driver_files::binds(topology));
+            edits.push(no_second_injection());
         }
         (*vendor, edits)
     };
     topology.nodes.keys().map(of).collect()
+}
+
+/// Whatever else reads the request of a container that has its GPUs already, such as a hook of NVIDIA's, gives it nothing.
+/// The hook form does without: there such a hook is refused.
+fn no_second_injection() -> Edit {
+    Edit::Env(Env {
+        capabilities: BTreeSet::new(),
+        optional: true,
+        name: VISIBLE_DEVICES.to_owned(),
+        value: "void".to_owned(),
+    })
 }
 
 fn plan(
@@ -205,7 +218,7 @@ fn plan(
 /// What stands at `span` in a grant.
 fn rule(span: Span, grant: &policy::Grant, sources: &Sources) -> Rule {
     let source = sources.get(span.source);
-    let line = source.map_or(0, |source| source.position(span.start).0);
+    let line = source.map_or(0, |source| source.position(span.start()).0);
     Rule {
         file: source.map(|source| source.name.clone()).unwrap_or_default(),
         line: u32::try_from(line).unwrap_or(u32::MAX),

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use gpupol_plan::capability::Capability;
 use gpupol_plan::choose::{Leases, choose};
 use gpupol_plan::edit::{DeviceNode, Edit};
+use gpupol_plan::entry::Form;
 use gpupol_plan::feature::Feature;
 use gpupol_plan::guard::{self, Answer, Number, Surroundings, Trip};
 use gpupol_plan::identity;
@@ -23,6 +24,7 @@ use crate::workload::Workload;
 
 pub mod assert;
 pub mod coverage;
+pub mod spec;
 pub mod test;
 
 /// What comes of starting a container.
@@ -58,7 +60,7 @@ pub struct Gift {
     pub capabilities: BTreeSet<Capability>,
     /// Features, each with the place that grants it.
     pub features: BTreeMap<Feature, Rule>,
-    /// What is done, in order, each with the rule behind it.
+    /// What is done in one form of the plan, in order, each with the rule behind it.
     pub edits: Vec<(Rule, Edit)>,
 }
 
@@ -117,6 +119,12 @@ impl<'s> Reader<'s> {
     /// What a container gets while other containers hold `leases`.
     #[must_use]
     pub fn start(&self, container: &Workload, leases: &Leases) -> Outcome {
+        self.start_in(container.entry.form, container, leases)
+    }
+
+    /// What a container would get in this form of its plan, while other containers hold `leases`.
+    #[must_use]
+    pub fn start_in(&self, form: Form, container: &Workload, leases: &Leases) -> Outcome {
         let Workload { entry, config, observed } = container;
         let facts = identity::facts(entry, config, observed);
         if let Answer::Refuse(refusal) = self.guarded(container, &self.own(container, leases)).answer {
@@ -128,7 +136,7 @@ impl<'s> Reader<'s> {
             Decision::Refused { tenant, refusal } => {
                 Outcome::Denied { tenant: tenant.map(|tenant| tenant.name.clone()), refusal }
             }
-            Decision::Granted(granted) => match self.give(&granted, leases) {
+            Decision::Granted(granted) => match self.give(&granted, form, leases) {
                 Ok(gift) => Outcome::Granted(Box::new(gift)),
                 Err(refusal) => Outcome::Denied { tenant: Some(granted.tenant.name.clone()), refusal },
             },
@@ -154,7 +162,7 @@ impl<'s> Reader<'s> {
             return Vec::new();
         }
         let given = match decide(&self.index, entry, config, observed) {
-            Decision::Granted(granted) => self.give(&granted, leases).ok(),
+            Decision::Granted(granted) => self.give(&granted, entry.form, leases).ok(),
             Decision::NotAsked | Decision::Refused { .. } => None,
         };
         let numbers = |gift: Gift| guard::given(&gift.edits.iter().map(|(_, edit)| edit).collect::<Vec<_>>());
@@ -189,8 +197,9 @@ impl<'s> Reader<'s> {
         choose(&plan, &request, &Leases::new()).map(|_| ())
     }
 
-    fn give(&self, granted: &Granted, leases: &Leases) -> Result<Gift, Refusal> {
+    fn give(&self, granted: &Granted, form: Form, leases: &Leases) -> Result<Gift, Refusal> {
         let plan = self.plan(granted.grant)?;
+        plan.require(form)?;
         let choice = choose(&plan, &granted.request, leases)?;
         let devices = choice.given.iter().map(|given| Device {
             uuid: given.device.uuid.clone(),
@@ -200,7 +209,7 @@ impl<'s> Reader<'s> {
             sharing: given.line.sharing.clone(),
             paths: nodes(&given.device.edits, &choice.capabilities),
         });
-        let edits = choice.edits(&plan).into_iter();
+        let edits = choice.edits(&plan).into_iter().filter(|(_, edit)| edit.is_of(form));
         Ok(Gift {
             tenant: granted.tenant.name.clone(),
             grant: granted.grant.name.clone(),

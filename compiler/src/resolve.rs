@@ -273,8 +273,9 @@ impl<'a> Host<'a, '_> {
             place::slots(&self.fabric, line, &kept).map_or(0, |slots| place::most(&kept, slots.as_deref()));
         let loss = check::Loss { rule, line, tenant, left: kept.len(), most, by: &by };
         check::denied(&loss, offer.devices.len(), sink);
-        let open = if *trusted { kept.clone() } else { reserved.open_to(tenant, kept.clone()) };
-        if open.is_empty() && !kept.is_empty() {
+        let has_any = !kept.is_empty();
+        let open = if *trusted { kept } else { reserved.open_to(tenant, kept) };
+        if open.is_empty() && has_any {
             sink.push(diags::guarantees_empty(rule, line, tenant, self.name));
         }
         let mut devices = place::rank(&self.fabric, open, line);
@@ -287,6 +288,3 @@ impl<'a> Host<'a, '_> {
         Line { rule: line, order, devices, slots }
     }
 }
-
-/// Devices by their place on the host.
-type Devices<'a> = BTreeMap<Key, Device<'a>>;

@@ -22,15 +22,14 @@ const BLOCK: usize = 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(u32);
 
-/// A place in a source, in bytes.
+/// A place in a source, in bytes. Every word of every file has one, so it is small: what stands beyond 4 GiB, far more
+/// than a file may have, counts as standing there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// The source.
     pub source: SourceId,
-    /// First byte.
-    pub start: usize,
-    /// One past the last byte.
-    pub end: usize,
+    start: u32,
+    end: u32,
 }
 
 /// A value and where it was written.
@@ -52,7 +51,37 @@ impl Span {
     /// A span of `range` in `source`.
     #[must_use]
     pub fn new(source: SourceId, range: Range<usize>) -> Self {
-        Self { source, start: range.start, end: range.end.max(range.start) }
+        Self { source, start: place(range.start), end: place(range.end.max(range.start)) }
+    }
+
+    /// First byte.
+    #[must_use]
+    pub fn start(self) -> usize {
+        index(self.start)
+    }
+
+    /// One past the last byte.
+    #[must_use]
+    pub fn end(self) -> usize {
+        index(self.end)
+    }
+
+    /// All of its bytes.
+    #[must_use]
+    pub fn range(self) -> Range<usize> {
+        self.start()..self.end()
+    }
+
+    /// The same from another first byte.
+    #[must_use]
+    pub fn from(self, start: usize) -> Self {
+        Self::new(self.source, start..self.end())
+    }
+
+    /// The same up to another end.
+    #[must_use]
+    pub fn to(self, end: usize) -> Self {
+        Self::new(self.source, self.start()..end)
     }
 }
 
@@ -125,6 +154,14 @@ impl Sources {
     pub fn get(&self, id: SourceId) -> Option<&Source> {
         self.sources.get(usize::try_from(id.0).ok()?)
     }
+}
+
+fn place(byte: usize) -> u32 {
+    u32::try_from(byte).unwrap_or(u32::MAX)
+}
+
+fn index(place: u32) -> usize {
+    usize::try_from(place).unwrap_or(usize::MAX)
 }
 
 /// How many characters begin in these bytes of UTF-8.

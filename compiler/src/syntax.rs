@@ -10,6 +10,7 @@ use crate::source::{SourceId, Span, Spanned};
 mod cost;
 pub(crate) mod cursor;
 mod diags;
+mod eight;
 mod format;
 mod guard;
 mod habit;
@@ -27,6 +28,9 @@ pub(crate) use same::node as same_node;
 
 /// A text as it was meant. Most are short, and there are many.
 pub use smol_str::SmolStr as Text;
+
+/// A type annotation, which hardly anything has: elsewhere it takes the room of a pointer.
+pub type Annotation = Box<Spanned<Text>>;
 
 /// One file.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,22 +60,22 @@ pub struct Node {
     /// From its name to the end of its children.
     pub span: Span,
     /// Its type annotation.
-    pub annotation: Option<Spanned<Text>>,
+    pub annotation: Option<Annotation>,
     /// Its name.
     pub name: Spanned<Text>,
     /// Its arguments.
-    pub arguments: Vec<Argument>,
+    pub arguments: Box<[Argument]>,
     /// Its properties in the order of their places, all of them.
-    pub properties: Vec<Property>,
+    pub properties: Box<[Property]>,
     /// Its children; none if it has no block.
-    pub children: Option<Vec<Node>>,
+    pub children: Option<Box<[Node]>>,
 }
 
 /// An argument of a node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Argument {
     /// Its type annotation.
-    pub annotation: Option<Spanned<Text>>,
+    pub annotation: Option<Annotation>,
     /// Its value, without the annotation.
     pub value: Spanned<Value>,
 }
@@ -82,7 +86,7 @@ pub struct Property {
     /// Its key.
     pub key: Spanned<Text>,
     /// Its type annotation.
-    pub annotation: Option<Spanned<Text>>,
+    pub annotation: Option<Annotation>,
     /// Its value, without the annotation.
     pub value: Spanned<Value>,
 }

@@ -44,7 +44,7 @@ fn check(sources: &Sources) -> (Option<Policy>, Vec<Finding>) {
 /// Line and code of every finding; line 0 is nowhere.
 fn found(sources: &Sources, findings: &[Finding]) -> Vec<(usize, String)> {
     let place = |finding: &Finding| match finding.labels.first() {
-        Some(label) => sources.get(label.span.source).unwrap().position(label.span.start).0,
+        Some(label) => sources.get(label.span.source).unwrap().position(label.span.start()).0,
         None => 0,
     };
     let mut found: Vec<_> = findings.iter().map(|finding| (place(finding), finding.code.id())).collect();
@@ -72,8 +72,8 @@ fn render(sources: &Sources, finding: &Finding) -> String {
     let mut text = format!("{} {}: {}\n", finding.code.id(), finding.code.slug(), finding.message);
     for label in &finding.labels {
         let source = sources.get(label.span.source).unwrap();
-        let (line, column) = source.position(label.span.start);
-        let blamed = source.text.get(label.span.start..label.span.end).unwrap().escape_debug();
+        let (line, column) = source.position(label.span.start());
+        let blamed = source.text.get(label.span.range()).unwrap().escape_debug();
         writeln!(text, "  {line}:{column} `{blamed}` {}", label.text).unwrap();
     }
     for (what, said) in [("help", &finding.help), ("witness", &finding.witness)] {

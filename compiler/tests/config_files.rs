@@ -168,6 +168,73 @@ const PRIVILEGED: &[&str] = &[
     "cap-sys-module",
 ];
 
+/// What the spec form makes of real files: what was there stays, and what is added is what the hook form gives.
+#[test]
+fn the_spec_form_adds_and_keeps() {
+    let debian = Path::new(env!("CARGO_TARGET_TMPDIR")).join("debian");
+    fs::create_dir_all(debian.join("etc")).expect("cargo's directory for tests is ours");
+    fs::write(debian.join("etc/debian_version"), "12").expect("cargo's directory for tests is ours");
+    for (file, engine, runtime) in
+        [("docker.json", "docker", Some("gpupol-research")), ("podman.json", "podman", None)]
+    {
+        let (_, plan) = plan(file, &entry(engine, runtime), &[]);
+        let given = |kind: &str| {
+            plan["edits"].as_array().into_iter().flatten().filter(|edit| edit["kind"] == kind).count()
+        };
+        let ran = spec_form(&recorded(file), &entry(engine, runtime), &debian);
+        assert_eq!(ran.code, 0, "{ran}");
+        let mut edited: Value = serde_json::from_str(&ran.out).expect("JSON");
+        let mut before: Value = serde_json::from_str(&text(&recorded(file))).expect("JSON");
+        let env = edited.pointer("/process/env").and_then(Value::as_array).expect("variables");
+        let asked = |one: &&Value| one.as_str().is_some_and(|one| one.starts_with("NVIDIA_VISIBLE_DEVICES="));
+        assert_eq!(env.iter().filter(asked).collect::<Vec<_>>(), ["NVIDIA_VISIBLE_DEVICES=void"]);
+        let added = |list: &str| {
+            let all =
+                |config: &Value| config.pointer(list).and_then(Value::as_array).cloned().unwrap_or_default();
+            let (all, before) = (all(&edited), all(&before));
+            assert_eq!(all[..before.len()], before, "{list}");
+            all.len() - before.len()
+        };
+        assert_eq!(added("/linux/devices"), given("device-node"));
+        assert_eq!(added("/linux/resources/devices"), given("device-node"));
+        assert!(added("/mounts") > 10);
+        for list in ["/linux/devices", "/linux/resources/devices", "/mounts", "/process/env"] {
+            for config in [&mut edited, &mut before] {
+                if let Some(list) = config.pointer_mut(list) {
+                    *list = Value::Null;
+                }
+            }
+        }
+        edited["linux"].as_object_mut().expect("an object").entry("devices").or_insert(Value::Null);
+        before["linux"].as_object_mut().expect("an object").entry("devices").or_insert(Value::Null);
+        assert_eq!(edited, before, "{file}");
+    }
+}
+
+/// Who is denied has no spec form, who asks for nothing keeps the file.
+#[test]
+fn where_the_spec_form_adds_nothing() {
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let ran = spec_form(&recorded("docker.json"), &entry("docker", None), root);
+    assert_eq!((ran.code, ran.out.as_str()), (4, ""), "{ran}");
+    assert!(ran.err.contains("denied (no-tenant)"), "{ran}");
+    let ran = spec_form(&recorded("docker-plain.json"), &entry("docker", None), root);
+    let [found, before] = [ran.out.clone(), text(&recorded("docker-plain.json"))]
+        .map(|text| serde_json::from_str::<Value>(&text).expect("JSON"));
+    assert_eq!((ran.code, found), (0, before));
+    let none = root.join("none");
+    let ran = spec_form(&recorded("docker.json"), &entry("docker", Some("gpupol-research")), &none);
+    assert!(ran.code == 2 && ran.err.contains("cannot be opened"), "{ran}");
+}
+
+fn spec_form(config: &Path, entry: &Path, rootfs: &Path) -> Ran {
+    let policies = recorded("policies.kdl");
+    let [policies, config, entry, rootfs] =
+        [&policies, config, entry, rootfs].map(|path| path.to_str().expect("UTF-8"));
+    let args = ["plan", policies, "--topology", "builtin:campus", "--config", config, "--entry", entry];
+    run(Path::new("/"), &[&args[..], &["--spec-form", rootfs]].concat())
+}
+
 /// Every recorded configuration is in the table above.
 #[test]
 fn none_is_forgotten() {

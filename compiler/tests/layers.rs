@@ -15,13 +15,14 @@ const LAYERS: [&str; 10] =
     ["source", "diag", "syntax", "policy", "topology", "workload", "resolve", "emit", "outcome", "cli"];
 
 /// Plain words of the contract that every stage may use.
-const PLAIN: [&str; 8] = [
+const PLAIN: [&str; 9] = [
     "gpupol_plan::capability",
     "gpupol_plan::feature",
     "gpupol_plan::refusal",
     "gpupol_plan::glob",
     "gpupol_plan::kfd",
     "gpupol_plan::label",
+    "gpupol_plan::loader_cache",
     "gpupol_plan::requirement::version",
     "gpupol_plan::vendor",
 ];
@@ -55,6 +56,7 @@ fn outside_crates_stay_in_their_places() {
         ("nvml_wrapper_sys", &["topology/discover"]),
         ("gpupol_plan", &["workload", "emit", "outcome", "cli"]),
         ("miette", &["syntax", "cli"]),
+        ("oci_spec", &["outcome"]),
         ("clap", &["cli"]),
         ("clap_complete", &["cli"]),
         ("clap_mangen", &["cli"]),

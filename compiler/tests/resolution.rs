@@ -132,7 +132,7 @@ fn an_empty_set_says_what_leaves_it_nothing() {
         let place = |finding: &gpupol::diag::Finding| {
             let label = finding.labels.get(1)?;
             let text = &given.sources.get(label.span.source).unwrap().text;
-            Some(format!("{}: {}", text.get(label.span.start..label.span.end)?, label.text))
+            Some(format!("{}: {}", text.get(label.span.range())?, label.text))
         };
         (codes(&findings), findings.first().and_then(place))
     };

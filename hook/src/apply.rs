@@ -13,6 +13,7 @@ use rustix::process::fchdir;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::apply::device_rule::{Opened, Rule};
+use crate::apply::loader::Loader;
 use crate::cgroup::Cgroup;
 use crate::error::{Called, Error, Result};
 use crate::mountinfo::MountInfo;
@@ -21,6 +22,7 @@ use crate::rootfs::{Made, Rootfs, Surroundings};
 
 mod device_node;
 pub mod device_rule;
+mod loader;
 mod mount;
 
 /// The container to which edits are applied.
@@ -39,6 +41,7 @@ pub struct Container<'c> {
 pub struct Applied<'c> {
     steps: Vec<Step>,
     rules: Option<Opened<'c>>,
+    is_musl: bool,
     /// The executor's own descriptors as files, to name a mount without a path in the container.
     descriptors: OwnedFd,
 }
@@ -81,7 +84,7 @@ pub fn apply<'c>(container: &Container<'c>, edits: &[&Edit], mounts: &MountInfo)
         openat(CWD, "/proc/self/fd", flags, Mode::empty()).called(|| "openat(`/proc/self/fd`)".to_owned())?;
     enter(container.process)?;
     let rootfs = Rootfs::open(&container.rootfs, surroundings)?;
-    let mut applied = Applied { steps: Vec::new(), rules: None, descriptors };
+    let mut applied = Applied { steps: Vec::new(), rules: None, is_musl: false, descriptors };
     match applied.all(container, &rootfs, ready, &rules) {
         Ok(()) => Ok(applied),
         Err(error) => Err(applied.undo_after(error)),
@@ -95,6 +98,11 @@ impl<'c> Applied<'c> {
             Step::Target(made) => Some(made.path.as_str()),
             Step::Dev(_) | Step::Mounted(_) => None,
         })
+    }
+
+    /// What whoever wonders why a granted GPU cannot be used should know.
+    pub fn note(&self) -> Option<&'static str> {
+        self.is_musl.then_some("the image's C library is musl; the driver's libraries, and CUDA, need glibc")
     }
 
     /// Undoes everything, and adds to the error what could not be undone.
@@ -119,11 +127,12 @@ impl<'c> Applied<'c> {
     ) -> Result<()> {
         let needs_dev = ready.iter().any(|(_, ready)| matches!(ready, Ready::Node(_)));
         let dev = needs_dev.then(|| rootfs.own_dev()).transpose()?;
-        let directories = mount::directories(rootfs);
+        let loader = Loader::look(rootfs, &ready)?;
+        self.is_musl = loader.directories.is_musl;
         for (edit, ready) in ready {
             let done = match (ready, &dev) {
                 (Ready::Node(node), Some(dev)) => node.apply(rootfs, dev, &mut self.steps),
-                (Ready::Mount(mount), _) => mount.apply(rootfs, &directories, &mut self.steps),
+                (Ready::Mount(mount), _) => mount.apply(rootfs, &loader, &mut self.steps),
                 (Ready::Node(_), None) => Ok(()),
             };
             done.map_err(|error| error.during(|| name(edit)))?;

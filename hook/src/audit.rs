@@ -89,6 +89,9 @@ pub(crate) struct Record<'r> {
     /// Paths in the container that were made as targets of mounts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub created: Vec<&'r str>,
+    /// What keeps a container from using what it got.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<&'static str>,
     /// Slug of a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
@@ -127,6 +130,7 @@ impl<'r> Record<'r> {
             capabilities: Vec::new(),
             features: Vec::new(),
             created: Vec::new(),
+            note: None,
             reason: None,
             message: None,
             rows: Vec::new(),

@@ -128,6 +128,27 @@ impl Rootfs {
         move_mount(tree, "", target, "", flags).called(|| "move_mount()".to_owned())
     }
 
+    /// The regular file to which a path leads in the container, if there is one.
+    #[must_use]
+    pub fn file(&self, path: &str) -> Option<OwnedFd> {
+        let file = self.resolve(path, PATH).ok()?;
+        place(file.as_fd()).is_ok_and(|place| place.kind == FileType::RegularFile).then_some(file)
+    }
+
+    /// The content of a regular file of the image, if there is one of that path; what else lies there is not opened.
+    ///
+    /// # Errors
+    /// The call that failed, or that it has more bytes than `limit`.
+    pub fn read(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>> {
+        if self.file(path).is_none() {
+            return Ok(None);
+        }
+        // Whoever has put a pipe there since finds nobody waiting for it.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = self.resolve(path, flags).called(|| call("openat2", path))?;
+        file::read_regular(&file, path, limit).map(Some)
+    }
+
     /// Whether a path leads to something in the container.
     #[must_use]
     pub fn has(&self, path: &str) -> bool {

@@ -203,6 +203,7 @@ impl Start<'_> {
         record.capabilities = choice.capabilities.iter().map(|capability| capability.name()).collect();
         record.features = choice.features.iter().map(|granted| granted.feature).collect();
         record.created = applied.created().collect();
+        record.note = applied.note();
         scene.audit.append(&record)
     }
 

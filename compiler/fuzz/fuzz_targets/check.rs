@@ -31,7 +31,7 @@ fuzz_target!(|text: &str| {
     }
     for label in sink.finish().iter().flat_map(|finding| &finding.labels) {
         let source = sources.get(label.span.source).expect("a place is in a file");
-        assert!(source.text.get(label.span.start..label.span.end).is_some(), "{:?}", label.span);
+        assert!(source.text.get(label.span.range()).is_some(), "{:?}", label.span);
     }
 });
 

@@ -17,12 +17,12 @@ fuzz_target!(|text: &str| {
     let findings = sink.finish();
     assert!(!silent || !findings.is_empty(), "something is left out, and nothing is said");
     for label in findings.iter().flat_map(|finding| &finding.labels) {
-        within(label.span.start, label.span.end);
+        within(label.span.start(), label.span.end());
     }
 });
 
 fn walk(node: &Node, within: &impl Fn(usize, usize)) {
-    within(node.span.start, node.span.end);
-    within(node.name.span.start, node.name.span.end);
+    within(node.span.start(), node.span.end());
+    within(node.name.span.start(), node.name.span.end());
     node.children.iter().flatten().for_each(|child| walk(child, within));
 }

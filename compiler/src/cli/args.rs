@@ -163,6 +163,9 @@ pub(super) struct Plan {
     /// account or partition, as its engine has them.
     #[arg(long, value_name = "KEY=VALUE", conflicts_with = "workload")]
     pub(super) identity: Vec<String>,
+    /// Print the config.json that the runtime would be given instead, edited for a root file system like this one.
+    #[arg(long, value_name = "ROOTFS", requires = "config", conflicts_with = "format")]
+    pub(super) spec_form: Option<PathBuf>,
     /// How to print it.
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(super) format: Format,

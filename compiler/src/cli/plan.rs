@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use gpupol_plan::choose::Leases;
 use gpupol_plan::config::{Config, LIMIT_WITH_GPUS};
-use gpupol_plan::entry::Entry;
+use gpupol_plan::entry::{Entry, Form};
 use gpupol_plan::index::OnDenied;
 use gpupol_plan::observed::Observed;
 use gpupol_plan::refusal::{Reason, Refusal};
@@ -20,6 +20,7 @@ use crate::workload::{self, Workload};
 mod human;
 mod identify;
 mod json;
+mod spec;
 
 /// Larger than any entry.
 const MAX_ENTRY: usize = 64 << 10;
@@ -40,7 +41,8 @@ pub(super) fn run(args: &args::Plan) -> Result<Exit, Failure> {
         return Ok(Exit::Findings);
     };
     let reader = chain::reader(&plans);
-    let outcome = reader.start(&container, &Leases::new());
+    let form = if args.spec_form.is_some() { Form::Spec } else { container.entry.form };
+    let outcome = reader.start_in(form, &container, &Leases::new());
     let decided = Decided {
         outcome: &outcome,
         guarded: &reader.guard(&container),
@@ -48,6 +50,9 @@ pub(super) fn run(args: &args::Plan) -> Result<Exit, Failure> {
         host: &host.name,
         on_denied: on_denied(&outcome, &reader),
     };
+    if let (Some(rootfs), Some(config)) = (&args.spec_form, &args.config) {
+        return spec::run(&decided, config, rootfs);
+    }
     print::data(&match args.format {
         Format::Json => json::outcome(&decided),
         Format::Human => human::outcome(&decided),
@@ -89,7 +94,7 @@ fn known<'p>(
     let Outcome::Granted(gift) = outcome else { return None };
     let identity = known_by(policy, &gift.tenant, container)?;
     let source = files.sources.get(identity.span.source)?;
-    let (line, _) = source.position(identity.span.start);
+    let (line, _) = source.position(identity.span.start());
     Some(Known { identity: &identity.value, file: &source.name, line })
 }
 

@@ -235,9 +235,9 @@ impl Place {
             file: escape(&source.name),
             uri: uri(&source.name),
             label: escape(label),
-            bytes: (span.start.min(length), span.end.min(length)),
-            start: position(span.start),
-            end: position(span.end),
+            bytes: (span.start().min(length), span.end().min(length)),
+            start: position(span.start()),
+            end: position(span.end()),
         })
     }
 

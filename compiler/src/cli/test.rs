@@ -178,7 +178,7 @@ impl<'p> Report<'p> {
     /// The file and the line of a place.
     fn place(&self, span: Span) -> (&'p str, usize) {
         let source = self.sources.get(span.source);
-        source.map_or(("", 0), |source| (source.name.as_str(), source.position(span.start).0))
+        source.map_or(("", 0), |source| (source.name.as_str(), source.position(span.start()).0))
     }
 }
 

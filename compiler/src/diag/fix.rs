@@ -103,7 +103,7 @@ impl Fix {
     #[must_use]
     pub fn quote(self, span: Span) -> Self {
         let at = |byte| Span::new(span.source, byte..byte);
-        self.write(at(span.start), "\"").write(at(span.end), "\"")
+        self.write(at(span.start()), "\"").write(at(span.end()), "\"")
     }
 
     /// Whether it takes a definition out that somebody may still need.
@@ -133,7 +133,7 @@ impl Edit {
     #[must_use]
     pub fn of(&self, source: &Source) -> (Range<usize>, &str) {
         let text = source.text.as_str();
-        let range = self.span.start.min(text.len())..self.span.end.min(text.len());
+        let range = self.span.start().min(text.len())..self.span.end().min(text.len());
         match &self.change {
             Change::Write(new) => (range, new),
             Change::Remove(Part::Node) => (node(text, range), ""),

@@ -127,7 +127,7 @@ fn doubt(test: &Test, expect: &Expect, container: &Container, outcome: &Outcome)
     let (name, slug) = (&test.name.value, refusal.reason.slug());
     let message =
         format!("test `{name}` passes whatever is granted: the container is denied ({slug}): {refusal}");
-    let end = Span { start: expect.span.end, ..expect.span };
+    let end = expect.span.from(expect.span.end());
     let finding = Finding::at(Code::DeniedAnyway, expect.span, "met without a reason", message)
         .and(container.span, "by this container")
         .help(format!("`expect denied reason={slug}` if that is meant, else mend the container"))

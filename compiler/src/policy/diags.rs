@@ -288,7 +288,7 @@ pub(super) fn surplus_expectation(span: Span) -> Finding {
 
 /// A number of GPUs without its `gpus=`.
 pub(super) fn bare_count(node: &str, number: i128, span: Span) -> Finding {
-    let before = Span::new(span.source, span.start..span.start);
+    let before = Span::new(span.source, span.start()..span.start());
     let message = format!("`{node}` takes no number of its own");
     Finding::at(Code::UnexpectedArgument, span, "of what?", message)
         .help(format!("`{node} gpus={number}`"))
@@ -298,7 +298,7 @@ pub(super) fn bare_count(node: &str, number: i128, span: Span) -> Finding {
 /// Two nodes on one line without a `;` between them.
 pub(super) fn run_on(first: &Node, second: &Node) -> Finding {
     let (before, word) = (&first.name.value, &second.name.value);
-    let gap = Span { start: first.span.end, end: second.span.start, ..second.span };
+    let gap = Span::new(second.span.source, first.span.end()..second.span.start());
     let message =
         format!("`{word}` begins a node of its own on the line of `{before}`, without a `;` before it");
     Finding::at(Code::UnexpectedArgument, second.name.span, "read as an argument", message)
@@ -310,7 +310,7 @@ pub(super) fn run_on(first: &Node, second: &Node) -> Finding {
 /// What KDL reads as more words of one node, and may be meant as two.
 pub(super) fn perhaps_run_on(first: &Node, second: &Node) -> Finding {
     let (before, word) = (&first.name.value, &second.name.value);
-    let gap = Span { start: first.span.end, end: second.span.start, ..second.span };
+    let gap = Span::new(second.span.source, first.span.end()..second.span.start());
     let message = format!("`{word}` is read as one more value of `{before}`, and is the name of a node");
     Finding::at(Code::DoubtfulWord, second.name.span, "a value, as there is no `;` before it", message)
         .and(first.name.span, "of this node")

@@ -183,7 +183,7 @@ fn sound_ones(
     cursor: &mut Cursor<'_>,
     context: &mut Context<'_>,
 ) -> Vec<Spanned<String>> {
-    let mut references: Vec<Spanned<String>> = Vec::new();
+    let mut references: Vec<Spanned<String>> = Vec::with_capacity(names.len());
     for name in names {
         match references.iter().find(|other| other.value == name.value) {
             Some(first) => cursor.blame(context.sink, diags::twice_in_list(kind.word(), &name, first.span)),

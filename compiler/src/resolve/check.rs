@@ -1,7 +1,7 @@
 //! What is probably not meant: more than there is, everything denied, one device given in ways that exclude
 //! each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fabric::Fabric;
 use super::{Device, Grant, Key, diags};
@@ -82,21 +82,25 @@ type Givers<'a> = BTreeMap<Span, Giver<'a>>;
 
 /// Whether a device is given in ways that cannot stand together, by grants that take leases.
 pub(super) fn sharing<'g>(grants: impl Iterator<Item = &'g Grant<'g>>, name: &str, sink: &mut Sink) {
+    let lines: Vec<(&'g Grant<'g>, &'g super::Line<'g>)> =
+        grants.flat_map(|grant| grant.lines.iter().map(move |line| (grant, line))).collect();
+    // Lines that are all exclusive stand in each other's way when they are used, and never by what they say.
+    let said = lines.iter().filter(|(_, line)| line.rule.sharing.value != Sharing::Exclusive);
+    let shared: BTreeSet<u32> =
+        said.flat_map(|(_, line)| &line.devices).map(|device| device.gpu.index).collect();
     let mut devices: BTreeMap<Key, (Device, Givers)> = BTreeMap::new();
     let mut gpus: BTreeMap<u32, Givers> = BTreeMap::new();
-    for grant in grants {
-        for line in &grant.lines {
-            for device in &line.devices {
-                let giver = (grant.rule, line.rule);
-                let (_, givers) = devices.entry(device.key()).or_insert_with(|| (*device, Givers::new()));
-                givers.insert(line.rule.span, giver);
-                gpus.entry(device.gpu.index).or_default().insert(line.rule.span, giver);
-                if is_mps(line.rule) && device.mig.is_some() {
-                    sink.push(diags::mps_over_mig(line.rule, name));
-                }
-                if is_mps(line.rule) && device.gpu.vendor != Vendor::Nvidia {
-                    sink.push(diags::mps_of_another(line.rule, device.gpu.vendor, name));
-                }
+    for (grant, line) in lines {
+        for device in line.devices.iter().filter(|device| shared.contains(&device.gpu.index)) {
+            let giver = (grant.rule, line.rule);
+            let (_, givers) = devices.entry(device.key()).or_insert_with(|| (*device, Givers::new()));
+            givers.insert(line.rule.span, giver);
+            gpus.entry(device.gpu.index).or_default().insert(line.rule.span, giver);
+            if is_mps(line.rule) && device.mig.is_some() {
+                sink.push(diags::mps_over_mig(line.rule, name));
+            }
+            if is_mps(line.rule) && device.gpu.vendor != Vendor::Nvidia {
+                sink.push(diags::mps_of_another(line.rule, device.gpu.vendor, name));
             }
         }
     }

@@ -35,7 +35,7 @@ pub(super) fn subtract<'a>(
     devices: &[Device<'a>],
     denied: Option<&Denied<'a>>,
 ) -> (Vec<Device<'a>>, Vec<&'a Deny>) {
-    let mut kept = Vec::new();
+    let mut kept = Vec::with_capacity(devices.len());
     let mut by: BTreeMap<&str, &Deny> = BTreeMap::new();
     for device in devices {
         match denied.and_then(|denied| denied.get(&device.gpu.index)) {

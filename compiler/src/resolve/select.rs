@@ -10,7 +10,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::{Dfs, Walker};
 
 use super::judge::{Candidate, Verdict};
-use super::{Device, Devices, Extent, Key, diags, judge, out_of_service};
+use super::{Device, Extent, Key, diags, judge, out_of_service};
 use crate::diag::Sink;
 use crate::policy::{Claim, GpuSet, Line, Policy, Selector};
 use crate::source::{Span, Spanned};
@@ -25,6 +25,8 @@ pub(super) struct Sets<'a> {
 struct Set<'a> {
     rule: &'a GpuSet,
     members: BTreeMap<Key, Member<'a>>,
+    /// Of its members.
+    vendors: BTreeSet<Vendor>,
 }
 
 #[derive(Clone, Copy)]
@@ -54,7 +56,8 @@ pub(super) fn all<'a>(policy: &'a Policy, topology: &'a Topology, name: &str, si
         if members.is_empty() && missed && certain && unknown.is_empty() && !names_lost {
             sink.push(diags::empty_gpu_set(rule, emptied(rule, &candidates), topology, name));
         }
-        sets.sets.insert(&rule.name.value, Set { rule, members });
+        let vendors = members.values().map(|member| member.gpu.vendor).collect();
+        sets.sets.insert(&rule.name.value, Set { rule, members, vendors });
     }
     sets
 }
@@ -68,27 +71,27 @@ impl<'a> Sets<'a> {
 
     /// Whose GPUs the sets of these lines reach.
     pub(super) fn vendors(&self, lines: &[Line]) -> BTreeSet<Vendor> {
-        let reached = lines.iter().flat_map(|line| self.reached(&line.gpu_set.value).into_values());
-        reached.map(|gpu| gpu.vendor).collect()
+        let sets = lines.iter().filter_map(|line| self.sets.get(line.gpu_set.value.as_str()));
+        sets.flat_map(|set| &set.vendors).copied().collect()
     }
 
     /// The devices that a line can give, by index: whole GPUs with MIG off, or MIG devices.
     pub(super) fn grantable(&self, line: &'a Line, name: &str, sink: &mut Sink) -> Vec<Device<'a>> {
         let Some(set) = self.sets.get(line.gpu_set.value.as_str()) else { return Vec::new() };
         let whole = set.rule.mig_profiles.is_empty();
-        let mut devices = Devices::new();
-        for (key, member) in &set.members {
+        let mut devices = Vec::with_capacity(set.members.len());
+        for member in set.members.values() {
             if !member.is_held(whole) {
                 continue;
             }
             match member.device() {
-                Ok(device) => _ = devices.insert(*key, device),
+                Ok(device) => devices.push(device),
                 Err(Missing { fact, why }) => {
                     sink.push(diags::unknown_fact(&line.gpu_set, member.gpu, fact, why, name));
                 }
             }
         }
-        devices.into_values().collect()
+        devices
     }
 
     /// Whether a line of the set could give the device: of a set of whole GPUs no MIG device.

@@ -142,7 +142,7 @@ impl<'n> Cursor<'n> {
             let message = format!("`{key}` is given twice");
             let finding = Finding::at(Code::Duplicate, second.key.span, "again here", message);
             let finding = finding.and(first.key.span, "first here").help("remove one of the two");
-            let whole = Span { end: second.value.span.end, ..second.key.span };
+            let whole = second.key.span.to(second.value.span.end());
             let same = second.value.value == first.value.value;
             self.blame(sink, finding.maybe_fix(same.then(|| Fix::safe().remove(whole, Part::Entry))));
         }
@@ -220,7 +220,7 @@ impl<'n> Cursor<'n> {
         if self.node.properties.is_empty() {
             self.lacks(what, example);
         }
-        let mut pairs = Vec::new();
+        let mut pairs = Vec::with_capacity(self.node.properties.len());
         for property in &self.node.properties {
             if let Some(value) = self.as_text(&property.value, sink) {
                 pairs.push((Spanned::new(property.key.value.as_str().to_owned(), property.key.span), value));
@@ -378,7 +378,7 @@ fn not_a_string(value: &Spanned<Value>) -> Finding {
 
 /// `key=value` of a key and a value that stand beside each other.
 fn join(key: Span, value: Span) -> Fix {
-    Fix::guess().write(Span { start: key.end, end: value.start.max(key.end), ..key }, "=")
+    Fix::guess().write(Span::new(key.source, key.end()..value.start()), "=")
 }
 
 fn missing(node: &Node, what: impl Display, example: impl Display) -> Finding {

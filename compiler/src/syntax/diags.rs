@@ -150,7 +150,7 @@ pub(super) fn flaw(flaw: Flaw, span: Span, text: &str) -> Finding {
             &format!("`{text}` is no escape"),
             "write `\\\\` for one backslash",
         )
-        .fix(Fix::guess().write(Span { end: span.start, ..span }, "\\")),
+        .fix(Fix::guess().write(span.to(span.start()), "\\")),
         Flaw::Forbidden => at(
             Code::Syntax,
             "an invisible character",

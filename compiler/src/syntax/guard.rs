@@ -59,7 +59,7 @@ pub(super) fn cut(source: SourceId, text: &str) -> Cut {
     for _ in 0..MAX_RESUMES {
         let Some(start) = from else { return cut };
         let mut guard = Guard::new(source, text, start, cut);
-        from = guard.run();
+        from = guard.run(start);
         cut = guard.cut;
     }
     cut.unread |= from.is_some();
@@ -95,7 +95,6 @@ struct Odd {
 struct Guard<'t> {
     source: SourceId,
     text: &'t str,
-    lexer: Lexer<'t>,
     cut: Cut,
     stack: Vec<Block>,
     /// How many of the open blocks `/-` takes out.
@@ -128,7 +127,6 @@ impl<'t> Guard<'t> {
         Self {
             source,
             text,
-            lexer: Lexer::new(text, start),
             cut,
             stack: Vec::new(),
             slashdashes: 0,
@@ -150,13 +148,14 @@ impl<'t> Guard<'t> {
     }
 
     /// Reads to the end; where to begin anew if a block has no end and it is clear where it should have been.
-    fn run(&mut self) -> Option<usize> {
+    fn run(&mut self, start: usize) -> Option<usize> {
+        let mut lexer = Lexer::new(self.text, start);
         loop {
-            if self.lexer.skip_blanks() {
+            if lexer.skip_blanks() {
                 self.node.space();
             }
-            let Some(token) = self.lexer.next() else { return self.end() };
-            match self.lexer.flaw() {
+            let Some(token) = lexer.next() else { return self.end() };
+            match lexer.flaw() {
                 None => self.read(token),
                 Some(flaw) => self.read_flawed(token, flaw),
             }
@@ -195,10 +194,6 @@ impl<'t> Guard<'t> {
 
     fn span(&self, start: usize, end: usize) -> Span {
         Span::new(self.source, start..end)
-    }
-
-    fn text(&self, token: Token) -> &'t str {
-        self.text.get(token.start..token.end).unwrap_or_default()
     }
 
     /// Takes a finding, and marks the piece that it is in.
@@ -247,23 +242,31 @@ impl<'t> Guard<'t> {
         }
     }
 
+    #[inline(always)]
     fn take(&mut self, token: Token) {
         match token.kind {
-            Kind::BraceOpen if self.beyond > 0 => self.beyond += 1,
-            Kind::BraceClose if self.beyond > 0 => self.beyond -= 1,
-            _ if self.beyond > 0 => {}
+            _ if self.beyond > 0 => self.pass_over(token.kind),
             Kind::BraceOpen => self.open(token),
             Kind::BraceClose => self.close(token),
             _ => self.step(token),
         }
-        match token.kind {
-            Kind::Space => {}
-            Kind::Semicolon => self.parted = true,
-            _ => {
-                self.last_end = token.end;
-                self.parted = false;
-                self.cost = self.cost.saturating_add(cost::of(token.kind) * self.times);
-            }
+        if token.kind == Kind::Space {
+            return;
+        }
+        self.parted = token.kind == Kind::Semicolon;
+        if !self.parted {
+            self.last_end = token.end;
+            self.cost = self.cost.saturating_add(cost::of(token.kind) * self.times);
+        }
+    }
+
+    /// Reads on in a block beyond a limit.
+    #[cold]
+    fn pass_over(&mut self, kind: Kind) {
+        match kind {
+            Kind::BraceOpen => self.beyond += 1,
+            Kind::BraceClose => self.beyond -= 1,
+            _ => {}
         }
     }
 
@@ -274,13 +277,18 @@ impl<'t> Guard<'t> {
             self.finish_piece();
             self.begin_piece(token.start);
         }
-        let span = self.span(token.start, token.end);
-        match self.node.step(token, self.text(token), span, self.text) {
+        match self.node.step(token, self.text) {
             Step::On => {}
             Step::Ended if self.stack.is_empty() => self.finish_piece(),
             Step::Ended => {}
-            Step::Fault(finding) => self.report(*finding),
+            Step::Fault => self.fault(token),
         }
+    }
+
+    #[cold]
+    fn fault(&mut self, token: Token) {
+        let finding = self.node.fault(token, self.span(token.start, token.end), self.text);
+        self.report(finding);
     }
 
     fn begin_piece(&mut self, start: usize) {
@@ -366,11 +374,11 @@ impl<'t> Guard<'t> {
         let before = self.text.get(..self.last_end)?;
         let ends_a_node = !before.ends_with(['{', '}']) && !before.ends_with("/-");
         let is_of_it = !self.parted && !before.is_empty() && ends_a_node;
-        let gap = self.text.get(self.last_end..brace.start)?;
+        let gap = self.text.get(self.last_end..brace.start())?;
         is_of_it.then(|| {
             // A comment between them would take the `{` with it.
             let joined = gap.trim().is_empty();
-            let joined = joined.then(|| Fix::safe().write(self.span(self.last_end, brace.start), " "));
+            let joined = joined.then(|| Fix::safe().write(self.span(self.last_end, brace.start()), " "));
             Box::new(diags::block_below(brace).maybe_fix(joined))
         })
     }
@@ -387,7 +395,7 @@ impl<'t> Guard<'t> {
     fn close(&mut self, token: Token) {
         let span = self.span(token.start, token.end);
         if let Some(finding) = self.node.cut_off(span) {
-            self.report(*finding);
+            self.report(finding);
         }
         let Some(block) = self.stack.pop() else { return self.stray(token, span) };
         if block.slashdashed {
@@ -427,7 +435,7 @@ impl<'t> Guard<'t> {
         self.cut.unread |= self.swallowed;
         let Some(outer) = self.stack.first().copied() else {
             if let Some(finding) = self.node.cut_off(at) {
-                self.report(*finding);
+                self.report(finding);
             }
             self.finish_piece();
             return None;
@@ -440,7 +448,7 @@ impl<'t> Guard<'t> {
         // What tore the block open may stand where reading begins anew: it says nothing of this block then. So
         // may what is too deep; if it is in this block, whoever takes it out will see which blocks are left.
         let of_block =
-            |finding: &Finding| finding.labels.first().is_some_and(|label| label.span.start >= outer.open);
+            |finding: &Finding| finding.labels.first().is_some_and(|label| label.span.start() >= outer.open);
         let is_said =
             (self.swallowed || self.torn || self.beyond > 0) && self.cut.findings.iter().any(of_block);
         if !is_said {
@@ -454,7 +462,9 @@ impl<'t> Guard<'t> {
     /// Ends the piece that a block without its end stands in; what was found beyond it will be found again.
     fn finish_open(&mut self, resume: Option<usize>) {
         let end = resume.unwrap_or(self.text.len());
-        self.cut.findings.retain(|finding| finding.labels.first().is_none_or(|label| label.span.start < end));
+        self.cut
+            .findings
+            .retain(|finding| finding.labels.first().is_none_or(|label| label.span.start() < end));
         if let Some(mut piece) = self.piece.take() {
             piece.end = end;
             piece.sound = false;

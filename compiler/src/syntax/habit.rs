@@ -25,10 +25,10 @@ pub(super) fn word(judged: Word, token: Token, span: Span, whole: &str, entry: b
 /// `key=value` for `key: value`.
 fn colon(text: &str, span: Span, whole: &str) -> Option<Fix> {
     let key = text.strip_suffix(':').filter(|key| is_name(key))?;
-    let rest = whole.get(span.end..)?;
+    let rest = whole.get(span.end()..)?;
     let gap = rest.len() - rest.trim_start_matches([' ', '\t']).len();
-    let value = next(whole, span.end + gap)?;
-    let place = Span { start: span.start + key.len(), end: span.end + gap, ..span };
+    let value = next(whole, span.end() + gap)?;
+    let place = Span::new(span.source, span.start() + key.len()..span.end() + gap);
     matches!(value.kind, Kind::Word | Kind::String).then(|| Fix::safe().write(place, "="))
 }
 
@@ -44,7 +44,7 @@ fn commas(first: Token, span: Span, whole: &str) -> Fix {
                 let value = text.trim_end_matches(',');
                 let spaced = whole.get(token.end..).is_none_or(|rest| !rest.starts_with(['"', '#']));
                 if value.len() < text.len() {
-                    let place = Span { start: token.start + value.len(), end: token.end, ..span };
+                    let place = Span::new(span.source, token.start + value.len()..token.end);
                     fix = fix.write(place, if spaced { "" } else { " " });
                 }
             }
@@ -60,24 +60,24 @@ fn apostrophes(token: Token, span: Span, whole: &str) -> Option<Fix> {
     let line = rest.split(['\n', '\r']).next()?;
     let (inner, after) = line.split_once('\'')?;
     let ends = after.is_empty() || after.starts_with([' ', '\t', ';', '}', '{']);
-    let place = Span { end: span.start + inner.len() + 2, ..span };
+    let place = span.to(span.start() + inner.len() + 2);
     (ends && !inner.contains(['"', '\\'])).then(|| Fix::safe().write(place, word::quoted(inner)))
 }
 
 /// A space for the `=` between a node and its value.
 pub(super) fn equals(span: Span, whole: &str) -> Option<Fix> {
-    let (before, after) = (whole.get(..span.start)?, whole.get(span.end..)?);
+    let (before, after) = (whole.get(..span.start())?, whole.get(span.end()..)?);
     let start = before.trim_end_matches([' ', '\t']).len();
     let end = whole.len() - after.trim_start_matches([' ', '\t']).len();
     let kind = next(whole, end)?.kind;
     let is_value = matches!(kind, Kind::Word | Kind::String) || whole.get(end..)?.starts_with('[');
-    is_value.then(|| Fix::safe().write(Span { start, end, ..span }, " "))
+    is_value.then(|| Fix::safe().write(Span::new(span.source, start..end), " "))
 }
 
 /// `#"…"#` for `r"…"` and for `r#"…"#`.
 pub(super) fn raw(token: Token, span: Span, whole: &str) -> Option<Fix> {
     let text = whole.get(token.start..token.end)?;
-    let place = Span { start: span.start.checked_sub(1)?, ..span };
+    let place = span.from(span.start().checked_sub(1)?);
     if text.starts_with('#') {
         return Some(Fix::safe().write(place, text));
     }
@@ -105,7 +105,7 @@ pub(super) fn list(open: Token, span: Span, whole: &str) -> Option<Fix> {
     let after =
         whole.get(close..)?.starts_with(|next: char| next.is_whitespace() || matches!(next, ';' | '}'));
     let (before, after) = (if before { "" } else { " " }, if after { "" } else { " " });
-    let place = Span { end: close, ..span };
+    let place = span.to(close);
     (!values.is_empty()).then(|| Fix::safe().write(place, format!("{before}{}{after}", values.join(" "))))
 }
 
@@ -118,5 +118,5 @@ fn next(whole: &str, at: usize) -> Option<Token> {
 }
 
 fn last(span: Span) -> Span {
-    Span { start: span.end.saturating_sub(1).max(span.start), ..span }
+    span.from(span.end().saturating_sub(1).max(span.start()))
 }

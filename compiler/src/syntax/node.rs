@@ -55,19 +55,20 @@ enum Of {
 }
 
 /// What a token did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// The node goes on.
     On,
     /// The node is complete.
     Ended,
-    /// It is not KDL.
-    Fault(Box<Finding>),
+    /// It is not KDL, and nothing is done.
+    Fault,
 }
 
 impl NodeState {
     /// Whether no node is being read.
     pub(super) fn is_between(&self) -> bool {
-        self.place == Place::Between
+        matches!(self.place, Place::Between)
     }
 
     /// Whether a token of this kind begins a node here.
@@ -82,11 +83,12 @@ impl NodeState {
         }
     }
 
-    /// A token other than a brace.
+    /// A token other than a brace. Most of what the guard does for a token is this, so it says no more than where the token
+    /// leads.
     #[inline(always)]
-    pub(super) fn step(&mut self, token: Token, text: &str, span: Span, whole: &str) -> Step {
+    pub(super) fn step(&mut self, token: Token, whole: &str) -> Step {
         let ends = matches!(token.kind, Kind::Newline | Kind::Semicolon);
-        if self.place == Place::Skip && !ends {
+        if matches!(self.place, Place::Skip) && !ends {
             return Step::On;
         }
         let step = match token.kind {
@@ -94,20 +96,47 @@ impl NodeState {
                 self.space();
                 return Step::On;
             }
-            Kind::Newline | Kind::Semicolon => self.terminator(token.kind, span),
-            Kind::Slashdash => self.take_out(span),
-            Kind::ParenOpen => self.paren_open(span),
-            Kind::ParenClose => self.paren_close(span),
-            Kind::Equals => self.equals(span, whole),
-            Kind::Word | Kind::String => self.word(token, text, span, whole),
-            Kind::Stray | Kind::BraceOpen | Kind::BraceClose => self.stray(token, text, span, whole),
+            Kind::Newline | Kind::Semicolon => self.terminator(token.kind),
+            Kind::Word | Kind::String => self.word(judge(token, whole)),
+            Kind::Equals => self.equals(),
+            Kind::Slashdash => self.take_out(),
+            Kind::ParenOpen => self.paren_open(),
+            Kind::ParenClose => self.paren_close(),
+            Kind::Stray | Kind::BraceOpen | Kind::BraceClose => Step::Fault,
         };
-        self.spaced = false;
-        if matches!(step, Step::Fault(_)) {
-            self.place = Place::Skip;
-            self.slashdash = false;
+        if !matches!(step, Step::Fault) {
+            self.spaced = false;
         }
         step
+    }
+
+    /// What is wrong with a token that may not stand here. What follows it in this node is not read.
+    #[cold]
+    pub(super) fn fault(&mut self, token: Token, span: Span, whole: &str) -> Finding {
+        let finding = self.explain(token, span, whole);
+        *self = Self { place: Place::Skip, slashdash: false, spaced: false, ..*self };
+        finding
+    }
+
+    fn explain(&self, token: Token, span: Span, whole: &str) -> Finding {
+        match token.kind {
+            Kind::Newline | Kind::Semicolon => self.unfinished(token.kind, span),
+            Kind::Word | Kind::String => self.bad_word(token, span, whole),
+            Kind::Equals => self.bad_equals(span, whole),
+            Kind::Slashdash if self.slashdash => {
+                diags::syntax(span, "a second `/-`", "two `/-` for one thing").help("remove one")
+            }
+            Kind::Slashdash => {
+                let message = "`/-` stands before a node, a value or a block";
+                diags::syntax(span, "not here", message).help("remove the `/-`")
+            }
+            Kind::ParenOpen => diags::syntax(span, "not here", "a `(` that begins no type annotation")
+                .help("put the whole text into quotes"),
+            Kind::ParenClose => {
+                diags::syntax(span, "closes nothing", "a `)` without its `(`").help("remove it")
+            }
+            Kind::Space | Kind::Stray | Kind::BraceOpen | Kind::BraceClose => self.stray(token, span, whole),
+        }
     }
 
     /// A `{` comes: what is wrong with that. `below`: the same, if it seems to be of a node on a line above.
@@ -148,11 +177,10 @@ impl NodeState {
     }
 
     /// The end of the enclosing block, or of the text: what is wrong with ending here.
-    pub(super) fn cut_off(&mut self, span: Span) -> Option<Box<Finding>> {
-        match self.terminator(Kind::Newline, span) {
-            Step::Fault(finding) if self.place != Place::Skip => Some(finding),
-            _ if self.slashdash => Some(Box::new(nothing_taken_out(span))),
-            _ => None,
+    pub(super) fn cut_off(&mut self, span: Span) -> Option<Finding> {
+        match self.terminator(Kind::Newline) {
+            Step::Fault => Some(self.unfinished(Kind::Newline, span)),
+            _ => self.slashdash.then(|| nothing_taken_out(span)),
         }
     }
 
@@ -162,27 +190,18 @@ impl NodeState {
     }
 
     #[inline(always)]
-    fn terminator(&mut self, kind: Kind, span: Span) -> Step {
+    fn terminator(&mut self, kind: Kind) -> Step {
         match self.place {
-            Place::Between if kind == Kind::Semicolon => {
-                let finding = diags::syntax(span, "ends nothing", "a `;` without a node").help("remove it");
-                fault(finding.fix(Fix::safe().write(span, "")))
-            }
+            Place::Between if kind == Kind::Semicolon => Step::Fault,
             Place::Between => Step::On,
-            Place::Type { .. } | Place::TypeWord { .. } => {
-                fault(diags::syntax(span, "here", "a type annotation without its `)`").help("write `)`"))
-            }
-            Place::Name => fault(
-                diags::syntax(span, "here", "a type annotation without its node")
-                    .help("remove the annotation"),
-            ),
-            Place::Value => fault(
-                diags::syntax(span, "here", "a property without its value")
-                    .help("write the value after the `=`"),
-            ),
+            Place::Type { .. } | Place::TypeWord { .. } | Place::Name | Place::Value => Step::Fault,
+            // `/-` reaches over line breaks; only `;` ends the node under it.
             Place::Entry | Place::Key | Place::Block if self.slashdash => {
-                // `/-` reaches over line breaks; only `;` ends the node under it.
-                if kind == Kind::Newline { Step::On } else { fault(nothing_taken_out(span)) }
+                if kind == Kind::Newline {
+                    Step::On
+                } else {
+                    Step::Fault
+                }
             }
             Place::Entry | Place::Key | Place::Block | Place::Skip => {
                 *self = Self::default();
@@ -191,33 +210,43 @@ impl NodeState {
         }
     }
 
-    fn take_out(&mut self, span: Span) -> Step {
-        if self.slashdash {
-            return fault(diags::syntax(span, "a second `/-`", "two `/-` for one thing").help("remove one"));
-        }
+    /// Why the node cannot end here.
+    fn unfinished(&self, kind: Kind, span: Span) -> Finding {
         match self.place {
-            Place::Between => self.slashdash = true,
-            Place::Entry | Place::Key | Place::Block => {
-                self.slashdash = true;
-                self.place = if self.place == Place::Block { Place::Block } else { Place::Entry };
+            Place::Between if kind == Kind::Semicolon => {
+                let finding = diags::syntax(span, "ends nothing", "a `;` without a node").help("remove it");
+                finding.fix(Fix::safe().write(span, ""))
             }
-            _ => {
-                let message = "`/-` stands before a node, a value or a block";
-                return fault(diags::syntax(span, "not here", message).help("remove the `/-`"));
+            Place::Type { .. } | Place::TypeWord { .. } => {
+                diags::syntax(span, "here", "a type annotation without its `)`").help("write `)`")
+            }
+            Place::Name => diags::syntax(span, "here", "a type annotation without its node")
+                .help("remove the annotation"),
+            Place::Value => diags::syntax(span, "here", "a property without its value")
+                .help("write the value after the `=`"),
+            Place::Between | Place::Entry | Place::Key | Place::Block | Place::Skip => {
+                nothing_taken_out(span)
             }
         }
+    }
+
+    fn take_out(&mut self) -> Step {
+        match self.place {
+            _ if self.slashdash => return Step::Fault,
+            Place::Between | Place::Entry | Place::Block => {}
+            Place::Key => self.place = Place::Entry,
+            _ => return Step::Fault,
+        }
+        self.slashdash = true;
         Step::On
     }
 
-    fn paren_open(&mut self, span: Span) -> Step {
+    fn paren_open(&mut self) -> Step {
         let of = match self.place {
             Place::Between => Of::Node,
             Place::Value => Of::Value,
             Place::Entry | Place::Key if self.spaced || self.slashdash => Of::Entry,
-            _ => {
-                let finding = diags::syntax(span, "not here", "a `(` that begins no type annotation");
-                return fault(finding.help("put the whole text into quotes"));
-            }
+            _ => return Step::Fault,
         };
         if of == Of::Node {
             self.taken_out = std::mem::take(&mut self.slashdash);
@@ -226,67 +255,79 @@ impl NodeState {
         Step::On
     }
 
-    fn paren_close(&mut self, span: Span) -> Step {
+    fn paren_close(&mut self) -> Step {
         self.place = match self.place {
             Place::TypeWord { of: Of::Node } => Place::Name,
             Place::TypeWord { of: Of::Entry | Of::Value } => Place::Value,
-            _ => {
-                return fault(
-                    diags::syntax(span, "closes nothing", "a `)` without its `(`").help("remove it"),
-                );
-            }
+            _ => return Step::Fault,
         };
         Step::On
     }
 
-    fn equals(&mut self, span: Span, whole: &str) -> Step {
-        match self.place {
-            Place::Key if self.at_name => {
-                let help = "write the value after the name and a space";
-                let finding = diags::old(span, "a node takes its value without `=`", help);
-                fault(finding.maybe_fix(habit::equals(span, whole)))
-            }
-            Place::Key => {
-                self.place = Place::Value;
-                Step::On
-            }
-            _ => fault(diags::syntax(span, "not here", "an `=` that follows no name").help("remove it")),
-        }
-    }
-
     #[inline(always)]
-    fn word(&mut self, token: Token, text: &str, span: Span, whole: &str) -> Step {
-        let judged = if token.kind == Kind::String { Word::Name } else { word::judge(text) };
-        match self.place {
-            _ if !judged.is_sound() => self.bad_word(judged, token, span, whole),
-            Place::Between | Place::Name => self.name(judged, text, span),
-            Place::Type { of } => {
-                self.place = Place::TypeWord { of };
-                Step::On
-            }
-            Place::Entry | Place::Key => self.entry(token, judged, span, whole),
-            Place::Value => {
-                self.slashdash = false;
-                self.place = Place::Entry;
-                Step::On
-            }
-            Place::Block => fault(after_block(judged, token, span, whole)),
-            Place::TypeWord { .. } => fault(
-                diags::syntax(span, "not here", "a type annotation is one word")
-                    .help("remove the annotation"),
-            ),
-            Place::Skip => Step::On,
+    fn equals(&mut self) -> Step {
+        if !matches!(self.place, Place::Key) || self.at_name {
+            return Step::Fault;
         }
+        self.place = Place::Value;
+        Step::On
     }
 
     #[cold]
-    fn bad_word(&self, judged: Word, token: Token, span: Span, whole: &str) -> Step {
-        let text = whole.get(token.start..token.end).unwrap_or_default();
-        let Some(finding) = bad_word(judged, text, span) else { return Step::On };
-        let fix = habit::word(judged, token, span, whole, self.is_entry());
-        let whole_string = fix.as_ref().and_then(Fix::written).filter(|_| judged == Word::Apostrophe);
-        let help = whole_string.map(|text| format!("`{text}`"));
-        fault(finding.maybe_help(help).maybe_fix(fix))
+    fn bad_equals(&self, span: Span, whole: &str) -> Finding {
+        if self.place == Place::Key {
+            let help = "write the value after the name and a space";
+            let finding = diags::old(span, "a node takes its value without `=`", help);
+            return finding.maybe_fix(habit::equals(span, whole));
+        }
+        diags::syntax(span, "not here", "an `=` that follows no name").help("remove it")
+    }
+
+    #[inline(always)]
+    fn word(&mut self, judged: Word) -> Step {
+        if !judged.is_sound() {
+            return Step::Fault;
+        }
+        match self.place {
+            Place::Between | Place::Name if judged == Word::Name => {
+                let taken_out = self.taken_out | self.slashdash;
+                *self = Self { place: Place::Key, at_name: true, taken_out, ..Self::default() };
+            }
+            Place::Type { of } => self.place = Place::TypeWord { of },
+            Place::Entry | Place::Key if self.spaced | self.slashdash => {
+                self.slashdash = false;
+                self.at_name = false;
+                self.place = if judged == Word::Name { Place::Key } else { Place::Entry };
+            }
+            Place::Value => {
+                self.slashdash = false;
+                self.place = Place::Entry;
+            }
+            _ => return Step::Fault,
+        }
+        Step::On
+    }
+
+    /// What is wrong with a word, or with a word here.
+    fn bad_word(&self, token: Token, span: Span, whole: &str) -> Finding {
+        let judged = judge(token, whole);
+        if let Some(finding) = bad_word(judged, text(token, whole), span) {
+            let fix = habit::word(judged, token, span, whole, self.is_entry());
+            let whole_string = fix.as_ref().and_then(Fix::written).filter(|_| judged == Word::Apostrophe);
+            let help = whole_string.map(|text| format!("`{text}`"));
+            return finding.maybe_help(help).maybe_fix(fix);
+        }
+        match self.place {
+            Place::Block => after_block(judged, token, span, whole),
+            Place::Entry | Place::Key => unparted(token, span, whole),
+            Place::TypeWord { .. } => {
+                diags::syntax(span, "not here", "a type annotation is one word").help("remove the annotation")
+            }
+            _ => {
+                let message = format!("a node cannot be called `{}`", text(token, whole));
+                diags::syntax(span, "no name", message).help("write the node's name before it")
+            }
+        }
     }
 
     /// Whether arguments and properties stand here.
@@ -294,36 +335,8 @@ impl NodeState {
         matches!(self.place, Place::Entry | Place::Key | Place::Value)
     }
 
-    #[inline(always)]
-    fn name(&mut self, judged: Word, text: &str, span: Span) -> Step {
-        if judged != Word::Name {
-            let finding = diags::syntax(span, "no name", format!("a node cannot be called `{text}`"));
-            return fault(finding.help("write the node's name before it"));
-        }
-        let taken_out = self.taken_out || std::mem::take(&mut self.slashdash);
-        *self = Self { place: Place::Key, at_name: true, taken_out, ..Self::default() };
-        Step::On
-    }
-
-    fn entry(&mut self, token: Token, judged: Word, span: Span, whole: &str) -> Step {
-        if !self.spaced && !self.slashdash {
-            let before = whole.get(..token.start).unwrap_or_default();
-            if token.kind == Kind::String && before.ends_with(" r") {
-                let finding = diags::old(span, "a raw string begins with `#`, without an `r`", "`#\"…\"#`");
-                return fault(finding.maybe_fix(habit::raw(token, span, whole)));
-            }
-            let finding =
-                diags::syntax(span, "write a space before it", "two values without a space between them");
-            return fault(finding.help("write a space"));
-        }
-        self.slashdash = false;
-        self.at_name = false;
-        self.place = if judged == Word::Name { Place::Key } else { Place::Entry };
-        Step::On
-    }
-
-    fn stray(&mut self, token: Token, text: &str, span: Span, whole: &str) -> Step {
-        fault(match text {
+    fn stray(&self, token: Token, span: Span, whole: &str) -> Finding {
+        match text(token, whole) {
             "[" => {
                 let finding = diags::old(span, "KDL has no lists in brackets", list_help(token, whole));
                 let may_hold = matches!(self.place, Place::Entry | Place::Key);
@@ -333,22 +346,40 @@ impl NodeState {
                 .help("put the whole text into quotes"),
             "\\" => diags::syntax(span, "not here", "a `\\` that does not end its line")
                 .help("put the whole text into quotes"),
-            _ => diags::syntax(span, "not here", format!("a `{}` outside of a string", text.escape_debug()))
-                .help("put the whole text into quotes"),
-        })
+            text => {
+                diags::syntax(span, "not here", format!("a `{}` outside of a string", text.escape_debug()))
+                    .help("put the whole text into quotes")
+            }
+        }
     }
 }
 
-#[cold]
-fn fault(finding: Finding) -> Step {
-    Step::Fault(Box::new(finding))
+#[inline(always)]
+fn text(token: Token, whole: &str) -> &str {
+    whole.get(token.start..token.end).unwrap_or_default()
+}
+
+#[inline(always)]
+fn judge(token: Token, whole: &str) -> Word {
+    if token.kind == Kind::String { Word::Name } else { word::judge(text(token, whole)) }
+}
+
+/// A value that stands right behind another.
+fn unparted(token: Token, span: Span, whole: &str) -> Finding {
+    let before = whole.get(..token.start).unwrap_or_default();
+    if token.kind == Kind::String && before.ends_with(" r") {
+        let finding = diags::old(span, "a raw string begins with `#`, without an `r`", "`#\"…\"#`");
+        return finding.maybe_fix(habit::raw(token, span, whole));
+    }
+    diags::syntax(span, "write a space before it", "two values without a space between them")
+        .help("write a space")
 }
 
 /// A word after a node's block, which is the next node if only a `;` is missing.
 fn after_block(judged: Word, token: Token, span: Span, whole: &str) -> Finding {
     let before = whole.get(..token.start).unwrap_or_default().trim_end_matches([' ', '\t']).len();
     let is_name = token.kind == Kind::Word && judged == Word::Name && before < token.start;
-    let gap = is_name.then_some(Span { start: before, end: token.start, ..span });
+    let gap = is_name.then_some(Span::new(span.source, before..token.start));
     diags::syntax(span, "after the block", "nothing but the end may follow a node's block")
         .help("write it before the `{`, or on a line of its own")
         .maybe_fix(gap.map(|gap| Fix::guess().separate(gap)))

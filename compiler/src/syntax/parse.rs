@@ -5,12 +5,13 @@ use std::ops::Range;
 use kdl::{KdlDocument, KdlEntry, KdlError, KdlIdentifier, KdlNode, KdlValue};
 use miette::SourceSpan;
 use rayon::prelude::*;
+use smallvec::SmallVec;
 
 use crate::diag::{Finding, Sink};
 use crate::source::{Source, SourceId, Sources, Span, Spanned};
 
 use super::lex::{Kind, Lexer};
-use super::{Argument, Broken, Document, Node, Property, Text, Value, diags, guard, threads};
+use super::{Annotation, Argument, Broken, Document, Node, Property, Text, Value, diags, guard, threads};
 
 /// Reads every file; what cannot be read is reported, and left out. The documents are in the order of their sources,
 /// whichever was read first.
@@ -37,7 +38,9 @@ pub fn parse(id: SourceId, source: &Source, sink: &mut Sink) -> Document {
     let cut = guard::cut(id, &source.text);
     let mut document = Document { source: id, nodes: Vec::new(), broken: Vec::new(), unread: cut.unread };
     cut.findings.into_iter().for_each(|finding| sink.push(finding));
-    for (piece, read) in cut.pieces.iter().zip(read_all(id, &source.text, &cut.pieces)) {
+    let read = read_all(id, &source.text, &cut.pieces);
+    document.nodes.reserve_exact(read.len());
+    for (piece, read) in cut.pieces.iter().zip(read) {
         match read {
             Read::Nodes(nodes) => document.nodes.extend(nodes),
             Read::Failed(finding) => {
@@ -52,7 +55,8 @@ pub fn parse(id: SourceId, source: &Source, sink: &mut Sink) -> Document {
 
 /// What became of a piece.
 enum Read {
-    Nodes(Vec<Node>),
+    /// Hardly ever more than one.
+    Nodes(SmallVec<[Node; 1]>),
     Failed(Box<Finding>),
     /// It has been reported before.
     Unsound,
@@ -104,10 +108,12 @@ impl Place {
     }
 
     fn node(&self, node: &KdlNode) -> Node {
-        let mut arguments = Vec::new();
-        let mut properties = Vec::new();
+        // Sized before: there are very many, and most are of one.
+        let keys = node.entries().iter().filter(|entry| entry.name().is_some()).count();
+        let mut arguments = Vec::with_capacity(node.entries().len() - keys);
+        let mut properties = Vec::with_capacity(keys);
         for entry in node.entries() {
-            let annotation = entry.ty().map(|identifier| self.word(identifier));
+            let annotation = entry.ty().map(|identifier| self.annotation(identifier));
             let value = self.value(entry);
             match entry.name() {
                 Some(key) => properties.push(Property { key: self.word(key), annotation, value }),
@@ -116,10 +122,10 @@ impl Place {
         }
         Node {
             span: self.trimmed(node),
-            annotation: node.ty().map(|identifier| self.word(identifier)),
+            annotation: node.ty().map(|identifier| self.annotation(identifier)),
             name: self.word(node.name()),
-            arguments,
-            properties,
+            arguments: arguments.into_boxed_slice(),
+            properties: properties.into_boxed_slice(),
             children: node
                 .children()
                 .map(|block| block.nodes().iter().map(|child| self.node(child)).collect()),
@@ -133,7 +139,11 @@ impl Place {
             return span;
         }
         let last = node.entries().last().map_or(node.name().span(), KdlEntry::span);
-        Span::new(self.id, span.start..self.span(last).end.min(span.end))
+        Span::new(self.id, span.start()..self.span(last).end().min(span.end()))
+    }
+
+    fn annotation(&self, identifier: &KdlIdentifier) -> Annotation {
+        Box::new(self.word(identifier))
     }
 
     fn word(&self, identifier: &KdlIdentifier) -> Spanned<Text> {
@@ -143,8 +153,8 @@ impl Place {
     /// The value alone: `kdl` knows only where the whole entry stands, and how its value was written.
     fn value(&self, entry: &KdlEntry) -> Spanned<Value> {
         let whole = self.span(entry.span());
-        let length = entry.format().map_or(whole.end - whole.start, |format| format.value_repr.len());
-        let span = Span::new(self.id, whole.end.saturating_sub(length).max(whole.start)..whole.end);
+        let length = entry.format().map_or(whole.end() - whole.start(), |format| format.value_repr.len());
+        let span = Span::new(self.id, whole.end().saturating_sub(length).max(whole.start())..whole.end());
         let value = match entry.value() {
             KdlValue::String(text) => Value::String(text.into()),
             KdlValue::Integer(number) => Value::Integer(*number),

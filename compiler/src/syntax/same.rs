@@ -1,7 +1,6 @@
 //! Whether two documents say the same, wherever it stands.
 
-use super::{Document, Node, Text, Value};
-use crate::source::Spanned;
+use super::{Annotation, Document, Node, Value};
 
 pub(super) fn documents(one: &Document, other: &Document) -> bool {
     one.broken == other.broken && one.unread == other.unread && nodes(&one.nodes, &other.nodes)
@@ -29,9 +28,8 @@ pub(crate) fn node(one: &Node, other: &Node) -> bool {
     head && arguments && properties && blocks
 }
 
-fn annotation(one: &Option<Spanned<Text>>, other: &Option<Spanned<Text>>) -> bool {
-    let word = |annotation: &Option<Spanned<Text>>| annotation.as_ref().map(|word| word.value.clone());
-    word(one) == word(other)
+fn annotation(one: &Option<Annotation>, other: &Option<Annotation>) -> bool {
+    one.as_ref().map(|word| &word.value) == other.as_ref().map(|word| &word.value)
 }
 
 fn value(one: &Value, other: &Value) -> bool {

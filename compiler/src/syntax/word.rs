@@ -34,19 +34,31 @@ impl Word {
 }
 
 const KEYWORDS: [&str; 6] = ["#true", "#false", "#null", "#inf", "#-inf", "#nan"];
-const OLD_KEYWORDS: [&str; 6] = ["true", "false", "null", "inf", "-inf", "nan"];
 
-/// What `text` is: of most words the first letter tells.
+/// What `text` is: nearly all words are names, and both ends say so.
 #[inline(always)]
 pub(super) fn judge(text: &str) -> Word {
+    let ends = (text.as_bytes().first(), text.as_bytes().last());
+    let (Some(first), Some(last)) = ends else { return Word::Name };
+    let begins = matches!(first, b'#' | b'\'' | b'-' | b'+' | b'.' | b'0'..=b'9');
+    if begins | matches!(last, b',' | b':') {
+        return by_ends(text);
+    }
+    match text.as_bytes() {
+        b"true" | b"false" | b"null" | b"inf" | b"nan" => Word::OldKeyword,
+        _ => Word::Name,
+    }
+}
+
+fn by_ends(text: &str) -> Word {
     match text.as_bytes() {
         [b'#', ..] if KEYWORDS.contains(&text) => Word::Keyword,
         [b'#', ..] => Word::UnknownKeyword,
         [.., b','] => Word::Comma,
         [.., b':'] => Word::Colon,
         [b'\'', ..] => Word::Apostrophe,
-        [b'-' | b'+' | b'.' | b'0'..=b'9', ..] if begins_like_number(text) => number(text),
-        [b't' | b'f' | b'n' | b'i' | b'-', ..] if OLD_KEYWORDS.contains(&text) => Word::OldKeyword,
+        b"-inf" => Word::OldKeyword,
+        _ if begins_like_number(text) => number(text),
         _ => Word::Name,
     }
 }

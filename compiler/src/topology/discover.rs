@@ -31,7 +31,6 @@ mod information;
 mod kernel;
 mod library;
 mod link;
-mod loader_cache;
 mod mig;
 mod module;
 mod node;

@@ -93,6 +93,14 @@ impl Site {
         self.start(bundle, &id, false)
     }
 
+    /// What a container that must come to its end prints when it runs that command.
+    pub(crate) fn run_command(&self, bundle: &Bundle, container: &Container, command: &str) -> String {
+        let id = self.write(bundle, container, command);
+        let (started, printed, said) = self.call_runtime(bundle, &id, false);
+        assert!(started, "{command}: {said}{printed}");
+        printed
+    }
+
     /// Starts a container that looks around and stays.
     pub(crate) fn hold(&self, container: &Container) -> Result<Held, Box<Outcome>> {
         self.hold_in(&self.bundle(), container)
@@ -200,11 +208,16 @@ impl Site {
     }
 
     fn start(&self, bundle: &Bundle, id: &str, stays: bool) -> Outcome {
+        let (started, printed, said) = self.call_runtime(bundle, id, stays);
+        Outcome { started, seen: Seen::read(&printed), said }
+    }
+
+    /// Whether the runtime says that all went well, what the container printed, and what runtime and hook said.
+    fn call_runtime(&self, bundle: &Bundle, id: &str, stays: bool) -> (bool, String, String) {
         let [stdout, stderr, hook] = ["stdout", "stderr", "hook"].map(|name| bundle.dir.join(name));
         let started = self.runtime.run(&self.view, &bundle.dir, id, stays, [&stdout, &stderr]);
         let read = |path| fs::read_to_string(path).unwrap_or_default();
-        let said = read(stderr) + &read(hook);
-        Outcome { started, seen: Seen::read(&read(stdout)), said }
+        (started, read(stdout), read(stderr) + &read(hook))
     }
 
     fn clean(&self) {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// One driver capability, in the spelling of `NVIDIA_DRIVER_CAPABILITIES`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Capability {
     /// CUDA and OpenCL.

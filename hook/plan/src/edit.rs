@@ -10,12 +10,15 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::capability::Capability;
+use crate::entry::Form;
 
 mod read;
 
 /// One step of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case", try_from = "read::Fields")]
+#[cfg_attr(feature = "schema", schemars(!try_from))]
 pub enum Edit {
     /// A character device in the container's `/dev`, and the device rule that goes with it.
     DeviceNode(DeviceNode),
@@ -33,10 +36,11 @@ pub enum Edit {
 
 /// A character device in the container's `/dev`, and the device rule that goes with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceNode {
     /// Applied only if one of these is in force; empty: always.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub capabilities: BTreeSet<Capability>,
     /// The node on the host, bound where the container's user namespace forbids making one.
     pub host_path: String,
@@ -54,16 +58,17 @@ pub struct DeviceNode {
 
 /// A read-only bind of a regular file or directory, or of a socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Bind {
     /// Applied only if one of these is in force; empty: always.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub capabilities: BTreeSet<Capability>,
     /// Whether it is for 32-bit programs: then compat32 must be in force beside one of the capabilities.
-    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub compat32: bool,
     /// Whether a container starts without it where the source is gone, as a daemon's socket is while that is down.
-    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub optional: bool,
     /// Source on the host, absolute, no symbolic link in its last component.
     pub host_path: String,
@@ -76,14 +81,15 @@ pub struct Bind {
 
 /// An empty file system over a directory of the container; files and binds below it are put into it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Tmpfs {
     /// Applied only if one of these is in force; empty: always.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub capabilities: BTreeSet<Capability>,
     /// Whether it is there to hide what the directory has: where there is no such directory, it and everything below it
     /// is left out. Otherwise the directory is made.
-    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub hides: bool,
     /// The directory.
     pub container_path: String,
@@ -95,10 +101,11 @@ pub struct Tmpfs {
 
 /// A file with content, below a [`Tmpfs`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct File {
     /// Applied only if one of these is in force; empty: always.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub capabilities: BTreeSet<Capability>,
     /// Where it appears.
     pub container_path: String,
@@ -110,13 +117,14 @@ pub struct File {
 
 /// A variable of the container's process, in the spec form alone. It replaces one of that name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Env {
     /// Applied only if one of these is in force; empty: always.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub capabilities: BTreeSet<Capability>,
     /// Whether the hook form can do without it.
-    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub optional: bool,
     /// Its name.
     pub name: String,
@@ -126,10 +134,11 @@ pub struct Env {
 
 /// A group that the container's process is in besides its own, in the spec form alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Gid {
     /// Applied only if one of these is in force; empty: always.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub capabilities: BTreeSet<Capability>,
     /// The group's id on the host.
     pub gid: u32,
@@ -137,6 +146,7 @@ pub struct Gid {
 
 /// An option of a mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum MountOption {
     /// Read-only.
@@ -147,6 +157,19 @@ pub enum MountOption {
     Nodev,
     /// Nothing on it can be executed.
     Noexec,
+}
+
+impl MountOption {
+    /// The word for it in plans and in `config.json`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ro => "ro",
+            Self::Nosuid => "nosuid",
+            Self::Nodev => "nodev",
+            Self::Noexec => "noexec",
+        }
+    }
 }
 
 /// What an edit makes; two edits for one target are one edit.
@@ -202,6 +225,12 @@ impl Edit {
             Target::Path(path) => Some(path),
             Target::Env(_) | Target::Gid(_) => None,
         }
+    }
+
+    /// Whether it exists in a form.
+    #[must_use]
+    pub fn is_of(&self, form: Form) -> bool {
+        form == Form::Spec || !matches!(self, Self::Env(_) | Self::Gid(_))
     }
 
     /// Whether it exists in the spec form alone, and a container cannot do without it.

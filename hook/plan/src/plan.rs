@@ -20,6 +20,7 @@ pub const PLAN_VERSION: u32 = 1;
 
 /// What containers of one tenant get by one grant on one host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Plan {
     /// Always [`PLAN_VERSION`]; anything else is refused.
@@ -97,9 +98,11 @@ impl Plan {
 
 /// A feature that a grant gives to those who ask for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GrantedFeature {
     /// Which; never IMEX as a whole.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub feature: Feature,
     /// Where the policy grants it: the rule behind each of `edits`.
     pub rule: Rule,
@@ -113,6 +116,7 @@ pub struct GrantedFeature {
 
 /// A place in the policy, for audit records and messages only. Exactly one stands behind each edit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rule {
     /// File, as it was named to the compiler.
@@ -125,6 +129,7 @@ pub struct Rule {
 
 /// Facts of the host that a plan rests on. `None` is unknown: such a plan can be read and tested, never applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Host {
     /// `/proc/sys/kernel/random/boot_id`.
@@ -138,6 +143,7 @@ pub struct Host {
 
 /// One `gpus` line of a grant: alike devices, shared in one way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Line {
     /// Name of the gpu-set.
@@ -161,6 +167,7 @@ pub struct Line {
 
 /// In which order free devices of a line are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
     /// As ranked.
@@ -171,6 +178,7 @@ pub enum Order {
 
 /// How one device is shared among containers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "mode", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Sharing {
     /// One container a device.
@@ -211,6 +219,7 @@ impl Sharing {
 
 /// A device: a GPU or a MIG device, with what a container that gets it needs beyond the common edits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Device {
     /// `GPU-…` or `MIG-…`; leases are named after it.
@@ -236,6 +245,7 @@ pub struct Device {
 
 /// What the GPU behind a device must be, by what its vendor's part of the kernel says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum GpuCheck {
     /// As `/proc/driver/nvidia/gpus/<pci>/information` must show it.
@@ -276,6 +286,7 @@ impl GpuCheck {
 
 /// The instances behind a MIG device as `/proc/driver/nvidia/capabilities/gpu<minor>/mig` must show them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MigCheck {
     /// GPU instance id.

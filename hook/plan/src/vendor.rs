@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A maker of GPUs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Vendor {
     /// NVIDIA.

@@ -8,21 +8,10 @@ use rustix::io::Errno;
 
 use crate::apply::Step;
 use crate::apply::device_node::clone_mount;
+use crate::apply::loader::Loader;
 use crate::error::{Called, Error, Result};
 use crate::rootfs::{self, Made, Rootfs};
 use crate::sys;
-
-/// The library directories of Debian and its kin, by the architecture for which this program is built, which is
-/// the host's and so the driver's.
-#[cfg(target_arch = "x86_64")]
-const MULTIARCH: [&str; 2] = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/i386-linux-gnu"];
-#[cfg(target_arch = "aarch64")]
-const MULTIARCH: [&str; 2] = ["/usr/lib/aarch64-linux-gnu", "/usr/lib/arm-linux-gnueabihf"];
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-const MULTIARCH: [&str; 2] = ["/usr/lib64", "/usr/lib"];
-
-/// What stands for a directory at the beginning of a path, and the directory in this container.
-pub(super) type Directories = [(&'static str, &'static str); 3];
 
 /// A bind whose source is opened, checked and cloned.
 #[derive(Debug)]
@@ -35,7 +24,7 @@ pub(super) struct Ready<'p> {
 impl<'p> Ready<'p> {
     /// Opens the source and clones its mount, detached and with its options; none if it is gone and may be.
     pub(super) fn prepare(bind: &'p Bind) -> Result<Option<Self>> {
-        let Bind { host_path, options, optional, .. } = bind;
+        let Bind { host_path, optional, .. } = bind;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = openat(CWD, host_path.as_str(), flags, Mode::empty());
         if *optional && opened.as_ref().is_err_and(|errno| *errno == Errno::NOENT) {
@@ -46,37 +35,54 @@ impl<'p> Ready<'p> {
         if !matches!(kind, FileType::RegularFile | FileType::Directory | FileType::Socket) {
             return Err(Error::found(format!("`{host_path}` is no regular file, directory or socket")));
         }
-        let attributes = options.iter().fold(0, |sum, option| sum | attribute(*option));
-        let tree = clone_mount(&source, host_path, attributes)?;
+        let tree = clone_mount(&source, host_path, attributes(bind))?;
         Ok(Some(Self { bind, tree, kind }))
     }
 
-    /// Attaches it to its target, which is made if it is missing.
-    pub(super) fn apply(
-        self,
-        rootfs: &Rootfs,
-        directories: &Directories,
-        steps: &mut Vec<Step>,
-    ) -> Result<()> {
-        let path = self.bind.container_path.as_str();
-        let within = |(word, directory): &(&str, &str)| Some([directory, path.strip_prefix(word)?].concat());
-        let path = directories.iter().find_map(within).unwrap_or_else(|| path.to_owned());
-        if !path.starts_with('/') {
-            return Err(Error::found(format!("`{path}` is not an absolute path")));
+    /// Where the plan puts it.
+    pub(super) fn path(&self) -> &'p str {
+        self.bind.container_path.as_str()
+    }
+
+    /// Attaches it to its target, which is made if it is missing, and to every other file that the container's loader would
+    /// take for it.
+    pub(super) fn apply(self, rootfs: &Rootfs, loader: &Loader, steps: &mut Vec<Step>) -> Result<()> {
+        let path = self.path();
+        let place = loader.directories.path(path);
+        if !place.starts_with('/') {
+            return Err(Error::found(format!("`{place}` is not an absolute path")));
         }
         let is_directory = self.kind == FileType::Directory;
         let mut made: Vec<Made> = Vec::new();
-        let target = rootfs.target(&path, is_directory, &mut made);
+        let target = rootfs.target(&place, is_directory, &mut made);
         let is_new = !made.is_empty();
         steps.extend(made.into_iter().map(Step::Target));
         let target = target?;
-        if !is_new && self.is_there(&target)? {
-            return Ok(());
-        }
+        let is_there = !is_new && self.is_there(&target)?;
         // A socket is put over an empty file, or over itself when the hook is called twice.
         let empty = if is_directory { FileType::Directory } else { FileType::RegularFile };
-        rootfs.attach(&self.tree, &target, &[empty, self.kind])?;
-        steps.push(Step::Mounted(self.tree));
+        if !is_there {
+            rootfs.attach(&self.tree, &target, &[empty, self.kind])?;
+        }
+        let covers = loader.taken_for(path);
+        let covered = covers.iter().try_for_each(|other| self.cover(rootfs, other, steps));
+        if !is_there {
+            steps.push(Step::Mounted(self.tree));
+        }
+        covered
+    }
+
+    /// Attaches it once more, over a file of the image. There may be none, or it may be what is there already: by another
+    /// of the paths to one directory.
+    fn cover(&self, rootfs: &Rootfs, path: &str, steps: &mut Vec<Step>) -> Result<()> {
+        let Some(file) = rootfs.file(path) else { return Ok(()) };
+        let mount = |file: &OwnedFd| rootfs::place(file.as_fd()).called(|| format!("statx(`{path}`)"));
+        if mount(&file)?.mount == mount(&self.tree)?.mount || self.is_there(&file)? {
+            return Ok(());
+        }
+        let tree = clone_mount(&self.tree, path, attributes(self.bind))?;
+        rootfs.attach(&tree, &file, &[self.kind])?;
+        steps.push(Step::Mounted(tree));
         Ok(())
     }
 
@@ -88,16 +94,8 @@ impl<'p> Ready<'p> {
     }
 }
 
-/// Where the container's libraries and modules are: glibc looks there without `ldconfig`.
-pub(super) fn directories(rootfs: &Rootfs) -> Directories {
-    let [multiarch, multiarch32] = MULTIARCH;
-    let [libraries, libraries32, modules] = if rootfs.has("/etc/debian_version") || rootfs.has(multiarch) {
-        [multiarch, multiarch32, "/usr/lib/xorg/modules"]
-    } else {
-        let libraries32 = if rootfs.has("/usr/lib32") { "/usr/lib32" } else { "/usr/lib" };
-        ["/usr/lib64", libraries32, "/usr/lib64/xorg/modules"]
-    };
-    [("{libdir}", libraries), ("{libdir32}", libraries32), ("{xorgdir}", modules)]
+fn attributes(bind: &Bind) -> u64 {
+    bind.options.iter().fold(0, |sum, option| sum | attribute(*option))
 }
 
 fn flag(option: MountOption) -> StatVfsMountFlags {

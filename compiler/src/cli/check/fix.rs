@@ -135,7 +135,7 @@ fn line(finding: &Finding, sources: &Sources) -> String {
     let label = finding.labels.first();
     let place = label.and_then(|label| {
         let source = sources.get(label.span.source)?;
-        let (line, column) = source.position(label.span.start);
+        let (line, column) = source.position(label.span.start());
         Some(format!("{}:{line}:{column}: ", source.name))
     });
     let (id, slug) = (finding.code.id(), finding.code.slug());

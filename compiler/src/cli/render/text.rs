@@ -46,8 +46,8 @@ impl Text {
     /// The part of a span that is in the text, and of a long one the beginning.
     pub(super) fn range(&self, span: Span) -> Range<usize> {
         let text = &self.0.text;
-        let start = text.floor_char_boundary(span.start);
-        let end = text.floor_char_boundary(span.end.min(start + MOST_BYTES / 2));
+        let start = text.floor_char_boundary(span.start());
+        let end = text.floor_char_boundary(span.end().min(start + MOST_BYTES / 2));
         start..end.max(start)
     }
 

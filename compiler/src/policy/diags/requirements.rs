@@ -13,7 +13,7 @@ pub(in crate::policy) fn number_without_comparator(key: &str, number: &Spanned<V
     let message = format!("`{key}` is {}, and not a comparator and a version", number.value.kind());
     bad_value(span, "no comparator", message)
         .help(format!("`{key}=\">=…\"`, in quotes; also = != < <= >"))
-        .fix(Fix::guess().write(at(span.start), "\">=").write(at(span.end), "\""))
+        .fix(Fix::guess().write(at(span.start()), "\">=").write(at(span.end()), "\""))
 }
 
 /// A version in a `require` without how it is to be compared.

@@ -75,9 +75,9 @@ fn who(cursor: &mut Cursor<'_>, sink: &mut Sink) -> Option<Spanned<Who>> {
 
 /// From the first to the last property.
 fn identity_span(node: &Node, engine: Span) -> Span {
-    let spans = node.properties.iter().map(|property| (property.key.span.start, property.value.span.end));
+    let spans = node.properties.iter().map(|property| (property.key.span.start(), property.value.span.end()));
     let (start, end) =
-        spans.fold((engine.start, engine.end), |(start, end), (from, to)| (start.min(from), end.max(to)));
+        spans.fold((engine.start(), engine.end()), |(start, end), (from, to)| (start.min(from), end.max(to)));
     Span::new(engine.source, start..end)
 }
 

@@ -105,7 +105,7 @@ fn lines(
         cursor.lacks("a `gpus` line", "gpus my-gpu-set");
         context.names.unsaid(Kind::GpuSet);
     }
-    let mut lines: Vec<Line> = Vec::new();
+    let mut lines: Vec<Line> = Vec::with_capacity(nodes.len());
     let mut complete = true;
     for node in nodes {
         let Some(line) = line(node, inherited, context) else {

@@ -24,9 +24,8 @@ fn bound_by(limit: usize, grants: &mut BTreeMap<String, Grant>, sink: &mut Sink)
             plans <= limit
         })
         .collect();
-    if let Some(first) = beyond.first() {
-        sink.push(diags::too_many_plans(first.name.span, limit));
-    }
+    let Some(first) = beyond.first() else { return };
+    sink.push(diags::too_many_plans(first.name.span, limit));
     let beyond: BTreeSet<String> = beyond.into_iter().map(|grant| grant.name.value.clone()).collect();
     grants.retain(|name, _| !beyond.contains(name));
 }

@@ -109,7 +109,7 @@ fn apart(nodes: Vec<Node>, forms: &[&Form], defined: &Defined<'_>, sink: &mut Si
         if let (Some(form), Some(children)) = (form_of(&node, forms), node.children.take()) {
             let mut below: Vec<&Form> = form.children.iter().collect();
             below.extend(form.nests.then_some(form));
-            node.children = Some(apart(children, &below, defined, sink));
+            node.children = Some(apart(children.into_vec(), &below, defined, sink).into_boxed_slice());
         }
         all.push(node);
     }
@@ -129,7 +129,7 @@ fn is_free_text(node: &Node, form: &Form) -> bool {
 fn second(node: &Node, forms: &[&Form], defined: &Defined<'_>) -> Option<usize> {
     let form = form_of(node, forms)?;
     let follows = |argument: &Argument| {
-        let before = |span: Span| span.start < argument.value.span.start;
+        let before = |span: Span| span.start() < argument.value.span.start();
         node.arguments.iter().any(|other| before(other.value.span))
             || node.properties.iter().any(|property| before(property.key.span))
     };
@@ -143,7 +143,7 @@ fn second(node: &Node, forms: &[&Form], defined: &Defined<'_>) -> Option<usize> 
 
 /// Whether a node that begins with this argument has anything in it: hardly a node has not.
 fn holds(node: &Node, argument: &Argument) -> bool {
-    let after = |span: Span| span.start > argument.value.span.start;
+    let after = |span: Span| span.start() > argument.value.span.start();
     node.children.is_some()
         || node.arguments.iter().any(|other| after(other.value.span))
         || node.properties.iter().any(|property| after(property.key.span))
@@ -170,7 +170,7 @@ fn word(argument: &Argument) -> Option<&str> {
     match &argument.value.value {
         syntax::Value::String(text)
             if argument.annotation.is_none()
-                && text.len() == argument.value.span.end - argument.value.span.start =>
+                && text.len() == argument.value.span.end() - argument.value.span.start() =>
         {
             Some(text)
         }
@@ -182,21 +182,21 @@ fn word(argument: &Argument) -> Option<&str> {
 fn split(node: &Node, at: usize) -> Option<(Node, Node)> {
     let begin = node.arguments.get(at)?;
     let name = Spanned::new(word(begin)?.into(), begin.value.span);
-    let place = name.span.start;
-    let (before, after) =
-        node.properties.iter().cloned().partition(|property| property.key.span.start < place);
+    let place = name.span.start();
+    let (before, after): (Vec<_>, Vec<_>) =
+        node.properties.iter().cloned().partition(|property| property.key.span.start() < place);
     let rest = Node {
-        span: Span { start: place, ..node.span },
+        span: node.span.from(place),
         annotation: None,
         name,
         arguments: node.arguments.iter().skip(at + 1).cloned().collect(),
-        properties: after,
+        properties: after.into(),
         children: node.children.clone(),
     };
-    let arguments: Vec<Argument> = node.arguments.iter().take(at).cloned().collect();
-    let mut first = Node { arguments, properties: before, children: None, ..node.clone() };
-    let ends = first.arguments.iter().map(|argument| argument.value.span.end);
-    let ends = ends.chain(first.properties.iter().map(|property| property.value.span.end));
-    first.span.end = ends.max()?;
+    let arguments: Box<[Argument]> = node.arguments.iter().take(at).cloned().collect();
+    let mut first = Node { arguments, properties: before.into(), children: None, ..node.clone() };
+    let ends = first.arguments.iter().map(|argument| argument.value.span.end());
+    let ends = ends.chain(first.properties.iter().map(|property| property.value.span.end()));
+    first.span = first.span.to(ends.max()?);
     Some((first, rest))
 }

@@ -21,7 +21,7 @@ pub(super) fn lower(node: &Node, context: &mut Context<'_>) -> Option<Vec<Spanne
         cursor.lacks("a condition", "when { label stage=train }");
     }
     let mut sound = true;
-    let mut clauses = Vec::new();
+    let mut clauses = Vec::with_capacity(node.children().len());
     for (name, reader) in READERS {
         for child in cursor.children(name) {
             let mut inner = Cursor::open(child, context.sink);
@@ -35,9 +35,9 @@ pub(super) fn lower(node: &Node, context: &mut Context<'_>) -> Option<Vec<Spanne
 
 /// One clause for each key of the line; its values are alternatives.
 fn labels(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Vec<Spanned<Clause>> {
-    let mut keys: Vec<(String, Span, Vec<Glob>)> = Vec::new();
+    let mut keys: Vec<(String, Span, Vec<Glob>)> = Vec::with_capacity(cursor.node().properties.len());
     for (key, value) in cursor.pairs("a key and a value", "label stage=train", context.sink) {
-        let span = Span::new(key.span.source, key.span.start..value.span.end);
+        let span = Span::new(key.span.source, key.span.start()..value.span.end());
         let glob = Glob(value.value);
         match keys.iter_mut().find(|(known, _, _)| *known == key.value) {
             Some((_, _, values)) => values.push(glob),

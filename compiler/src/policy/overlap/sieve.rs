@@ -42,6 +42,7 @@ struct End<'s> {
 /// Things sorted by what tells them apart.
 pub(super) struct Sieve<'s, R, A> {
     shapes: &'s [Shape<'s, R, A>],
+    /// Those in which any meet.
     rooms: BTreeMap<&'s R, Room<'s, A>>,
 }
 
@@ -155,7 +156,8 @@ impl<'s, R: Ord, A: Ord + Copy> Sieve<'s, R, A> {
                 members.entry(room).or_default().push(at);
             }
         }
-        let rooms = members.into_iter().map(|(room, members)| (room, Room::of(&members, shapes)));
+        let rooms =
+            members.into_iter().filter_map(|(room, members)| Some((room, Room::of(&members, shapes)?)));
         Self { rooms: rooms.collect(), shapes }
     }
 
@@ -179,15 +181,26 @@ impl<'s, R: Ord, A: Ord + Copy> Sieve<'s, R, A> {
 }
 
 impl<'s, A: Ord + Copy> Room<'s, A> {
-    fn of<R: Ord>(members: &[usize], shapes: &'s [Shape<'s, R, A>]) -> Self {
-        let by = most_telling(members, shapes);
-        let mut places = Vec::with_capacity(members.len());
-        for at in members {
-            places.extend(shapes.get(*at).into_iter().flat_map(|shape| shape.ends(by)).map(|end| (end, *at)));
+    /// None if none of them could meet another.
+    fn of<R: Ord>(members: &[usize], shapes: &'s [Shape<'s, R, A>]) -> Option<Self> {
+        if members.len() < 2 {
+            return None;
         }
-        places.sort_unstable();
+        let best = told(members, shapes).into_iter().min_by_key(|(_, told)| told.pairs(members.len()));
+        let (by, told) = best.map_or((None, Told::default()), |(by, told)| (Some(by), told));
+        let mut places = told.ends;
+        if told.bound < members.len() {
+            let is_free = |at: &&usize| {
+                let shape = shapes.get(**at);
+                shape.is_some_and(|shape| by.is_none_or(|by| !shape.is_bound(by)))
+            };
+            places.extend(members.iter().filter(is_free).map(|at| (End::NOTHING, *at)));
+            places.sort_unstable();
+        }
         places.dedup();
-        Self { by, places }
+        // Whatever begins with another stands behind it, with nothing between them that does not.
+        let meet = places.array_windows().any(|[(one, _), (next, _)]| next.begins_with(*one));
+        meet.then_some(Self { by, places })
     }
 
     /// All whose end begins `end`, or begins with it.
@@ -210,24 +223,39 @@ impl<'s, A: Ord + Copy> Room<'s, A> {
     }
 }
 
-/// By what the fewest pairs are left: whoever leaves it free meets everybody, all others those of the same end.
-fn most_telling<R: Ord, A: Ord + Copy>(members: &[usize], shapes: &[Shape<'_, R, A>]) -> Option<By<A>> {
-    let own = |at: &usize| shapes.get(*at).map(|shape| (*at, &shape.ends));
-    let mut ends: Vec<(By<A>, End<'_>, usize)> = Vec::new();
-    for (at, own) in members.iter().filter_map(own) {
-        ends.extend(own.iter().map(|(by, end)| (*by, *end, at)));
+/// The ends of those who do not leave one attribute free.
+#[derive(Default)]
+struct Told<'s> {
+    /// Sorted.
+    ends: Vec<(End<'s>, usize)>,
+    /// How many they are.
+    bound: usize,
+}
+
+impl Told<'_> {
+    /// How many pairs of `all` are left by it: whoever leaves it free meets everybody, all others those of the same end.
+    fn pairs(&self, all: usize) -> usize {
+        let alike = self.ends.chunk_by(|(left, _), (right, _)| left == right);
+        (all - self.bound) * all + alike.map(|alike| alike.len() * alike.len()).sum::<usize>()
     }
-    ends.sort_unstable();
-    let all = members.len();
-    let pairs = |ends: &&[(By<A>, End<'_>, usize)]| {
-        let mut bound: Vec<usize> = ends.iter().map(|(_, _, at)| *at).collect();
-        bound.sort_unstable();
-        bound.dedup();
-        let alike = ends.chunk_by(|(_, left, _), (_, right, _)| left == right);
-        (all - bound.len()) * all + alike.map(|alike| alike.len() * alike.len()).sum::<usize>()
-    };
-    let best = ends.chunk_by(|(left, ..), (right, ..)| left == right).min_by_key(pairs)?;
-    best.first().map(|(by, ..)| *by)
+}
+
+/// What tells them apart.
+fn told<'s, R: Ord, A: Ord + Copy>(
+    members: &[usize],
+    shapes: &'s [Shape<'s, R, A>],
+) -> BTreeMap<By<A>, Told<'s>> {
+    let mut all: BTreeMap<By<A>, Told<'_>> = BTreeMap::new();
+    for at in members {
+        for (by, end) in shapes.get(*at).into_iter().flat_map(|shape| &shape.ends) {
+            let told = all.entry(*by).or_default();
+            let is_next = told.ends.last().is_none_or(|(_, last)| last != at);
+            told.bound += usize::from(is_next);
+            told.ends.push((*end, *at));
+        }
+    }
+    all.values_mut().for_each(|told| told.ends.sort_unstable());
+    all
 }
 
 #[cfg(test)]

@@ -12,11 +12,11 @@ pub(super) fn strings<'n>(nodes: &[&'n Node], sink: &Sink) -> BTreeSet<&'n str> 
         return BTreeSet::new();
     }
     let places: BTreeMap<(SourceId, usize), &'n Node> =
-        nodes.iter().map(|node| ((node.span.source, node.span.start), *node)).collect();
+        nodes.iter().map(|node| ((node.span.source, node.span.start()), *node)).collect();
     let around = |span: &Span| {
-        let before = places.range(..=(span.source, span.start)).next_back();
+        let before = places.range(..=(span.source, span.start())).next_back();
         before.map(|(_, node)| *node).filter(|node| {
-            node.span.source == span.source && span.start < node.span.end.max(node.span.start + 1)
+            node.span.source == span.source && span.start() < node.span.end().max(node.span.start() + 1)
         })
     };
     let labels = sink.errors().flat_map(|finding| &finding.labels);

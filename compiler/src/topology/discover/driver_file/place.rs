@@ -1,8 +1,9 @@
 //! Where distributions, installers and operators put the driver's files.
 
-use crate::topology::discover::loader_cache;
-use crate::topology::discover::root::Root;
+use gpupol_plan::loader_cache;
 use rustix::fs::FileType;
+
+use crate::topology::discover::root::Root;
 
 /// Directories of libraries, 64-bit before 32-bit ones: multiarch, then those of two architectures side by side, then
 /// installers without a file system hierarchy of their own.
@@ -83,8 +84,8 @@ const MOST_CACHED: usize = 32;
 pub(in crate::topology::discover) fn libraries(root: &Root) -> Vec<String> {
     let cache = root.bytes(LOADER_CACHE, CACHE_MAX_BYTES).unwrap_or_default();
     let mut cached: Vec<&str> = Vec::new();
-    for path in loader_cache::paths(&cache) {
-        if let Some((directory, name)) = path.rsplit_once('/')
+    for library in loader_cache::libraries(&cache) {
+        if let Some((directory, name)) = library.path.rsplit_once('/')
             && cached.len() < MOST_CACHED
             && is_of_driver(name)
             && !cached.contains(&directory)

@@ -3,15 +3,20 @@ use std::process::Command;
 
 use super::*;
 
+fn paths(cache: &[u8]) -> Vec<&str> {
+    libraries(cache).map(|library| library.path).collect()
+}
+
 const LIBRARIES: [&str; 2] = ["/usr/lib64/libcuda.so.1", "/usr/lib/libcuda.so.1"];
 
-/// The names and paths of [`LIBRARIES`], and where each path begins, counted from `from`.
-fn strings(from: usize) -> (Vec<u8>, Vec<u32>) {
+/// The names and paths of [`LIBRARIES`], and where each of both begins, counted from `from`.
+fn strings(from: usize) -> (Vec<u8>, Vec<[u32; 2]>) {
     let mut bytes = Vec::new();
     let mut places = Vec::new();
     for path in LIBRARIES {
+        let name = u32::try_from(from + bytes.len()).unwrap();
         bytes.extend(b"libcuda.so.1\0");
-        places.push(u32::try_from(from + bytes.len()).unwrap());
+        places.push([name, u32::try_from(from + bytes.len()).unwrap()]);
         bytes.extend(path.as_bytes());
         bytes.push(0);
     }
@@ -24,9 +29,9 @@ fn newer() -> Vec<u8> {
     let length = u32::try_from(strings.len()).unwrap();
     // How many, the length of the strings, the byte order, where extensions begin, and three words for later.
     cache.extend([2, length, 2, 0, 0, 0, 0].iter().flat_map(|word: &u32| word.to_le_bytes()));
-    for place in places {
+    for [name, path] in places {
         // Flags, the name, the path, a kernel's version, and 64 bits of hardware capabilities.
-        cache.extend([0x303, 0, place, 0, 0, 0].iter().flat_map(|word: &u32| word.to_le_bytes()));
+        cache.extend([FLAGS_64, name, path, 0, 0, 0].iter().flat_map(|word: &u32| word.to_le_bytes()));
     }
     cache.extend(strings);
     cache
@@ -36,8 +41,8 @@ fn older(behind: &[u8]) -> Vec<u8> {
     let (strings, places) = strings(0);
     let mut cache = b"ld.so-1.7.0\0".to_vec();
     cache.extend(2_u32.to_le_bytes());
-    for place in places {
-        cache.extend([3, 0, place].iter().flat_map(|word: &u32| word.to_le_bytes()));
+    for [name, path] in places {
+        cache.extend([FLAGS_32, name, path].iter().flat_map(|word: &u32| word.to_le_bytes()));
     }
     cache.extend(if behind.is_empty() { &strings } else { behind });
     cache
@@ -48,6 +53,9 @@ fn all_three_forms_are_read() {
     assert_eq!(paths(&newer()), LIBRARIES);
     assert_eq!(paths(&older(&[])), LIBRARIES);
     assert_eq!(paths(&older(&newer())), LIBRARIES);
+    let first = |cache: &[u8]| libraries(cache).next().map(|found| (found.name.to_owned(), found.flags));
+    assert_eq!(first(&newer()), Some(("libcuda.so.1".to_owned(), FLAGS_64)));
+    assert_eq!(first(&older(&[])), Some(("libcuda.so.1".to_owned(), FLAGS_32)));
 }
 
 #[test]
@@ -68,14 +76,22 @@ fn what_is_torn_or_points_elsewhere_has_fewer_paths_and_no_others() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "what is compared lies on this host")]
 fn the_cache_of_this_host_is_read_as_its_own_program_reads_it() {
     let printed = Command::new("/sbin/ldconfig").arg("-p").output().unwrap();
     let printed = String::from_utf8(printed.stdout).unwrap();
-    let expected: BTreeSet<&str> =
-        printed.lines().filter_map(|line| Some(line.split_once(" => ")?.1)).collect();
+    let expected: BTreeSet<(&str, bool, &str)> = printed.lines().filter_map(printed_library).collect();
     let cache = std::fs::read("/etc/ld.so.cache").unwrap();
     assert!(!expected.is_empty());
-    assert_eq!(paths(&cache).into_iter().collect::<BTreeSet<_>>(), expected);
+    let found = libraries(&cache).map(|found| (found.name, found.flags == FLAGS_64, found.path));
+    assert_eq!(found.collect::<BTreeSet<_>>(), expected);
+}
+
+/// A line such as `libc.so.6 (libc6,x86-64) => /lib/x86_64-linux-gnu/libc.so.6`.
+fn printed_library(line: &str) -> Option<(&str, bool, &str)> {
+    let (library, path) = line.split_once(" => ")?;
+    let (name, words) = library.trim().split_once(" (")?;
+    Some((name, words.contains("libc6,x86-64") || words.contains("libc6,AArch64"), path))
 }
 
 #[test]
