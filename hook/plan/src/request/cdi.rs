@@ -4,7 +4,7 @@
 
 use crate::config::{Config, HookCall};
 use crate::refusal::{Reason, Refusal};
-use crate::request::Devices;
+use crate::request::{Devices, LIST_LIMIT};
 
 /// The argument of the hook before `TENANT/GRANT/UUID`, or `TENANT/GRANT/any`.
 pub const FLAG: &str = "--cdi";
@@ -39,6 +39,9 @@ pub(super) fn named(config: &Config) -> Result<Option<Named<'_>>, Refusal> {
         }
         if !devices.contains(&device) {
             devices.push(device);
+        }
+        if devices.len() > LIST_LIMIT {
+            return Err(bad("its CDI devices are too many, from one to another", first, word));
         }
     }
     let devices = match devices.as_slice() {
