@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gpupol_plan::capability::Capability;
 use gpupol_plan::edit::{Edit, Env};
-use gpupol_plan::index::{self, INDEX_VERSION, Index};
-use gpupol_plan::plan::{self, GpuCheck, MigCheck, PLAN_VERSION, Plan, Rule};
+use gpupol_plan::index::{self, Contents, INDEX_VERSION, Slice};
+use gpupol_plan::plan::{self, GpuCheck, MigCheck, PLAN_VERSION, Plan, Rule, Shared};
 use gpupol_plan::request::VISIBLE_DEVICES;
 use serde::Serialize;
 
@@ -26,9 +26,9 @@ pub(crate) mod identities;
 /// The files of a plan set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanSet {
-    /// The file `index`: JSON of an [`Index`].
+    /// The file `index`, which [`index::Index`] reads.
     pub index: Vec<u8>,
-    /// The file `plans`: each [`Plan`]'s JSON, one after another, where the index says.
+    /// The file `plans`: the parts of each [`Plan`], where the index says.
     pub plans: Vec<u8>,
     /// How many plans.
     pub count: usize,
@@ -62,20 +62,18 @@ pub fn emit(
     topology: &Topology,
     digests: &Digests,
 ) -> PlanSet {
-    let mut plans = Vec::new();
-    let mut places = BTreeMap::new();
+    let mut plans = Plans::default();
+    let mut records = Vec::new();
     for (grant, plan) in each(policy, sources, resolution, topology, digests) {
-        let bytes = json(&plan);
-        let place = Place { offset: length(&plans), length: length(&bytes) };
-        places.insert((grant.tenant, grant.rule.name.value.as_str()), place);
-        plans.extend(bytes);
+        let (own, shared) = plan.split();
+        records.push(record(grant, plans.add(&own), plans.add_shared(&shared)));
     }
-    let index = json(&index(policy, resolution, &places));
-    let digest = digest::files(&[("index", &index), ("plans", &plans)]);
-    PlanSet { index, plans, count: resolution.grants.len(), digest }
+    let index = index::write(&contents(policy, records), &policy.automaton);
+    let digest = digest::files(&[("index", &index), ("plans", &plans.bytes)]);
+    PlanSet { index, plans: plans.bytes, count: resolution.grants.len(), digest }
 }
 
-/// The plans of a resolution, by tenant and then by the grant's name.
+/// The plans of a resolution, in the order of the index.
 #[must_use]
 pub fn plans(
     policy: &Policy,
@@ -96,14 +94,38 @@ fn each<'r, 'a>(
 ) -> impl Iterator<Item = (&'r Grant<'a>, Plan)> {
     let common = common(topology);
     let plan = move |grant| (grant, plan(grant, policy, sources, topology, digests, &common));
-    resolution.grants.iter().map(plan)
+    in_order(resolution).into_iter().map(plan)
 }
 
-/// Where one plan lies in the file `plans`, in bytes.
-#[derive(Clone, Copy)]
-struct Place {
-    offset: u64,
-    length: u64,
+/// The file `plans` so far.
+#[derive(Default)]
+struct Plans {
+    bytes: Vec<u8>,
+    /// The parts that several plans have, by their digests.
+    shared: BTreeMap<String, Slice>,
+}
+
+impl Plans {
+    fn add<T: Serialize>(&mut self, part: &T) -> Slice {
+        self.put(&json(part))
+    }
+
+    fn add_shared(&mut self, part: &Shared) -> Slice {
+        let bytes = json(part);
+        let digest = digest::bytes(&bytes);
+        if let Some(known) = self.shared.get(&digest) {
+            return *known;
+        }
+        let slice = self.put(&bytes);
+        self.shared.insert(digest, slice);
+        slice
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Slice {
+        let slice = Slice { offset: length(&self.bytes), length: length(bytes) };
+        self.bytes.extend(bytes);
+        slice
+    }
 }
 
 fn length(bytes: &[u8]) -> u64 {
@@ -118,25 +140,29 @@ fn json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).expect("plain data has a JSON form")
 }
 
-fn index(policy: &Policy, resolution: &Resolution, places: &BTreeMap<(&str, &str), Place>) -> Index {
+/// As the index has them: by tenant, then higher rank first, then by name.
+fn in_order<'r, 'a>(resolution: &'r Resolution<'a>) -> Vec<&'r Grant<'a>> {
     let mut grants: Vec<&Grant> = resolution.grants.iter().collect();
     grants.sort_by(|a, b| {
         let rank = b.rule.rank.cmp(&a.rule.rank);
         a.tenant.cmp(b.tenant).then(rank).then_with(|| a.rule.name.value.cmp(&b.rule.name.value))
     });
-    let place = |grant: &Grant| places.get(&(grant.tenant, grant.rule.name.value.as_str())).copied();
-    Index {
+    grants
+}
+
+fn contents(policy: &Policy, grants: Vec<index::Grant>) -> Contents {
+    Contents {
         index_version: INDEX_VERSION,
         on_denied: identities::on_denied(policy.settings.on_denied),
         request_indices: identities::request_indices(policy.settings.request_indices),
         on_bypass: identities::on_bypass(policy.settings.on_bypass),
         audit: identities::auditing(policy.settings.audit),
         tenants: policy.tenants.values().map(identities::tenant).collect(),
-        grants: grants.into_iter().filter_map(|grant| Some(record(grant, place(grant)?))).collect(),
+        grants,
     }
 }
 
-fn record(grant: &Grant, place: Place) -> index::Grant {
+fn record(grant: &Grant, plan: Slice, shared: Slice) -> index::Grant {
     let rule = grant.rule;
     index::Grant {
         tenant: grant.tenant.to_owned(),
@@ -144,8 +170,8 @@ fn record(grant: &Grant, place: Place) -> index::Grant {
         rank: rule.rank,
         named: rule.named,
         when: rule.when.iter().map(|clause| identities::clause(&clause.value)).collect(),
-        offset: place.offset,
-        length: place.length,
+        plan,
+        shared,
     }
 }
 

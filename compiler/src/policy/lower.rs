@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use crate::diag::Sink;
-use crate::policy::{Container, Policy, diags, overlap};
+use crate::policy::{Container, Policy, automaton, diags, overlap};
 use crate::source::Spanned;
 use crate::syntax::cursor::{Cursor, unknown_node};
 use crate::syntax::{Document, Node};
@@ -90,6 +90,7 @@ pub fn part(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     overlap::tenants::report(&tenants, sink);
     overlap::grants::report(&tenants, &grants, sink);
     denies::report_emptied(&grants, &denies, sink);
+    let automaton = automaton::of(&tenants, sink);
     Some(Policy {
         settings: settings?,
         tenants,
@@ -100,6 +101,7 @@ pub fn part(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
         tests,
         asserts,
         allowances,
+        automaton,
     })
 }
 

@@ -13,6 +13,7 @@ use gpupol::topology::{
     ComputeMode, DeviceNode, Driver, Fact, Faults, Gpu, Level, Link, MigDevice, P2p, TOPOLOGY_VERSION,
     Topology, Vendor,
 };
+use gpupol_plan::index::{Contents, Grant, Index, Slice};
 use gpupol_plan::plan::Plan;
 
 /// A policy whose files have no errors.
@@ -189,4 +190,15 @@ pub(crate) fn host(gpus: Vec<Gpu>, nvlink: &[&[u32]]) -> Topology {
         features: BTreeMap::new(),
         feature_files: BTreeMap::new(),
     }
+}
+
+/// What the index of a plan set says.
+pub(crate) fn contents(set: &PlanSet) -> Contents {
+    Index::of(&set.index).unwrap().contents().unwrap()
+}
+
+/// The plan of one grant, joined as the hook joins it.
+pub(crate) fn plan(set: &PlanSet, grant: &Grant) -> Plan {
+    let slice = |slice: Slice| &set.plans[slice.offset as usize..(slice.offset + slice.length) as usize];
+    Plan::join(slice(grant.plan), slice(grant.shared)).unwrap()
 }

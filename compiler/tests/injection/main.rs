@@ -19,7 +19,6 @@ use std::collections::BTreeSet;
 use gpupol::topology::{Topology, Vendor};
 use gpupol_plan::capability::Capability::{self, Compat32, Compute, Graphics, Utility};
 use gpupol_plan::edit::{Bind, Edit, MountOption};
-use gpupol_plan::index::Index;
 use gpupol_plan::plan::Plan;
 
 /// The plan of a grant with all driver capabilities.
@@ -30,8 +29,8 @@ fn plan(host: &Topology) -> Plan {
          grant g {{\n to t\n gpus s\n capabilities {all}\n}}\n"
     ));
     let set = policy.plan_set(host);
-    assert_eq!(Index::parse(&set.index).unwrap().grants.len(), 1);
-    Plan::parse(&set.plans).unwrap()
+    let [grant] = given::contents(&set).grants.try_into().unwrap();
+    given::plan(&set, &grant)
 }
 
 /// The binds for containers with these capabilities.

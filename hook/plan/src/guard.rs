@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use crate::config::Config;
 use crate::edit::Edit;
 use crate::entry::Entry;
-use crate::identity::{self, Facts};
-use crate::index::{Index, OnBypass};
+use crate::identity::Whose;
+use crate::index::OnBypass;
 use crate::refusal::{Reason, Refusal};
 use crate::request::cdi;
 
@@ -147,11 +147,13 @@ pub fn given(edits: &[&Edit]) -> Vec<Number> {
     edits.iter().filter_map(number).collect()
 }
 
-/// Whose container it is. One that two tenants claim is nobody's friend: it is judged as a tenant's.
+/// Whose container it is. One that two tenants claim is nobody's friend: it is judged as a tenant's. Under an index that
+/// cannot be read everybody is of no tenant.
 #[must_use]
-pub fn standing(index: &Index, facts: &Facts<'_>) -> Standing {
-    match identity::tenant(index, facts) {
+pub fn standing(whose: &Whose) -> Standing {
+    match whose {
         Ok(None) => Standing::Nobody,
+        Err(refusal) if refusal.reason == Reason::PlanSet => Standing::Nobody,
         Ok(Some(tenant)) if tenant.trusted => Standing::Trusted,
         Ok(Some(_)) | Err(_) => Standing::Tenant,
     }

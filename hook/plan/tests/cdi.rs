@@ -5,20 +5,30 @@
 use gpupol_plan::config::Config;
 use gpupol_plan::entry::Entry;
 use gpupol_plan::guard::{Number, Surroundings, put_off, trips};
-use gpupol_plan::index::Index;
-use gpupol_plan::lookup::{Decision, decide};
+use gpupol_plan::identity;
+use gpupol_plan::index::{self, Contents, Index, RequestIndices};
+use gpupol_plan::lookup::{self, Decision};
 use gpupol_plan::observed::Observed;
 use gpupol_plan::request::{Capabilities, Devices, cdi, request};
 use serde_json::{Value, json};
 
-fn index() -> Index {
-    let grant = |tenant: &str, name: &str, named: bool| json!({"tenant": tenant, "name": name, "rank": 0, "named": named, "when": [], "offset": 0, "length": 1});
+fn contents() -> Contents {
+    let grant = |tenant: &str, name: &str, named: bool| json!({"tenant": tenant, "name": name, "rank": 0, "named": named, "when": [], "plan": {"offset": 0, "length": 1}, "shared": {"offset": 1, "length": 1}});
     let tenant = |name: &str, identity: Value| json!({"name": name, "identities": [identity]});
     let index = json!({
         "indexVersion": 1, "onDenied": "refuse", "requestIndices": "auto",
         "tenants": [tenant("desks", json!({"engine": "podman"})), tenant("lab", json!({"engine": "docker", "daemon": "lab"}))],
         "grants": [grant("desks", "desk", false), grant("desks", "big", true), grant("lab", "desk", false)]});
-    Index::parse(index.to_string().as_bytes()).unwrap()
+    serde_json::from_value(index).unwrap()
+}
+
+/// As the hook decides, on the bytes that the compiler writes.
+fn decide(config: &Config) -> Decision {
+    let (contents, entry, observed) = (contents(), entry(true), Observed::default());
+    let bytes = index::write(&contents, &index::automaton(&contents.tenants).unwrap());
+    let index = Index::of(&bytes).unwrap();
+    let whose = identity::tenant(&index, &identity::facts(&entry, config, &observed));
+    lookup::decide(&index, &whose, &entry, config, &observed)
 }
 
 fn entry(allocate: bool) -> Entry {
@@ -44,7 +54,7 @@ fn config(value: &Value) -> Config {
 
 /// `TENANT/GRANT devices`, the slug of a refusal with its message, or `nothing`.
 fn asked(value: &Value, allocate: bool) -> String {
-    match request(&index(), &entry(allocate), &config(value)) {
+    match request(RequestIndices::Auto, &entry(allocate), &config(value)) {
         Ok(None) => "nothing".to_owned(),
         Err(refusal) => format!("{}: {}", refusal.reason.slug(), refusal.message),
         Ok(Some(request)) => {
@@ -113,12 +123,7 @@ fn other_words_and_other_programs_ask_for_nothing() {
 
 #[test]
 fn whose_a_device_is_must_be_whose_the_container_is() {
-    let decided = |words: &[&str]| match decide(
-        &index(),
-        &entry(true),
-        &config(&naming(words)),
-        &Observed::default(),
-    ) {
+    let decided = |words: &[&str]| match decide(&config(&naming(words))) {
         Decision::NotAsked => "nothing".to_owned(),
         Decision::Refused { refusal, .. } => refusal.message,
         Decision::Granted(granted) => format!("{}/{}", granted.tenant.name, granted.grant.name),

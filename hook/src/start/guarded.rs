@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use gpupol_plan::edit::Edit;
 use gpupol_plan::guard::{self, Answer, Standing, Trip};
-use gpupol_plan::identity;
-use gpupol_plan::index::{Auditing, Index, OnBypass, OnDenied, Tenant};
+use gpupol_plan::identity::Whose;
+use gpupol_plan::index::{Auditing, OnBypass, OnDenied, Settings, Tenant};
 use gpupol_plan::observed::Observed;
 use gpupol_plan::refusal::one_line;
 use gpupol_plan::request::cdi;
@@ -53,21 +53,25 @@ impl Guarded<'_> {
 }
 
 impl<'s> Start<'s> {
-    /// What the guard answers under the policy of this index.
+    /// What the guard answers under these settings for a container of which it is known whose it is.
     ///
     /// # Errors
     /// It does not start, which the audit says if it can be written.
-    pub(super) fn guard<'i>(&self, index: &'i Index, observed: &Observed) -> Result<Guarded<'i>>
+    pub(super) fn guard<'i>(
+        &self,
+        settings: Settings,
+        whose: &'i Whose,
+        observed: &Observed,
+    ) -> Result<Guarded<'i>>
     where
         's: 'i,
     {
-        let facts = identity::facts(self.entry, self.config, observed);
-        let standing = guard::standing(index, &facts);
+        let standing = guard::standing(whose);
         // Who runs the engine as a user of the host is beyond what this process could do, and the kernel's to bound.
         let trips: &[Trip] = if observed.user.is_some() { &[] } else { self.trips };
-        let tenant = identity::tenant(index, &facts).ok().flatten();
-        let (on_bypass, trips) = (index.on_bypass, Cow::Borrowed(trips));
+        let (on_bypass, trips) = (settings.on_bypass, Cow::Borrowed(trips));
         let answer = guard::answer(on_bypass, standing, &trips);
+        let tenant = whose.as_ref().ok().and_then(Option::as_ref);
         if let Answer::Refuse(refusal) = &answer {
             self.refuse(OnDenied::Refuse, tenant, None, refusal.clone())?;
         }

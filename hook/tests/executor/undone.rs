@@ -92,14 +92,14 @@ fn make(folder: &Folder) {
         }
     });
     folder.write("bundle/config.json", config.to_string());
-    let plan = plan(folder).to_string();
+    let (plan, slices) = scene::parts(&plan(folder), 0);
     let index = json!({
         "indexVersion": 1, "onDenied": "refuse", "requestIndices": "auto",
         "tenants": [{"name": "lab", "identities": [{"engine": "podman"}]}],
-        "grants": [{"tenant": "lab", "name": "g", "rank": 0, "named": false, "when": [], "offset": 0,
-            "length": plan.len()}]
+        "grants": [{"tenant": "lab", "name": "g", "rank": 0, "named": false, "when": [],
+            "plan": slices["plan"], "shared": slices["shared"]}]
     });
-    folder.write("plans/one/index", index.to_string());
+    folder.write("plans/one/index", scene::index(&index));
     folder.write("plans/one/plans", plan);
     std::os::unix::fs::symlink("one", folder.path("plans/current")).unwrap();
 }
