@@ -253,6 +253,10 @@ pub(super) struct Discover {
     /// The host's directory with the driver's user space; `/`, or `/run/nvidia/driver` if only that has NVML.
     #[arg(long, value_name = "DIR")]
     pub(super) driver_root: Option<PathBuf>,
+    /// The host's directory with CUDA's libraries of a newer driver (forward compatibility); what has CUDA gets them where NVIDIA supports
+    /// that.
+    #[arg(long, value_name = "DIR")]
+    pub(super) cuda_compat: Option<PathBuf>,
     /// The NVML library, if it is not where the loader finds it.
     #[arg(long, value_name = "FILE")]
     pub(super) nvml_lib: Option<PathBuf>,

@@ -186,6 +186,7 @@ pub(crate) fn host(gpus: Vec<Gpu>, nvlink: &[&[u32]]) -> Topology {
         links,
         driver_files: Vec::new(),
         missing_driver_files: Fact::Absent,
+        cuda_compat: None,
         numa_nodes: Fact::Absent,
         features: BTreeMap::new(),
         feature_files: BTreeMap::new(),
