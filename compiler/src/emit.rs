@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gpupol_plan::capability::Capability;
 use gpupol_plan::edit::{Edit, Env};
 use gpupol_plan::index::{self, INDEX_VERSION, Index};
 use gpupol_plan::plan::{self, GpuCheck, MigCheck, PLAN_VERSION, Plan, Rule};
@@ -12,7 +11,7 @@ use gpupol_plan::request::VISIBLE_DEVICES;
 use serde::Serialize;
 
 use crate::policy::{self, Policy};
-use crate::resolve::{Device, Grant, Line, Order, Resolution};
+use crate::resolve::{Device, Enforcer, Grant, Line, Memory, Order, Resolution};
 use crate::source::{Source, Sources, Span};
 use crate::topology::{Topology, Vendor};
 
@@ -21,6 +20,7 @@ pub(crate) mod digest;
 mod driver_files;
 mod features;
 pub(crate) mod identities;
+pub mod mps;
 
 /// The files of a plan set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,7 +208,7 @@ fn line(line: &Line, grant: &Grant, sources: &Sources) -> plan::Line {
         Order::Ranked => plan::Order::Ranked,
         Order::LeastLeased => plan::Order::LeastLeased,
     };
-    let devices = line.devices.iter().map(|device| self::device(device, &grant.capabilities));
+    let devices = line.devices.iter().map(|device| self::device(device, line, grant));
     let count = line.devices.len();
     let default = line.rule.default.of(count);
     plan::Line {
@@ -217,15 +217,27 @@ fn line(line: &Line, grant: &Grant, sources: &Sources) -> plan::Line {
         at_most: line.rule.at_most.of(count).max(default),
         default,
         sharing: identities::sharing(&line.rule.sharing.value),
+        memory: line.memory.map(memory),
         order,
         devices: devices.collect(),
         slots: line.slots.clone(),
     }
 }
 
-fn device(device: &Device, capabilities: &BTreeSet<Capability>) -> plan::Device {
+fn memory(bound: Memory) -> plan::Memory {
+    let enforced_by = match bound.enforced_by {
+        Enforcer::Mig => plan::Enforcer::Mig,
+        Enforcer::MpsDaemon => plan::Enforcer::MpsDaemon,
+    };
+    plan::Memory { bytes: bound.bytes, enforced_by }
+}
+
+fn device(device: &Device, line: &Line, grant: &Grant) -> plan::Device {
     let gpu = device.gpu;
-    let edits = device_nodes::of(device).into_iter().filter(|edit| edit.applies(capabilities));
+    let nodes = device_nodes::of(device).into_iter().filter(|edit| edit.applies(&grant.capabilities));
+    let through_mps =
+        line.rule.sharing.value.is_mps().then(|| mps::edits(&grant.rule.name.value, device.uuid()));
+    let edits = nodes.chain(through_mps.into_iter().flatten());
     plan::Device {
         uuid: device.uuid().to_owned(),
         index: device.index(),

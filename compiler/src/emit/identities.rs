@@ -88,8 +88,10 @@ fn entries(engine: policy::Engine) -> Vec<Engine> {
 
 pub(super) fn sharing(sharing: &policy::Sharing) -> plan::Sharing {
     match sharing {
-        policy::Sharing::Exclusive => plan::Sharing::Exclusive {},
+        policy::Sharing::Exclusive { .. } => plan::Sharing::Exclusive {},
         policy::Sharing::TimeSlicing { replicas, .. } => plan::Sharing::TimeSlicing { replicas: *replicas },
-        policy::Sharing::Mps { clients, .. } => plan::Sharing::Mps { clients: *clients },
+        policy::Sharing::Mps { clients, threads, .. } => {
+            plan::Sharing::Mps { clients: *clients, threads: *threads }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Read-only binds of the driver's files and sockets.
+//! Binds of the host's files, directories and sockets.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -7,6 +7,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use crate::apply::Step;
+use crate::apply::daemon;
 use crate::apply::device_node::clone_mount;
 use crate::apply::loader::Loader;
 use crate::error::{Called, Error, Result};
@@ -24,7 +25,10 @@ pub(super) struct Ready<'p> {
 impl<'p> Ready<'p> {
     /// Opens the source and clones its mount, detached and with its options; none if it is gone and may be.
     pub(super) fn prepare(bind: &'p Bind) -> Result<Option<Self>> {
-        let Bind { host_path, optional, .. } = bind;
+        let Bind { host_path, optional, listening, .. } = bind;
+        if let Some(socket) = listening {
+            daemon::require(host_path, socket)?;
+        }
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = openat(CWD, host_path.as_str(), flags, Mode::empty());
         if *optional && opened.as_ref().is_err_and(|errno| *errno == Errno::NOENT) {

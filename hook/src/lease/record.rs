@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use gpupol_plan::choose::Lease;
 use gpupol_plan::entry::Engine;
 use gpupol_plan::plan::Sharing;
 use rustix::io::Errno;
@@ -63,6 +64,14 @@ pub enum Found {
     Unreadable,
     /// No file: whoever wrote it has given it back.
     Gone,
+}
+
+impl Record {
+    /// What it means for those who would share the device.
+    #[must_use]
+    pub fn lease(self) -> Lease {
+        Lease { tenant: Some(self.tenant), grant: Some(self.grant), sharing: self.sharing }
+    }
 }
 
 impl Found {
