@@ -2,16 +2,15 @@
 //!
 //! Nothing can go wrong here: whatever could, had a place in the policy and was found by an earlier stage.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use gpupol_plan::capability::Capability;
 use gpupol_plan::edit::Edit;
 use gpupol_plan::index::{self, Contents, INDEX_VERSION, Slice};
 use gpupol_plan::plan::{self, GpuCheck, MigCheck, PLAN_VERSION, Plan, Rule};
 use serde::Serialize;
 
 use crate::policy::{self, Policy};
-use crate::resolve::{Device, Grant, Line, Order, Resolution};
+use crate::resolve::{Device, Enforcer, Grant, Line, Memory, Order, Resolution};
 use crate::source::{Source, Sources, Span};
 use crate::topology::{Topology, Vendor};
 
@@ -21,6 +20,7 @@ pub(crate) mod digest;
 mod driver_files;
 mod features;
 pub(crate) mod identities;
+pub mod mps;
 mod procfs;
 mod profile;
 mod shared;
@@ -223,16 +223,28 @@ fn line(line: &Line, grant: &Grant, sources: &Sources) -> plan::Line {
         at_most: line.rule.at_most.of(count).max(default),
         default,
         sharing: identities::sharing(&line.rule.sharing.value),
+        memory: line.memory.map(memory),
         order,
         devices: Vec::new(),
         slots: line.slots.clone(),
     }
 }
 
-fn device(device: &Device, capabilities: &BTreeSet<Capability>) -> plan::Device {
+fn memory(bound: Memory) -> plan::Memory {
+    let enforced_by = match bound.enforced_by {
+        Enforcer::Mig => plan::Enforcer::Mig,
+        Enforcer::MpsDaemon => plan::Enforcer::MpsDaemon,
+    };
+    plan::Memory { bytes: bound.bytes, enforced_by }
+}
+
+fn device(device: &Device, line: &Line, grant: &Grant) -> plan::Device {
     let gpu = device.gpu;
-    let edits = device_nodes::of(device).into_iter().chain(procfs::of(device));
-    let edits = edits.filter(|edit| edit.applies(capabilities));
+    let own = device_nodes::of(device).into_iter().chain(procfs::of(device));
+    let own = own.filter(|edit| edit.applies(&grant.capabilities));
+    let through_mps =
+        line.rule.sharing.value.is_mps().then(|| mps::edits(&grant.rule.name.value, device.uuid()));
+    let edits = own.chain(through_mps.into_iter().flatten());
     plan::Device {
         uuid: device.uuid().to_owned(),
         index: device.index(),

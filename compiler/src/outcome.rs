@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use gpupol_plan::capability::Capability;
-use gpupol_plan::choose::{Leases, choose};
+use gpupol_plan::choose::{Lease, Leases, choose};
 use gpupol_plan::edit::{DeviceNode, Edit, File};
 use gpupol_plan::entry::Form;
 use gpupol_plan::feature::Feature;
@@ -13,10 +13,11 @@ use gpupol_plan::guard::{self, Answer, Number, Surroundings, Trip};
 use gpupol_plan::identity::{self, Whose};
 use gpupol_plan::index::{self, Index, Slice};
 use gpupol_plan::lookup::{Decision, Granted, decide};
-use gpupol_plan::plan::{Plan, Rule, Sharing};
+use gpupol_plan::plan::{Memory, Plan, Rule, Sharing};
 use gpupol_plan::refusal::{Reason, Refusal};
 use gpupol_plan::request::{self, Capabilities, Devices, Request, cdi};
 
+use crate::emit::mps::Daemon;
 use crate::emit::{PlanSet, identities};
 use crate::policy::{Identity, Policy};
 use crate::source::Spanned;
@@ -78,8 +79,26 @@ pub struct Device {
     pub gpu_set: String,
     /// How it is shared.
     pub sharing: Sharing,
+    /// How much of its memory may be used, if something bounds it.
+    pub memory: Option<Memory>,
     /// Its nodes in the container.
     pub paths: Vec<String>,
+}
+
+impl Gift {
+    /// What the container holds of one of its devices.
+    #[must_use]
+    pub fn lease(&self, device: &Device) -> Lease {
+        let (tenant, grant) = (Some(self.tenant.clone()), Some(self.grant.clone()));
+        Lease { tenant, grant, sharing: device.sharing.clone() }
+    }
+
+    /// The MPS daemons that must be there before it starts.
+    pub fn daemons(&self) -> impl Iterator<Item = Daemon> {
+        let of =
+            |device: &Device| Daemon::of(&self.grant, &device.uuid, &device.sharing, device.memory.as_ref());
+        self.devices.iter().filter_map(of)
+    }
 }
 
 /// What the guard makes of a container, as far as its configuration alone shows: the hook also asks the kernel what the
@@ -214,6 +233,7 @@ impl<'s> Reader<'s> {
             pci: given.device.pci.clone(),
             gpu_set: given.line.gpu_set.clone(),
             sharing: given.line.sharing.clone(),
+            memory: given.line.memory.clone(),
             paths: nodes(&given.device.edits, &choice.capabilities),
         });
         let edits = choice.edits(&plan).into_iter().filter(|(_, edit)| edit.is_of(form));

@@ -20,6 +20,8 @@ mod features;
 mod guarantee;
 mod judge;
 mod layout;
+mod memory;
+mod mps;
 mod out_of_service;
 mod place;
 mod require;
@@ -72,6 +74,7 @@ pub struct Grant<'a> {
 }
 
 pub use features::{FeatureParts, GrantedFeature};
+pub use memory::{Enforcer, Memory};
 
 /// What one `gpus` line comes to.
 #[derive(Clone, Debug)]
@@ -84,6 +87,8 @@ pub struct Line<'a> {
     pub devices: Vec<Device<'a>>,
     /// Positions in `devices` that satisfy the line's `place`; `None`: any devices do.
     pub slots: Option<Vec<Vec<u32>>>,
+    /// What bounds the use of each device's memory, if something does.
+    pub memory: Option<Memory>,
 }
 
 /// In which order free devices are taken.
@@ -197,6 +202,7 @@ pub fn resolve<'a>(
     }
     grants.sort_by(|a, b| (a.tenant, &a.rule.name.value).cmp(&(b.tenant, &b.rule.name.value)));
     check::sharing(grants.iter().filter(|grant| !policy.is_trusted(grant.tenant)), name, sink);
+    mps::report(&grants, name, sink);
     layout::report(policy, &sets, name, sink);
     Resolution { grants, denies, extents: sets.extents() }
 }
@@ -233,7 +239,7 @@ struct Offer<'a> {
 impl<'a> Offer<'a> {
     /// The line of a tenant whom denies leave no driver capability, and so nothing.
     fn of_nothing(&self) -> Line<'a> {
-        Line { rule: self.line, order: Order::Ranked, devices: Vec::new(), slots: None }
+        Line { rule: self.line, order: Order::Ranked, devices: Vec::new(), slots: None, memory: None }
     }
 }
 
@@ -255,6 +261,7 @@ impl<'a> Host<'a, '_> {
         let mut devices = self.sets.grantable(line, self.name, sink);
         devices.retain(|device| vendors.contains(&device.gpu.vendor));
         check::place_facts(line, &devices, &self.fabric, self.name, sink);
+        memory::report(line, &devices, self.name, sink);
         let most = match place::slots(&self.fabric, line, &devices) {
             Ok(slots) => place::most(&devices, slots.as_deref()),
             Err(fabric::TooMany) => {
@@ -285,6 +292,8 @@ impl<'a> Host<'a, '_> {
         let mut slots =
             place::slots(&self.fabric, line, &devices).unwrap_or_else(|fabric::TooMany| Some(Vec::new()));
         reserved.first_slots(&devices, slots.as_deref_mut().unwrap_or_default());
-        Line { rule: line, order, devices, slots }
+        // A limit that nothing enforces was reported of the offer.
+        let memory = memory::bound(line, &devices).unwrap_or_default();
+        Line { rule: line, order, devices, slots, memory }
     }
 }

@@ -21,6 +21,7 @@ use crate::mountinfo::MountInfo;
 use crate::process::{self, Process};
 use crate::rootfs::{Made, Rootfs, Surroundings};
 
+mod daemon;
 mod device_node;
 pub mod device_rule;
 mod loader;

@@ -79,7 +79,7 @@ pub fn survey(
                 }
                 Found::Record(record) if liveness.is_live(&record)? => {
                     refuse_same_name(&record, holder)?;
-                    survey.hold(&device, Some(record.tenant), record.sharing);
+                    survey.hold(&device, record.lease());
                 }
                 Found::Record(record) => {
                     on_dead(&record)?;
@@ -88,7 +88,7 @@ pub fn survey(
                 Found::Gone => {}
                 Found::Unreadable => {
                     survey.unreadable.push(format!("{directory}/{name}"));
-                    survey.hold(&device, None, Sharing::Exclusive {});
+                    survey.hold(&device, Lease { tenant: None, grant: None, sharing: Sharing::Exclusive {} });
                 }
             }
         }
@@ -153,8 +153,8 @@ impl Scope<'_> {
 }
 
 impl Survey {
-    fn hold(&mut self, device: &str, tenant: Option<String>, sharing: Sharing) {
-        self.leases.entry(device.to_owned()).or_default().push(Lease { tenant, sharing });
+    fn hold(&mut self, device: &str, lease: Lease) {
+        self.leases.entry(device.to_owned()).or_default().push(lease);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The codes of all findings. A code is forever: never renumbered, never reused.
+//! The codes of all findings. A code is forever: never renumbered, never reused. Retired: 5002.
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,11 +145,13 @@ codes! {
     LayoutUnproved = 4020, "layout-unproved", Warning;
     /// A gpu-set names a GPU that is out of service.
     GpuOutOfService = 4021, "gpu-out-of-service", Warning;
+    /// A GPU that cannot be given through MPS as it is.
+    MpsUnready = 4022, "mps-unready", Error;
+    /// A limit of memory that nothing enforces.
+    MemoryNotEnforced = 4023, "memory-not-enforced", Error;
 
     /// Whoever may use the engine's socket is of any of its tenants.
     SocketTrust = 5001, "socket-trust", Note;
-    /// A sharing that is read but cannot be given yet.
-    SharingNotEnforced = 5002, "sharing-not-enforced", Warning;
     /// An identity of an engine that runs as its user, where nothing is enforced.
     UnenforcedIdentity = 5003, "unenforced-identity", Warning;
     /// An identity that whoever starts a container could take on.

@@ -31,6 +31,7 @@ fn bind(file: &DriverFile, container_path: String) -> Bind {
         capabilities: needed_for(file, &container_path).iter().copied().collect(),
         compat32: file.kind == DriverFileKind::Library32,
         optional: file.kind == DriverFileKind::Socket,
+        listening: None,
         host_path: file.path.clone(),
         container_path,
         options: options(file.kind),

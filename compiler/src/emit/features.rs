@@ -33,6 +33,7 @@ fn bind(file: &FeatureFile) -> Edit {
         capabilities: BTreeSet::new(),
         compat32: false,
         optional: false,
+        listening: None,
         host_path: file.host_path.clone().unwrap_or_else(|| file.path.clone()),
         container_path: file.path.clone(),
         options: [MountOption::Ro, MountOption::Nosuid, MountOption::Nodev, MountOption::Noexec].into(),

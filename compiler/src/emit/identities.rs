@@ -77,8 +77,10 @@ pub(super) fn clause(clause: &policy::Clause) -> index::Clause {
 
 pub(super) fn sharing(sharing: &policy::Sharing) -> plan::Sharing {
     match sharing {
-        policy::Sharing::Exclusive => plan::Sharing::Exclusive {},
+        policy::Sharing::Exclusive { .. } => plan::Sharing::Exclusive {},
         policy::Sharing::TimeSlicing { replicas, .. } => plan::Sharing::TimeSlicing { replicas: *replicas },
-        policy::Sharing::Mps { clients, .. } => plan::Sharing::Mps { clients: *clients },
+        policy::Sharing::Mps { clients, threads, .. } => {
+            plan::Sharing::Mps { clients: *clients, threads: *threads }
+        }
     }
 }

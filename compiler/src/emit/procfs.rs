@@ -55,6 +55,7 @@ fn bind(below: &str) -> Bind {
         capabilities: BTreeSet::new(),
         compat32: false,
         optional: false,
+        listening: None,
         host_path: path.clone(),
         container_path: path,
         options: SEALED.into(),

@@ -12,8 +12,8 @@ use super::{Plans, device, device_nodes, driver_files, procfs, profile};
 use crate::resolve::{Grant, Key};
 use crate::topology::{Topology, Vendor};
 
-/// What decides over a shared part, of one host.
-type Of = (BTreeSet<Capability>, Vec<Vec<Key>>);
+/// What decides over a shared part, of one host: capabilities, devices, and the grant whose daemons they come with.
+type Of = (BTreeSet<Capability>, Vec<Vec<Key>>, Option<String>);
 
 /// The parts that are written, and what each vendor's GPUs come with.
 pub(super) struct Parts {
@@ -39,7 +39,9 @@ impl Parts {
     /// The part of a grant's plan; written, if it is the first that has it.
     pub(super) fn part(&mut self, grant: &Grant, plans: &mut Plans) -> Part {
         let keys = grant.lines.iter().map(|line| line.devices.iter().map(|device| device.key()).collect());
-        let of = (grant.capabilities.clone(), keys.collect());
+        let has_daemon = grant.lines.iter().any(|line| line.rule.sharing.value.is_mps());
+        let daemons_of = has_daemon.then(|| grant.rule.name.value.clone());
+        let of = (grant.capabilities.clone(), keys.collect(), daemons_of);
         if let Some(known) = self.known.get(&of) {
             return *known;
         }
@@ -63,9 +65,10 @@ fn shared(grant: &Grant, common: &BTreeMap<Vendor, Vec<Edit>>) -> Shared {
     let applying = |edits: &Vec<Edit>| {
         edits.iter().filter(|edit| edit.applies(&grant.capabilities)).cloned().collect::<Vec<_>>()
     };
-    let devices = grant.lines.iter().map(|line| {
-        line.devices.iter().map(|one| device(one, &grant.capabilities)).collect::<Vec<plan::Device>>()
-    });
+    let devices = grant
+        .lines
+        .iter()
+        .map(|line| line.devices.iter().map(|one| device(one, line, grant)).collect::<Vec<plan::Device>>());
     Shared {
         plan_version: PLAN_VERSION,
         edits: vendors.iter().filter_map(|vendor| Some((*vendor, applying(common.get(vendor)?)))).collect(),

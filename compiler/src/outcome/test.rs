@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gpupol_plan::choose::{Lease, Leases};
+use gpupol_plan::choose::Leases;
 use gpupol_plan::feature::Feature;
 use gpupol_plan::refusal::Reason;
 use gpupol_plan::request::Request;
@@ -68,7 +68,7 @@ fn start(containers: &[Container], policy: &Policy, plans: &Reader) -> Vec<Start
             && !gift.trusted
         {
             for device in &gift.devices {
-                let lease = Lease { tenant: Some(gift.tenant.clone()), sharing: device.sharing.clone() };
+                let lease = gift.lease(device);
                 leases.entry(device.uuid.clone()).or_default().push(lease);
             }
         }

@@ -159,11 +159,30 @@ pub(super) fn labels_collide(key: &str, span: Span, other: &str, first: Span, va
         .help("rename one of the two labels")
 }
 
-/// MPS, which is read and not given yet.
-pub(super) fn not_enforced(span: Span) -> Finding {
-    let message = "`sharing mps` is read but not yet given: its containers are refused";
-    Finding::at(Code::SharingNotEnforced, span, "refused for now", message)
-        .help("use `sharing time-slicing replicas=…` until then")
+/// Less memory than an MPS daemon can be told.
+pub(super) fn too_little_memory(sharing: Span) -> Finding {
+    contradiction(
+        sharing,
+        "mps here",
+        "an MPS daemon is told limits of memory in whole MiB, and this is none",
+    )
+    .help("`memory=\"2GiB\"`")
+}
+
+/// One MPS daemon for several tenants, who could reach each other through it.
+pub(super) fn mps_of_several(sharing: Span, second: &Spanned<String>) -> Finding {
+    let message = "the clients of an MPS daemon share memory, so a grant with `sharing mps` has one tenant";
+    contradiction(sharing, "mps here", message)
+        .and(second.span, "a second tenant")
+        .help(format!("give `{}` a grant of its own, of other GPUs", second.value))
+}
+
+/// MPS for who holds no leases, so that nobody counts its clients.
+pub(super) fn mps_of_trusted(sharing: Span, trusted: &Spanned<String>) -> Finding {
+    let message = "who is trusted gets all devices without a lease, and clients of MPS are counted by leases";
+    contradiction(sharing, "mps here", message)
+        .and(trusted.span, "trusted")
+        .help(format!("give `{}` a grant of its own, with `sharing exclusive`", trusted.value))
 }
 
 /// MPS on MIG devices.

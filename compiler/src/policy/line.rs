@@ -81,23 +81,55 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sharing {
     /// One container a device.
-    Exclusive,
+    Exclusive {
+        /// How much of the device's memory a container may use, bytes.
+        memory: Option<u64>,
+    },
     /// Several, one after the other.
     TimeSlicing {
         /// At most so many, at least 1.
         replicas: u32,
         /// The wished length of a slice.
         timeslice: Option<Timeslice>,
+        /// How much of the device's memory all containers together may use, bytes.
+        memory: Option<u64>,
     },
     /// Several at a time through one MPS daemon.
     Mps {
         /// At most so many, at least 1.
         clients: u32,
-        /// Share of the GPU's threads for each, per cent, 1 to 100.
+        /// Share of the GPU's threads for each process, per cent, 1 to 100.
         threads: Option<u32>,
-        /// Pinned memory for each client, bytes.
+        /// How much of the device's memory each process may use, bytes.
         memory: Option<u64>,
     },
+}
+
+impl Sharing {
+    /// What is said when nothing is.
+    pub const ABSENT: Self = Self::Exclusive { memory: None };
+
+    /// Whether it is one container a device.
+    #[must_use]
+    pub fn is_exclusive(&self) -> bool {
+        matches!(self, Self::Exclusive { .. })
+    }
+
+    /// Whether it is through an MPS daemon.
+    #[must_use]
+    pub fn is_mps(&self) -> bool {
+        matches!(self, Self::Mps { .. })
+    }
+
+    /// `memory=`, bytes.
+    #[must_use]
+    pub fn memory(&self) -> Option<u64> {
+        match self {
+            Self::Exclusive { memory } | Self::TimeSlicing { memory, .. } | Self::Mps { memory, .. } => {
+                *memory
+            }
+        }
+    }
 }
 
 /// `timeslice=`, the words of `nvidia-smi compute-policy --set-timeslice`.

@@ -85,7 +85,7 @@ pub(super) fn sharing<'g>(grants: impl Iterator<Item = &'g Grant<'g>>, name: &st
     let lines: Vec<(&'g Grant<'g>, &'g super::Line<'g>)> =
         grants.flat_map(|grant| grant.lines.iter().map(move |line| (grant, line))).collect();
     // Lines that are all exclusive stand in each other's way when they are used, and never by what they say.
-    let said = lines.iter().filter(|(_, line)| line.rule.sharing.value != Sharing::Exclusive);
+    let said = lines.iter().filter(|(_, line)| !line.rule.sharing.value.is_exclusive());
     let shared: BTreeSet<u32> =
         said.flat_map(|(_, line)| &line.devices).map(|device| device.gpu.index).collect();
     let mut devices: BTreeMap<Key, (Device, Givers)> = BTreeMap::new();
@@ -113,7 +113,7 @@ pub(super) fn sharing<'g>(grants: impl Iterator<Item = &'g Grant<'g>>, name: &st
 fn exclusive_and_sliced(devices: &BTreeMap<Key, (Device, Givers)>, name: &str, sink: &mut Sink) {
     let mut pairs: BTreeMap<[Span; 2], (Giver, Giver, Vec<Device>)> = BTreeMap::new();
     for (device, givers) in devices.values() {
-        let exclusive = givers.values().find(|(_, line)| line.sharing.value == Sharing::Exclusive);
+        let exclusive = givers.values().find(|(_, line)| line.sharing.value.is_exclusive());
         let sliced = |line: &Line| matches!(line.sharing.value, Sharing::TimeSlicing { .. });
         for other in givers.values().filter(|(_, line)| sliced(line)) {
             let Some(first) = exclusive else { continue };
@@ -137,5 +137,5 @@ fn mps_beside_others(gpu: u32, givers: &Givers, name: &str, sink: &mut Sink) {
 }
 
 fn is_mps(line: &Line) -> bool {
-    matches!(line.sharing.value, Sharing::Mps { .. })
+    line.sharing.value.is_mps()
 }

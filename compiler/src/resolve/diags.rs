@@ -7,6 +7,7 @@ use gpupol_plan::requirement::version::Comparator;
 
 use super::check::{Giver, Loss, promise};
 use super::guarantee::Demand;
+use super::mps::Unready;
 use super::place::MOST_SLOTS;
 use super::{Device, layout};
 use crate::diag::{Code, Finding};
@@ -346,6 +347,44 @@ pub(super) fn mps_beside(mps: Giver, other: Giver, gpu: u32, name: &str) -> Find
     Finding::at(Code::MpsConflict, mps.1.span, "through MPS", message)
         .and(other.1.span, "the same GPU")
         .help(format!("keep gpu-set `{}` for this grant alone", mps.1.gpu_set.value))
+}
+
+pub(super) fn mps_unready(line: &Line, devices: &[Device], why: &Unready, name: &str) -> Finding {
+    let list: Vec<String> = devices.iter().map(Device::index).collect();
+    let gpus = match list.as_slice() {
+        [one] => format!("GPU {one} of `{name}` is"),
+        all => format!("GPUs {} of `{name}` are", all.join(", ")),
+    };
+    let (what, help) = match why {
+        Unready::Mode(mode) => (
+            format!("compute mode is {mode}, in which a process can have the GPU beside the daemon"),
+            "run `nvidia-smi -i UUID -c EXCLUSIVE_PROCESS` for each, and `gpupol discover` again".to_owned(),
+        ),
+        Unready::Old(capability) => (
+            format!("compute capability is {capability}, and MPS keeps clients apart from 7.0 on"),
+            "write `sharing time-slicing replicas=4`, or choose newer GPUs".to_owned(),
+        ),
+    };
+    let message = format!("{gpus} given through MPS, and the {what}");
+    Finding::at(Code::MpsUnready, line.sharing.span, "through MPS", message).help(help)
+}
+
+pub(super) fn memory_not_enforced(line: &Line, device: &Device, name: &str) -> Finding {
+    let device = match device.mig {
+        None => format!(
+            "GPU {} is whole, and for that it takes the `dmem` cgroup (Linux 6.14, cgroup v2, a driver of R615), \
+             which no topology records",
+            device.index()
+        ),
+        Some(mig) => match &mig.memory {
+            Fact::Known(_) => format!("MIG device {} has more memory than that", device.index()),
+            _ => format!("the memory of MIG device {} is not known", device.index()),
+        },
+    };
+    let message = format!("nothing on `{name}` enforces this `memory=`: {device}");
+    Finding::at(Code::MemoryNotEnforced, line.sharing.span, "limited here", message)
+        .and(line.gpu_set.span, "of these devices")
+        .help("choose MIG devices of no more memory, write `sharing mps clients=4 memory=\"2GiB\"`, or leave out `memory=`")
 }
 
 pub(super) fn mps_over_mig(line: &Line, name: &str) -> Finding {

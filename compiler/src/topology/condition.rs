@@ -21,6 +21,19 @@ pub enum ComputeMode {
     ExclusiveProcess,
 }
 
+impl ComputeMode {
+    /// The word for it in documents and messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::ExclusiveThread => "exclusive-thread",
+            Self::Prohibited => "prohibited",
+            Self::ExclusiveProcess => "exclusive-process",
+        }
+    }
+}
+
 /// What is wrong with a GPU.
 pub type Faults = BTreeSet<Fault>;
 

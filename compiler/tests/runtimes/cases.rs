@@ -12,5 +12,6 @@ pub(crate) mod guard;
 pub(crate) mod identities;
 pub(crate) mod leases;
 pub(crate) mod loader;
+pub(crate) mod mps;
 pub(crate) mod plan_sets;
 pub(crate) mod rootfs;

@@ -131,6 +131,7 @@ fn bind(libraries: &Path, number: usize) -> Edit {
         capabilities: BTreeSet::from([Capability::Compute]),
         compat32: false,
         optional: false,
+        listening: None,
         host_path: libraries.join(&name).display().to_string(),
         container_path: format!("{{libdir}}/{name}"),
         options: BTreeSet::from([MountOption::Ro, MountOption::Nosuid, MountOption::Nodev]),

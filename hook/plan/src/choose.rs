@@ -21,6 +21,8 @@ pub type Leases = BTreeMap<String, Vec<Lease>>;
 pub struct Lease {
     /// Whose container it is; `None`: nobody knows, so it counts for every tenant.
     pub tenant: Option<String>,
+    /// By which grant; `None`: nobody knows.
+    pub grant: Option<String>,
     /// How the device is shared while it stands.
     pub sharing: Sharing,
 }
@@ -101,21 +103,22 @@ pub fn choose<'p>(plan: &'p Plan, request: &Request, leases: &Leases) -> Result<
     let given: Vec<Given<'p>> = picked.given(plan);
     within_limit(plan, given.len(), leases)?;
     requirement::check(&request.requirements, plan, &given)?;
-    if given.iter().any(|given| matches!(given.line.sharing, Sharing::Mps { .. })) {
-        return Err(Refusal::new(Reason::NotSupported, "sharing mps is not supported yet"));
-    }
     Ok(Choice { given, capabilities, features })
 }
 
 /// Whether a device that is held like this may be leased once more: leases stand together only if all are
-/// time-slicing, and then the smallest `replicas` counts.
+/// time-slicing, or all of one tenant's grant through its MPS daemon; then the smallest bound counts.
 #[must_use]
-pub fn admits(wanted: &Sharing, held: &[Lease]) -> bool {
-    let sliced = |sharing: &Sharing| matches!(sharing, Sharing::TimeSlicing { .. });
-    let all = || held.iter().map(|lease| &lease.sharing).chain([wanted]);
-    let most = all().map(Sharing::replicas).min().unwrap_or(0);
-    let together = held.is_empty() || all().all(sliced);
-    together && u32::try_from(held.len()).is_ok_and(|held| held < most)
+pub fn admits(wanted: &Lease, held: &[Lease]) -> bool {
+    let beside = |other: &Lease| match (&wanted.sharing, &other.sharing) {
+        (Sharing::TimeSlicing { .. }, Sharing::TimeSlicing { .. }) => true,
+        (Sharing::Mps { .. }, Sharing::Mps { .. }) => {
+            wanted.tenant == other.tenant && wanted.grant == other.grant
+        }
+        _ => false,
+    };
+    let most = held.iter().chain([wanted]).map(|lease| lease.sharing.replicas()).min().unwrap_or(0);
+    held.iter().all(beside) && u32::try_from(held.len()).is_ok_and(|held| held < most)
 }
 
 /// A GPU, a MIG device and one share of either count 1 each.
@@ -254,13 +257,22 @@ fn by_counts(plan: &Plan, counts: &[u32], leases: &Leases) -> Result<Picked, Ref
 }
 
 fn free(plan: &Plan, line: &Line, picked: &Picked, leases: &Leases) -> Vec<usize> {
-    let is_free = |device: &Device| is_free(line, device, leases) && !picked.has(plan, &device.uuid);
+    let wanted = Lease::wanted(plan, line);
+    let is_free = |device: &Device| wanted.fits(device, leases) && !picked.has(plan, &device.uuid);
     let devices = line.devices.iter().enumerate();
     devices.filter(|(_, device)| is_free(device)).map(|(position, _)| position).collect()
 }
 
-fn is_free(line: &Line, device: &Device, leases: &Leases) -> bool {
-    admits(&line.sharing, leases.get(&device.uuid).map(Vec::as_slice).unwrap_or_default())
+impl Lease {
+    /// What a container of this plan would hold.
+    fn wanted(plan: &Plan, line: &Line) -> Self {
+        let (tenant, grant) = (Some(plan.tenant.clone()), Some(plan.grant.clone()));
+        Self { tenant, grant, sharing: line.sharing.clone() }
+    }
+
+    fn fits(&self, device: &Device, leases: &Leases) -> bool {
+        admits(self, leases.get(&device.uuid).map(Vec::as_slice).unwrap_or_default())
+    }
 }
 
 fn pick(line: &Line, free: &[usize], count: u32, leases: &Leases) -> Option<BTreeSet<usize>> {
@@ -334,7 +346,7 @@ fn place_named(plan: &Plan, name: &str, leases: &Leases, picked: &mut Picked) ->
         let devices = picked.0.entry(position).or_default();
         if u32::try_from(devices.len()).is_ok_and(|count| count >= line.at_most) {
             why = too_many(plan, line.at_most.saturating_add(1), line.at_most, Some(&line.gpu_set));
-        } else if is_free(line, device, leases) {
+        } else if Lease::wanted(plan, line).fits(device, leases) {
             devices.insert(at);
             return Ok(());
         } else {

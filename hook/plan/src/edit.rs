@@ -22,7 +22,7 @@ mod read;
 pub enum Edit {
     /// A character device in the container's `/dev`, and the device rule that goes with it.
     DeviceNode(DeviceNode),
-    /// A read-only bind of something of the host.
+    /// A bind of something of the host.
     Bind(Bind),
     /// An empty file system over a directory of the container.
     Tmpfs(Tmpfs),
@@ -56,7 +56,7 @@ pub struct DeviceNode {
     pub permissions: String,
 }
 
-/// A read-only bind of a regular file or directory, or of a socket.
+/// A bind of a regular file or directory, or of a socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -70,6 +70,10 @@ pub struct Bind {
     /// Whether a container starts without it where the source is gone, as a daemon's socket is while that is down.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub optional: bool,
+    /// The name of a socket in the source: a directory in root's hands, without which, and without somebody who listens
+    /// there, no container starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listening: Option<String>,
     /// Source on the host, absolute, no symbolic link in its last component.
     pub host_path: String,
     /// Where it appears. At its beginning `{libdir}` and `{libdir32}` stand for the container's directories of 64-bit
@@ -264,6 +268,7 @@ mod tests {
                 capabilities: BTreeSet::from([Compute, Video]),
                 compat32,
                 optional: false,
+                listening: None,
                 host_path: "/usr/lib/libcuda.so.550.163.01".to_owned(),
                 container_path: "{libdir32}/libcuda.so.1".to_owned(),
                 options: BTreeSet::new(),

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::choose::Lease;
 use crate::document;
 use crate::entry::Engine;
 use crate::plan::Sharing;
@@ -46,6 +47,12 @@ impl Record {
     /// [`crate::refusal::Reason::PlanSet`] if it is of another version or not such a document.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         document::parse("lease", LEASE_VERSION, bytes)
+    }
+
+    /// What it means for those who would share the device.
+    #[must_use]
+    pub fn lease(self) -> Lease {
+        Lease { tenant: Some(self.tenant), grant: Some(self.grant), sharing: self.sharing }
     }
 }
 

@@ -161,6 +161,9 @@ pub struct Line {
     pub default: u32,
     /// How each device is shared.
     pub sharing: Sharing,
+    /// How much of each device's memory may be used, if something bounds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Memory>,
     /// In which order free devices are taken.
     pub order: Order,
     /// The devices, in rank order.
@@ -182,6 +185,28 @@ pub enum Order {
     LeastLeased,
 }
 
+/// A bound on the use of a device's memory. What nothing enforces is in no plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Memory {
+    /// At most so many bytes.
+    pub bytes: u64,
+    /// What keeps it so.
+    pub enforced_by: Enforcer,
+}
+
+/// What keeps the use of a device's memory within a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Enforcer {
+    /// The MIG device has no more: all its containers together are bound.
+    Mig,
+    /// The MPS daemon: each process is bound, not each container.
+    MpsDaemon,
+}
+
 /// How one device is shared among containers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -198,6 +223,9 @@ pub enum Sharing {
     Mps {
         /// At most so many leases of a device at a time.
         clients: u32,
+        /// The share of the GPU's threads that each process gets at most, per cent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        threads: Option<u32>,
     },
 }
 
@@ -218,7 +246,7 @@ impl Sharing {
         match self {
             Self::Exclusive {} => 1,
             Self::TimeSlicing { replicas } => *replicas,
-            Self::Mps { clients } => *clients,
+            Self::Mps { clients, .. } => *clients,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The spec form of a plan: its edits made to a `config.json` before the container is created.
 //!
-//! What no `config.json` can say stays the hook's: a tmpfs and everything below it. Whatever else the file has is kept.
+//! What no `config.json` can say stays the hook's: a tmpfs and everything below it, and that a daemon must listen. Whatever
+//! else the file has is kept.
 
 use serde_json::{Value, json};
 
@@ -35,6 +36,7 @@ pub fn apply<'e>(
             Edit::DeviceNode(node) => device_node(config, node, in_user_namespace)?,
             Edit::Tmpfs(_) | Edit::File(_) => left.push(*edit),
             Edit::Bind(_) if is_below_a_tmpfs(edit, edits) => left.push(edit),
+            Edit::Bind(Bind { listening: Some(_), .. }) => left.push(edit),
             Edit::Bind(bind) => self::bind(config, bind, surroundings)?,
             Edit::Env(variable) => env(config, variable)?,
             Edit::Gid(group) => {

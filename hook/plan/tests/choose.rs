@@ -60,7 +60,7 @@ fn held(sharing: Sharing) -> Lease {
 }
 
 fn lease(tenant: &str, sharing: Sharing) -> Lease {
-    Lease { tenant: Some(tenant.to_owned()), sharing }
+    Lease { tenant: Some(tenant.to_owned()), grant: Some("g".to_owned()), sharing }
 }
 
 fn given(plan: &Plan, devices: Devices, leases: &Leases) -> Result<Vec<String>, &'static str> {
@@ -154,17 +154,40 @@ fn slots_bind_whoever_chooses() {
     assert_eq!(given(&plan, names(&["3", "2"]), &Leases::new()), list(&["GPU-2", "GPU-3"]));
 }
 
+/// Clients of one daemon are containers of one tenant by one grant.
+#[test]
+fn mps_is_of_one_tenants_grant_and_fills_up() {
+    let mps = |clients| Sharing::Mps { clients, threads: Some(25) };
+    let by = |grant: &str, sharing| Lease { grant: Some(grant.to_owned()), ..lease("t", sharing) };
+    let own = |clients| by("g", mps(clients));
+    assert!(admits(&own(2), &[]) && admits(&own(2), &[own(2)]));
+    assert!(!admits(&own(2), &[own(2), own(2)]) && !admits(&own(4), &[own(2), own(4)]));
+    let nobodys = Lease { tenant: None, grant: None, sharing: Sharing::Exclusive {} };
+    let sliced = by("g", Sharing::TimeSlicing { replicas: 4 });
+    let foreign = [lease("other", mps(4)), by("other", mps(4)), sliced, nobodys];
+    for held in foreign {
+        assert!(!admits(&own(4), std::slice::from_ref(&held)), "{held:?}");
+        assert!(!admits(&held, &[own(4)]), "{held:?}");
+    }
+    let plan = plan(vec![line("a", &[0, 1], json!({"sharing": {"mode": "mps", "clients": 2}, "atMost": 1}))]);
+    let leases = |uuid: &str, held: Vec<Lease>| Leases::from([(uuid.to_owned(), held)]);
+    assert_eq!(given(&plan, Devices::Default, &leases("GPU-0", vec![own(2)])), list(&["GPU-0"]));
+    assert_eq!(given(&plan, Devices::Default, &leases("GPU-0", vec![own(2), own(2)])), list(&["GPU-1"]));
+    let other = leases("GPU-0", vec![lease("other", mps(2))]);
+    assert_eq!(given(&plan, names(&["0"]), &other), Err("no-free-device"));
+}
+
 #[test]
 fn time_slicing_fills_up_and_never_beyond_the_smallest() {
     let sliced = |replicas| Sharing::TimeSlicing { replicas };
     let admits = |wanted: &Sharing, holders: &[Sharing]| {
-        admits(wanted, &holders.iter().cloned().map(held).collect::<Vec<_>>())
+        admits(&held(wanted.clone()), &holders.iter().cloned().map(held).collect::<Vec<_>>())
     };
     assert!(admits(&sliced(2), &[]) && admits(&sliced(2), &[sliced(2)]));
     assert!(!admits(&sliced(2), &[sliced(2), sliced(2)]));
     assert!(!admits(&sliced(8), &[sliced(2), sliced(8)]) && !admits(&sliced(1), &[sliced(8)]));
     assert!(!admits(&sliced(8), &[Sharing::Exclusive {}]) && !admits(&Sharing::Exclusive {}, &[sliced(8)]));
-    assert!(!admits(&Sharing::Mps { clients: 4 }, &[sliced(4)]));
+    assert!(!admits(&Sharing::Mps { clients: 4, threads: None }, &[sliced(4)]));
     let shared = json!({"sharing": {"mode": "time-slicing", "replicas": 2}, "order": "least-leased"});
     let plan = plan(vec![line("a", &[0, 1], shared)]);
     let leases: Leases = [("GPU-0".to_owned(), vec![held(sliced(2))])].into();
@@ -180,7 +203,7 @@ fn a_limit_counts_the_tenants_leases_wherever_they_are() {
     let leases = |held: &[(&str, Option<&str>)]| {
         let mut leases = Leases::new();
         for (device, tenant) in held {
-            let lease = Lease { tenant: tenant.map(str::to_owned), sharing: sliced() };
+            let lease = Lease { tenant: tenant.map(str::to_owned), grant: None, sharing: sliced() };
             leases.entry((*device).to_owned()).or_default().push(lease);
         }
         leases
@@ -291,7 +314,8 @@ fn nothing_is_given_beyond_a_line_its_amount_or_its_leases() {
                 let given: Vec<_> = choice.given.iter().filter(|given| given.line == line).collect();
                 assert!(given.len() <= line.at_most as usize, "{request:?} {leases:?}");
                 assert!(given.iter().all(|given| line.devices.contains(given.device)), "{request:?}");
-                let free = |uuid: &String| admits(&line.sharing, leases.get(uuid).map_or(&[], Vec::as_slice));
+                let wanted = lease("t", line.sharing.clone());
+                let free = |uuid: &String| admits(&wanted, leases.get(uuid).map_or(&[], Vec::as_slice));
                 assert!(given.iter().all(|given| free(&given.device.uuid)), "{request:?} {leases:?}");
             }
         }

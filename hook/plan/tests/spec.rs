@@ -90,15 +90,20 @@ fn in_a_user_namespace_a_node_of_another_path_is_bound() {
 
 #[test]
 fn what_config_json_cannot_say_is_left_to_the_hook() {
+    let mut daemon = bind("/run/daemon", "/tmp/daemon");
+    daemon["listening"] = json!("control");
     let edits = [
         json!({"kind": "tmpfs", "containerPath": "/proc/driver/nvidia", "hides": true, "fileMode": 365,
             "options": ["ro"]}),
         json!({"kind": "file", "containerPath": "/proc/driver/nvidia/params", "content": "", "fileMode": 292}),
         bind("/proc/driver/nvidia/version", "/proc/driver/nvidia/version"),
         bind("/proc/driver/nvidia2", "/proc/driver/nvidia2"),
+        daemon,
     ];
     let (found, left) = edited(json!({}), &edits, &[]).unwrap();
-    assert_eq!(left, ["/proc/driver/nvidia", "/proc/driver/nvidia/params", "/proc/driver/nvidia/version"]);
+    let below =
+        ["/proc/driver/nvidia", "/proc/driver/nvidia/params", "/proc/driver/nvidia/version", "/tmp/daemon"];
+    assert_eq!(left, below);
     assert_eq!(found["mounts"].as_array().unwrap().len(), 1);
 }
 

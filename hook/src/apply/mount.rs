@@ -1,4 +1,4 @@
-//! Read-only binds of the driver's files and sockets.
+//! Binds of the host's files, directories and sockets.
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
@@ -7,6 +7,7 @@ use gpupol_plan::edit::{Bind, MountOption};
 use rustix::fs::{CWD, FileType, Mode, OFlags, StatVfsMountFlags, fstatvfs, openat};
 use rustix::io::Errno;
 
+use crate::apply::daemon;
 use crate::apply::device_node::clone_mount;
 use crate::apply::loader::Loader;
 use crate::apply::{Step, tmpfs};
@@ -25,7 +26,10 @@ pub(super) struct Ready<'p> {
 impl<'p> Ready<'p> {
     /// Opens the source and clones its mount, detached and with its options; none if it is gone and may be.
     pub(super) fn prepare(bind: &'p Bind) -> Result<Option<Self>> {
-        let Bind { host_path, optional, options, .. } = bind;
+        let Bind { host_path, optional, options, listening, .. } = bind;
+        if let Some(socket) = listening {
+            daemon::require(host_path, socket)?;
+        }
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = openat(CWD, host_path.as_str(), flags, Mode::empty());
         if *optional && opened.as_ref().is_err_and(|errno| *errno == Errno::NOENT) {

@@ -66,7 +66,7 @@ fn contend(state: &str, container: &str, sharing: &Sharing) {
     let store = Store::lock(state).unwrap();
     let (survey, _) = survey(&store, container, &process);
     let held = survey.leases.get(DEVICE).map(Vec::as_slice).unwrap_or_default();
-    let admitted = admits(sharing, held);
+    let admitted = admits(&record(container, &process, sharing.clone()).lease(), held);
     if admitted {
         lease::take(&store, &[record(container, &process, sharing.clone())]).unwrap();
     }
@@ -134,7 +134,7 @@ fn a_second_call_for_a_container_finds_its_own_lease() {
     assert!(own.own.contains(DEVICE) && own.leases.is_empty());
     let (other, _) = survey(&store, "b", &process);
     assert!(other.own.is_empty());
-    let lease = Lease { tenant: Some("a".to_owned()), sharing: Sharing::Exclusive {} };
+    let lease = record("b", &process, Sharing::Exclusive {}).lease();
     assert_eq!(other.leases[DEVICE], [lease]);
     taken.give_back();
     assert!(survey(&store, "b", &process).0.leases.is_empty());
@@ -183,7 +183,7 @@ fn what_cannot_be_read_counts_as_held() {
     let foreign = std::path::Path::new(&folder.path("state/leases/GPU-1")).join::<&std::ffi::OsStr>(name);
     std::fs::write(foreign, "").unwrap();
     let (found, dead) = survey(&Store::lock(&state).unwrap(), "b", &me());
-    let nobodys = Lease { tenant: None, sharing: Sharing::Exclusive {} };
+    let nobodys = Lease { tenant: None, grant: None, sharing: Sharing::Exclusive {} };
     assert_eq!(found.leases[DEVICE], [nobodys.clone(), nobodys.clone(), nobodys]);
     assert_eq!(found.unreadable, ["GPU-1/podman-x", "GPU-1/podman-y", "GPU-1/podman-\u{fffd}"]);
     assert!(dead.is_empty());

@@ -53,6 +53,7 @@ fn amd_mi300x_cpx() -> Host {
         board("0000:26:00.0", [136, 9], 1, (1, "SPX", "NPS1")),
     ];
     Host {
+        compute_mode: None,
         sort: Sort::MadeUp,
         ..host(
             "amd-mi300x-cpx",
@@ -73,6 +74,7 @@ fn mixed_l4_mi210() -> Host {
     };
     let boards = vec![board("0000:43:00.0", 0, 0), board("0000:c3:00.0", 1, 1)];
     Host {
+        compute_mode: None,
         sort: Sort::MadeUp,
         majors: [509, 507],
         gpus: vec![card(&L4, "0000:31:00.0", 1, 0), card(&L4, "0000:b1:00.0", 0, 1)],
@@ -90,6 +92,7 @@ fn host(name: &'static str, number: u32, cpus: &'static [&'static str], amd: Amd
     Host {
         name,
         number,
+        compute_mode: None,
         sort: Sort::Real,
         majors: [0, 0],
         cpus,

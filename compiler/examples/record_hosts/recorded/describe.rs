@@ -32,6 +32,8 @@ pub(crate) struct Host {
     pub(crate) levels: Levels,
     /// What it has for features, where the source says.
     pub(crate) features: BTreeMap<Feature, Fact<Vec<DeviceNode>>>,
+    /// The compute mode that was chosen for its GPUs, whatever sort of host it is.
+    pub(crate) compute_mode: Option<ComputeMode>,
     /// What sort of host it is.
     pub(crate) sort: Sort,
 }
@@ -219,7 +221,9 @@ fn gpu(host: &Host, index: u32, card: &Card) -> Gpu {
         },
         cpus: cpus(host, card).map_or_else(unsaid, |cpus| Fact::Known(cpus.to_owned())),
         memory_node: card.memory_node.clone(),
-        compute_mode: said(host, Fact::Known(ComputeMode::Default)),
+        compute_mode: host
+            .compute_mode
+            .map_or_else(|| said(host, Fact::Known(ComputeMode::Default)), Fact::Known),
         ecc: said(host, Fact::Known(true)),
         persistence: said(host, Fact::Known(true)),
         faults: said(host, Fact::Known(Faults::new())),

@@ -82,6 +82,7 @@ fn campus() -> Host {
         nvlink: &[(&[0, 1, 2, 3], 18)],
         levels: Levels::ByNuma(Level::Node, &[([7, 8], Level::Multiple)]),
         features: BTreeMap::new(),
+        compute_mode: None,
         sort: Sort::MadeUp,
     }
 }
@@ -108,6 +109,7 @@ fn a100_8x_minor_mismatch() -> Host {
         nvlink: &[(&[0, 1, 2, 3, 4, 5, 6, 7], 12)],
         levels: Levels::NotSaid,
         features: BTreeMap::new(),
+        compute_mode: None,
         sort: Sort::Real,
     }
 }
@@ -135,6 +137,7 @@ fn a100_mig() -> Host {
         nvlink: &[(&[0, 1, 2, 3], 4)],
         levels: Levels::ByNuma(Level::Node, &[]),
         features: BTreeMap::new(),
+        compute_mode: None,
         sort: Sort::Real,
     }
 }
@@ -156,6 +159,7 @@ fn azure_nc96_a100_v4() -> Host {
         nvlink: &[(&[0, 1], 12), (&[2, 3], 12)],
         levels: Levels::ByNuma(Level::Node, &[]),
         features: BTreeMap::new(),
+        compute_mode: None,
         sort: Sort::Real,
     }
 }
@@ -180,6 +184,7 @@ fn hgx_h100_8x() -> Host {
         nvlink: &[(&[0, 1, 2, 3, 4, 5, 6, 7], 18)],
         levels: Levels::NotSaid,
         features: hgx_features(),
+        compute_mode: None,
         sort: Sort::Real,
     }
 }
@@ -224,6 +229,7 @@ fn l4_8x_pcie() -> Host {
         nvlink: &[],
         levels: Levels::ByNuma(Level::Node, &[]),
         features: BTreeMap::new(),
+        compute_mode: None,
         sort: Sort::MadeUp,
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use gpupol::topology::{Fact, Level};
+use gpupol::topology::{ComputeMode, Fact, Level};
 
 use super::describe::{Card, Host, Levels, Model, NOT_SAID, Sort};
 use super::hosts::{A100_SXM4_40, H100_SXM5_80, L40S, card};
@@ -240,6 +240,7 @@ fn pcie() -> Vec<Host> {
             majors: [235, 237],
             cpus: &["0-95,192-287", "96-191,288-383"],
             levels: Levels::ByNuma(Level::Node, &[]),
+            compute_mode: Some(ComputeMode::ExclusiveProcess),
             ..host(cards(&L40S, &l40s, &[0, 0, 1, 1]))
         },
         Host { name: "t4-1x-cloud", number: 15, majors: [244, 241], ..host(vec![alone]) },
@@ -338,6 +339,7 @@ fn host(gpus: Vec<Card>) -> Host {
         nvlink: &[],
         levels: Levels::NotSaid,
         features: BTreeMap::new(),
+        compute_mode: None,
         sort: Sort::Real,
     }
 }

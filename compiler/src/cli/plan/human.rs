@@ -3,12 +3,13 @@
 use gpupol_plan::edit::{Bind, DeviceNode, Edit, Env, File, Gid, Tmpfs};
 use gpupol_plan::guard::{Answer, describe};
 use gpupol_plan::index::OnDenied;
-use gpupol_plan::plan::Rule;
+use gpupol_plan::plan::{Enforcer, Memory, Rule};
 
 use super::{Decided, Known};
 use crate::cli::render::escape;
 use crate::cli::table::table;
-use crate::outcome::{Gift, Guarded, Outcome};
+use crate::emit::mps::Daemon;
+use crate::outcome::{Device, Gift, Guarded, Outcome};
 
 pub(super) fn outcome(decided: &Decided<'_>) -> String {
     let Decided { outcome, known, host, on_denied, .. } = decided;
@@ -62,6 +63,7 @@ fn granted(gift: &Gift, known: Option<&Known<'_>>, host: &str) -> String {
         [device.index.clone(), device.uuid.clone(), device.gpu_set.clone(), shared, device.paths.join(" ")]
     });
     text.push_str(&table(&["DEVICE", "UUID", "GPU-SET", "SHARING", "NODES"], devices.collect()));
+    text.extend(gift.devices.iter().filter_map(memory));
     let rows = |row: fn(&Edit) -> Option<Vec<String>>| {
         let row = |(rule, edit): &(Rule, Edit)| Some(row(edit)?.into_iter().chain([place(rule)]));
         gift.edits.iter().filter_map(row).collect::<Vec<_>>()
@@ -69,7 +71,26 @@ fn granted(gift: &Gift, known: Option<&Known<'_>>, host: &str) -> String {
     text.push_str(&table(&["DEVICE NODE", "DEVICE RULE", "FROM", "BY"], rows(node)));
     text.push_str(&table(&["FILE", "FROM", "BY"], rows(file)));
     text.push_str(&table(&["IN THE SPEC FORM", "", "BY"], rows(of_process)));
+    text.extend(gift.daemons().map(|daemon| self::daemon(&daemon)));
     text
+}
+
+/// What bounds a device's memory, and for whom.
+fn memory(device: &Device) -> Option<String> {
+    let Memory { bytes, enforced_by } = device.memory.as_ref()?;
+    let by = match enforced_by {
+        Enforcer::Mig => "all containers together, as the MIG device has no more",
+        Enforcer::MpsDaemon => {
+            "each process, by the MPS daemon: a container of several processes gets as much for each"
+        }
+    };
+    Some(format!("memory of {}: at most {} MiB for {by}\n", device.index, bytes >> 20))
+}
+
+/// The daemon that must be there before a container starts, ready to be pasted.
+fn daemon(daemon: &Daemon) -> String {
+    let Daemon { directory, unit_name, unit, .. } = daemon;
+    format!("mps daemon in {directory}, as /etc/systemd/system/{unit_name}:\n{unit}")
 }
 
 fn known_by(known: &Known<'_>) -> String {

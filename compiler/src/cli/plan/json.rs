@@ -6,11 +6,12 @@ use gpupol_plan::capability::Capability;
 use gpupol_plan::edit::{DeviceNode, Edit};
 use gpupol_plan::feature::Feature;
 use gpupol_plan::index::OnDenied;
-use gpupol_plan::plan::{Rule, Sharing};
+use gpupol_plan::plan::{Memory, Rule, Sharing};
 use serde::Serialize;
 
 use super::{Decided, Known};
 use crate::cli::render::json;
+use crate::emit::mps::Daemon;
 use crate::outcome::{Device, Gift, Guarded, Outcome};
 use crate::policy::Class;
 
@@ -62,6 +63,8 @@ enum Body<'o> {
         features: Vec<Granted<'o>>,
         edits: Vec<Ruled<'o>>,
         device_rules: Vec<DeviceRule<'o>>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        mps_daemons: Vec<Daemon>,
     },
 }
 
@@ -85,6 +88,9 @@ struct Given<'o> {
     paths: &'o [String],
     gpu_set: &'o str,
     sharing: &'o Sharing,
+    /// Absent: nothing bounds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<&'o Memory>,
 }
 
 #[derive(Serialize)]
@@ -149,6 +155,7 @@ fn granted<'o>(gift: &'o Gift, known: Option<&Known<'o>>) -> Body<'o> {
         features: gift.features.iter().map(|(feature, rule)| Granted { feature: *feature, rule }).collect(),
         edits: gift.edits.iter().map(|(rule, edit)| Ruled { rule, edit }).collect(),
         device_rules: gift.edits.iter().filter_map(|(_, edit)| device_rule(edit)).collect(),
+        mps_daemons: gift.daemons().collect(),
     }
 }
 
@@ -161,6 +168,7 @@ fn given(device: &Device) -> Given<'_> {
         paths: &device.paths,
         gpu_set: &device.gpu_set,
         sharing: &device.sharing,
+        memory: device.memory.as_ref(),
     }
 }
 

@@ -15,6 +15,8 @@ use super::names::Kind;
 use super::{Context, definition, labels, references, require, sharing, when};
 
 const CAPABILITIES: &str = "capabilities compute utility";
+/// The least memory that an MPS daemon can be told as a limit, bytes.
+const LEAST_MEMORY: u64 = 1 << 20;
 /// The words of `place=`.
 pub(super) const PLACES: [(&str, Place); 4] = [
     ("nvlink", Place::Nvlink),
@@ -49,7 +51,7 @@ fn grant(node: &Node, context: &mut Context<'_>) -> Option<Grant> {
     let when = cursor.child("when", context.sink).map(|child| when::lower(child, context));
     let require = cursor.child("require", context.sink).map(|child| require::lower(child, context));
     let shared = cursor.child("sharing", context.sink).map(|child| sharing::lower(child, context));
-    let inherited = shared.clone().flatten().unwrap_or(Spanned::new(Sharing::Exclusive, node.span));
+    let inherited = shared.clone().flatten().unwrap_or(Spanned::new(Sharing::ABSENT, node.span));
     let lines = lines(&mut cursor, &inherited, context);
     let capabilities = capabilities(&mut cursor, context);
     let features =
@@ -206,11 +208,19 @@ pub(super) fn capability_words(node: &Node, context: &mut Context<'_>) -> Option
     sound.then(|| capabilities.into_keys().collect())
 }
 
-/// What MPS cannot be combined with: other lines, several devices, MIG devices.
+/// What MPS cannot be combined with: other lines, several devices, MIG devices, several tenants, trust.
 fn mps(grant: &Grant, sets: &BTreeMap<String, GpuSet>, context: &mut Context<'_>) {
-    let lines = grant.lines.iter().filter(|line| matches!(line.sharing.value, Sharing::Mps { .. }));
-    for line in lines {
+    for line in grant.lines.iter().filter(|line| line.sharing.value.is_mps()) {
         let sharing = line.sharing.span;
+        if line.sharing.value.memory().is_some_and(|bytes| bytes < LEAST_MEMORY) {
+            context.sink.push(diags::too_little_memory(sharing));
+        }
+        if let Some(second) = grant.to.get(1) {
+            context.sink.push(diags::mps_of_several(sharing, second));
+        }
+        if let Some(trusted) = grant.to.iter().find(|to| context.names.is_trusted(&to.value)) {
+            context.sink.push(diags::mps_of_trusted(sharing, trusted));
+        }
         if let Some(other) = grant.lines.iter().find(|other| other.span != line.span) {
             let finding =
                 diags::contradiction(sharing, "mps here", "a grant with `sharing mps` has one `gpus` line");

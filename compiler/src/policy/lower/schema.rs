@@ -177,10 +177,11 @@ fn line() -> Form {
 fn sharing(summary: &'static str) -> [Form; 3] {
     let form = |form: sharing::Form| Form::new("sharing", Count::AtMostOne, summary).word(form.word());
     [
-        form(sharing::Form::Exclusive),
+        form(sharing::Form::Exclusive).optional("memory", memory()),
         form(sharing::Form::TimeSlicing)
             .required("replicas", Value::Integer { least: Some(1) })
-            .optional("timeslice", words(&sharing::TIMESLICES)),
+            .optional("timeslice", words(&sharing::TIMESLICES))
+            .optional("memory", memory()),
         form(sharing::Form::Mps)
             .required("clients", Value::Integer { least: Some(1) })
             .optional("threads", Value::Amount { units: vec!["%"] })

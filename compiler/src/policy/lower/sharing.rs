@@ -1,6 +1,6 @@
 //! `sharing`: how a device is shared.
 
-use crate::policy::{Sharing, Timeslice, diags};
+use crate::policy::{Sharing, Timeslice};
 use crate::source::Spanned;
 use crate::syntax::Node;
 use crate::syntax::cursor::{Cursor, one_of};
@@ -39,14 +39,11 @@ pub(super) fn lower(node: &Node, context: &mut Context<'_>) -> Option<Spanned<Sh
     let word = cursor.required("its form", "sharing exclusive", context.sink)?;
     let form = cursor.accept(one_of(&word, "form of sharing", &FORMS), context.sink)?;
     let sharing = match form {
-        Form::Exclusive => Some(Sharing::Exclusive),
+        Form::Exclusive => Some(Sharing::Exclusive { memory: memory(&mut cursor, context) }),
         Form::TimeSlicing => time_slicing(&mut cursor, context),
         Form::Mps => mps(&mut cursor, context),
     };
     let sound = cursor.finish(context.sink);
-    if form == Form::Mps {
-        context.sink.push(diags::not_enforced(node.span));
-    }
     sharing.filter(|_| sound).map(|sharing| Spanned::new(sharing, node.span))
 }
 
@@ -55,16 +52,21 @@ fn time_slicing(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<Sh
     let timeslice = cursor.string_property("timeslice", context.sink);
     let timeslice =
         timeslice.and_then(|word| cursor.accept(one_of(&word, "timeslice", &TIMESLICES), context.sink));
-    Some(Sharing::TimeSlicing { replicas: replicas?, timeslice })
+    let memory = memory(cursor, context);
+    Some(Sharing::TimeSlicing { replicas: replicas?, timeslice, memory })
 }
 
 fn mps(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<Sharing> {
     let clients = number(cursor, "clients", "sharing mps clients=4", context);
     let threads = cursor.property("threads", context.sink).map(|property| &property.value);
     let threads = threads.and_then(|value| cursor.accept(quantities::percent(value), context.sink));
-    let memory = cursor.property("memory", context.sink).map(|property| &property.value);
-    let memory = memory.and_then(|value| cursor.accept(quantities::bytes(value), context.sink));
+    let memory = memory(cursor, context);
     Some(Sharing::Mps { clients: clients?, threads, memory })
+}
+
+fn memory(cursor: &mut Cursor<'_>, context: &mut Context<'_>) -> Option<u64> {
+    let value = &cursor.property("memory", context.sink)?.value;
+    cursor.accept(quantities::bytes(value), context.sink)
 }
 
 /// A number that must be there.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::diag::Sink;
-use crate::policy::{Clause, Engine, Grant, Identity, Sharing, Tenant, diags};
+use crate::policy::{Clause, Engine, Grant, Identity, Tenant, diags};
 use crate::source::Span;
 
 /// Reports every identity of an engine that runs as its user, with the limit and the exclusive devices of its tenant.
@@ -20,7 +20,7 @@ fn wanted(tenant: &Tenant, identity: &Identity, grants: &BTreeMap<String, Grant>
     let limit = tenant.limit.iter().map(|limit| ("`limit`".to_owned(), limit.span));
     let exclusive =
         grants.values().filter(|grant| reaches(grant, tenant, identity.engine())).filter_map(|grant| {
-            let line = grant.lines.iter().find(|line| line.sharing.value == Sharing::Exclusive)?;
+            let line = grant.lines.iter().find(|line| line.sharing.value.is_exclusive())?;
             Some((format!("`sharing exclusive` of grant `{}`", grant.name.value), line.sharing.span))
         });
     limit.chain(exclusive).collect()

@@ -18,6 +18,7 @@ pub(super) struct Fields {
     compat32: Option<bool>,
     optional: Option<bool>,
     hides: Option<bool>,
+    listening: Option<String>,
     host_path: Option<String>,
     container_path: Option<String>,
     major: Option<u32>,
@@ -60,6 +61,7 @@ impl Fields {
                 capabilities,
                 compat32: self.compat32.take().unwrap_or_default(),
                 optional: self.optional.take().unwrap_or_default(),
+                listening: self.listening.take(),
                 host_path: self.host_path.take()?,
                 container_path: self.container_path.take()?,
                 options: self.options.take()?,
@@ -100,8 +102,8 @@ mod tests {
         [
             json!({"kind": "device-node", "capabilities": ["video"], "hostPath": "/a", "containerPath": "/dev/a",
                 "major": 1, "minor": 2, "fileMode": 438, "permissions": "rw"}),
-            json!({"kind": "bind", "capabilities": ["video"], "compat32": true, "optional": true, "hostPath": "/a",
-                "containerPath": "{libdir}/a", "options": ["ro", "nosuid"]}),
+            json!({"kind": "bind", "capabilities": ["video"], "compat32": true, "optional": true, "listening": "c",
+                "hostPath": "/a", "containerPath": "{libdir}/a", "options": ["ro", "nosuid"]}),
             json!({"kind": "tmpfs", "capabilities": ["video"], "hides": true, "containerPath": "/a", "fileMode": 365,
                 "options": ["ro"]}),
             json!({"kind": "file", "capabilities": ["video"], "containerPath": "/a/b", "content": "c",
@@ -142,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_refused() {
-        let may_be_absent = ["capabilities", "compat32", "optional", "hides"];
+        let may_be_absent = ["capabilities", "compat32", "optional", "listening", "hides"];
         for edit in one_of_each() {
             for name in edit.as_object().unwrap().keys() {
                 let mut less = edit.clone();
