@@ -22,6 +22,8 @@ pub(crate) mod digest;
 mod driver_files;
 mod features;
 pub(crate) mod identities;
+mod procfs;
+mod profile;
 
 /// The files of a plan set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,6 +183,8 @@ fn common(topology: &Topology) -> BTreeMap<Vendor, Vec<Edit>> {
         let mut edits = device_nodes::shared(topology, *vendor);
         if *vendor == Vendor::Nvidia {
             edits.extend(driver_files::binds(topology));
+            edits.extend(profile::common());
+            edits.extend(procfs::common());
             edits.push(no_second_injection());
         }
         (*vendor, edits)
@@ -274,7 +278,8 @@ fn line(line: &Line, grant: &Grant, sources: &Sources) -> plan::Line {
 
 fn device(device: &Device, capabilities: &BTreeSet<Capability>) -> plan::Device {
     let gpu = device.gpu;
-    let edits = device_nodes::of(device).into_iter().filter(|edit| edit.applies(capabilities));
+    let edits = device_nodes::of(device).into_iter().chain(procfs::of(device));
+    let edits = edits.filter(|edit| edit.applies(capabilities));
     plan::Device {
         uuid: device.uuid().to_owned(),
         index: device.index(),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use gpupol_plan::capability::Capability;
 use gpupol_plan::choose::{Leases, choose};
-use gpupol_plan::edit::{DeviceNode, Edit};
+use gpupol_plan::edit::{DeviceNode, Edit, File};
 use gpupol_plan::entry::Form;
 use gpupol_plan::feature::Feature;
 use gpupol_plan::guard::{self, Answer, Number, Surroundings, Trip};
@@ -224,7 +224,7 @@ impl<'s> Reader<'s> {
             trusted: plan.trusted,
             devices: devices.collect(),
             features: choice.features.iter().map(|granted| (granted.feature, granted.rule.clone())).collect(),
-            edits: edits.map(|(rule, edit)| (rule.clone(), edit.clone())).collect(),
+            edits: edits.map(|(rule, edit)| (rule.clone(), written(edit, choice.visible_gpus()))).collect(),
             capabilities: choice.capabilities,
         })
     }
@@ -253,6 +253,14 @@ pub fn known_by<'p>(policy: &'p Policy, tenant: &str, container: &Workload) -> O
     let facts = identity::facts(&container.entry, &container.config, &container.observed);
     let identities = &policy.tenants.get(tenant)?.identities;
     identities.iter().find(|known| identity::matches(&identities::identity(&known.value), &facts))
+}
+
+/// An edit as it is done for a container that gets these GPUs.
+fn written(edit: &Edit, visible_gpus: u64) -> Edit {
+    match edit {
+        Edit::File(file) => Edit::File(File { content: file.text(visible_gpus), ..file.clone() }),
+        other => other.clone(),
+    }
 }
 
 fn nodes(edits: &[Edit], capabilities: &BTreeSet<Capability>) -> Vec<String> {

@@ -53,7 +53,8 @@ fn traces(gpu: &Gpu) -> BTreeSet<String> {
     let own = gpu.nodes.iter().map(|node| node.path.clone());
     let caps = gpu.mig_devices.iter().flat_map(|mig| mig.nodes.iter().map(|node| node.path.clone()));
     let migs = gpu.mig_devices.iter().map(|mig| mig.uuid.clone());
-    own.chain(caps).chain(migs).chain([gpu.uuid.clone()]).collect()
+    let shown = gpu.pci.known().map(|pci| format!("/proc/driver/nvidia/gpus/{pci}"));
+    own.chain(caps).chain(migs).chain(shown).chain([gpu.uuid.clone()]).collect()
 }
 
 fn held(plan: &Plan) -> BTreeSet<String> {

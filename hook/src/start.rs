@@ -188,7 +188,8 @@ impl Start<'_> {
         guarded: &Guarded<'_>,
     ) -> Result<()> {
         let rootfs = bundle::rootfs_path(self.state, self.config);
-        let container = Container { process: &scene.process, rootfs, cgroup: &scene.cgroup };
+        let visible_gpus = choice.visible_gpus();
+        let container = Container { process: &scene.process, rootfs, cgroup: &scene.cgroup, visible_gpus };
         let applied = apply::apply(&container, edits, &scene.mounts)?;
         let done = guarded
             .contain(&scene.cgroup, &self.surroundings.majors, edits)

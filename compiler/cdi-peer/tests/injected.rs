@@ -13,6 +13,7 @@ use gpupol::emit::cdi::{Guarding, Specification};
 use gpupol::topology::{Topology, read};
 use gpupol_plan::edit::Edit;
 use gpupol_plan::plan::{Device, Plan};
+use gpupol_plan::spec::is_below_a_tmpfs;
 use oci_spec::runtime::{LinuxDeviceType, Spec};
 
 const POLICY: &str = "
@@ -68,7 +69,8 @@ fn assert_injected(config: &Spec, plan: &Plan, device: &Device) {
     let rules = linux.resources().as_ref().unwrap().devices().iter().flatten().filter(|rule| rule.allow());
     let rules: BTreeSet<_> = rules.map(|rule| (rule.major().unwrap(), rule.minor().unwrap(), rule.access().clone().unwrap())).collect();
     assert_eq!(rules, nodes.iter().map(|(_, major, minor, _)| (*major, *minor, "rw".to_owned())).collect());
-    let binds = edits(plan, device).filter_map(|edit| match edit {
+    let all: Vec<&Edit> = edits(plan, device).collect();
+    let binds = all.iter().filter(|edit| !is_below_a_tmpfs(edit, &all)).filter_map(|edit| match edit {
         Edit::Bind(bind) if !bind.optional && bind.container_path.starts_with('/') => {
             Some((bind.container_path.clone(), bind.host_path.clone()))
         }

@@ -11,6 +11,7 @@
 mod given;
 
 mod drivers;
+mod hidden;
 mod parity;
 mod table;
 
@@ -33,12 +34,13 @@ fn plan(host: &Topology) -> Plan {
     given::plan(&set, &grant)
 }
 
-/// The binds for containers with these capabilities.
+/// The binds of the driver's files for containers with these capabilities,
+/// but for what the driver says of itself.
 fn binds<'p>(plan: &'p Plan, in_force: &[Capability]) -> Vec<&'p Bind> {
     let in_force = in_force.iter().copied().collect();
     let edits = plan.edits[&Vendor::Nvidia].iter().filter(|edit| edit.applies(&in_force));
     let bind = |edit: &'p Edit| if let Edit::Bind(bind) = edit { Some(bind) } else { None };
-    edits.filter_map(bind).collect()
+    edits.filter_map(bind).filter(|bind| !bind.container_path.starts_with("/proc/")).collect()
 }
 
 fn paths(plan: &Plan, in_force: &[Capability]) -> BTreeSet<String> {
