@@ -5,10 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gpupol_plan::capability::Capability;
-use gpupol_plan::edit::{Edit, Env};
+use gpupol_plan::edit::Edit;
 use gpupol_plan::index::{self, Contents, INDEX_VERSION, Slice};
-use gpupol_plan::plan::{self, GpuCheck, MigCheck, PLAN_VERSION, Plan, Rule, Shared};
-use gpupol_plan::request::VISIBLE_DEVICES;
+use gpupol_plan::plan::{self, GpuCheck, MigCheck, PLAN_VERSION, Plan, Rule};
 use serde::Serialize;
 
 use crate::policy::{self, Policy};
@@ -24,6 +23,9 @@ mod features;
 pub(crate) mod identities;
 mod procfs;
 mod profile;
+mod shared;
+
+use shared::Parts;
 
 /// The files of a plan set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,9 +68,11 @@ pub fn emit(
 ) -> PlanSet {
     let mut plans = Plans::default();
     let mut records = Vec::new();
-    for (grant, plan) in each(policy, sources, resolution, topology, digests) {
-        let (own, shared) = plan.split();
-        records.push(record(grant, plans.add(&own), plans.add_shared(&shared)));
+    let mut parts = Parts::of(topology);
+    for grant in in_order(resolution) {
+        let shared = parts.part(grant, &mut plans);
+        let own = plans.add(&own_part(grant, shared.needs_spec, policy, sources, topology, digests));
+        records.push(record(grant, own, shared.slice));
     }
     let index = index::write(&contents(policy, records), &policy.automaton);
     let digest = digest::files(&[("index", &index), ("plans", &plans.bytes)]);
@@ -84,47 +88,29 @@ pub fn plans(
     topology: &Topology,
     digests: &Digests,
 ) -> Vec<Plan> {
-    each(policy, sources, resolution, topology, digests).map(|(_, plan)| plan).collect()
-}
-
-fn each<'r, 'a>(
-    policy: &'r Policy,
-    sources: &'r Sources,
-    resolution: &'r Resolution<'a>,
-    topology: &'r Topology,
-    digests: &'r Digests,
-) -> impl Iterator<Item = (&'r Grant<'a>, Plan)> {
-    let common = common(topology);
-    let plan = move |grant| (grant, plan(grant, policy, sources, topology, digests, &common));
-    in_order(resolution).into_iter().map(plan)
+    let parts = Parts::of(topology);
+    let plan = |grant| {
+        let (shared, needs_spec) = parts.shared(grant);
+        let mut plan = own_part(grant, needs_spec, policy, sources, topology, digests);
+        plan.edits = shared.edits;
+        for (line, devices) in plan.lines.iter_mut().zip(shared.devices) {
+            line.devices = devices;
+        }
+        plan
+    };
+    in_order(resolution).into_iter().map(plan).collect()
 }
 
 /// The file `plans` so far.
 #[derive(Default)]
 struct Plans {
     bytes: Vec<u8>,
-    /// The parts that several plans have, by their digests.
-    shared: BTreeMap<String, Slice>,
 }
 
 impl Plans {
     fn add<T: Serialize>(&mut self, part: &T) -> Slice {
-        self.put(&json(part))
-    }
-
-    fn add_shared(&mut self, part: &Shared) -> Slice {
         let bytes = json(part);
-        let digest = digest::bytes(&bytes);
-        if let Some(known) = self.shared.get(&digest) {
-            return *known;
-        }
-        let slice = self.put(&bytes);
-        self.shared.insert(digest, slice);
-        slice
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> Slice {
-        let slice = Slice { offset: length(&self.bytes), length: length(bytes) };
+        let slice = Slice { offset: length(&self.bytes), length: length(&bytes) };
         self.bytes.extend(bytes);
         slice
     }
@@ -177,49 +163,19 @@ fn record(grant: &Grant, plan: Slice, shared: Slice) -> index::Grant {
     }
 }
 
-/// What who gets a GPU of a vendor gets with it. The driver files are NVIDIA's; AMD's user space lies in the image.
-fn common(topology: &Topology) -> BTreeMap<Vendor, Vec<Edit>> {
-    let of = |vendor: &Vendor| {
-        let mut edits = device_nodes::shared(topology, *vendor);
-        if *vendor == Vendor::Nvidia {
-            edits.extend(driver_files::binds(topology));
-            edits.extend(profile::common());
-            edits.extend(procfs::common());
-            edits.push(no_second_injection());
-        }
-        (*vendor, edits)
-    };
-    topology.nodes.keys().map(of).collect()
-}
-
-/// Whatever else reads the request of a container that has its GPUs already, such as a hook of NVIDIA's, gives it nothing.
-/// The hook form does without: there such a hook is refused.
-fn no_second_injection() -> Edit {
-    Edit::Env(Env {
-        capabilities: BTreeSet::new(),
-        optional: true,
-        name: VISIBLE_DEVICES.to_owned(),
-        value: "void".to_owned(),
-    })
-}
-
-fn plan(
+/// A plan without what it has alike with others.
+fn own_part(
     grant: &Grant,
+    needs_spec: bool,
     policy: &Policy,
     sources: &Sources,
     topology: &Topology,
     digests: &Digests,
-    common: &BTreeMap<Vendor, Vec<Edit>>,
 ) -> Plan {
-    let capabilities = grant.capabilities.clone();
-    let vendors: BTreeSet<Vendor> = grant.devices().map(|device| device.gpu.vendor).collect();
-    let applying = |edits: &Vec<Edit>| {
-        edits.iter().filter(|edit| edit.applies(&capabilities)).cloned().collect::<Vec<_>>()
-    };
-    let of = |vendor: &Vendor| Some((*vendor, applying(common.get(vendor)?)));
-    let edits = vendors.iter().filter_map(of).collect();
     let driver = topology.driver(Vendor::Nvidia);
-    let plan = Plan {
+    let features = features::granted(grant, sources);
+    let of_features = features.iter().flat_map(|granted| &granted.edits).any(Edit::needs_spec);
+    Plan {
         plan_version: PLAN_VERSION,
         tenant: grant.tenant.to_owned(),
         grant: grant.rule.name.value.clone(),
@@ -234,15 +190,13 @@ fn plan(
         limit: policy.tenants.get(grant.tenant).and_then(|tenant| Some(tenant.limit.as_ref()?.value)),
         trusted: policy.is_trusted(grant.tenant),
         reserved: grant.reserved.iter().map(|uuid| (*uuid).to_owned()).collect(),
-        needs_spec: false,
-        capabilities,
+        needs_spec: needs_spec || of_features,
+        capabilities: grant.capabilities.clone(),
         capabilities_rule: rule(grant.rule.capabilities_span, grant.rule, sources),
         lines: grant.lines.iter().map(|line| self::line(line, grant, sources)).collect(),
-        edits,
-        features: features::granted(grant, sources),
-    };
-    let needs_spec = plan.all_edits().any(Edit::needs_spec);
-    Plan { needs_spec, ..plan }
+        edits: BTreeMap::new(),
+        features,
+    }
 }
 
 /// What stands at `span` in a grant.
@@ -261,7 +215,6 @@ fn line(line: &Line, grant: &Grant, sources: &Sources) -> plan::Line {
         Order::Ranked => plan::Order::Ranked,
         Order::LeastLeased => plan::Order::LeastLeased,
     };
-    let devices = line.devices.iter().map(|device| self::device(device, &grant.capabilities));
     let count = line.devices.len();
     let default = line.rule.default.of(count);
     plan::Line {
@@ -271,7 +224,7 @@ fn line(line: &Line, grant: &Grant, sources: &Sources) -> plan::Line {
         default,
         sharing: identities::sharing(&line.rule.sharing.value),
         order,
-        devices: devices.collect(),
+        devices: Vec::new(),
         slots: line.slots.clone(),
     }
 }

@@ -139,7 +139,8 @@ fn bind(libraries: &Path, number: usize) -> Edit {
 
 fn write_plan_set(dir: &Path) {
     let (own, shared) = plan(&dir.join("libraries")).split();
-    let [own, shared] = [serde_json::to_vec(&own), serde_json::to_vec(&shared)].map(|part| part.expect("a plan is JSON"));
+    let [own, shared] =
+        [serde_json::to_vec(&own), serde_json::to_vec(&shared)].map(|part| part.expect("a plan is JSON"));
     let slice = |offset: usize, part: &[u8]| Slice { offset: offset as u64, length: part.len() as u64 };
     let contents = Contents {
         index_version: INDEX_VERSION,

@@ -23,11 +23,20 @@ pub trait ReadAt {
     ///
     /// [`Reason::PlanSet`] if it cannot be read, or ends before.
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<(), Refusal>;
+
+    /// So many bytes at `offset` themselves, where they need not be read.
+    fn borrowed(&self, _offset: u64, _length: usize) -> Option<&[u8]> {
+        None
+    }
 }
 
 impl ReadAt for &[u8] {
+    fn borrowed(&self, offset: u64, length: usize) -> Option<&[u8]> {
+        usize::try_from(offset).ok().and_then(|offset| self.get(offset..)?.get(..length))
+    }
+
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<(), Refusal> {
-        let found = usize::try_from(offset).ok().and_then(|offset| self.get(offset..)?.get(..bytes.len()));
+        let found = self.borrowed(offset, bytes.len());
         bytes.copy_from_slice(found.ok_or_else(|| damaged("it ends too early"))?);
         Ok(())
     }
@@ -118,6 +127,10 @@ impl<S: ReadAt> Index<S> {
 
     pub(super) fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<(), Refusal> {
         self.source.read_at(offset, bytes)
+    }
+
+    pub(super) fn borrowed(&self, offset: u64, length: usize) -> Option<&[u8]> {
+        self.source.borrowed(offset, length)
     }
 }
 

@@ -13,7 +13,7 @@ pub(crate) struct Texts<'i, S>(Window<'i, S>);
 
 /// The grants of a tenant and what they are made of.
 pub(crate) struct Grants<'i, S> {
-    tenant: Tenant,
+    tenant: &'i Tenant,
     records: Window<'i, S>,
     clauses: Window<'i, S>,
     patterns: Window<'i, S>,
@@ -61,10 +61,10 @@ impl<S: ReadAt> Index<S> {
     }
 
     /// The grants of a tenant.
-    pub(crate) fn grants(&self, tenant: &Tenant) -> Grants<'_, S> {
+    pub(crate) fn grants<'i>(&'i self, tenant: &'i Tenant) -> Grants<'i, S> {
         self.begin();
         Grants {
-            tenant: tenant.clone(),
+            tenant,
             records: Window::of(self, layout::GRANTS),
             clauses: Window::of(self, layout::CLAUSES),
             patterns: Window::of(self, layout::PATTERNS),

@@ -11,18 +11,15 @@ const PIECE: usize = 1024;
 pub(super) struct Window<'i, S> {
     index: &'i Index<S>,
     table: Table,
-    piece: [u8; PIECE],
-    /// Where the piece begins in the table, and how much of it there is.
+    /// The piece, and where it begins in the table.
+    piece: Vec<u8>,
     begin: u64,
-    filled: usize,
-    /// What is longer than a piece.
-    long: Vec<u8>,
 }
 
 impl<'i, S: ReadAt> Window<'i, S> {
     /// A table that nothing was read of.
     pub(super) fn of(index: &'i Index<S>, table: Table) -> Self {
-        Self { index, table, piece: [0; PIECE], begin: 0, filled: 0, long: Vec::new() }
+        Self { index, table, piece: Vec::new(), begin: 0 }
     }
 
     /// One record.
@@ -44,19 +41,21 @@ impl<'i, S: ReadAt> Window<'i, S> {
             return Err(damaged(&format!("it names more {} than it has", self.table.name)));
         };
         self.index.spend(length)?;
-        if length > PIECE {
-            self.long.resize(length, 0);
-            self.index.read(begin + offset, &mut self.long)?;
-            return Ok(&self.long);
+        if let Some(bytes) = self.index.borrowed(begin + offset, length) {
+            return Ok(bytes);
         }
-        if offset < self.begin || end > self.begin + self.filled as u64 {
-            let rest = usize::try_from(size - offset).unwrap_or(PIECE);
-            let piece = self.piece.get_mut(..rest.min(PIECE)).unwrap_or_default();
-            self.filled = 0;
-            self.index.read(begin + offset, piece)?;
-            (self.begin, self.filled) = (offset, piece.len());
+        if offset < self.begin || end > self.begin + self.piece.len() as u64 {
+            let rest = usize::try_from(size - offset).unwrap_or(usize::MAX);
+            self.piece.clear();
+            self.piece.resize(rest.min(length.max(PIECE)), 0);
+            self.begin = offset;
+            let read = self.index.read(begin + offset, &mut self.piece);
+            if read.is_err() {
+                self.piece.clear();
+            }
+            read?;
         }
-        let from = usize::try_from(offset - self.begin).unwrap_or(PIECE);
-        Ok(self.piece.get(from..from + length).unwrap_or_default())
+        let from = usize::try_from(offset - self.begin).unwrap_or(usize::MAX);
+        Ok(self.piece.get(from..from.saturating_add(length)).unwrap_or_default())
     }
 }
