@@ -19,6 +19,7 @@ use gpupol::emit::cdi::{ContainerEdits, Guarding, Specification};
 use gpupol::topology::{Topology, read};
 use gpupol_plan::edit::{Edit, Gid};
 use gpupol_plan::plan::Plan;
+use gpupol_plan::spec::is_below_a_tmpfs;
 use serde_json::Value;
 
 use given::policy;
@@ -185,7 +186,8 @@ fn planned_files<'p>(
         }
         _ => None,
     };
-    edits.filter_map(file).collect()
+    let edits: Vec<&Edit> = edits.collect();
+    edits.iter().filter(|edit| !is_below_a_tmpfs(edit, &edits)).filter_map(|edit| file(edit)).collect()
 }
 
 #[test]

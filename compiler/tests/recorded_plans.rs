@@ -122,7 +122,7 @@ fn line(edit: &Edit) -> String {
 
 fn word(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.replace('\n', "\\n"),
         Value::Array(items) => items.iter().map(word).collect::<Vec<_>>().join(","),
         other => other.to_string(),
     }

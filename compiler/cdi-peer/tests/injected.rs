@@ -13,6 +13,7 @@ use gpupol::emit::cdi::{Guarding, Specification};
 use gpupol::topology::{Topology, read};
 use gpupol_plan::edit::Edit;
 use gpupol_plan::plan::{Device, Plan};
+use gpupol_plan::spec::is_below_a_tmpfs;
 use oci_spec::runtime::{LinuxDeviceType, Spec};
 
 const POLICY: &str = "
@@ -28,7 +29,8 @@ grant slices named=#true { to t; gpus slices; capabilities compute utility }
 fn hosts() -> Vec<Topology> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/topologies");
     let paths = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
-    let mut paths: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|end| end == "json")).collect();
+    let mut paths: Vec<PathBuf> =
+        paths.filter(|path| path.extension().is_some_and(|end| end == "json")).collect();
     paths.sort();
     paths.iter().map(|path| read::read("host", &fs::read_to_string(path).unwrap()).unwrap()).collect()
 }
@@ -40,7 +42,7 @@ fn injected(specification: &Specification, device: &str) -> Spec {
     fs::write(&path, specification.json()).unwrap();
     let mut read = read_spec(&path, 0).unwrap_or_else(|error| panic!("{error:#}"));
     let mut config = Spec::default();
-    config.set_mounts(None);
+    config.set_mounts(Some(Vec::new()));
     let mut found = read.get_device(device).unwrap_or_else(|| panic!("no {device}")).clone();
     assert_eq!(found.get_qualified_name(), format!("gpupol.io/gpu={device}"));
     read.apply_edits(&mut config).unwrap();
@@ -55,7 +57,12 @@ fn edits<'p>(plan: &'p Plan, device: &'p Device) -> impl Iterator<Item = &'p Edi
 
 fn assert_injected(config: &Spec, plan: &Plan, device: &Device) {
     let nodes = edits(plan, device).filter_map(|edit| match edit {
-        Edit::DeviceNode(node) => Some((node.container_path.clone(), i64::from(node.major), i64::from(node.minor), Some(node.file_mode))),
+        Edit::DeviceNode(node) => Some((
+            node.container_path.clone(),
+            i64::from(node.major),
+            i64::from(node.minor),
+            Some(node.file_mode),
+        )),
         _ => None,
     });
     let nodes: BTreeSet<_> = nodes.collect();
@@ -66,9 +73,12 @@ fn assert_injected(config: &Spec, plan: &Plan, device: &Device) {
     });
     assert_eq!(found.collect::<BTreeSet<_>>(), nodes);
     let rules = linux.resources().as_ref().unwrap().devices().iter().flatten().filter(|rule| rule.allow());
-    let rules: BTreeSet<_> = rules.map(|rule| (rule.major().unwrap(), rule.minor().unwrap(), rule.access().clone().unwrap())).collect();
+    let rules: BTreeSet<_> = rules
+        .map(|rule| (rule.major().unwrap(), rule.minor().unwrap(), rule.access().clone().unwrap()))
+        .collect();
     assert_eq!(rules, nodes.iter().map(|(_, major, minor, _)| (*major, *minor, "rw".to_owned())).collect());
-    let binds = edits(plan, device).filter_map(|edit| match edit {
+    let all: Vec<&Edit> = edits(plan, device).collect();
+    let binds = all.iter().filter(|edit| !is_below_a_tmpfs(edit, &all)).filter_map(|edit| match edit {
         Edit::Bind(bind) if !bind.optional && bind.container_path.starts_with('/') => {
             Some((bind.container_path.clone(), bind.host_path.clone()))
         }
@@ -76,7 +86,10 @@ fn assert_injected(config: &Spec, plan: &Plan, device: &Device) {
     });
     let found = config.mounts().iter().flatten().map(|mount| {
         let options = mount.options().clone().unwrap_or_default();
-        assert!(["bind", "ro", "nosuid", "nodev"].iter().all(|option| options.iter().any(|one| one == option)), "{mount:?}");
+        assert!(
+            ["bind", "ro", "nosuid", "nodev"].iter().all(|option| options.iter().any(|one| one == option)),
+            "{mount:?}"
+        );
         let source = mount.source().as_ref().unwrap().to_str().unwrap().to_owned();
         (mount.destination().to_str().unwrap().to_owned(), source)
     });

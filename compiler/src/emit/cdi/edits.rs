@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use gpupol_plan::choose::{Choice, Given};
 use gpupol_plan::edit::{Edit, MountOption};
 use gpupol_plan::plan::{self, Plan};
+use gpupol_plan::spec::is_below_a_tmpfs;
 
 use super::{ContainerEdits, Device, DeviceNode, Guarding, Mount, is_known};
 
@@ -24,7 +25,8 @@ pub(super) fn of_edits<'p>(
     guarding: &Guarding,
 ) -> ContainerEdits {
     let mut wanted = ContainerEdits::default();
-    for edit in edits.filter(|edit| is_known(edit) && edit.applies(&plan.capabilities)) {
+    let edits: Vec<&Edit> = edits.filter(|edit| edit.applies(&plan.capabilities)).collect();
+    for edit in edits.iter().filter(|edit| is_known(edit) && !is_below_a_tmpfs(edit, &edits)) {
         match edit {
             Edit::DeviceNode(node) => wanted.device_nodes.push(DeviceNode {
                 path: node.container_path.clone(),
