@@ -175,7 +175,7 @@ fn planned_files<'p>(
     guarding: &Guarding,
 ) -> BTreeMap<&'p str, &'p str> {
     let file = |edit: &'p Edit| match edit {
-        Edit::Bind(bind) if !bind.optional => {
+        Edit::Bind(bind) if !bind.optional && !bind.container_path.starts_with("/proc/") => {
             let place: &'p str = match (bind.container_path.strip_prefix("{libdir}"), guarding) {
                 (Some(below), Guarding::Nobody { .. }) => {
                     Box::leak(format!("/usr/lib64{below}").into_boxed_str())

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use gpupol_plan::edit::{Bind, Edit};
+use gpupol_plan::edit::Edit;
 use gpupol_plan::plan::{self, Line, Plan, Sharing};
 use gpupol_plan::request::VISIBLE_DEVICES;
 use gpupol_plan::request::cdi::{ANY, FLAG, PROGRAM};
@@ -207,10 +207,12 @@ fn name(parts: &[&str; 3]) -> String {
     parts.map(|part| part.replace('.', ":")).join(".")
 }
 
-/// Whether somebody who knows just the specification could do this: all else is the hook's.
+/// Whether somebody who knows just the specification could do this: all else is the hook's. Runtimes refuse mounts below
+/// `/proc`, where a plan's binds lie on a tmpfs anyway.
 fn is_known(edit: &Edit) -> bool {
-    matches!(
-        edit,
-        Edit::DeviceNode(_) | Edit::Bind(Bind { optional: false, .. }) | Edit::Env(_) | Edit::Gid(_)
-    )
+    match edit {
+        Edit::DeviceNode(_) | Edit::Env(_) | Edit::Gid(_) => true,
+        Edit::Bind(bind) => !bind.optional && !bind.container_path.starts_with("/proc/"),
+        Edit::Tmpfs(_) | Edit::File(_) => false,
+    }
 }
