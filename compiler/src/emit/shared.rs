@@ -43,13 +43,18 @@ impl Parts {
         if let Some(known) = self.known.get(&of) {
             return *known;
         }
-        let shared = shared(grant, &self.common);
-        let mut edits =
-            shared.edits.values().chain(shared.devices.iter().flatten().map(|device| &device.edits));
-        let needs_spec = edits.any(|edits| edits.iter().any(Edit::needs_spec));
+        let (shared, needs_spec) = self.shared(grant);
         let part = Part { slice: plans.add(&shared), needs_spec };
         self.known.insert(of, part);
         part
+    }
+
+    /// What a grant's plan has alike with others, and whether something in it exists in the spec form alone.
+    pub(super) fn shared(&self, grant: &Grant) -> (Shared, bool) {
+        let shared = shared(grant, &self.common);
+        let devices = shared.devices.iter().flatten().map(|device| &device.edits);
+        let needs_spec = shared.edits.values().chain(devices).any(|edits| edits.iter().any(Edit::needs_spec));
+        (shared, needs_spec)
     }
 }
 
