@@ -21,6 +21,7 @@ mod hosts;
 mod init;
 mod input;
 mod later;
+mod leases;
 mod levels;
 mod man;
 mod plan;

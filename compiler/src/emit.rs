@@ -2,12 +2,11 @@
 //!
 //! Nothing can go wrong here: whatever could, had a place in the policy and was found by an earlier stage.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use gpupol_plan::edit::{Edit, Env};
-use gpupol_plan::index::{self, INDEX_VERSION, Index};
+use gpupol_plan::edit::Edit;
+use gpupol_plan::index::{self, Contents, INDEX_VERSION, Slice};
 use gpupol_plan::plan::{self, GpuCheck, MigCheck, PLAN_VERSION, Plan, Rule};
-use gpupol_plan::request::VISIBLE_DEVICES;
 use serde::Serialize;
 
 use crate::policy::{self, Policy};
@@ -21,13 +20,18 @@ mod driver_files;
 mod features;
 pub(crate) mod identities;
 pub mod mps;
+mod procfs;
+mod profile;
+mod shared;
+
+use shared::{Part, Parts};
 
 /// The files of a plan set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanSet {
-    /// The file `index`: JSON of an [`Index`].
+    /// The file `index`, which [`index::Index`] reads.
     pub index: Vec<u8>,
-    /// The file `plans`: each [`Plan`]'s JSON, one after another, where the index says.
+    /// The file `plans`: the parts of each [`Plan`], where the index says.
     pub plans: Vec<u8>,
     /// How many plans.
     pub count: usize,
@@ -61,26 +65,32 @@ pub fn emit(
     topology: &Topology,
     digests: &Digests,
 ) -> PlanSet {
-    let mut plans = Vec::new();
-    let mut places = BTreeMap::new();
-    let common = common(topology);
-    for grant in &resolution.grants {
-        let plan = plan(grant, policy, sources, topology, digests, &common);
-        let bytes = json(&plan);
-        let place = Place { offset: length(&plans), length: length(&bytes) };
-        places.insert((grant.tenant, grant.rule.name.value.as_str()), place);
-        plans.extend(bytes);
+    let mut plans = Plans::default();
+    let mut records = Vec::new();
+    let mut parts = Parts::of(topology);
+    for grant in in_order(resolution) {
+        let shared = parts.part(grant, &mut plans);
+        let own = plans.add(&own_part(grant, shared, policy, sources, topology, digests));
+        records.push(record(grant, own, shared.slice));
     }
-    let index = json(&index(policy, resolution, &places));
-    let digest = digest::files(&[("index", &index), ("plans", &plans)]);
-    PlanSet { index, plans, count: resolution.grants.len(), digest }
+    let index = index::write(&contents(policy, records), &policy.automaton);
+    let digest = digest::files(&[("index", &index), ("plans", &plans.bytes)]);
+    PlanSet { index, plans: plans.bytes, count: resolution.grants.len(), digest }
 }
 
-/// Where one plan lies in the file `plans`, in bytes.
-#[derive(Clone, Copy)]
-struct Place {
-    offset: u64,
-    length: u64,
+/// The file `plans` so far.
+#[derive(Default)]
+struct Plans {
+    bytes: Vec<u8>,
+}
+
+impl Plans {
+    fn add<T: Serialize>(&mut self, part: &T) -> Slice {
+        let bytes = json(part);
+        let slice = Slice { offset: length(&self.bytes), length: length(&bytes) };
+        self.bytes.extend(bytes);
+        slice
+    }
 }
 
 fn length(bytes: &[u8]) -> u64 {
@@ -95,25 +105,29 @@ fn json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).expect("plain data has a JSON form")
 }
 
-fn index(policy: &Policy, resolution: &Resolution, places: &BTreeMap<(&str, &str), Place>) -> Index {
+/// As the index has them: by tenant, then higher rank first, then by name.
+fn in_order<'r, 'a>(resolution: &'r Resolution<'a>) -> Vec<&'r Grant<'a>> {
     let mut grants: Vec<&Grant> = resolution.grants.iter().collect();
     grants.sort_by(|a, b| {
         let rank = b.rule.rank.cmp(&a.rule.rank);
         a.tenant.cmp(b.tenant).then(rank).then_with(|| a.rule.name.value.cmp(&b.rule.name.value))
     });
-    let place = |grant: &Grant| places.get(&(grant.tenant, grant.rule.name.value.as_str())).copied();
-    Index {
+    grants
+}
+
+fn contents(policy: &Policy, grants: Vec<index::Grant>) -> Contents {
+    Contents {
         index_version: INDEX_VERSION,
         on_denied: identities::on_denied(policy.settings.on_denied),
         request_indices: identities::request_indices(policy.settings.request_indices),
         on_bypass: identities::on_bypass(policy.settings.on_bypass),
         audit: identities::auditing(policy.settings.audit),
         tenants: policy.tenants.values().map(identities::tenant).collect(),
-        grants: grants.into_iter().filter_map(|grant| Some(record(grant, place(grant)?))).collect(),
+        grants,
     }
 }
 
-fn record(grant: &Grant, place: Place) -> index::Grant {
+fn record(grant: &Grant, plan: Slice, shared: Slice) -> index::Grant {
     let rule = grant.rule;
     index::Grant {
         tenant: grant.tenant.to_owned(),
@@ -121,52 +135,24 @@ fn record(grant: &Grant, place: Place) -> index::Grant {
         rank: rule.rank,
         named: rule.named,
         when: rule.when.iter().map(|clause| identities::clause(&clause.value)).collect(),
-        offset: place.offset,
-        length: place.length,
+        plan,
+        shared,
     }
 }
 
-/// What who gets a GPU of a vendor gets with it. The driver files are NVIDIA's; AMD's user space lies in the image.
-fn common(topology: &Topology) -> BTreeMap<Vendor, Vec<Edit>> {
-    let of = |vendor: &Vendor| {
-        let mut edits = device_nodes::shared(topology, *vendor);
-        if *vendor == Vendor::Nvidia {
-            edits.extend(driver_files::binds(topology));
-            edits.push(no_second_injection());
-        }
-        (*vendor, edits)
-    };
-    topology.nodes.keys().map(of).collect()
-}
-
-/// Whatever else reads the request of a container that has its GPUs already, such as a hook of NVIDIA's, gives it nothing.
-/// The hook form does without: there such a hook is refused.
-fn no_second_injection() -> Edit {
-    Edit::Env(Env {
-        capabilities: BTreeSet::new(),
-        optional: true,
-        name: VISIBLE_DEVICES.to_owned(),
-        value: "void".to_owned(),
-    })
-}
-
-fn plan(
+/// A plan without what it has alike with others.
+fn own_part(
     grant: &Grant,
+    shared: Part,
     policy: &Policy,
     sources: &Sources,
     topology: &Topology,
     digests: &Digests,
-    common: &BTreeMap<Vendor, Vec<Edit>>,
 ) -> Plan {
-    let capabilities = grant.capabilities.clone();
-    let vendors: BTreeSet<Vendor> = grant.devices().map(|device| device.gpu.vendor).collect();
-    let applying = |edits: &Vec<Edit>| {
-        edits.iter().filter(|edit| edit.applies(&capabilities)).cloned().collect::<Vec<_>>()
-    };
-    let of = |vendor: &Vendor| Some((*vendor, applying(common.get(vendor)?)));
-    let edits = vendors.iter().filter_map(of).collect();
     let driver = topology.driver(Vendor::Nvidia);
-    let plan = Plan {
+    let features = features::granted(grant, sources);
+    let of_features = features.iter().flat_map(|granted| &granted.edits).any(Edit::needs_spec);
+    Plan {
         plan_version: PLAN_VERSION,
         tenant: grant.tenant.to_owned(),
         grant: grant.rule.name.value.clone(),
@@ -181,15 +167,13 @@ fn plan(
         limit: policy.tenants.get(grant.tenant).and_then(|tenant| Some(tenant.limit.as_ref()?.value)),
         trusted: policy.is_trusted(grant.tenant),
         reserved: grant.reserved.iter().map(|uuid| (*uuid).to_owned()).collect(),
-        needs_spec: false,
-        capabilities,
+        needs_spec: shared.needs_spec || of_features,
+        capabilities: grant.capabilities.clone(),
         capabilities_rule: rule(grant.rule.capabilities_span, grant.rule, sources),
         lines: grant.lines.iter().map(|line| self::line(line, grant, sources)).collect(),
-        edits,
-        features: features::granted(grant, sources),
-    };
-    let needs_spec = plan.all_edits().any(Edit::needs_spec);
-    Plan { needs_spec, ..plan }
+        edits: BTreeMap::new(),
+        features,
+    }
 }
 
 /// What stands at `span` in a grant.
@@ -208,7 +192,6 @@ fn line(line: &Line, grant: &Grant, sources: &Sources) -> plan::Line {
         Order::Ranked => plan::Order::Ranked,
         Order::LeastLeased => plan::Order::LeastLeased,
     };
-    let devices = line.devices.iter().map(|device| self::device(device, line, grant));
     let count = line.devices.len();
     let default = line.rule.default.of(count);
     plan::Line {
@@ -219,7 +202,7 @@ fn line(line: &Line, grant: &Grant, sources: &Sources) -> plan::Line {
         sharing: identities::sharing(&line.rule.sharing.value),
         memory: line.memory.map(memory),
         order,
-        devices: devices.collect(),
+        devices: Vec::new(),
         slots: line.slots.clone(),
     }
 }
@@ -234,10 +217,11 @@ fn memory(bound: Memory) -> plan::Memory {
 
 fn device(device: &Device, line: &Line, grant: &Grant) -> plan::Device {
     let gpu = device.gpu;
-    let nodes = device_nodes::of(device).into_iter().filter(|edit| edit.applies(&grant.capabilities));
+    let own = device_nodes::of(device).into_iter().chain(procfs::of(device));
+    let own = own.filter(|edit| edit.applies(&grant.capabilities));
     let through_mps =
         line.rule.sharing.value.is_mps().then(|| mps::edits(&grant.rule.name.value, device.uuid()));
-    let edits = nodes.chain(through_mps.into_iter().flatten());
+    let edits = own.chain(through_mps.into_iter().flatten());
     plan::Device {
         uuid: device.uuid().to_owned(),
         index: device.index(),

@@ -6,12 +6,12 @@ use std::rc::Rc;
 
 use gpupol_plan::capability::Capability;
 use gpupol_plan::choose::{Lease, Leases, choose};
-use gpupol_plan::edit::{DeviceNode, Edit};
+use gpupol_plan::edit::{DeviceNode, Edit, File};
 use gpupol_plan::entry::Form;
 use gpupol_plan::feature::Feature;
 use gpupol_plan::guard::{self, Answer, Surroundings, Trip};
-use gpupol_plan::identity;
-use gpupol_plan::index::{self, Index};
+use gpupol_plan::identity::{self, Whose};
+use gpupol_plan::index::{self, Index, Slice};
 use gpupol_plan::lookup::{Decision, Granted, decide};
 use gpupol_plan::plan::{Memory, Plan, Rule, Sharing};
 use gpupol_plan::refusal::{Reason, Refusal};
@@ -25,6 +25,7 @@ use crate::workload::Workload;
 
 pub mod assert;
 pub mod coverage;
+pub mod installed;
 pub mod spec;
 pub mod test;
 
@@ -113,10 +114,10 @@ pub struct Guarded {
 /// A plan set, open for decisions.
 #[derive(Clone, Debug)]
 pub struct Reader<'s> {
-    index: Index,
+    index: Index<&'s [u8]>,
     plans: &'s [u8],
     /// The plan that was read last, and its place: what is asked next is often of the same.
-    last: RefCell<Option<(u64, Rc<Plan>)>>,
+    last: RefCell<Option<(Slice, Rc<Plan>)>>,
 }
 
 impl<'s> Reader<'s> {
@@ -126,13 +127,13 @@ impl<'s> Reader<'s> {
     ///
     /// If its index is not one: a defect of gpupol, as the set was written by it.
     pub fn open(set: &'s PlanSet) -> Result<Self, Refusal> {
-        Ok(Self { index: Index::parse(&set.index)?, plans: &set.plans, last: RefCell::new(None) })
+        Ok(Self { index: Index::of(&set.index)?, plans: &set.plans, last: RefCell::new(None) })
     }
 
     /// What a refused container comes to.
     #[must_use]
     pub fn on_denied(&self) -> index::OnDenied {
-        self.index.on_denied
+        self.index.settings.on_denied
     }
 
     /// What a container gets while other containers hold `leases`.
@@ -145,36 +146,42 @@ impl<'s> Reader<'s> {
     #[must_use]
     pub fn start_in(&self, form: Form, container: &Workload, leases: &Leases) -> Outcome {
         let Workload { entry, config, observed } = container;
-        let facts = identity::facts(entry, config, observed);
+        let whose = self.whose(container);
         if let Answer::Refuse(refusal) = self.guard(container).answer {
-            let tenant = identity::tenant(&self.index, &facts).ok().flatten();
-            return Outcome::Denied { tenant: tenant.map(|tenant| tenant.name.clone()), refusal };
+            return Outcome::Denied { tenant: whose.ok().flatten().map(|tenant| tenant.name), refusal };
         }
-        match decide(&self.index, entry, config, observed) {
+        match decide(&self.index, &whose, entry, config, observed) {
             Decision::NotAsked => Outcome::NotAsked,
             Decision::Refused { tenant, refusal } => {
-                Outcome::Denied { tenant: tenant.map(|tenant| tenant.name.clone()), refusal }
+                Outcome::Denied { tenant: tenant.map(|tenant| tenant.name), refusal }
             }
             Decision::Granted(granted) => match self.give(&granted, form, leases) {
                 Ok(gift) => Outcome::Granted(Box::new(gift)),
-                Err(refusal) => Outcome::Denied { tenant: Some(granted.tenant.name.clone()), refusal },
+                Err(refusal) => Outcome::Denied { tenant: Some(granted.tenant.name), refusal },
             },
         }
+    }
+
+    fn whose(&self, container: &Workload) -> Whose {
+        let Workload { entry, config, observed } = container;
+        identity::tenant(&self.index, &identity::facts(entry, config, observed))
     }
 
     /// What a container asks for; nothing also if it cannot be understood.
     #[must_use]
     pub fn asked(&self, container: &Workload) -> Option<Request> {
-        request::request(&self.index, &container.entry, &container.config).ok().flatten()
+        request::request(self.index.settings.request_indices, &container.entry, &container.config)
+            .ok()
+            .flatten()
     }
 
     /// What the guard makes of a container.
     #[must_use]
     pub fn guard(&self, container: &Workload) -> Guarded {
-        let Workload { entry, config, observed } = container;
-        let standing = guard::standing(&self.index, &identity::facts(entry, config, observed));
+        let Workload { entry, config, .. } = container;
+        let standing = guard::standing(&self.whose(container));
         let trips = guard::trips(entry, config, &Surroundings::default());
-        let answer = guard::answer(self.index.on_bypass, standing, &trips);
+        let answer = guard::answer(self.index.settings.on_bypass, standing, &trips);
         Guarded { trips, answer }
     }
 
@@ -184,9 +191,9 @@ impl<'s> Reader<'s> {
     ///
     /// Why it does not.
     pub fn can_have(&self, tenant: &str, grant: &str, amounts: BTreeMap<String, u32>) -> Result<(), Refusal> {
-        let own = self.index.grants.iter().find(|own| own.tenant == tenant && own.name == grant);
+        let own = self.index.grant(tenant, grant)?;
         let refuse = || Refusal::new(Reason::NoGrant, format!("no grant `{grant}` of tenant `{tenant}`"));
-        let plan = self.plan(own.ok_or_else(refuse)?)?;
+        let plan = self.plan(&own.ok_or_else(refuse)?)?;
         let request = Request {
             devices: Devices::Lines(amounts),
             capabilities: Capabilities::All,
@@ -198,7 +205,7 @@ impl<'s> Reader<'s> {
     }
 
     fn give(&self, granted: &Granted, form: Form, leases: &Leases) -> Result<Gift, Refusal> {
-        let plan = self.plan(granted.grant)?;
+        let plan = self.plan(&granted.grant)?;
         plan.require(form)?;
         let choice = choose(&plan, &granted.request, leases)?;
         let devices = choice.given.iter().map(|given| Device {
@@ -218,27 +225,25 @@ impl<'s> Reader<'s> {
             trusted: plan.trusted,
             devices: devices.collect(),
             features: choice.features.iter().map(|granted| (granted.feature, granted.rule.clone())).collect(),
-            edits: edits.map(|(rule, edit)| (rule.clone(), edit.clone())).collect(),
+            edits: edits.map(|(rule, edit)| (rule.clone(), written(edit, choice.visible_gpus()))).collect(),
             capabilities: choice.capabilities,
         })
     }
 
     fn plan(&self, grant: &index::Grant) -> Result<Rc<Plan>, Refusal> {
         if let Some((place, plan)) = &*self.last.borrow()
-            && *place == grant.offset
+            && *place == grant.plan
         {
             return Ok(Rc::clone(plan));
         }
-        let plan = Rc::new(Plan::parse(self.slice(grant)?)?);
-        self.last.replace(Some((grant.offset, Rc::clone(&plan))));
+        let plan = Rc::new(Plan::join(self.slice(grant.plan)?, self.slice(grant.shared)?)?);
+        self.last.replace(Some((grant.plan, Rc::clone(&plan))));
         Ok(plan)
     }
 
-    fn slice(&self, grant: &index::Grant) -> Result<&'s [u8], Refusal> {
-        let start = usize::try_from(grant.offset).ok();
-        let end =
-            start.zip(usize::try_from(grant.length).ok()).and_then(|(start, len)| start.checked_add(len));
-        let slice = start.zip(end).and_then(|(start, end)| self.plans.get(start..end));
+    fn slice(&self, Slice { offset, length }: Slice) -> Result<&'s [u8], Refusal> {
+        let range = usize::try_from(offset).ok().zip(usize::try_from(length).ok());
+        let slice = range.and_then(|(offset, length)| self.plans.get(offset..)?.get(..length));
         slice.ok_or_else(|| Refusal::new(Reason::PlanSet, "a plan lies outside of its file"))
     }
 }
@@ -249,6 +254,14 @@ pub fn known_by<'p>(policy: &'p Policy, tenant: &str, container: &Workload) -> O
     let facts = identity::facts(&container.entry, &container.config, &container.observed);
     let identities = &policy.tenants.get(tenant)?.identities;
     identities.iter().find(|known| identity::matches(&identities::identity(&known.value), &facts))
+}
+
+/// An edit as it is done for a container that gets these GPUs.
+fn written(edit: &Edit, visible_gpus: u64) -> Edit {
+    match edit {
+        Edit::File(file) => Edit::File(File { content: file.text(visible_gpus), ..file.clone() }),
+        other => other.clone(),
+    }
 }
 
 fn nodes(edits: &[Edit], capabilities: &BTreeSet<Capability>) -> Vec<String> {

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gpupol_plan::automaton::Automaton;
 use gpupol_plan::capability::Capability;
 use gpupol_plan::feature::Feature;
 use gpupol_plan::requirement::version::Comparator;
@@ -14,6 +15,7 @@ use crate::source::{Span, Spanned};
 
 pub mod allow;
 mod assert;
+mod automaton;
 mod container;
 mod date;
 mod diags;
@@ -55,6 +57,8 @@ pub struct Policy {
     pub asserts: Vec<Assert>,
     /// What the policy allows of its findings.
     pub allowances: BTreeMap<Code, Allowance>,
+    /// All identities at once, the tenants numbered in the order of their names.
+    pub automaton: Automaton,
 }
 
 impl Policy {

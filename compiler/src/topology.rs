@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod builtin;
 mod condition;
+mod cuda_compat;
 pub mod discover;
 pub mod drift;
 mod driver_file;
@@ -21,6 +22,7 @@ pub mod numa;
 pub mod read;
 
 pub use condition::{ComputeMode, FabricState, Fault, Faults, OutOfService, Outage, P2p};
+pub use cuda_compat::CudaCompat;
 pub use driver_file::{DriverFile, DriverFileKind, MissingFile};
 pub use fact::Fact;
 pub use link::{Level, Link};
@@ -59,6 +61,9 @@ pub struct Topology {
     pub driver_files: Vec<DriverFile>,
     /// What NVIDIA's running driver ships and the host lacks, sorted by name; absent: it has no such driver.
     pub missing_driver_files: Fact<Vec<MissingFile>>,
+    /// CUDA's libraries of a newer driver, if discovery was told of some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cuda_compat: Option<CudaCompat>,
     /// What the host has for each feature, IMEX as a whole; of a feature that is not here nothing is known.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub features: BTreeMap<Feature, Fact<Vec<DeviceNode>>>,

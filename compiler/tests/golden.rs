@@ -8,7 +8,9 @@ mod ran;
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use gpupol_plan::index::{self, Index, Slice};
+use gpupol_plan::plan::Plan;
+use serde_json::{Value, json};
 
 use ran::{Ran, run};
 
@@ -109,31 +111,23 @@ fn plan_sets() {
             let to = directory.path().to_str().unwrap();
             let ran = gpupol(&["compile", &policy, "--topology", &topology, "-o", to]);
             assert_eq!(ran.code, 0, "{ran}");
-            let current = directory.path().join("current");
-            let index: Value =
-                serde_json::from_slice(&std::fs::read(current.join("index")).unwrap()).unwrap();
-            let plans = std::fs::read(current.join("plans")).unwrap();
+            let file = |name| std::fs::read(directory.path().join("current").join(name)).unwrap();
+            let (bytes, plans) = (file("index"), file("plans"));
+            let index = Index::of(&bytes).unwrap();
+            let contents = index.contents().unwrap();
+            assert_eq!(index::write(&contents, &index::automaton(&contents.tenants).unwrap()), bytes);
             let case = format!("{}.{}", name(&policy), host(&topology));
+            let mut listed = serde_json::to_value(&contents).unwrap();
+            listed["automaton"] = json!(index::states(&index).unwrap());
             settings("plans").bind(|| {
-                insta::assert_json_snapshot!(format!("{case}.index"), index);
-                for (name, plan) in each_plan(&index, &plans) {
-                    insta::assert_json_snapshot!(format!("{case}.{name}"), plan);
+                insta::assert_json_snapshot!(format!("{case}.index"), listed);
+                for grant in &contents.grants {
+                    let slice = |slice: Slice| &plans[slice.offset as usize..][..slice.length as usize];
+                    let plan = Plan::join(slice(grant.plan), slice(grant.shared)).unwrap();
+                    let name = format!("{case}.{}.{}", grant.tenant, grant.name);
+                    insta::assert_json_snapshot!(name, serde_json::to_value(plan).unwrap());
                 }
             });
         }
     }
-}
-
-/// Each plan of a plan set, cut out where the index says, with `TENANT.GRANT`.
-fn each_plan(index: &Value, plans: &[u8]) -> Vec<(String, Value)> {
-    let number =
-        |grant: &Value, key: &str| usize::try_from(grant.get(key).unwrap().as_u64().unwrap()).unwrap();
-    let text = |grant: &Value, key: &str| grant.get(key).unwrap().as_str().unwrap().to_owned();
-    let grants = index.get("grants").unwrap().as_array().unwrap();
-    let plan = |grant: &Value| {
-        let start = number(grant, "offset");
-        let bytes = plans.get(start..start + number(grant, "length")).unwrap();
-        (format!("{}.{}", text(grant, "tenant"), text(grant, "name")), serde_json::from_slice(bytes).unwrap())
-    };
-    grants.iter().map(plan).collect()
 }

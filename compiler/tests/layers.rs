@@ -15,8 +15,10 @@ const LAYERS: [&str; 10] =
     ["source", "diag", "syntax", "policy", "topology", "workload", "resolve", "emit", "outcome", "cli"];
 
 /// Plain words of the contract that every stage may use.
-const PLAIN: [&str; 9] = [
+const PLAIN: [&str; 11] = [
+    "gpupol_plan::automaton",
     "gpupol_plan::capability",
+    "gpupol_plan::entry::Engine",
     "gpupol_plan::feature",
     "gpupol_plan::refusal",
     "gpupol_plan::glob",

@@ -32,11 +32,8 @@ fn plans() -> Vec<(String, Value)> {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let text = fs::read_to_string(&path).unwrap();
         let (_, body) = text.split_once("\n---\n").unwrap();
-        if let Ok(plan @ Value::Object(_)) = serde_json::from_str::<Value>(body) {
-            if plan.get("planVersion").is_some() {
-                plans.push((name, plan));
-            }
-        }
+        let document: Option<Value> = serde_json::from_str(body).ok();
+        plans.extend(document.filter(|plan| plan.get("planVersion").is_some()).map(|plan| (name, plan)));
     }
     plans.sort_by(|a, b| a.0.cmp(&b.0));
     plans
@@ -49,7 +46,7 @@ fn is_read(plan: &Value) -> bool {
 #[test]
 fn the_schema_is_that_of_the_types() {
     let file = fs::read_to_string(project("docs/plan.schema.json")).unwrap();
-    assert_eq!(file, schema::text(), "run `cargo run -p gpupol --example plan_schema`");
+    assert!(file == schema::text(), "another schema: run `cargo run -p gpupol --example plan_schema`");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use gpupol::source::{Source, Sources};
 use gpupol::syntax;
 use gpupol::topology::{Gpu, Topology};
 use gpupol_plan::edit::Edit;
+use gpupol_plan::identity::{facts, tenant};
 use gpupol_plan::index::Index;
 use gpupol_plan::lookup::{Decision, decide};
 use gpupol_plan::plan::{GpuCheck, Plan};
@@ -52,7 +53,8 @@ fn traces(gpu: &Gpu) -> BTreeSet<String> {
     let own = gpu.nodes.iter().map(|node| node.path.clone());
     let caps = gpu.mig_devices.iter().flat_map(|mig| mig.nodes.iter().map(|node| node.path.clone()));
     let migs = gpu.mig_devices.iter().map(|mig| mig.uuid.clone());
-    own.chain(caps).chain(migs).chain([gpu.uuid.clone()]).collect()
+    let shown = gpu.pci.known().map(|pci| format!("/proc/driver/nvidia/gpus/{pci}"));
+    own.chain(caps).chain(migs).chain(shown).chain([gpu.uuid.clone()]).collect()
 }
 
 fn held(plan: &Plan) -> BTreeSet<String> {
@@ -122,7 +124,7 @@ fn containers() -> String {
 /// Whether some container is given each of two grants when it names them.
 fn meet(given: &given::Given, topology: &Topology) -> bool {
     let plans = given.plan_set(topology);
-    let index = Index::parse(&plans.index).unwrap();
+    let index = Index::of(&plans.index).unwrap();
     let applies = |container: &gpupol::policy::Container, grant: &str| {
         let mut workload = gpupol::workload::describe(container, &given.policy);
         for (key, value) in [("gpupol.io/grant", grant), ("gpupol.io/gpus", "1")] {
@@ -130,7 +132,9 @@ fn meet(given: &given::Given, topology: &Topology) -> bool {
             let variable = key.replace("gpupol.io/", "gpupol_").to_ascii_uppercase();
             workload.config.process.env.push(format!("{variable}={value}"));
         }
-        matches!(decide(&index, &workload.entry, &workload.config, &workload.observed), Decision::Granted(_))
+        let gpupol::workload::Workload { entry, config, observed } = &workload;
+        let whose = tenant(&index, &facts(entry, config, observed));
+        matches!(decide(&index, &whose, entry, config, observed), Decision::Granted(_))
     };
     let containers = given.policy.tests.iter().flat_map(|test| &test.containers);
     containers.into_iter().any(|container| applies(container, "g") && applies(container, "h"))
@@ -169,11 +173,9 @@ proptest! {
         let denied: BTreeSet<String> = first.1.union(&second).cloned().collect();
         let left = [&granted.0 - &first.0, &granted.1 - &denied];
         for (tenant, [capabilities, features]) in [("t", left), ("u", [granted.0.clone(), granted.1.clone()])] {
-            let index = Index::parse(&plans.index).unwrap();
+            let index = given::contents(&plans);
             let at = index.grants.iter().find(|grant| grant.tenant == tenant).unwrap();
-            let start = usize::try_from(at.offset).unwrap();
-            let bytes = plans.plans.get(start..start + usize::try_from(at.length).unwrap()).unwrap();
-            let plan = Plan::parse(bytes).unwrap();
+            let plan = given::plan(&plans, at);
             let names: BTreeSet<String> = plan.capabilities.iter().map(|one| one.name().to_owned()).collect();
             prop_assert_eq!(&names, &capabilities, "{}", tenant);
             let names: BTreeSet<String> = plan.features.iter().map(|one| one.feature.to_string()).collect();
@@ -195,10 +197,9 @@ proptest! {
         ));
         let topology = mixed();
         let plans = policy(&kdl).plan_set(&topology);
-        let index = Index::parse(&plans.index).unwrap();
+        let index = given::contents(&plans);
         for grant in index.grants.iter().filter(|grant| grant.tenant == "t") {
-            let (start, length) = (grant.offset as usize, grant.length as usize);
-            let held = held(&Plan::parse(&plans.plans[start..start + length]).unwrap());
+            let held = held(&given::plan(&plans, grant));
             for gpu in &topology.gpus {
                 let set = &sets[denied];
                 let has_profile = gpu.mig_devices.iter().any(|mig| mig.profile == "1g.10gb");
@@ -270,10 +271,9 @@ proptest! {
         let text = |part: &[usize]| part.iter().map(|at| nodes[*at].as_str()).collect::<String>();
         let plans = |texts: &[(&str, &str)]| {
             let plans = files(texts).plan_set(&topology);
-            let index = Index::parse(&plans.index).unwrap();
+            let index = given::contents(&plans);
             let slice = |grant: &gpupol_plan::index::Grant| {
-                let start = grant.offset as usize;
-                let mut plan = Plan::parse(&plans.plans[start..start + grant.length as usize]).unwrap();
+                let mut plan = given::plan(&plans, grant);
                 // Where a rule stands, and the bytes of the files, are all that may differ.
                 plan.policy_digest = String::new();
                 let lines = plan.lines.iter_mut().map(|line| &mut line.rule);

@@ -10,7 +10,6 @@ use gpupol::topology::{Fact, Topology, read};
 use gpupol_plan::choose::{Leases, choose};
 use gpupol_plan::edit::Edit;
 use gpupol_plan::feature::Feature;
-use gpupol_plan::index::Index;
 use gpupol_plan::plan::{Plan, Rule};
 use gpupol_plan::request::{Capabilities, Devices, Request};
 use proptest::prelude::*;
@@ -95,9 +94,8 @@ proptest! {
         }
         let written: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
         let set = given::files(&written).plan_set(&host);
-        for place in Index::parse(&set.index).unwrap().grants {
-            let start = place.offset as usize;
-            let mut plan = Plan::parse(&set.plans[start..start + place.length as usize]).unwrap();
+        for grant in given::contents(&set).grants {
+            let mut plan = given::plan(&set, &grant);
             for line in &mut plan.lines {
                 line.at_most = line.at_most.min(line.devices.len() as u32);
             }
@@ -118,7 +116,7 @@ proptest! {
                     None => "features ".to_owned(),
                 };
                 prop_assert!(line.starts_with(&expected), "{edit:?} by {line}");
-                prop_assert_eq!(&rule.name, &format!("grant {}", place.name));
+                prop_assert_eq!(&rule.name, &format!("grant {}", grant.name));
             }
         }
     }

@@ -6,7 +6,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use gpupol_plan::edit::Edit;
+use gpupol_plan::edit::{Edit, File};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, unlinkat};
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::fchdir;
@@ -14,6 +14,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::apply::device_rule::{Opened, Rule};
 use crate::apply::loader::Loader;
+use crate::apply::tmpfs::Below;
 use crate::cgroup::Cgroup;
 use crate::error::{Called, Error, Result};
 use crate::mountinfo::MountInfo;
@@ -25,6 +26,7 @@ mod device_node;
 pub mod device_rule;
 mod loader;
 mod mount;
+mod tmpfs;
 
 /// The container to which edits are applied.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub struct Container<'c> {
     pub rootfs: String,
     /// Its device cgroup.
     pub cgroup: &'c Cgroup,
+    /// The GPUs that it gets, as files with content name them: [`gpupol_plan::choose::Choice::visible_gpus`].
+    pub visible_gpus: u64,
 }
 
 /// What was done, which can be undone as long as the executor runs.
@@ -57,10 +61,20 @@ enum Step {
     Mounted(OwnedFd),
 }
 
+/// Where in the container edits are made.
+struct Place<'r> {
+    rootfs: &'r Rootfs,
+    /// Its `/dev`, if a node is made there.
+    dev: Option<OwnedFd>,
+    loader: Loader,
+}
+
 /// An edit with everything of the host that it needs, opened and checked.
 enum Ready<'p> {
     Node(device_node::Ready<'p>),
     Mount(mount::Ready<'p>),
+    Tmpfs(tmpfs::Ready<'p>),
+    File(&'p File),
 }
 
 /// Applies the edits, in their order, and then opens the device rules that go with them.
@@ -130,16 +144,45 @@ impl<'c> Applied<'c> {
         let dev = needs_dev.then(|| rootfs.own_dev()).transpose()?;
         let loader = Loader::look(rootfs, &ready)?;
         self.is_musl = loader.directories.is_musl;
+        let place = Place { rootfs, dev, loader };
+        let mut placed = Vec::new();
         for (edit, ready) in ready {
-            let done = match (ready, &dev) {
-                (Ready::Node(node), Some(dev)) => node.apply(rootfs, dev, &mut self.steps),
-                (Ready::Mount(mount), _) => mount.apply(rootfs, &loader, &mut self.steps),
-                (Ready::Node(_), None) => Ok(()),
-            };
+            let done = self.one(&place, container.visible_gpus, edit, ready, &mut placed);
             done.map_err(|error| error.during(|| name(edit)))?;
         }
+        placed.iter().try_for_each(tmpfs::Placed::seal)?;
         self.rules = Some(device_rule::open(container.cgroup, rules)?);
         Ok(())
+    }
+
+    fn one<'p>(
+        &mut self,
+        place: &Place<'_>,
+        visible_gpus: u64,
+        edit: &Edit,
+        ready: Ready<'p>,
+        placed: &mut Vec<tmpfs::Placed<'p>>,
+    ) -> Result<()> {
+        let Place { rootfs, dev, loader } = place;
+        let below = tmpfs::below(placed, edit.container_path().unwrap_or_default());
+        match (ready, below) {
+            (_, Below::LeftOut) => Ok(()),
+            (Ready::Node(node), _) => {
+                dev.as_ref().map_or(Ok(()), |dev| node.apply(rootfs, dev, &mut self.steps))
+            }
+            (Ready::Mount(mount), Below::Root(root, path)) => {
+                mount.apply_below(rootfs, root, path, &mut self.steps)
+            }
+            (Ready::Mount(mount), Below::Nothing) => mount.apply(rootfs, loader, &mut self.steps),
+            (Ready::Tmpfs(tmpfs), _) => {
+                placed.push(tmpfs.apply(rootfs, &mut self.steps)?);
+                Ok(())
+            }
+            (Ready::File(file), Below::Root(root, path)) => {
+                tmpfs::write_file(root, path, &file.text(visible_gpus), file.file_mode)
+            }
+            (Ready::File(_), Below::Nothing) => Err(Error::found("it lies on no tmpfs of the plan")),
+        }
     }
 
     fn undo_step(&self, step: &Step) -> Result<()> {
@@ -165,7 +208,8 @@ fn prepare<'p>(edits: &[&'p Edit], in_user_namespace: bool) -> Result<Vec<(&'p E
                 device_node::Ready::prepare(node, in_user_namespace).map(|node| Some(Ready::Node(node)))
             }
             Edit::Bind(bind) => mount::Ready::prepare(bind).map(|bind| bind.map(Ready::Mount)),
-            Edit::Tmpfs(_) | Edit::File(_) => Err(Error::found("no container can be given one yet")),
+            Edit::Tmpfs(tmpfs) => tmpfs::Ready::prepare(tmpfs).map(|tmpfs| Some(Ready::Tmpfs(tmpfs))),
+            Edit::File(file) => Ok(Some(Ready::File(file))),
             Edit::Env(_) | Edit::Gid(_) => Ok(None),
         };
         let prepared = prepared.map_err(|error| error.during(|| name(edit))).transpose();

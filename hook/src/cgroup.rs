@@ -2,9 +2,9 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+pub use gpupol_plan::lease::CgroupVersion as Version;
 use rustix::fs::{CWD, Dir, FileType, fstat, major, minor};
 use rustix::io::Errno;
-use serde::{Deserialize, Serialize};
 
 use crate::error::{Called, Error, Result};
 use crate::file;
@@ -13,17 +13,6 @@ use crate::process::Process;
 
 const LIMIT: usize = 4 * 1024 * 1024;
 const MAX_DEPTH: u32 = 32;
-
-/// Which kind of hierarchy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Version {
-    /// The `devices` hierarchy of cgroup v1.
-    #[serde(rename = "v1")]
-    V1,
-    /// The unified hierarchy.
-    #[serde(rename = "v2")]
-    V2,
-}
 
 /// The hierarchy of this host that decides over devices.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 use gpupol_plan::entry::{Engine, Entry};
-use gpupol_plan::index::Index;
+use gpupol_plan::index::{Index, ReadAt};
 use gpupol_plan::observed::Observed;
 use gpupol_plan::refusal::{Reason, Refusal};
 use gpupol_plan::slurm::{self, Job};
@@ -19,15 +19,13 @@ use crate::state::State;
 /// Larger than any record of a job.
 const LIMIT: usize = 64 * 1024;
 
-/// Finds out what an identity of the index could ask for under this entry.
+/// Finds out what somebody is known by in the index under this entry.
 ///
 /// # Errors
 /// The call that failed; a refusal if Slurm's record of the job is missing or of somebody else.
-pub(crate) fn observe(entry: &Entry, state: &State, index: &Index) -> Result<Observed> {
+pub(crate) fn observe<S: ReadAt>(entry: &Entry, state: &State, index: &Index<S>) -> Result<Observed> {
     let user = process::caller()?;
-    let identities = index.tenants.iter().flat_map(|tenant| &tenant.identities);
-    let by_cgroup = identities.into_iter().any(|identity| identity.reads_cgroup(entry.engine));
-    if !by_cgroup && entry.engine != Engine::Slurm {
+    if !index.reads_cgroup(entry.engine) && entry.engine != Engine::Slurm {
         return Ok(Observed { user, ..Observed::default() });
     }
     let cgroup = cgroup(state)?;

@@ -1,36 +1,48 @@
-//! Reading the plan set in force: `index`, and one plan out of `plans`.
+//! Reading the plan set in force: what is asked for of `index`, and one plan out of `plans`.
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use gpupol_plan::index::{Grant, Index};
+use gpupol_plan::index::{Grant, Index, ReadAt, Slice};
 use gpupol_plan::plan::Plan;
+use gpupol_plan::refusal::Refusal;
 use rustix::fs::{FileType, readlinkat};
+use rustix::io::Errno;
 
 use crate::error::{Called, Error, Result};
-use crate::file::{self, Trust};
+use crate::file;
 
-const INDEX_LIMIT: usize = 64 * 1024 * 1024;
 const PLAN_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// A plan set, opened once: a switch to another while the executor runs does not reach it.
 #[derive(Debug)]
 pub struct PlanSet {
     /// Who the tenants are and where their plans lie.
-    pub index: Index,
+    pub index: Index<Table>,
     directory: OwnedFd,
 }
 
+/// An open file of a plan set.
+#[derive(Debug)]
+pub struct Table {
+    file: OwnedFd,
+    name: &'static str,
+    size: u64,
+}
+
 impl PlanSet {
-    /// Opens the plan set that `current` names in the directory of plan sets, and reads its index.
+    /// Opens the plan set that `current` names in the directory of plan sets, and its index.
     ///
     /// # Errors
     /// What is missing, damaged, of another version, or not in root's hands alone.
     pub fn open(plans: &str) -> Result<Self> {
-        let step = || format!("plan set `{plans}/current`");
-        let directory = open_current(plans).map_err(|error| error.during(step))?;
-        let index = file::read_bounded(directory.as_fd(), "index", INDEX_LIMIT, Trust::Root)
-            .map_err(|error| error.during(step))?;
-        Ok(Self { index: Index::parse(&index)?, directory })
+        let open = || {
+            let directory = open_current(plans)?;
+            Ok((Table::open(&directory, "index")?, directory))
+        };
+        let (table, directory) =
+            open().map_err(|error: Error| error.during(|| format!("plan set `{plans}/current`")))?;
+        let size = table.size;
+        Ok(Self { index: Index::open(table, size)?, directory })
     }
 
     /// Reads the plan of one grant.
@@ -38,29 +50,57 @@ impl PlanSet {
     /// # Errors
     /// What is missing or damaged.
     pub fn plan(&self, grant: &Grant) -> Result<Plan> {
-        let bytes = self
-            .slice(grant.offset, grant.length)
-            .map_err(|error| error.during(|| format!("plan of grant `{}`", grant.name)))?;
-        let plan = Plan::parse(&bytes)?;
+        let step = || format!("plan of grant `{}`", grant.name);
+        let plans = Table::open(&self.directory, "plans").map_err(|error| error.during(step))?;
+        let read = |slice| plans.slice(slice).map_err(|error| error.during(step));
+        let plan = Plan::join(&read(grant.plan)?, &read(grant.shared)?)?;
         if plan.tenant != grant.tenant || plan.grant != grant.name {
-            return Err(Error::found(format!("plan of grant `{}`: it is of another grant", grant.name)));
+            return Err(Error::found(format!("{}: it is of another grant", step())));
         }
         Ok(plan)
     }
+}
 
-    fn slice(&self, offset: u64, length: u64) -> Result<Vec<u8>> {
-        let file = file::open(self.directory.as_fd(), "plans")?;
-        let stat = file::require_root(&file, "plans")?;
-        let size = u64::try_from(stat.st_size).unwrap_or(0);
-        let inside = offset.checked_add(length).is_some_and(|end| end <= size);
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || !inside || length > PLAN_LIMIT {
-            return Err(Error::found(format!(
-                "`plans` has {size} bytes, the index names {length} at {offset}"
-            )));
+impl Table {
+    fn open(directory: &OwnedFd, name: &'static str) -> Result<Self> {
+        let file = file::open(directory.as_fd(), name)?;
+        let stat = file::require_root(&file, name)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(Error::found(format!("`{name}` is not a regular file")));
+        }
+        Ok(Self { file, name, size: u64::try_from(stat.st_size).unwrap_or(0) })
+    }
+
+    fn slice(&self, Slice { offset, length }: Slice) -> Result<Vec<u8>> {
+        let inside = offset.checked_add(length).is_some_and(|end| end <= self.size);
+        if !inside || length > PLAN_LIMIT {
+            let message = format!("`plans` has {} bytes, the index names {length} at {offset}", self.size);
+            return Err(Error::found(message));
         }
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
-        read_exactly_at(&file, &mut bytes, offset)?;
+        self.fill(offset, &mut bytes)?;
         Ok(bytes)
+    }
+
+    fn fill(&self, mut offset: u64, mut bytes: &mut [u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let count = match rustix::io::pread(&self.file, &mut *bytes, offset) {
+                Err(Errno::INTR) => continue,
+                read => read.called(|| format!("pread(`{}`, {offset})", self.name))?,
+            };
+            if count == 0 {
+                return Err(Error::found(format!("`{}` ends too early", self.name)));
+            }
+            offset = offset.saturating_add(count as u64);
+            bytes = bytes.get_mut(count..).unwrap_or_default();
+        }
+        Ok(())
+    }
+}
+
+impl ReadAt for Table {
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> core::result::Result<(), Refusal> {
+        self.fill(offset, bytes).map_err(Error::into_plan_set_refusal)
     }
 }
 
@@ -76,17 +116,4 @@ fn open_current(plans: &str) -> Result<OwnedFd> {
     let directory = file::open_directory(parent.as_fd(), name)?;
     file::require_root(&directory, name)?;
     Ok(directory)
-}
-
-fn read_exactly_at(file: &OwnedFd, mut bytes: &mut [u8], mut offset: u64) -> Result<()> {
-    while !bytes.is_empty() {
-        let count =
-            rustix::io::pread(file, &mut *bytes, offset).called(|| format!("pread(`plans`, {offset})"))?;
-        if count == 0 {
-            return Err(Error::found("`plans` ends too early"));
-        }
-        offset = offset.saturating_add(count as u64);
-        bytes = bytes.get_mut(count..).unwrap_or_default();
-    }
-    Ok(())
 }

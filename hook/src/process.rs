@@ -4,6 +4,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use gpupol_plan::lease::Stat;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
@@ -41,7 +42,7 @@ impl Process {
             Err(error) => return Err(error),
         };
         let Stat { is_alive, start_time } =
-            parse_stat(&stat).ok_or_else(|| Error::found(format!("`{path}/stat` cannot be understood")))?;
+            Stat::parse(&stat).ok_or_else(|| Error::found(format!("`{path}/stat` cannot be understood")))?;
         Ok(is_alive.then_some(Self { pid, start_time, directory }))
     }
 
@@ -167,46 +168,9 @@ fn outside(map: &str, uid: u32) -> Option<u32> {
 }
 
 /// What is needed of `/proc/PID/stat`.
-#[derive(Debug, PartialEq, Eq)]
-struct Stat {
-    is_alive: bool,
-    start_time: u64,
-}
-
-/// State, number of threads and start time, fields 3, 20 and 22. The second field is a name in parentheses that may
-/// hold anything.
-///
-/// A process whose first thread has ended looks like a zombie while its other threads run on, so a zombie is dead
-/// only when it is the last of its threads.
-fn parse_stat(stat: &str) -> Option<Stat> {
-    let (_, after) = stat.rsplit_once(") ")?;
-    let mut fields = after.split_ascii_whitespace();
-    let state = fields.next()?.chars().next()?;
-    let threads: u64 = fields.nth(16)?.parse().ok()?;
-    let start_time = fields.nth(1)?.parse().ok()?;
-    let is_alive = !matches!(state, 'Z' | 'X' | 'x') || threads > 1;
-    Some(Stat { is_alive, start_time })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_with_parentheses_does_not_move_the_fields() {
-        let stat = "7 (a) Z 1) S 1 7 7 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 4242 1 2 3";
-        assert_eq!(parse_stat(stat), Some(Stat { is_alive: true, start_time: 4242 }));
-    }
-
-    #[test]
-    fn a_zombie_with_running_threads_is_alive() {
-        let stat = |state: &str, threads: u32| {
-            format!("7 (a) {state} 1 7 7 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 {threads} 0 4242 1 2 3")
-        };
-        let is_alive = |state, threads| parse_stat(&stat(state, threads)).unwrap().is_alive;
-        assert!(is_alive("S", 1) && is_alive("Z", 2));
-        assert!(!is_alive("Z", 1) && !is_alive("X", 0));
-    }
 
     #[test]
     fn the_own_process_is_alive_and_shares_its_namespaces() {

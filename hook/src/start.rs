@@ -5,7 +5,8 @@ use gpupol_plan::config::{Config, LIMIT_WITH_GPUS};
 use gpupol_plan::edit::Edit;
 use gpupol_plan::entry::Entry;
 use gpupol_plan::guard::{Surroundings, Trip, trips};
-use gpupol_plan::index::{Auditing, Index, OnDenied, Tenant};
+use gpupol_plan::identity;
+use gpupol_plan::index::{Auditing, OnDenied, Settings, Tenant};
 use gpupol_plan::lookup::{self, Decision, Granted};
 use gpupol_plan::observed::Observed;
 use gpupol_plan::plan::Plan;
@@ -68,7 +69,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let state = State::read()?;
     let entry = entry::load(&arguments.entries, &arguments.entry)?;
     let (config, size) = bundle::config(&state)?;
-    let asks = !matches!(request::request(&no_plans(), &entry, &config), Ok(None));
+    let asks = !matches!(request::request(Settings::default().request_indices, &entry, &config), Ok(None));
     let surroundings = guard::look(&state, &config);
     let trips = trips(&entry, &config, &surroundings);
     if !asks && trips.is_empty() {
@@ -84,27 +85,30 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Err(error) if asks => start.refuse(OnDenied::Refuse, None, None, error.into_plan_set_refusal()),
         // Nobody knows whose it is nor what the policy says, so it is contained.
         Err(_) => {
-            start.guard(&no_plans(), &Observed::default()).and_then(|guarded| start.without_devices(&guarded))
+            let guarded = start.guard(Settings::default(), &Ok(None), &Observed::default());
+            guarded.and_then(|guarded| start.without_devices(&guarded))
         }
     }
 }
 
 impl Start<'_> {
     fn decide(&self, plans: &PlanSet) -> Result<()> {
-        let on_denied = plans.index.on_denied;
+        let settings = plans.index.settings;
+        let on_denied = settings.on_denied;
         let observed = match observe::observe(self.entry, self.state, &plans.index) {
             Err(Error::Refused(refusal)) => return self.refuse(on_denied, None, None, refusal),
             other => other?,
         };
-        let guarded = self.guard(&plans.index, &observed)?;
-        match lookup::decide(&plans.index, self.entry, self.config, &observed) {
+        let whose = identity::tenant(&plans.index, &identity::facts(self.entry, self.config, &observed));
+        let guarded = self.guard(settings, &whose, &observed)?;
+        match lookup::decide(&plans.index, &whose, self.entry, self.config, &observed) {
             Decision::NotAsked => self.without_devices(&guarded),
-            Decision::Refused { tenant, refusal } => {
-                self.refuse(on_denied, tenant, None, refusal).and_then(|()| self.without_devices(&guarded))
-            }
+            Decision::Refused { tenant, refusal } => self
+                .refuse(on_denied, tenant.as_ref(), None, refusal)
+                .and_then(|()| self.without_devices(&guarded)),
             Decision::Granted(granted) => match self.give(plans, &granted, &guarded) {
                 Err(Error::Refused(refusal)) => self
-                    .refuse(on_denied, Some(granted.tenant), Some(&granted.grant.name), refusal)
+                    .refuse(on_denied, Some(&granted.tenant), Some(&granted.grant.name), refusal)
                     .and_then(|()| self.without_devices(&guarded)),
                 other => other,
             },
@@ -131,11 +135,11 @@ impl Start<'_> {
         if runs { Ok(()) } else { Err(refusal.into()) }
     }
 
-    fn give(&self, plans: &PlanSet, granted: &Granted<'_>, guarded: &Guarded<'_>) -> Result<()> {
-        let plan = plans.plan(granted.grant).map_err(Error::into_plan_set_refusal)?;
+    fn give(&self, plans: &PlanSet, granted: &Granted, guarded: &Guarded<'_>) -> Result<()> {
+        let plan = plans.plan(&granted.grant).map_err(Error::into_plan_set_refusal)?;
         plan.require(self.entry.form)?;
         host::verify(&plan.host)?;
-        let scene = Scene::of(self, plans.index.audit)?;
+        let scene = Scene::of(self, plans.index.settings.audit)?;
         self.lease_and_apply(&scene, &plan, granted, guarded)
             .inspect_err(|error| self.report(&scene, granted, error))
     }
@@ -144,7 +148,7 @@ impl Start<'_> {
         &self,
         scene: &Scene,
         plan: &Plan,
-        granted: &Granted<'_>,
+        granted: &Granted,
         guarded: &Guarded<'_>,
     ) -> Result<()> {
         guarded.require_alone(&scene.process, &scene.cgroup)?;
@@ -157,7 +161,7 @@ impl Start<'_> {
     }
 
     /// Writes a failure into the audit, if that can be written; a refusal has a record of its own.
-    fn report(&self, scene: &Scene, granted: &Granted<'_>, error: &Error) {
+    fn report(&self, scene: &Scene, granted: &Granted, error: &Error) {
         if matches!(error, Error::Refused(_)) {
             return;
         }
@@ -171,7 +175,8 @@ impl Start<'_> {
 
     fn apply(&self, scene: &Scene, plan: &Plan, choice: &Choice<'_>, guarded: &Guarded<'_>) -> Result<()> {
         let rootfs = bundle::rootfs_path(self.state, self.config);
-        let container = Container { process: &scene.process, rootfs, cgroup: &scene.cgroup };
+        let visible_gpus = choice.visible_gpus();
+        let container = Container { process: &scene.process, rootfs, cgroup: &scene.cgroup, visible_gpus };
         let edits: Vec<&Edit> = choice.edits(plan).into_iter().map(|(_, edit)| edit).collect();
         let applied = apply::apply(&container, &edits, &scene.mounts)?;
         let done = guarded
@@ -225,17 +230,4 @@ fn too_large(size: usize) -> Refusal {
         "config.json has {size} bytes: a container that asks for GPUs may have one of {LIMIT_WITH_GPUS} at most"
     );
     Refusal::new(Reason::BadRequest, message)
-}
-
-/// An index that knows nobody. Whether a container asks at all does not depend on the policy.
-fn no_plans() -> Index {
-    Index {
-        index_version: gpupol_plan::index::INDEX_VERSION,
-        on_denied: OnDenied::default(),
-        request_indices: gpupol_plan::index::RequestIndices::default(),
-        on_bypass: gpupol_plan::index::OnBypass::default(),
-        audit: Auditing::default(),
-        tenants: Vec::new(),
-        grants: Vec::new(),
-    }
 }

@@ -25,7 +25,7 @@ pub(super) enum Command {
     Check(Check),
     /// Run the tests of policies alone, and say which grants and denies they cover.
     Test(Test),
-    /// Print what one container gets on one host.
+    /// Print what one container gets on one host, or check an installed plan set.
     Plan(Plan),
     /// Write the plan set of one host.
     Compile(Compile),
@@ -148,6 +148,10 @@ pub(super) struct Plan {
     /// The host: a topology file, `builtin:NAME`, or `live` for this host.
     #[arg(long, value_name = "TOPOLOGY")]
     pub(super) topology: Vec<String>,
+    /// No container: whether the plan set in force in this directory is what policies and topology give today; exit
+    /// with 1 if it is not, and say what differs.
+    #[arg(long, value_name = "DIR", group = "container")]
+    pub(super) check: Option<PathBuf>,
     /// The container, as a KDL file with one `container` node.
     #[arg(long, value_name = "FILE.kdl", group = "container")]
     pub(super) workload: Option<PathBuf>,
@@ -188,6 +192,12 @@ pub(super) struct Compile {
     /// Directory of the plan sets; its symlink `current` is switched to the new one.
     #[arg(short, long, value_name = "DIR")]
     pub(super) output: PathBuf,
+    /// Where the hook's leases lie: devices that containers hold are not dropped from their tenants' plans.
+    #[arg(long, value_name = "DIR", default_value = "/run/gpupol")]
+    pub(super) state: PathBuf,
+    /// Drop devices that containers hold; these keep them until they end.
+    #[arg(long)]
+    pub(super) force: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -198,6 +208,10 @@ pub(super) struct Discover {
     /// The host's directory with the driver's user space; `/`, or `/run/nvidia/driver` if only that has NVML.
     #[arg(long, value_name = "DIR")]
     pub(super) driver_root: Option<PathBuf>,
+    /// The host's directory with CUDA's libraries of a newer driver (forward compatibility); what has CUDA gets them where NVIDIA supports
+    /// that.
+    #[arg(long, value_name = "DIR")]
+    pub(super) cuda_compat: Option<PathBuf>,
     /// The NVML library, if it is not where the loader finds it.
     #[arg(long, value_name = "FILE")]
     pub(super) nvml_lib: Option<PathBuf>,

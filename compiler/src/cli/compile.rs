@@ -2,7 +2,8 @@
 
 use super::chain::Files;
 use super::hosts::Host;
-use super::{Exit, Failure, args, chain, hosts, print, store, today, trial};
+use super::leases::{Dropped, Given};
+use super::{Exit, Failure, args, chain, hosts, leases, print, store, today, trial};
 use crate::diag::Sink;
 use crate::emit::PlanSet;
 use crate::policy::{Policy, allow};
@@ -17,15 +18,24 @@ pub(super) fn run(args: &args::Compile) -> Result<Exit, Failure> {
     // Only a check sees all hosts, and can say which allowances are of no use.
     let remaining = allow::apply(&policy, sink.finish(), today::today(), false);
     chain::say(remaining.findings, &files.sources);
-    let Some(plans) = plans else { return Ok(Exit::Findings) };
+    let Some((plans, given)) = plans else { return Ok(Exit::Findings) };
+    // What was never in force can drop nothing.
+    if !args.force && store::is_in_force(&args.output) {
+        let dropped = leases::dropped(&args.state, &given)?;
+        if !dropped.is_empty() {
+            dropped.iter().for_each(Dropped::say);
+            return Ok(Exit::Findings);
+        }
+    }
     let stored = store::write(&args.output, &plans)?;
     let what = format!("{} for {}", print::count(plans.count, "plan"), host.name);
     print::data(&format!("{what}: {}\n", stored.words(&args.output)))?;
     Ok(Exit::Clean)
 }
 
-/// The plan set of a host; nothing if the policy has errors there, or gives what it asserts to give nobody.
-fn plans(policy: &Policy, files: &Files, host: &Host, sink: &mut Sink) -> Option<PlanSet> {
+/// The plan set of a host and what it gives; nothing if the policy has errors there, or gives what it asserts to give
+/// nobody.
+fn plans(policy: &Policy, files: &Files, host: &Host, sink: &mut Sink) -> Option<(PlanSet, Given)> {
     let resolution = chain::resolution(policy, host, sink)?;
     let plans = chain::emitted(policy, files, host, &resolution);
     let reader = chain::reader(&plans);
@@ -33,5 +43,5 @@ fn plans(policy: &Policy, files: &Files, host: &Host, sink: &mut Sink) -> Option
         let proof = trial::proof(assert, policy, host, &resolution, &reader);
         proof.findings().for_each(|finding| sink.push(finding));
     }
-    (!sink.has_errors()).then_some(plans)
+    (!sink.has_errors()).then(|| (plans, Given::of(&resolution)))
 }

@@ -8,6 +8,7 @@ pub(super) fn run(args: &args::Discover) -> Result<Exit, Failure> {
     let options = discover::Options {
         root: args.root.clone(),
         driver_root: args.driver_root.clone(),
+        cuda_compat: args.cuda_compat.clone(),
         nvml_lib: args.nvml_lib.clone(),
         ..discover::Options::default()
     };

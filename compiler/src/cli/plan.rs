@@ -17,6 +17,7 @@ use crate::outcome::{Guarded, Outcome, Reader, known_by};
 use crate::policy::{Container, Identity, Policy, Who, lower};
 use crate::workload::{self, Workload};
 
+mod check;
 mod human;
 mod identify;
 mod json;
@@ -26,6 +27,9 @@ mod spec;
 const MAX_ENTRY: usize = 64 << 10;
 
 pub(super) fn run(args: &args::Plan) -> Result<Exit, Failure> {
+    if let Some(directory) = &args.check {
+        return check::run(args, directory);
+    }
     let (policy, files, _) = match chain::sound(chain::read(&args.policies)?) {
         Ok(sound) => sound,
         Err(exit) => return Ok(exit),

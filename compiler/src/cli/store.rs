@@ -3,9 +3,11 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+use rustix::process::geteuid;
 
 use super::{Failure, input};
 use crate::emit::PlanSet;
@@ -16,6 +18,8 @@ const CURRENT: &str = "current";
 const UNFINISHED: &str = ".new-";
 /// Length of a plan set's name, in hexadecimal digits of its digest.
 const NAME_LENGTH: usize = 16;
+/// Longer than any file of a plan set.
+const MAX_FILE: usize = 4 << 30;
 /// How many plan sets stay beside the current one.
 const OLDER_KEPT: usize = 2;
 
@@ -51,12 +55,13 @@ pub(super) fn write(directory: &Path, plans: &PlanSet) -> Result<Stored, Failure
         move |why| Failure::Unwritable { what, why }
     };
     DirBuilder::new().recursive(true).mode(0o755).create(directory).map_err(at(directory))?;
+    in_own_hands(directory)?;
     let handle = File::open(directory).map_err(at(directory))?;
     // Two compilers at once take turns, so that what is unfinished below is nobody's any more.
     handle.lock().map_err(at(directory))?;
     let current = directory.join(CURRENT);
     let before = named(&current).map_err(at(&current))?;
-    let name: String = plans.digest.chars().take(NAME_LENGTH).collect();
+    let name = name(plans);
     let target = directory.join(&name);
     if !is_same(&target, plans) {
         let unfinished = directory.join(format!("{UNFINISHED}{}", std::process::id()));
@@ -74,6 +79,59 @@ pub(super) fn write(directory: &Path, plans: &PlanSet) -> Result<Stored, Failure
     Ok(Stored { name, before, removed })
 }
 
+/// A plan set as it lies there.
+pub(super) struct Found {
+    /// Its directory.
+    pub(super) name: String,
+    /// The file `index`.
+    pub(super) index: Vec<u8>,
+    /// The file `plans`.
+    pub(super) plans: Vec<u8>,
+}
+
+/// The plan set in force; nothing if there is none.
+pub(super) fn in_force(directory: &Path) -> Result<Option<Found>, Failure> {
+    let current = directory.join(CURRENT);
+    let unreadable = |path: &Path| {
+        let what = input::name(path);
+        move |why| Failure::Unreadable { what, why }
+    };
+    fs::metadata(directory).map_err(unreadable(directory))?;
+    let Some(name) = named(&current).map_err(unreadable(&current))? else { return Ok(None) };
+    // One that is not whole is not the same as any, and the comparison says what is wrong with it.
+    let read = |file: &str| match input::read_whole(&current.join(file), MAX_FILE) {
+        Err(Failure::Unreadable { why, .. }) if why.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read,
+    };
+    Ok(Some(Found { name, index: read("index")?, plans: read("plans")? }))
+}
+
+/// The name of a plan set's directory.
+pub(super) fn name(plans: &PlanSet) -> String {
+    plans.digest.chars().take(NAME_LENGTH).collect()
+}
+
+/// Whether a plan set is in force there, sound or not.
+pub(super) fn is_in_force(directory: &Path) -> bool {
+    fs::symlink_metadata(directory.join(CURRENT)).is_ok()
+}
+
+/// Whoever else may write the directory could put their own plan set in force, and the hook would refuse ours.
+fn in_own_hands(directory: &Path) -> Result<(), Failure> {
+    let name = input::name(directory);
+    let found = fs::metadata(directory).map_err(|why| Failure::Unreadable { what: name.clone(), why })?;
+    let me = geteuid().as_raw();
+    if found.uid() != me {
+        let message = format!("`{name}` belongs to uid {}, and this is uid {me}", found.uid());
+        return Err(Failure::usage(message, "name a directory of your own, or run this as its owner"));
+    }
+    if found.mode() & 0o022 != 0 {
+        let message = format!("`{name}` (mode {:o}) can be written by others", found.mode() & 0o7777);
+        return Err(Failure::usage(message, format!("take that away by `chmod go-w {name}`")));
+    }
+    Ok(())
+}
+
 /// What the symlink names; anything else of that name is not ours to replace.
 fn named(current: &Path) -> io::Result<Option<String>> {
     match fs::read_link(current) {
@@ -89,9 +147,10 @@ fn named(current: &Path) -> io::Result<Option<String>> {
 /// Whether this very set lies there already, in a form that the hook accepts: no symbolic links, and nothing that
 /// others may write.
 fn is_same(target: &Path, plans: &PlanSet) -> bool {
+    let me = geteuid().as_raw();
     let private = |path: &Path, is_right_kind: fn(&fs::Metadata) -> bool| {
         fs::symlink_metadata(path)
-            .is_ok_and(|found| is_right_kind(&found) && found.permissions().mode() & 0o022 == 0)
+            .is_ok_and(|found| is_right_kind(&found) && found.mode() & 0o022 == 0 && found.uid() == me)
     };
     let same = |file: &str, bytes: &[u8]| {
         let path = target.join(file);

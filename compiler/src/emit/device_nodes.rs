@@ -24,9 +24,19 @@ pub(super) fn shared(topology: &Topology, vendor: Vendor) -> Vec<Edit> {
 pub(super) fn of(device: &Device) -> Vec<Edit> {
     let is_of_device = |node: &&DeviceNode| device.mig.is_none() || !node.path.starts_with(DRI);
     let own = device.gpu.nodes.iter().filter(is_of_device);
-    let own = own.filter_map(|node| Some(edit(node, own_needed_for(device.gpu.vendor, &node.path)?)));
+    let own = own.filter_map(|node| Some((node, edit(node, own_needed_for(device.gpu.vendor, &node.path)?))));
+    let own = own.flat_map(|(node, edit)| std::iter::once(edit).chain(by_path(device, node)));
     let caps = device.mig.into_iter().flat_map(|mig| &mig.nodes).map(|node| edit(node, &[]));
     own.chain(caps).collect()
+}
+
+/// A DRM node of NVIDIA's by the address of its GPU as well, as udev names it: a node of its own, not a link.
+fn by_path(device: &Device, node: &DeviceNode) -> Option<Edit> {
+    let name = node.path.strip_prefix(DRI).filter(|_| device.gpu.vendor == Vendor::Nvidia)?;
+    let kind = if name.starts_with("renderD") { "render" } else { "card" };
+    let path = format!("{DRI}by-path/pci-{}-{kind}", device.pci);
+    let host_path = Some(node.host_path.clone().unwrap_or_else(|| node.path.clone()));
+    Some(edit(&DeviceNode { path, host_path, ..node.clone() }, &[Capability::Graphics, Capability::Display]))
 }
 
 /// Driver capabilities that need a shared node, none meaning always; `None`: it is not given.
@@ -98,7 +108,7 @@ mod tests {
             let device = Device { gpu: parent, minor, pci: "0000:00:00.0", mig };
             of(&device).iter().map(|edit| edit.container_path().unwrap().to_owned()).collect::<Vec<_>>()
         };
-        assert_eq!(paths(None), ["/dev/nvidia0", "/dev/dri/card0"]);
+        assert_eq!(paths(None), ["/dev/nvidia0", "/dev/dri/card0", "/dev/dri/by-path/pci-0000:00:00.0-card"]);
         let caps = ["/dev/nvidia0", "/dev/nvidia-caps/nvidia-cap21", "/dev/nvidia-caps/nvidia-cap22"];
         assert_eq!(paths(parent.mig_devices.first()), caps);
     }

@@ -18,7 +18,10 @@ const ALSO_GRAPHICS: [&str; 2] = ["libnvidia-allocator.so.", "libnvidia-gpucomp.
 pub(super) fn binds(topology: &Topology) -> Vec<Edit> {
     let mut taken = BTreeSet::new();
     let of = |file| place::container_paths(file).into_iter().map(move |path| bind(file, path));
-    let all = topology.driver_files.iter().flat_map(of);
+    // What is newer stands in front, so that it has the names that both have.
+    let newer = topology.cuda_compat.as_ref().filter(|compat| compat.obstacle(topology).is_none());
+    let newer = newer.into_iter().flat_map(|compat| &compat.files);
+    let all = newer.chain(&topology.driver_files).flat_map(of);
     let first = |bind: &Bind| taken.insert(bind.container_path.clone());
     all.filter(first).map(Edit::Bind).collect()
 }

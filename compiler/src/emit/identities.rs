@@ -1,6 +1,5 @@
 //! The policy's words in the words of the index.
 
-use gpupol_plan::entry::Engine;
 use gpupol_plan::{index, plan};
 
 use crate::policy;
@@ -35,12 +34,12 @@ pub(super) fn request_indices(word: policy::RequestIndices) -> index::RequestInd
     }
 }
 
-pub(super) fn tenant(tenant: &policy::Tenant) -> index::Tenant {
+pub(super) fn tenant(tenant: &policy::Tenant) -> index::TenantRecord {
     let mut identities: Vec<index::Identity> =
         tenant.identities.iter().map(|written| identity(&written.value)).collect();
     identities.sort();
     identities.dedup();
-    index::Tenant { name: tenant.name.value.clone(), identities, trusted: tenant.trust.is_some() }
+    index::TenantRecord { name: tenant.name.value.clone(), identities, trusted: tenant.trust.is_some() }
 }
 
 /// One identity.
@@ -58,7 +57,7 @@ pub(crate) fn identity(identity: &policy::Identity) -> index::Identity {
             index::Identity::Slurm { account: glob(account), user: glob(user), partition: glob(partition) }
         }
         policy::Identity::Cgroup { path, engine } => {
-            index::Identity::Cgroup { path: path.0.clone(), engines: entries(*engine) }
+            index::Identity::Cgroup { path: path.0.clone(), engines: engine.entries().to_vec() }
         }
     }
 }
@@ -70,19 +69,9 @@ pub(super) fn clause(clause: &policy::Clause) -> index::Clause {
             index::Clause::Label { key: key.clone(), values: globs(values) }
         }
         policy::Clause::Image(images) => index::Clause::Image { values: globs(images) },
-        policy::Clause::Engine(engines) => {
-            index::Clause::Engine { engines: engines.iter().flat_map(|engine| entries(*engine)).collect() }
-        }
-    }
-}
-
-/// The engines of entries that the policy's word stands for.
-fn entries(engine: policy::Engine) -> Vec<Engine> {
-    match engine {
-        policy::Engine::Kubernetes => vec![Engine::Containerd, Engine::Crio],
-        policy::Engine::Docker => vec![Engine::Docker],
-        policy::Engine::Podman => vec![Engine::Podman],
-        policy::Engine::Slurm => vec![Engine::Slurm],
+        policy::Clause::Engine(engines) => index::Clause::Engine {
+            engines: engines.iter().flat_map(|engine| engine.entries()).copied().collect(),
+        },
     }
 }
 

@@ -268,6 +268,13 @@ pub(super) fn glob_too_complex(span: Span) -> Finding {
     .help("write it with fewer `*` and `?`")
 }
 
+/// Identities that cannot be told apart within bounds.
+pub(super) fn automaton_too_large(span: Span) -> Finding {
+    let message = "the patterns of all identities are too complex to tell containers apart by them";
+    Finding::at(Code::GlobTooComplex, span, "too many `*` and `?`", message)
+        .help("write it with fewer `*` and `?`")
+}
+
 /// More grants than plans can be written for.
 pub(super) fn too_many_plans(span: Span, limit: usize) -> Finding {
     Finding::at(

@@ -152,6 +152,18 @@ impl Engine {
     /// Those whose callers cannot choose the cgroup of a container.
     pub const WITH_OWN_CGROUPS: [Self; 2] = [Self::Kubernetes, Self::Slurm];
 
+    /// The engines of entries that it stands for.
+    #[must_use]
+    pub fn entries(self) -> &'static [gpupol_plan::entry::Engine] {
+        use gpupol_plan::entry::Engine::{Containerd, Crio, Docker, Podman, Slurm};
+        match self {
+            Self::Kubernetes => &[Containerd, Crio],
+            Self::Docker => &[Docker],
+            Self::Podman => &[Podman],
+            Self::Slurm => &[Slurm],
+        }
+    }
+
     /// Its word.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -5,8 +5,10 @@
 
 use std::borrow::Cow;
 
+use gpupol_plan::automaton::Automaton;
+
 use crate::diag::Sink;
-use crate::policy::{Container, Policy, diags, overlap};
+use crate::policy::{Container, Policy, automaton, diags, overlap};
 use crate::source::Spanned;
 use crate::syntax::cursor::{Cursor, unknown_node};
 use crate::syntax::{Document, Node};
@@ -90,6 +92,8 @@ pub fn part(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     overlap::tenants::report(&tenants, sink);
     overlap::grants::report(&tenants, &grants, sink);
     denies::report_emptied(&grants, &denies, sink);
+    // Of a policy with errors nothing is written, and its patterns may be what is wrong with it.
+    let automaton = if sink.has_errors() { Automaton::default() } else { automaton::of(&tenants, sink) };
     Some(Policy {
         settings: settings?,
         tenants,
@@ -100,6 +104,7 @@ pub fn part(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
         tests,
         asserts,
         allowances,
+        automaton,
     })
 }
 

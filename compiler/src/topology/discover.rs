@@ -54,6 +54,8 @@ pub struct Options {
     /// The directory of the host, an absolute path, in which the driver's user space lies as below `/`; absent: `/`, or
     /// `/run/nvidia/driver` if only that has NVML.
     pub driver_root: Option<PathBuf>,
+    /// A directory of the host, an absolute path, with CUDA's libraries of a newer driver.
+    pub cuda_compat: Option<PathBuf>,
     /// NVML's library, if not the one that the loader finds.
     pub nvml_lib: Option<PathBuf>,
     /// How long NVML is waited for: to be opened, then for all of one GPU, then for how it is joined to others. All GPUs are
@@ -67,7 +69,13 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Default for Options {
     fn default() -> Self {
-        Self { root: PathBuf::from("/"), driver_root: None, nvml_lib: None, patience: PATIENCE }
+        Self {
+            root: PathBuf::from("/"),
+            driver_root: None,
+            cuda_compat: None,
+            nvml_lib: None,
+            patience: PATIENCE,
+        }
     }
 }
 
@@ -201,6 +209,9 @@ fn topology(root: &Arc<Root>, options: &Options) -> Result<Topology, DiscoverErr
         topology.out_of_service.extend(share.out_of_service);
         topology.links.extend(share.links);
     }
+    if let Some(directory) = &options.cuda_compat {
+        topology.cuda_compat = Some(driver_file::compat::read(root, &directory.display().to_string())?);
+    }
     Ok(topology)
 }
 
@@ -235,6 +246,7 @@ fn bare(root: &Root, majors: &kernel::Majors) -> Result<Topology, DiscoverError>
         out_of_service: Vec::new(),
         driver_files: Vec::new(),
         missing_driver_files: Fact::Absent,
+        cuda_compat: None,
         majors: majors.of_gpus(),
         features: feature::nodes(root, majors),
         feature_files: feature::files(root),

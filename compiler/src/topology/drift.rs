@@ -62,8 +62,15 @@ const STATE: &str = "state";
 /// Everything in which `new` differs from `old`: the host first, then GPUs, MIG devices, links, nodes and files.
 #[must_use]
 pub fn drift(old: &Topology, new: &Topology) -> Vec<Drift> {
-    let (old, new) = (parts(old), parts(new));
-    let keys: BTreeSet<&Part> = old.keys().chain(new.keys()).collect();
+    compare(&parts(old), &parts(new))
+}
+
+/// Everything in which `new` differs from `old`, part by part.
+pub(crate) fn compare<P: Ord + fmt::Display>(
+    old: &BTreeMap<P, Properties>,
+    new: &BTreeMap<P, Properties>,
+) -> Vec<Drift> {
+    let keys: BTreeSet<&P> = old.keys().chain(new.keys()).collect();
     keys.into_iter().flat_map(|part| between(part, old.get(part), new.get(part))).collect()
 }
 
@@ -111,9 +118,10 @@ impl fmt::Display for Part {
     }
 }
 
-type Properties = BTreeMap<String, Value>;
+/// The properties of a part, by name.
+pub(crate) type Properties = BTreeMap<String, Value>;
 
-fn between(part: &Part, old: Option<&Properties>, new: Option<&Properties>) -> Vec<Drift> {
+fn between<P: fmt::Display>(part: &P, old: Option<&Properties>, new: Option<&Properties>) -> Vec<Drift> {
     let of = |change| Drift { of: part.to_string(), change };
     let (old, new) = match (old, new) {
         (Some(old), Some(new)) => (old, new),
@@ -207,7 +215,7 @@ fn unversioned(file: &DriverFile, version: Option<&String>) -> (String, Properti
 }
 
 /// The properties of a part of a document, those of objects within it under dotted names, without `left_out`.
-fn without(part: &impl Serialize, left_out: &[&str]) -> Properties {
+pub(crate) fn without(part: &impl Serialize, left_out: &[&str]) -> Properties {
     let mut properties = Properties::new();
     // What has been read from JSON can be written as JSON.
     if let Ok(Value::Object(fields)) = serde_json::to_value(part) {

@@ -9,6 +9,7 @@
 
 mod abi;
 mod amd_gpus;
+mod compat;
 mod driver_faults;
 mod drivers;
 mod elf;

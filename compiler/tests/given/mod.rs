@@ -13,6 +13,8 @@ use gpupol::topology::{
     ComputeMode, DeviceNode, Driver, Fact, Faults, Gpu, Level, Link, MigDevice, P2p, TOPOLOGY_VERSION,
     Topology, Vendor,
 };
+use gpupol_plan::index::{Contents, Grant, Index, Slice};
+use gpupol_plan::plan::Plan;
 
 /// A policy whose files have no errors.
 pub(crate) struct Given {
@@ -175,8 +177,20 @@ pub(crate) fn host(gpus: Vec<Gpu>, nvlink: &[&[u32]]) -> Topology {
         links,
         driver_files: Vec::new(),
         missing_driver_files: Fact::Absent,
+        cuda_compat: None,
         numa_nodes: Fact::Absent,
         features: BTreeMap::new(),
         feature_files: BTreeMap::new(),
     }
+}
+
+/// What the index of a plan set says.
+pub(crate) fn contents(set: &PlanSet) -> Contents {
+    Index::of(&set.index).unwrap().contents().unwrap()
+}
+
+/// The plan of one grant, joined as the hook joins it.
+pub(crate) fn plan(set: &PlanSet, grant: &Grant) -> Plan {
+    let slice = |slice: Slice| &set.plans[slice.offset as usize..(slice.offset + slice.length) as usize];
+    Plan::join(slice(grant.plan), slice(grant.shared)).unwrap()
 }

@@ -6,14 +6,14 @@
 mod given;
 
 mod drivers;
+mod hidden;
 mod table;
 
 use std::collections::BTreeSet;
 
-use gpupol::topology::{Topology, Vendor};
+use gpupol::topology::{CudaCompat, DriverFile, DriverFileKind, Fact, Topology, Vendor};
 use gpupol_plan::capability::Capability::{self, Compat32, Compute, Graphics, Utility};
 use gpupol_plan::edit::{Bind, Edit, MountOption};
-use gpupol_plan::index::Index;
 use gpupol_plan::plan::Plan;
 
 /// The plan of a grant with all driver capabilities.
@@ -24,16 +24,17 @@ fn plan(host: &Topology) -> Plan {
          grant g {{\n to t\n gpus s\n capabilities {all}\n}}\n"
     ));
     let set = policy.plan_set(host);
-    assert_eq!(Index::parse(&set.index).unwrap().grants.len(), 1);
-    Plan::parse(&set.plans).unwrap()
+    let [grant] = given::contents(&set).grants.try_into().unwrap();
+    given::plan(&set, &grant)
 }
 
-/// The binds for containers with these capabilities.
+/// The binds of the driver's files for containers with these capabilities,
+/// but for what the driver says of itself.
 fn binds<'p>(plan: &'p Plan, in_force: &[Capability]) -> Vec<&'p Bind> {
     let in_force = in_force.iter().copied().collect();
     let edits = plan.edits[&Vendor::Nvidia].iter().filter(|edit| edit.applies(&in_force));
     let bind = |edit: &'p Edit| if let Edit::Bind(bind) = edit { Some(bind) } else { None };
-    edits.filter_map(bind).collect()
+    edits.filter_map(bind).filter(|bind| !bind.container_path.starts_with("/proc/")).collect()
 }
 
 fn paths(plan: &Plan, in_force: &[Capability]) -> BTreeSet<String> {
@@ -88,6 +89,34 @@ fn nothing_of_the_driver_can_be_written_and_no_socket_executed() {
             }
             assert_eq!(*options, expected, "{container_path}");
         }
+    }
+}
+
+#[test]
+fn newer_libraries_for_cuda_come_first_where_they_work() {
+    let mut host = drivers::host(drivers::BRANCHES[1]);
+    let files = ["libcuda.so.1", "libnvidia-ptxjitcompiler.so.1"].map(|soname| DriverFile {
+        path: format!("/usr/local/cuda-13.1/compat/{}", soname.replace(".so.1", ".so.590.44.01")),
+        kind: DriverFileKind::Library,
+        soname: Some(soname.to_owned()),
+        links: Vec::new(),
+        capability: Some(Compute),
+    });
+    let (version, cuda) = ("590.44.01".to_owned(), Fact::Known("13.1".to_owned()));
+    for (branch, is_given) in [(550, true), (535, false)] {
+        let branches = Fact::Known(vec![branch]);
+        let compat =
+            CudaCompat { version: version.clone(), cuda: cuda.clone(), branches, files: files.to_vec() };
+        host.cuda_compat = Some(compat);
+        let plan = plan(&host);
+        for name in ["libcuda.so", "libcuda.so.1", "libnvidia-ptxjitcompiler.so.1"] {
+            let place = format!("{{libdir}}/{name}");
+            let found = binds(&plan, &[Compute]).into_iter().filter(|bind| bind.container_path == place);
+            let sources: Vec<bool> = found.map(|bind| bind.host_path.contains("/compat/")).collect();
+            assert_eq!(sources, [is_given], "{name} on branch {branch}");
+        }
+        let utility = binds(&plan, &[Utility]);
+        assert!(utility.iter().all(|bind| !bind.host_path.contains("/compat/")), "{utility:?}");
     }
 }
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use gpupol_plan::capability::Capability;
 use gpupol_plan::edit::{Bind, DeviceNode, Edit, MountOption};
 use gpupol_plan::index::{
-    Auditing, Grant, INDEX_VERSION, Identity, Index, OnBypass, OnDenied, RequestIndices, Tenant,
+    self, Auditing, Contents, Grant, INDEX_VERSION, Identity, OnBypass, OnDenied, RequestIndices, Slice,
+    TenantRecord,
 };
 use gpupol_plan::plan::{Device, GpuCheck, Host, Line, Order, PLAN_VERSION, Plan, Rule, Sharing};
 use gpupol_plan::vendor::Vendor;
@@ -138,14 +139,17 @@ fn bind(libraries: &Path, number: usize) -> Edit {
 }
 
 fn write_plan_set(dir: &Path) {
-    let plan = serde_json::to_vec(&plan(&dir.join("libraries"))).expect("a plan is JSON");
-    let index = Index {
+    let (own, shared) = plan(&dir.join("libraries")).split();
+    let [own, shared] =
+        [serde_json::to_vec(&own), serde_json::to_vec(&shared)].map(|part| part.expect("a plan is JSON"));
+    let slice = |offset: usize, part: &[u8]| Slice { offset: offset as u64, length: part.len() as u64 };
+    let contents = Contents {
         index_version: INDEX_VERSION,
         on_denied: OnDenied::Refuse,
         request_indices: RequestIndices::Auto,
         on_bypass: OnBypass::default(),
         audit: Auditing::default(),
-        tenants: vec![Tenant {
+        tenants: vec![TenantRecord {
             name: "bench".to_owned(),
             identities: vec![Identity::Podman { user: None }],
             trusted: false,
@@ -156,13 +160,14 @@ fn write_plan_set(dir: &Path) {
             rank: 0,
             named: false,
             when: Vec::new(),
-            offset: 0,
-            length: plan.len() as u64,
+            plan: slice(0, &own),
+            shared: slice(own.len(), &shared),
         }],
     };
+    let automaton = index::automaton(&contents.tenants).expect("one identity is not too many");
     let set = dir.join("plans/set");
-    fs::write(set.join("plans"), plan).expect("the directory is ours");
-    fs::write(set.join("index"), serde_json::to_vec(&index).expect("an index is JSON")).expect("ours");
+    fs::write(set.join("plans"), [own, shared].concat()).expect("the directory is ours");
+    fs::write(set.join("index"), index::write(&contents, &automaton)).expect("the directory is ours");
     std::os::unix::fs::symlink("set", dir.join("plans/current")).expect("the directory is ours");
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::capability::Capability;
 use crate::edit::Edit;
-use crate::plan::{Device, GrantedFeature, Line, Order, Plan, Rule, Sharing};
+use crate::plan::{Device, GpuCheck, GrantedFeature, Line, Order, Plan, Rule, Sharing};
 use crate::refusal::{Reason, Refusal};
 use crate::request::{Capabilities, Devices, Request};
 use crate::requirement;
@@ -48,6 +48,16 @@ pub struct Given<'p> {
 }
 
 impl<'p> Choice<'p> {
+    /// A number with a bit for the minor of each of NVIDIA's GPUs; a minor above 63 has none.
+    #[must_use]
+    pub fn visible_gpus(&self) -> u64 {
+        let bit = |given: &Given| match given.device.gpu {
+            GpuCheck::Nvidia { minor, .. } => 1u64.checked_shl(minor).unwrap_or(0),
+            GpuCheck::Amd { .. } => 0,
+        };
+        self.given.iter().map(bit).fold(0, |all, bit| all | bit)
+    }
+
     /// The edits of the plan that apply, each with the rule behind it, in order: the common ones of each vendor that a
     /// device is of, each device's, then each feature's; what two of them share, such as the node of a parent GPU, once.
     #[must_use]

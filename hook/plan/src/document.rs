@@ -8,7 +8,7 @@ use crate::refusal::{Reason, Refusal};
 /// Whatever else the document has is skipped, not kept: it may be large, and of a shape that is not known.
 #[derive(Deserialize)]
 struct Versioned {
-    #[serde(alias = "entryVersion", alias = "indexVersion", alias = "planVersion", alias = "jobVersion")]
+    #[serde(alias = "entryVersion", alias = "planVersion", alias = "jobVersion", alias = "leaseVersion")]
     version: Option<u64>,
 }
 

@@ -113,10 +113,22 @@ pub struct File {
     pub capabilities: BTreeSet<Capability>,
     /// Where it appears.
     pub container_path: String,
-    /// What it holds.
+    /// What it holds; [`File::VISIBLE_GPUS`] in it stands for a number with a bit for the minor of each of NVIDIA's GPUs that
+    /// the container gets, of those below 64.
     pub content: String,
     /// Permission bits, such as 292 (0444).
     pub file_mode: u32,
+}
+
+impl File {
+    /// The word in a file's content that stands for the GPUs that its container gets.
+    pub const VISIBLE_GPUS: &str = "{visible-gpus}";
+
+    /// What it holds in a container that gets these GPUs.
+    #[must_use]
+    pub fn text(&self, visible_gpus: u64) -> String {
+        self.content.replace(Self::VISIBLE_GPUS, &format!("{visible_gpus:#x}"))
+    }
 }
 
 /// A variable of the container's process, in the spec form alone. It replaces one of that name.

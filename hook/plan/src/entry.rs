@@ -72,6 +72,9 @@ pub enum Engine {
 }
 
 impl Engine {
+    /// Every engine, in the order of the bits by which an index names some of them.
+    pub const ALL: [Self; 5] = [Self::Containerd, Self::Crio, Self::Docker, Self::Podman, Self::Slurm];
+
     /// The word for it in entries, leases and messages.
     #[must_use]
     pub fn name(self) -> &'static str {

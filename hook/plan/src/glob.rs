@@ -5,21 +5,25 @@
 /// Takes time in the product of both lengths and memory in the pattern's, whatever they hold.
 #[must_use]
 pub fn matches(pattern: &str, text: &str) -> bool {
+    if !pattern.contains(['*', '?']) {
+        return pattern == text;
+    }
     let tokens = tokens(pattern);
     let mut at = vec![false; tokens.len() + 1];
     if let Some(first) = at.first_mut() {
         *first = true;
     }
     skip_stars(&tokens, &mut at);
+    let mut next = vec![false; at.len()];
     for character in text.chars() {
-        let mut next = vec![false; at.len()];
+        next.fill(false);
         for ((position, token), _) in tokens.iter().enumerate().zip(&at).filter(|(_, reached)| **reached) {
             let (stays, steps) = token.takes(character);
             mark(&mut next, position, stays);
             mark(&mut next, position + 1, steps);
         }
         skip_stars(&tokens, &mut next);
-        at = next;
+        core::mem::swap(&mut at, &mut next);
     }
     at.last().copied().unwrap_or(false)
 }

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use crate::config::Config;
 use crate::entry::Entry;
-use crate::identity::{self, Facts};
-use crate::index::{Index, OnBypass};
+use crate::identity::Whose;
+use crate::index::OnBypass;
 use crate::refusal::{Reason, Refusal};
 
 mod devices;
@@ -124,11 +124,13 @@ pub fn trips(entry: &Entry, config: &Config, surroundings: &Surroundings) -> Vec
     trips
 }
 
-/// Whose container it is. One that two tenants claim is nobody's friend: it is judged as a tenant's.
+/// Whose container it is. One that two tenants claim is nobody's friend: it is judged as a tenant's. Under an index that
+/// cannot be read everybody is of no tenant.
 #[must_use]
-pub fn standing(index: &Index, facts: &Facts<'_>) -> Standing {
-    match identity::tenant(index, facts) {
+pub fn standing(whose: &Whose) -> Standing {
+    match whose {
         Ok(None) => Standing::Nobody,
+        Err(refusal) if refusal.reason == Reason::PlanSet => Standing::Nobody,
         Ok(Some(tenant)) if tenant.trusted => Standing::Trusted,
         Ok(Some(_)) | Err(_) => Standing::Tenant,
     }

@@ -3,10 +3,11 @@
 //! A key counts only under the engine that owns it: a Kubernetes annotation says nothing under Docker, where
 //! whoever calls may write it.
 
+use crate::automaton::Kind;
 use crate::config::Config;
 use crate::entry::{Engine, Entry};
 use crate::glob;
-use crate::index::{Identity, Index, Tenant};
+use crate::index::{Found, Identity, Index, ReadAt, Tenant};
 use crate::observed::Observed;
 use crate::refusal::{Reason, Refusal};
 use crate::slurm::Job;
@@ -112,27 +113,42 @@ pub fn image<'c>(entry: &Entry, config: &'c Config) -> Option<&'c str> {
     config.annotations.get(keys.image).map(String::as_str)
 }
 
+/// Whose container it is: a tenant's, nobody's, or that it cannot be said.
+pub type Whose = Result<Option<Tenant>, Refusal>;
+
 /// The tenant of a container, if it is anybody's.
 ///
 /// # Errors
 ///
 /// [`Reason::NoTenant`] if two tenants' identities match: the compiler refuses such a policy, so the index is
-/// damaged or forged, and nobody can say whose devices these would be.
-pub fn tenant<'i>(index: &'i Index, facts: &Facts<'_>) -> Result<Option<&'i Tenant>, Refusal> {
-    let mut matching = index
-        .tenants
-        .iter()
-        .filter(|tenant| tenant.identities.iter().any(|identity| matches(identity, facts)));
-    match (matching.next(), matching.next()) {
-        (Some(first), Some(second)) => Err(Refusal::new(
-            Reason::NoTenant,
-            format!("the container is of two tenants, `{}` and `{}`", first.name, second.name),
-        )),
-        (first, _) => Ok(first),
+/// damaged or forged, and nobody can say whose devices these would be. [`Reason::PlanSet`] if the index is damaged.
+pub fn tenant<S: ReadAt>(index: &Index<S>, facts: &Facts<'_>) -> Whose {
+    let mut found = of_engine(index, facts.who)?;
+    if let Some(path) = facts.cgroup {
+        let by_cgroup = index.whose(Kind::Cgroup, &[Some(facts.engine.name()), Some(path)])?;
+        [by_cgroup.first, by_cgroup.second].into_iter().flatten().for_each(|number| found.add(number));
+    }
+    let Some(first) = found.first else { return Ok(None) };
+    let first = index.tenant(first)?;
+    let Some(second) = found.second else { return Ok(Some(first)) };
+    let (first, second) = (first.name, index.tenant(second)?.name);
+    Err(Refusal::new(Reason::NoTenant, format!("the container is of two tenants, `{first}` and `{second}`")))
+}
+
+/// Whose it is by what its engine says.
+fn of_engine<S: ReadAt>(index: &Index<S>, who: Who<'_>) -> Result<Found, Refusal> {
+    match who {
+        Who::Kubernetes { namespace, uid, name } => index.whose(Kind::Kubernetes, &[namespace, uid, name]),
+        Who::Docker { daemon, runtime } => index.whose(Kind::Docker, &[Some(daemon), runtime]),
+        Who::Podman { user } => index.whose(Kind::Podman, &[user.map(|uid| uid.to_string()).as_deref()]),
+        Who::Slurm { job: None } => Ok(Found::default()),
+        Who::Slurm { job: Some(job) } => {
+            index.whose(Kind::Slurm, &[Some(&job.account), Some(&job.user), Some(&job.partition)])
+        }
     }
 }
 
-/// Whether the identity knows the container of these facts.
+/// Whether the identity knows the container of these facts. The index has the same answer for all identities at once.
 #[must_use]
 pub fn matches(identity: &Identity, facts: &Facts<'_>) -> bool {
     match (identity, facts.who) {
@@ -156,8 +172,8 @@ pub fn matches(identity: &Identity, facts: &Facts<'_>) -> bool {
                 && like(user.as_deref(), Some(&job.user))
                 && like(partition.as_deref(), Some(&job.partition))
         }
-        (Identity::Cgroup { path, .. }, _) => {
-            identity.reads_cgroup(facts.engine) && like(Some(path), facts.cgroup)
+        (Identity::Cgroup { path, engines }, _) => {
+            engines.contains(&facts.engine) && like(Some(path), facts.cgroup)
         }
         _ => false,
     }

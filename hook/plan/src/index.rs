@@ -1,19 +1,51 @@
 //! The index of a plan set: who the tenants are, which grants they have, and where each plan lies.
+//!
+//! On disk it is a table of fixed records ([`layout`] has every field) that are read one by one, so that looking a
+//! container up costs the same however many others there are. [`Index`] is the open file, [`Contents`] what is
+//! in one as a whole: what the compiler writes, and what tests and people read.
 
 use serde::{Deserialize, Serialize};
 
-use crate::document;
+use crate::automaton::Pattern;
 use crate::entry::Engine;
-use crate::refusal::Refusal;
 
-/// The version of [`Index`] that this crate reads and writes.
+mod contents;
+mod decode;
+pub mod layout;
+mod read;
+mod states;
+mod tables;
+mod walk;
+mod window;
+mod write;
+
+pub use read::{Index, ReadAt};
+pub use states::states;
+pub(crate) use tables::{ClauseRecord, Grants, Test, engines};
+pub(crate) use walk::Found;
+pub use write::{automaton, write};
+
+/// The version of the index that this crate reads and writes.
 pub const INDEX_VERSION: u32 = 1;
 
-/// The file `index` of a plan set. It needs no GPU to be written.
+/// What holds for all tenants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// What a container gets that asks and may not.
+    pub on_denied: OnDenied,
+    /// How a list of numbers is understood.
+    pub request_indices: RequestIndices,
+    /// What a container gets whose own configuration goes around its plan.
+    pub on_bypass: OnBypass,
+    /// Whether devices are given that nobody can write down.
+    pub audit: Auditing,
+}
+
+/// All that an index says. It needs no GPU to be written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Index {
-    /// Always [`INDEX_VERSION`]; anything else is refused.
+pub struct Contents {
+    /// Always [`INDEX_VERSION`].
     pub index_version: u32,
     /// What a container gets that asks and may not.
     pub on_denied: OnDenied,
@@ -26,20 +58,27 @@ pub struct Index {
     #[serde(default, skip_serializing_if = "is_default")]
     pub audit: Auditing,
     /// The tenants, by name. A container is of at most one.
-    pub tenants: Vec<Tenant>,
+    pub tenants: Vec<TenantRecord>,
     /// One record for each tenant of each grant: by tenant, then higher rank first, then by the grant's name.
     pub grants: Vec<Grant>,
 }
 
-impl Index {
-    /// Reads the file `index`.
-    ///
-    /// # Errors
-    ///
-    /// [`crate::refusal::Reason::PlanSet`] if it is of another version or not such a document.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
-        document::parse("index", INDEX_VERSION, bytes)
-    }
+/// A tenant, as far as looking a container up needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// Name.
+    pub name: String,
+    /// Whether it is a `trust`: its containers pass the guard, and get all devices of their grant, without leases.
+    pub trusted: bool,
+    pub(crate) number: u32,
+    pub(crate) grants: Records,
+}
+
+/// Some records of a table, one after the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Records {
+    pub(crate) first: u32,
+    pub(crate) count: u32,
 }
 
 /// The policy's `on-denied`.
@@ -98,7 +137,7 @@ pub enum RequestIndices {
 /// A tenant and how its containers are known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Tenant {
+pub struct TenantRecord {
     /// Name.
     pub name: String,
     /// Any one of these is enough.
@@ -160,10 +199,25 @@ pub enum Identity {
 }
 
 impl Identity {
-    /// Whether a container is known so by its cgroup.
-    #[must_use]
-    pub fn reads_cgroup(&self, engine: Engine) -> bool {
-        matches!(self, Self::Cgroup { engines, .. } if engines.contains(&engine))
+    /// The patterns of which a container matches one if it is known so.
+    pub fn patterns(&self) -> Vec<Pattern<'_>> {
+        match self {
+            Self::Kubernetes { namespace, uid, name } => {
+                Pattern::kubernetes(namespace.as_deref(), uid.as_deref(), name.as_deref())
+                    .into_iter()
+                    .collect()
+            }
+            Self::Docker { daemon, runtime } => vec![Pattern::docker(daemon, runtime.as_deref())],
+            Self::Podman { user } => vec![Pattern::podman(*user)],
+            Self::Slurm { account, user, partition } => {
+                Pattern::slurm(account.as_deref(), user.as_deref(), partition.as_deref())
+                    .into_iter()
+                    .collect()
+            }
+            Self::Cgroup { path, engines } => {
+                engines.iter().map(|engine| Pattern::cgroup(*engine, path)).collect()
+            }
+        }
     }
 }
 
@@ -181,9 +235,19 @@ pub struct Grant {
     pub named: bool,
     /// All of these must hold.
     pub when: Vec<Clause>,
-    /// Where its plan begins in the file `plans`, in bytes.
+    /// Where its own part of the plan lies in the file `plans`.
+    pub plan: Slice,
+    /// Where the part lies that other plans have as well.
+    pub shared: Slice,
+}
+
+/// Some bytes of the file `plans`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Slice {
+    /// Where they begin.
     pub offset: u64,
-    /// How long its plan is, in bytes.
+    /// How many.
     pub length: u64,
 }
 

@@ -1,6 +1,6 @@
 //! The contract between `gpupol` and `gpupol-hook`, and the pure part that both run.
 //!
-//! The compiler writes a plan set (an [`index::Index`] and one [`plan::Plan`] for each tenant of a grant); the hook
+//! The compiler writes a plan set (an index and one [`plan::Plan`] for each tenant of a grant); the hook
 //! reads it. Between reading and applying lies one chain of pure functions, which `gpupol plan` and the hook
 //! both call, so that what is tested without a GPU is what happens on a host:
 //!
@@ -15,6 +15,7 @@
 //! Nothing here opens a file, reads a clock or looks at the environment of the process, and nothing panics on
 //! any input: whatever a container's configuration says comes back as a value or as a [`refusal::Refusal`].
 
+pub mod automaton;
 pub mod capability;
 pub mod choose;
 pub mod config;
@@ -28,6 +29,7 @@ pub mod identity;
 pub mod index;
 pub mod kfd;
 pub mod label;
+pub mod lease;
 pub mod loader_cache;
 pub mod lookup;
 pub mod observed;

@@ -3,59 +3,63 @@
 use crate::config::Config;
 use crate::entry::{Engine, Entry, Form};
 use crate::glob;
-use crate::identity::{self, Facts};
-use crate::index::{Clause, Grant, Index, Tenant};
+use crate::identity::{self, Facts, Whose};
+use crate::index::{Clause, ClauseRecord, Grant, Grants, Index, ReadAt, Tenant, Test, engines};
 use crate::observed::Observed;
 use crate::refusal::{self, Reason, Refusal};
 use crate::request::{self, Request};
 
 /// What the index says of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision<'i> {
+pub enum Decision {
     /// It asks for nothing and gets nothing.
     NotAsked,
     /// It asks and may not.
     Refused {
         /// Whose it is, if it is anybody's.
-        tenant: Option<&'i Tenant>,
+        tenant: Option<Tenant>,
         /// Why.
         refusal: Refusal,
     },
     /// It may, by this grant; which devices is [`crate::choose::choose`]'s to say.
-    Granted(Granted<'i>),
+    Granted(Box<Granted>),
 }
 
 /// A container that may have what it asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Granted<'i> {
+pub struct Granted {
     /// Whose it is.
-    pub tenant: &'i Tenant,
+    pub tenant: Tenant,
     /// By which grant.
-    pub grant: &'i Grant,
+    pub grant: Grant,
     /// What it asks for.
     pub request: Request,
 }
 
-/// Decides about a container that came in through `entry`. What a refusal leads to is `index.on_denied`'s to say.
+/// Decides about a container that came in through `entry`, of which [`identity::tenant`] said `whose` it is. What a refusal
+/// leads to is `on_denied`'s to say.
 #[must_use]
-pub fn decide<'i>(index: &'i Index, entry: &Entry, config: &Config, observed: &Observed) -> Decision<'i> {
-    let facts = identity::facts(entry, config, observed);
-    let tenant = identity::tenant(index, &facts);
-    let whose = tenant.as_ref().ok().copied().flatten();
-    let refused = |refusal| Decision::Refused { tenant: whose, refusal };
-    let request = match request::request(index, entry, config) {
+pub fn decide<S: ReadAt>(
+    index: &Index<S>,
+    whose: &Whose,
+    entry: &Entry,
+    config: &Config,
+    observed: &Observed,
+) -> Decision {
+    let refused = |refusal| Decision::Refused { tenant: whose.as_ref().ok().cloned().flatten(), refusal };
+    let request = match request::request(index.settings.request_indices, entry, config) {
         Ok(None) => return Decision::NotAsked,
         Ok(Some(request)) => request,
         Err(refusal) => return refused(refusal),
     };
-    let tenant = match tenant {
+    let tenant = match whose {
         Ok(Some(tenant)) => tenant,
-        Ok(None) => return refused(of_no_tenant(&facts)),
-        Err(refusal) => return refused(refusal),
+        Ok(None) => return refused(of_no_tenant(&identity::facts(entry, config, observed))),
+        Err(refusal) => return refused(refusal.clone()),
     };
     match grant(index, tenant, &request, entry, config) {
         Ok(grant) => match unsupported(entry, observed) {
-            None => Decision::Granted(Granted { tenant, grant, request }),
+            None => Decision::Granted(Box::new(Granted { tenant: tenant.clone(), grant, request })),
             Some(message) => refused(Refusal::new(Reason::NotSupported, message)),
         },
         Err(refusal) => refused(refusal),
@@ -87,33 +91,65 @@ fn of_no_tenant(facts: &Facts<'_>) -> Refusal {
     )
 }
 
-fn grant<'i>(
-    index: &'i Index,
+fn grant<S: ReadAt>(
+    index: &Index<S>,
     tenant: &Tenant,
     request: &Request,
     entry: &Entry,
     config: &Config,
-) -> Result<&'i Grant, Refusal> {
-    let mut grants = index.grants.iter().filter(|grant| grant.tenant == tenant.name);
-    let failing = |grant: &Grant| grant.when.iter().find_map(|clause| fails(clause, entry, config));
-    if let Some(name) = &request.grant {
-        let refuse = |why: String| Err(Refusal::new(Reason::GrantNotApplicable, why));
-        return match grants.find(|grant| grant.name == *name) {
-            None => refuse(format!("tenant `{}` has no grant `{name}`", tenant.name)),
-            Some(grant) => match failing(grant) {
-                Some(why) => refuse(format!("grant `{name}` does not apply: {why}")),
-                None => Ok(grant),
-            },
+) -> Result<Grant, Refusal> {
+    let mut grants = index.grants(tenant);
+    let name = request.grant.as_deref();
+    let mut candidates = Vec::new();
+    for number in grants.numbers() {
+        let grant = grants.record(number)?;
+        let may_be = match name {
+            Some(name) => grants.name(&grant)? == name,
+            None => !grant.named,
         };
-    }
-    let mut near_misses = Vec::new();
-    for grant in grants.filter(|grant| !grant.named) {
-        match failing(grant) {
-            None => return Ok(grant),
-            Some(why) => near_misses.push(format!("`{}` ({why})", grant.name)),
+        if may_be && grants.all_hold(&grant, |grants, clause| holds(grants, clause, entry, config))? {
+            return grants.whole(&grant);
+        }
+        if may_be {
+            candidates.push(grant);
         }
     }
-    Err(no_grant(tenant, &near_misses))
+    // Only now it matters why none of them applies.
+    let mut whole = |record| grants.whole(record);
+    let candidates = candidates.iter().map(&mut whole).collect::<Result<Vec<Grant>, Refusal>>()?;
+    let failing = |grant: &Grant| grant.when.iter().find_map(|clause| fails(clause, entry, config));
+    let misses = candidates.iter().filter_map(|grant| Some((grant, failing(grant)?)));
+    Err(match name {
+        Some(name) => not_applicable(tenant, name, misses.map(|(_, why)| why).next()),
+        None => no_grant(
+            tenant,
+            &misses.map(|(grant, why)| format!("`{}` ({why})", grant.name)).collect::<Vec<_>>(),
+        ),
+    })
+}
+
+/// Whether a clause holds.
+fn holds<S: ReadAt>(
+    grants: &mut Grants<'_, S>,
+    clause: ClauseRecord,
+    entry: &Entry,
+    config: &Config,
+) -> Result<bool, Refusal> {
+    let value = match clause.test {
+        Test::Label(key) => request::label(entry, config, grants.key(key)?),
+        Test::Image => identity::image(entry, config),
+        Test::Engine(bits) => return Ok(engines(bits).contains(&entry.engine)),
+    };
+    let Some(value) = value else { return Ok(false) };
+    grants.any_pattern(&clause, |pattern| glob::matches(pattern, value))
+}
+
+fn not_applicable(tenant: &Tenant, name: &str, why: Option<String>) -> Refusal {
+    let message = match why {
+        None => format!("tenant `{}` has no grant `{name}`", tenant.name),
+        Some(why) => format!("grant `{name}` does not apply: {why}"),
+    };
+    Refusal::new(Reason::GrantNotApplicable, message)
 }
 
 fn no_grant(tenant: &Tenant, near_misses: &[String]) -> Refusal {

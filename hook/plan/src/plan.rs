@@ -15,6 +15,10 @@ use crate::feature::Feature;
 use crate::refusal::{Reason, Refusal};
 use crate::vendor::Vendor;
 
+mod shared;
+
+pub use shared::Shared;
+
 /// The version of [`Plan`] that this crate reads and writes.
 pub const PLAN_VERSION: u32 = 1;
 
@@ -56,6 +60,7 @@ pub struct Plan {
     /// What is given together: one line for each `gpus` of the grant, in its order.
     pub lines: Vec<Line>,
     /// Edits that every container gets which gets a GPU of this vendor, in the order in which they are applied.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub edits: BTreeMap<Vendor, Vec<Edit>>,
     /// The features that the grant gives to those who ask, ascending, each IMEX channel on its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -162,6 +167,7 @@ pub struct Line {
     /// In which order free devices are taken.
     pub order: Order,
     /// The devices, in rank order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<Device>,
     /// The choices that satisfy the grant, as ascending positions in `devices`, best first for each size.
     /// `None`: any devices will do.

@@ -10,7 +10,7 @@ use crate::capability::Capability;
 use crate::config::Config;
 use crate::entry::{Engine, Entry};
 use crate::feature::Feature;
-use crate::index::{Index, RequestIndices};
+use crate::index::RequestIndices;
 use crate::label;
 use crate::refusal::{Reason, Refusal};
 use crate::requirement::{self, Requirement};
@@ -78,7 +78,7 @@ pub enum Capabilities {
 ///
 /// [`Reason::BadRequest`] if it asks and cannot be understood, [`Reason::NotSupported`] if it asks through an
 /// entry without `allocate`, where others choose the devices.
-pub fn request(index: &Index, entry: &Entry, config: &Config) -> Result<Option<Request>, Refusal> {
+pub fn request(indices: RequestIndices, entry: &Entry, config: &Config) -> Result<Option<Request>, Refusal> {
     if is_sandbox(entry, config) {
         return Ok(None);
     }
@@ -86,7 +86,7 @@ pub fn request(index: &Index, entry: &Entry, config: &Config) -> Result<Option<R
     let asked = match gpupol_word(entry, config, GPUS, "GPUPOL_GPUS") {
         Some(gpus) => annotation_devices(gpus)?,
         None => {
-            let visible = visible_devices(index.request_indices, entry, config)?;
+            let visible = visible_devices(indices, entry, config)?;
             visible.or(grant.map(|_| Devices::Default))
         }
     };

@@ -9,7 +9,7 @@ use gpupol_plan::choose::{Leases, choose};
 use gpupol_plan::config::Config;
 use gpupol_plan::entry::Entry;
 use gpupol_plan::feature::Feature;
-use gpupol_plan::index::{Index, OnDenied, RequestIndices};
+use gpupol_plan::index::RequestIndices;
 use gpupol_plan::plan::Plan;
 use gpupol_plan::request::{Capabilities, Devices, Request, request};
 use serde_json::{Value, json};
@@ -18,18 +18,9 @@ fn asked(engine: &str, annotations: Value, env: &[&str]) -> Result<Option<Reques
     let entry = json!({"entryVersion": 1, "engine": engine, "form": "hook", "allocate": true,
         "plans": "/p", "stateDir": "/s", "audit": "/a"});
     let config = json!({"annotations": annotations, "process": {"env": env}});
-    let index = Index {
-        index_version: 1,
-        on_denied: OnDenied::Refuse,
-        request_indices: RequestIndices::Auto,
-        on_bypass: gpupol_plan::index::OnBypass::Contain,
-        audit: gpupol_plan::index::Auditing::Required,
-        tenants: Vec::new(),
-        grants: Vec::new(),
-    };
     let entry = Entry::parse(entry.to_string().as_bytes()).unwrap();
     let config = Config::parse(config.to_string().as_bytes()).unwrap();
-    request(&index, &entry, &config).map_err(|refusal| refusal.message)
+    request(RequestIndices::Auto, &entry, &config).map_err(|refusal| refusal.message)
 }
 
 /// The features that a container asks for beside a GPU.

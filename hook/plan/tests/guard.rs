@@ -6,8 +6,8 @@ use gpupol_plan::config::Config;
 use gpupol_plan::entry::Entry;
 use gpupol_plan::guard::row::{Effect, ROWS};
 use gpupol_plan::guard::{Answer, Source, SourceKind, Standing, Surroundings, answer, standing, trips};
-use gpupol_plan::identity::facts;
-use gpupol_plan::index::{Index, OnBypass};
+use gpupol_plan::identity::{facts, tenant};
+use gpupol_plan::index::{self, Contents, Index, OnBypass};
 use gpupol_plan::observed::Observed;
 use gpupol_plan::refusal::Reason;
 use serde_json::{Value, json};
@@ -272,10 +272,12 @@ fn whose_it_is_decides_how_strict() {
         {"name": "watch", "trusted": true, "identities": [{"engine": "docker", "daemon": "watch"}]},
         {"name": "root", "identities": [{"engine": "podman"}]},
         {"name": "twice", "identities": [{"engine": "podman"}]}]});
-    let index = Index::parse(index.to_string().as_bytes()).unwrap();
-    assert_eq!(index.on_bypass, OnBypass::Contain, "what an index does not say is contained");
+    let contents: Contents = serde_json::from_value(index).unwrap();
+    assert_eq!(contents.on_bypass, OnBypass::Contain, "what an index does not say is contained");
+    let bytes = index::write(&contents, &index::automaton(&contents.tenants).unwrap());
+    let index = Index::of(&bytes).unwrap();
     let (config, observed) = (Config::default(), Observed::default());
-    let of = |entry: &Entry| standing(&index, &facts(entry, &config, &observed));
+    let of = |entry: &Entry| standing(&tenant(&index, &facts(entry, &config, &observed)));
     let docker = |daemon: &str, runtime: Option<&str>| Entry {
         daemon: Some(daemon.to_owned()),
         runtime: runtime.map(str::to_owned),

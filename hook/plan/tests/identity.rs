@@ -4,13 +4,14 @@
 
 use gpupol_plan::config::Config;
 use gpupol_plan::entry::Entry;
-use gpupol_plan::index::Index;
+use gpupol_plan::identity;
+use gpupol_plan::index::{self, Contents, Index};
 use gpupol_plan::lookup::{Decision, decide};
 use gpupol_plan::observed::Observed;
 use gpupol_plan::slurm::Job;
 use serde_json::{Value, json};
 
-fn index(identities: &Value) -> Index {
+fn index(identities: &Value) -> Vec<u8> {
     let tenants: Vec<Value> = identities
         .as_array()
         .unwrap()
@@ -18,10 +19,11 @@ fn index(identities: &Value) -> Index {
         .enumerate()
         .map(|(at, identity)| json!({"name": format!("t{at}"), "identities": [identity]}))
         .collect();
-    let grant = |tenant: &Value| json!({"tenant": tenant["name"], "name": "g", "rank": 0, "named": false, "when": [], "offset": 0, "length": 1});
+    let grant = |tenant: &Value| json!({"tenant": tenant["name"], "name": "g", "rank": 0, "named": false, "when": [], "plan": {"offset": 0, "length": 1}, "shared": {"offset": 1, "length": 1}});
     let grants: Vec<Value> = tenants.iter().map(grant).collect();
     let index = json!({"indexVersion": 1, "onDenied": "refuse", "requestIndices": "auto", "tenants": tenants, "grants": grants});
-    Index::parse(index.to_string().as_bytes()).unwrap()
+    let contents: Contents = serde_json::from_value(index).unwrap();
+    index::write(&contents, &index::automaton(&contents.tenants).unwrap())
 }
 
 fn entry(engine: &str) -> Entry {
@@ -31,12 +33,14 @@ fn entry(engine: &str) -> Entry {
 }
 
 /// The tenant and the slug of what it comes to.
-fn outcome(index: &Index, engine: &str, observed: &Observed) -> String {
+fn outcome(index: &[u8], engine: &str, observed: &Observed) -> String {
     let config = Config::parse(br#"{"annotations": {"gpupol.io/gpus": "1"}}"#).unwrap();
-    match decide(index, &entry(engine), &config, observed) {
+    let (index, entry) = (Index::of(index).unwrap(), entry(engine));
+    let whose = identity::tenant(&index, &identity::facts(&entry, &config, observed));
+    match decide(&index, &whose, &entry, &config, observed) {
         Decision::NotAsked => "not asked".to_owned(),
         Decision::Refused { tenant, refusal } => {
-            let tenant = tenant.map_or("nobody", |tenant| tenant.name.as_str());
+            let tenant = tenant.map_or("nobody".to_owned(), |tenant| tenant.name);
             format!("{tenant} {}", refusal.reason.slug())
         }
         Decision::Granted(granted) => format!("{} granted", granted.tenant.name),

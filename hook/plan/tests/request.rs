@@ -4,21 +4,9 @@
 
 use gpupol_plan::config::Config;
 use gpupol_plan::entry::Entry;
-use gpupol_plan::index::{Index, RequestIndices};
+use gpupol_plan::index::RequestIndices;
 use gpupol_plan::request::{Capabilities, Devices, Request, request};
 use serde_json::{Value, json};
-
-fn index(indices: RequestIndices) -> Index {
-    Index {
-        index_version: 1,
-        on_denied: gpupol_plan::index::OnDenied::Refuse,
-        request_indices: indices,
-        on_bypass: gpupol_plan::index::OnBypass::Contain,
-        audit: gpupol_plan::index::Auditing::Required,
-        tenants: Vec::new(),
-        grants: Vec::new(),
-    }
-}
 
 fn entry(engine: &str, more: Value) -> Entry {
     let mut entry = json!({"entryVersion": 1, "engine": engine, "form": "hook", "allocate": true,
@@ -35,7 +23,7 @@ fn config(annotations: Value, env: &[&str], docker_gpus: bool) -> Config {
 }
 
 fn devices(entry: &Entry, config: &Config, indices: RequestIndices) -> Result<Option<Devices>, &'static str> {
-    let asked = request(&index(indices), entry, config);
+    let asked = request(indices, entry, config);
     asked.map(|asked| asked.map(|asked| asked.devices)).map_err(|refusal| refusal.reason.slug())
 }
 
@@ -175,7 +163,7 @@ fn capabilities_are_nvidias_words() {
         let variable = text.map(|text| format!("NVIDIA_DRIVER_CAPABILITIES={text}"));
         let env: Vec<&str> = ["NVIDIA_VISIBLE_DEVICES=0"].into_iter().chain(variable.as_deref()).collect();
         let config = config(Value::Null, &env, false);
-        let asked = request(&index(RequestIndices::Auto), &entry("docker", json!({})), &config);
+        let asked = request(RequestIndices::Auto, &entry("docker", json!({})), &config);
         asked.map(|asked: Option<Request>| asked.unwrap().capabilities).map_err(|refusal| refusal.message)
     };
     let named = |words: &[_]| Ok(Capabilities::Named(words.iter().copied().collect()));

@@ -46,7 +46,7 @@ impl Loader {
         let directories = Directories::of(|path| rootfs.has(path));
         let wanted = edits.iter().filter_map(|(_, edit)| match edit {
             Ready::Mount(bind) => library(bind.path()),
-            Ready::Node(_) => None,
+            Ready::Node(_) | Ready::Tmpfs(_) | Ready::File(_) => None,
         });
         let cached = cached(rootfs, &wanted.collect::<Vec<_>>())?;
         Ok(Self { directories, cached })

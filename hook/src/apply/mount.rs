@@ -1,15 +1,15 @@
 //! Binds of the host's files, directories and sockets.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 
 use gpupol_plan::edit::{Bind, MountOption};
 use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use crate::apply::Step;
-use crate::apply::daemon;
 use crate::apply::device_node::clone_mount;
 use crate::apply::loader::Loader;
+use crate::apply::{Step, daemon, tmpfs};
 use crate::error::{Called, Error, Result};
 use crate::rootfs::{self, Made, Rootfs};
 use crate::sys;
@@ -25,7 +25,7 @@ pub(super) struct Ready<'p> {
 impl<'p> Ready<'p> {
     /// Opens the source and clones its mount, detached and with its options; none if it is gone and may be.
     pub(super) fn prepare(bind: &'p Bind) -> Result<Option<Self>> {
-        let Bind { host_path, optional, listening, .. } = bind;
+        let Bind { host_path, optional, listening, options, .. } = bind;
         if let Some(socket) = listening {
             daemon::require(host_path, socket)?;
         }
@@ -39,7 +39,7 @@ impl<'p> Ready<'p> {
         if !matches!(kind, FileType::RegularFile | FileType::Directory | FileType::Socket) {
             return Err(Error::found(format!("`{host_path}` is no regular file, directory or socket")));
         }
-        let tree = clone_mount(&source, host_path, attributes(bind))?;
+        let tree = clone_mount(&source, host_path, attributes(options))?;
         Ok(Some(Self { bind, tree, kind }))
     }
 
@@ -56,17 +56,38 @@ impl<'p> Ready<'p> {
         if !place.starts_with('/') {
             return Err(Error::found(format!("`{place}` is not an absolute path")));
         }
-        let is_directory = self.kind == FileType::Directory;
         let mut made: Vec<Made> = Vec::new();
-        let target = rootfs.target(&place, is_directory, &mut made);
+        let target = rootfs.target(&place, self.is_directory(), &mut made);
         steps.extend(made.into_iter().map(Step::Target));
-        // A socket is put over an empty file, or over itself when the hook is called twice.
-        let empty = if is_directory { FileType::Directory } else { FileType::RegularFile };
-        rootfs.attach(&self.tree, &target?, &[empty, self.kind])?;
+        self.attach(rootfs, &target?)?;
         let covers = loader.taken_for(path);
         let covered = covers.iter().try_for_each(|other| self.cover(rootfs, other, steps));
         steps.push(Step::Mounted(self.tree));
         covered
+    }
+
+    /// Attaches it to a target that is made at a path below the root of one of the plan's tmpfs.
+    pub(super) fn apply_below(
+        self,
+        rootfs: &Rootfs,
+        root: &OwnedFd,
+        path: &str,
+        steps: &mut Vec<Step>,
+    ) -> Result<()> {
+        let target = tmpfs::make(root, path, self.is_directory())?;
+        self.attach(rootfs, &target)?;
+        steps.push(Step::Mounted(self.tree));
+        Ok(())
+    }
+
+    fn is_directory(&self) -> bool {
+        self.kind == FileType::Directory
+    }
+
+    fn attach(&self, rootfs: &Rootfs, target: &OwnedFd) -> Result<()> {
+        // A socket is put over an empty file, or over itself when the hook is called twice.
+        let empty = if self.is_directory() { FileType::Directory } else { FileType::RegularFile };
+        rootfs.attach(&self.tree, target, &[empty, self.kind])
     }
 
     /// Attaches it once more, over a file of the image. There may be none, or it may be what is there already: by another
@@ -77,22 +98,20 @@ impl<'p> Ready<'p> {
         if mount(&file)?.mount == mount(&self.tree)?.mount {
             return Ok(());
         }
-        let tree = clone_mount(&self.tree, path, attributes(self.bind))?;
+        let tree = clone_mount(&self.tree, path, attributes(&self.bind.options))?;
         rootfs.attach(&tree, &file, &[self.kind])?;
         steps.push(Step::Mounted(tree));
         Ok(())
     }
 }
 
-fn attributes(bind: &Bind) -> u64 {
-    bind.options.iter().fold(0, |sum, option| sum | attribute(*option))
-}
-
-fn attribute(option: MountOption) -> u64 {
-    match option {
+/// The options as the kernel counts them.
+pub(super) fn attributes(options: &BTreeSet<MountOption>) -> u64 {
+    let attribute = |option: &MountOption| match option {
         MountOption::Ro => sys::MOUNT_RDONLY,
         MountOption::Nosuid => sys::MOUNT_NOSUID,
         MountOption::Nodev => sys::MOUNT_NODEV,
         MountOption::Noexec => sys::MOUNT_NOEXEC,
-    }
+    };
+    options.iter().map(attribute).sum()
 }

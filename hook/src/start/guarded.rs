@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use gpupol_plan::edit::Edit;
 use gpupol_plan::guard::{self, Answer};
-use gpupol_plan::identity;
-use gpupol_plan::index::{Auditing, Index, OnDenied};
+use gpupol_plan::identity::Whose;
+use gpupol_plan::index::{Auditing, OnDenied, Settings};
 use gpupol_plan::observed::Observed;
 use gpupol_plan::refusal::one_line;
 
@@ -43,17 +43,21 @@ impl Guarded<'_> {
 }
 
 impl Start<'_> {
-    /// What the guard answers under the policy of this index.
+    /// What the guard answers under these settings for a container of which it is known whose it is.
     ///
     /// # Errors
     /// It does not start, which the audit says if it can be written.
-    pub(super) fn guard<'i>(&self, index: &'i Index, observed: &Observed) -> Result<Guarded<'i>> {
-        let facts = identity::facts(self.entry, self.config, observed);
-        let standing = guard::standing(index, &facts);
+    pub(super) fn guard<'i>(
+        &self,
+        settings: Settings,
+        whose: &'i Whose,
+        observed: &Observed,
+    ) -> Result<Guarded<'i>> {
+        let standing = guard::standing(whose);
         // Who runs the engine as a user of the host is beyond what this process could do, and the kernel's to bound.
         let trips = if observed.user.is_some() { &[] } else { self.trips };
-        let answer = guard::answer(index.on_bypass, standing, trips);
-        let tenant = identity::tenant(index, &facts).ok().flatten();
+        let answer = guard::answer(settings.on_bypass, standing, trips);
+        let tenant = whose.as_ref().ok().and_then(Option::as_ref);
         if let Answer::Refuse(refusal) = &answer {
             self.refuse(OnDenied::Refuse, tenant, None, refusal.clone())?;
         }

@@ -19,7 +19,7 @@ pub(super) fn take<'p>(
     start: &Start<'_>,
     scene: &Scene,
     plan: &'p Plan,
-    granted: &Granted<'_>,
+    granted: &Granted,
 ) -> Result<(Choice<'p>, Taken)> {
     let store = Store::lock(&start.entry.state_dir)?;
     let survey = survey(start, scene, plan, &store)?;

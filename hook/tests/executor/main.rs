@@ -18,4 +18,5 @@ mod leases;
 mod plan_sets;
 mod rootfs;
 mod scene;
+mod tmpfs;
 mod undone;

@@ -3,46 +3,53 @@
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
 use gpupol_hook::planset::PlanSet;
-use serde_json::json;
+use gpupol_plan::index::Grant;
+use serde_json::{Value, json};
 
-use crate::scene::Folder;
+use crate::scene::{self, Folder};
 
-fn plan(tenant: &str) -> Vec<u8> {
-    let plan = json!({
+fn plan(tenant: &str) -> Value {
+    json!({
         "planVersion": 1, "tenant": tenant, "grant": "g",
         "rule": {"file": "p.kdl", "line": 1, "name": "grant g"},
         "policyDigest": "sha256:0", "topologyDigest": "sha256:0",
         "host": {"bootId": null, "driverVersion": null},
         "capabilities": ["compute"], "capabilitiesRule": {"file": "p.kdl", "line": 1, "name": "grant g"}, "lines": [], "edits": {}
-    });
-    plan.to_string().into_bytes()
-}
-
-fn index(version: u32, first: usize, second: usize) -> String {
-    let grant = |tenant: &str, offset: usize, length: usize| {
-        json!({"tenant": tenant, "name": "g", "rank": 0, "named": false, "when": [],
-            "offset": offset, "length": length})
-    };
-    json!({
-        "indexVersion": version, "onDenied": "refuse", "requestIndices": "auto", "tenants": [],
-        "grants": [grant("a", 0, first), grant("b", first, second)]
     })
-    .to_string()
 }
 
-/// A sound plan set of two plans at `plans/current`.
+/// The files of a sound plan set: of two tenants `a` and `b`, each with a plan.
+fn files() -> (Value, Vec<u8>) {
+    let (mut plans, mut grants, mut tenants) = (Vec::new(), Vec::new(), Vec::new());
+    for tenant in ["a", "b"] {
+        let (bytes, slices) = scene::parts(&plan(tenant), plans.len());
+        plans.extend(bytes);
+        grants.push(json!({"tenant": tenant, "name": "g", "rank": 0, "named": false, "when": [],
+            "plan": slices["plan"], "shared": slices["shared"]}));
+        tenants.push(json!({"name": tenant, "identities": [{"engine": "docker", "daemon": tenant}]}));
+    }
+    let index = json!({"indexVersion": 1, "onDenied": "refuse", "requestIndices": "auto", "tenants": tenants,
+        "grants": grants});
+    (index, plans)
+}
+
+/// A sound plan set at `plans/current`.
 fn plans(folder: &Folder) -> String {
-    let (first, second) = (plan("a"), plan("b"));
+    let (index, plans) = files();
     folder.directory("plans/one");
-    folder.write("plans/one/index", index(1, first.len(), second.len()));
-    folder.write("plans/one/plans", [first, second].concat());
+    folder.write("plans/one/index", scene::index(&index));
+    folder.write("plans/one/plans", plans);
     symlink("one", folder.path("plans/current")).unwrap();
     folder.path("plans")
 }
 
+fn grant(set: &PlanSet, tenant: &str) -> Grant {
+    set.index.grant(tenant, "g").unwrap().unwrap()
+}
+
 fn refusal(folder: &Folder) -> String {
     let error = PlanSet::open(&folder.path("plans"))
-        .and_then(|set| set.plan(&set.index.grants[1]).map(drop))
+        .and_then(|set| set.plan(&set.index.grant("b", "g")?.unwrap()).map(drop))
         .unwrap_err();
     let refusal = error.into_plan_set_refusal();
     assert_eq!(refusal.reason.slug(), "plan-set");
@@ -57,8 +64,8 @@ fn mode(path: &str, mode: u32) {
 fn each_plan_is_read_from_its_place() {
     let folder = Folder::new("plans");
     let set = PlanSet::open(&plans(&folder)).unwrap();
-    for (grant, tenant) in set.index.grants.iter().zip(["a", "b"]) {
-        assert_eq!(set.plan(grant).unwrap().tenant, tenant);
+    for tenant in ["a", "b"] {
+        assert_eq!(set.plan(&grant(&set, tenant)).unwrap().tenant, tenant);
     }
 }
 
@@ -68,7 +75,7 @@ fn a_switch_does_not_reach_a_set_that_is_open() {
     let set = PlanSet::open(&plans(&folder)).unwrap();
     std::fs::remove_file(folder.path("plans/current")).unwrap();
     std::fs::rename(folder.path("plans/one"), folder.path("plans/old")).unwrap();
-    assert!(set.plan(&set.index.grants[0]).is_ok());
+    assert!(set.plan(&grant(&set, "a")).is_ok());
     assert!(refusal(&folder).contains("No such file or directory"));
 }
 
@@ -124,21 +131,30 @@ fn files_that_are_no_files_are_refused() {
 fn newer_and_truncated_sets_are_refused() {
     let folder = Folder::new("damaged");
     plans(&folder);
-    let (one, two) = (plan("a"), plan("b"));
-    let good = index(1, one.len(), two.len());
-    folder.write("plans/one/index", index(2, one.len(), two.len()));
-    assert!(refusal(&folder).contains("version 2"));
-    folder.write("plans/one/index", &good.as_bytes()[..good.len() / 2]);
-    assert!(refusal(&folder).contains("index is damaged"));
-    folder.write("plans/one/index", "");
-    assert!(refusal(&folder).contains("index is damaged"));
+    let (sound, plans) = files();
+    let good = scene::index(&sound);
+    let mut newer = good.clone();
+    newer[8] = 2;
+    folder.write("plans/one/index", newer);
+    assert!(refusal(&folder).contains("index is of version 2"));
+    for cut in [0, 7, 100, good.len() / 2, good.len() - 1] {
+        folder.write("plans/one/index", &good[..cut]);
+        assert!(refusal(&folder).contains("index is damaged"), "{cut}");
+    }
     folder.write("plans/one/index", &good);
-    folder.write("plans/one/plans", &one);
+    folder.write("plans/one/plans", &plans[..plans.len() / 2]);
     assert!(refusal(&folder).contains("the index names"));
-    folder.write("plans/one/index", index(1, usize::MAX, 2));
-    assert!(refusal(&folder).contains("the index names"));
-    folder.write("plans/one/index", index(1, 0, one.len()));
-    assert!(refusal(&folder).contains("it is of another grant"));
+    folder.write("plans/one/plans", &plans);
+    let with = |plan: Value| {
+        let mut index = sound.clone();
+        index["grants"][1]["plan"] = plan;
+        folder.write("plans/one/index", scene::index(&index));
+        refusal(&folder)
+    };
+    assert!(with(json!({"offset": 0, "length": u64::MAX})).contains("the index names"));
+    assert!(with(json!({"offset": u64::MAX, "length": 2})).contains("the index names"));
+    assert!(with(sound["grants"][0]["plan"].clone()).contains("it is of another grant"));
+    assert!(with(sound["grants"][1]["shared"].clone()).contains("plan is damaged"));
     std::fs::remove_file(folder.path("plans/one/plans")).unwrap();
     assert!(refusal(&folder).contains("openat(`plans`)"));
 }

@@ -4,6 +4,10 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use gpupol_plan::index::{self, Contents};
+use gpupol_plan::plan::Plan;
+use serde_json::{Value, json};
+
 const ROLE: &str = "GPUPOL_TEST_ROLE";
 
 /// A folder of one test, in root's hands, removed at its end.
@@ -40,6 +44,21 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.path);
     }
+}
+
+/// The file `index` that says this.
+pub(crate) fn index(contents: &Value) -> Vec<u8> {
+    let contents: Contents = serde_json::from_value(contents.clone()).unwrap();
+    index::write(&contents, &index::automaton(&contents.tenants).unwrap())
+}
+
+/// The two parts of a plan, as the file `plans` has them one after the other, and where they lie.
+pub(crate) fn parts(plan: &Value, begin: usize) -> (Vec<u8>, Value) {
+    let (own, shared) = Plan::parse(plan.to_string().as_bytes()).unwrap().split();
+    let (own, shared) = (serde_json::to_vec(&own).unwrap(), serde_json::to_vec(&shared).unwrap());
+    let slices = json!({"plan": {"offset": begin, "length": own.len()},
+        "shared": {"offset": begin + own.len(), "length": shared.len()}});
+    ([own, shared].concat(), slices)
 }
 
 /// What this process is to do when it is a child of the test: the words given to [`child`].

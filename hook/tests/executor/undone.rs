@@ -15,22 +15,24 @@ use serde_json::{Value, json};
 use crate::cgroups::{Cgroups, V1, V2};
 use crate::command::call;
 use crate::scene::{self, Folder};
+use crate::tmpfs;
 
-const DRIVER: &str = "mount -t tmpfs none /proc/driver; ";
+pub(crate) const DRIVER: &str = "mount -t tmpfs none /proc/driver; ";
 /// What a runtime has made when it calls its hooks.
-const INIT: &str = r#"mount --bind "$1" "$1"; mount -t tmpfs none "$1/dev"; echo made; exec sleep 600"#;
+const INIT: &str = r#"mount --bind "$1" "$1"; mount -t tmpfs none "$1/dev"; "#;
 
 /// The init of a container that waits for the hook.
-struct Init {
+pub(crate) struct Init {
     holder: Child,
-    pid: u32,
+    pub(crate) pid: u32,
 }
 
 impl Init {
-    fn start(rootfs: &str) -> Self {
+    /// `more` is what a script does besides in the container's mount namespace, with the root in `$1`.
+    pub(crate) fn start(rootfs: &str, more: &str) -> Self {
         let mut holder = Command::new("unshare")
             .args(["--mount", "--pid", "--ipc", "--fork", "--kill-child", "--propagation", "private"])
-            .args(["sh", "-ec", INIT, "sh", rootfs])
+            .args(["sh", "-ec", &format!("{INIT}{more} echo made; exec sleep 600"), "sh", rootfs])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -44,7 +46,7 @@ impl Init {
     }
 
     /// Every path below its root file system, and its mounts.
-    fn sees(&self, rootfs: &str) -> (Vec<String>, String) {
+    pub(crate) fn sees(&self, rootfs: &str) -> (Vec<String>, String) {
         let mut found = Vec::new();
         list(Path::new(&format!("/proc/{}/root{rootfs}", self.pid)), &mut found);
         found.sort();
@@ -71,7 +73,7 @@ fn list(directory: &Path, found: &mut Vec<String>) {
 }
 
 /// A host with a GPU, an entry and a plan set that gives it.
-fn make(folder: &Folder) {
+pub(crate) fn make(folder: &Folder, plan: &Value) {
     let gpu = "/proc/driver/nvidia/gpus/0000:3b:00.0";
     std::fs::create_dir_all(gpu).unwrap();
     std::fs::write(format!("{gpu}/information"), "GPU UUID: \t GPU-1\nDevice Minor: \t 0\n").unwrap();
@@ -92,19 +94,19 @@ fn make(folder: &Folder) {
         }
     });
     folder.write("bundle/config.json", config.to_string());
-    let plan = plan(folder).to_string();
+    let (plan, slices) = scene::parts(plan, 0);
     let index = json!({
         "indexVersion": 1, "onDenied": "refuse", "requestIndices": "auto",
         "tenants": [{"name": "lab", "identities": [{"engine": "podman"}]}],
-        "grants": [{"tenant": "lab", "name": "g", "rank": 0, "named": false, "when": [], "offset": 0,
-            "length": plan.len()}]
+        "grants": [{"tenant": "lab", "name": "g", "rank": 0, "named": false, "when": [],
+            "plan": slices["plan"], "shared": slices["shared"]}]
     });
-    folder.write("plans/one/index", index.to_string());
+    folder.write("plans/one/index", scene::index(&index));
     folder.write("plans/one/plans", plan);
     std::os::unix::fs::symlink("one", folder.path("plans/current")).unwrap();
 }
 
-fn plan(folder: &Folder) -> Value {
+pub(crate) fn plan(folder: &Folder) -> Value {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let node = folder.path("nvidia0");
     assert!(Command::new("mknod").args([&node, "c", "195", "0"]).status().unwrap().success());
@@ -146,7 +148,7 @@ fn events(folder: &Folder) -> BTreeMap<String, usize> {
 /// Starts the container in a cgroup with these rules; what the hook said, and whether all is as it was.
 fn start(folder: &Folder, cgroups: &Cgroups, rules: impl Fn() -> String) -> ((i32, String), bool) {
     let rootfs = folder.path("bundle/rootfs");
-    let init = Init::start(&rootfs);
+    let init = Init::start(&rootfs, tmpfs::PROC);
     cgroups.enter(init.pid);
     let before = (init.sees(&rootfs), rules());
     let state = json!({
@@ -163,7 +165,8 @@ fn starts(test: &str, view: &str, said: &str, start: impl Fn(&Folder, bool) -> (
         return;
     }
     let folder = Folder::new("undone");
-    make(&folder);
+    let plan = tmpfs::with_tmpfs(plan(&folder));
+    make(&folder, &plan);
     let ((code, line), as_before) = start(&folder, false);
     assert_eq!((code, line.lines().count()), (1, 1), "{line}");
     assert!(line.contains("containment") && line.contains(said) && !line.contains("not undone"), "{line}");

@@ -131,6 +131,7 @@ fn bare(host: &Host) -> Topology {
         out_of_service: Vec::new(),
         driver_files: Vec::new(),
         missing_driver_files: Fact::Absent,
+        cuda_compat: None,
         numa_nodes: numa_nodes(host),
         features: host.features.clone(),
         feature_files: BTreeMap::new(),

@@ -44,6 +44,7 @@ pub(super) fn topology(topology: &Topology) -> String {
         condition::without_p2p(topology),
         table(&["FEATURE", "NODES"], topology.features.iter().map(feature).collect()),
         table(&["MISSING FOR", "DRIVER FILES"], missing(topology)),
+        compat(topology),
         unknown::unknown(topology),
     ]
     .concat()
@@ -117,6 +118,19 @@ fn some<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
     let mut words: Vec<String> = names.take(SHOWN).map(str::to_owned).collect();
     words.extend((more > 0).then(|| format!("and {more} more")));
     words.join(" ")
+}
+
+/// What there is for programs that need a newer driver, and whether it is given.
+fn compat(topology: &Topology) -> String {
+    let Some(compat) = &topology.cuda_compat else { return String::new() };
+    let cuda = or_sign(&compat.cuda, Clone::clone);
+    let given = match compat.obstacle(topology) {
+        None => "given with compute".to_owned(),
+        Some(obstacle) => format!("not given: {obstacle}"),
+    };
+    let files = count(compat.files.len(), "driver file");
+    let line = format!("CUDA compatibility: {cuda} of driver {}, {files}, {given}", compat.version);
+    format!("\n{}\n", escape(&line))
 }
 
 /// What the driver lacks, by what needs it.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::diag::Sink;
 use crate::policy::{Grant, diags};
 
-/// The most plans of a host. A plan is some 6 KB, and short names would make many out of a small file.
-const MAX_PLANS: usize = 25_000;
+/// The most plans of a host. What is a plan's own is some 600 bytes, and short names would make many out of a small file.
+const MAX_PLANS: usize = 100_000;
 
 /// Reports the first grant, in the order of the files, that is beyond the limit, and leaves it and all after it out.
 pub(super) fn bound(grants: &mut BTreeMap<String, Grant>, sink: &mut Sink) {

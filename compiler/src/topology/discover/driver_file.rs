@@ -10,6 +10,7 @@ use super::driver_root::DriverRoot;
 use super::root::Root;
 use crate::topology::{DriverFile, Fact, MissingFile};
 
+pub(super) mod compat;
 mod data;
 mod known;
 mod library;

@@ -2,12 +2,14 @@
 //!
 //! The crate `object` knows the format; only the parts that matter are read from the file.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 
 use object::Endianness;
 use object::elf::{DT_SONAME, EM_AARCH64, FileHeader32, FileHeader64};
-use object::read::elf::{Dyn, FileHeader};
+use object::read::elf::{Dyn, FileHeader, SectionHeader};
 use object::read::{ReadCache, ReadRef};
+use serde::Deserialize;
 
 /// A shared library.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,6 +46,48 @@ fn read<'d, Elf: FileHeader<Endian = Endianness>>(data: impl ReadRef<'d>) -> Opt
     };
     let is_aarch64 = header.e_machine(endian) == EM_AARCH64;
     Some(Library { is_32_bit: !header.is_type_64(), is_aarch64, soname })
+}
+
+/// What a CUDA library of a newer driver says of the older ones on which it works.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Compatibility {
+    /// The CUDA version that it serves.
+    pub(super) cuda: Option<String>,
+    /// The branches of the kernel module, ascending.
+    pub(super) branches: Option<Vec<u32>>,
+}
+
+/// The section of that note, and whose note it is; its content is JSON.
+const COMPATIBILITY: &[u8] = b".note.cuda.fwd_compatibility";
+const COMPATIBILITY_OWNER: &[u8] = b"NVIDIA Corporation";
+
+/// The note's content, of which only this matters.
+#[derive(Deserialize)]
+struct Note {
+    #[serde(rename = "CUDA Version")]
+    cuda: Option<String>,
+    #[serde(rename = "Driver")]
+    branches: Option<BTreeSet<u32>>,
+}
+
+/// What `file` says of older drivers, if it is a library that does.
+pub(super) fn compatibility(file: File) -> Option<Compatibility> {
+    if file.metadata().ok()?.len() > MAX_BYTES {
+        return None;
+    }
+    let data = ReadCache::new(file);
+    let header = FileHeader64::<Endianness>::parse(&data).ok()?;
+    let endian = header.endian().ok()?;
+    let sections = header.sections(endian, &data).ok()?;
+    let (_, section) = sections.section_by_name(endian, COMPATIBILITY)?;
+    let mut notes = section.notes(endian, &data).ok()??;
+    let note = notes.next().ok()??;
+    if note.name() != COMPATIBILITY_OWNER {
+        return None;
+    }
+    let end = note.desc().iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let Note { cuda, branches } = serde_json::from_slice(note.desc().get(..end)?).ok()?;
+    Some(Compatibility { cuda, branches: branches.map(|branches| branches.into_iter().collect()) })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Command;
 
+use gpupol_plan::index::{self, Contents, Index};
 use serde_json::{Value, json};
 
 use super::expect::{refused, runs_without_gpu};
@@ -30,7 +31,11 @@ pub(crate) fn truncated_plans(site: &Site) {
 
 /// The index is of a version to come.
 pub(crate) fn newer_index(site: &Site) {
-    change_index(site, |index| index["indexVersion"] = json!(2));
+    let path = site.installed.in_force("index");
+    let mut bytes = fs::read(&path).unwrap();
+    assert_eq!(bytes[8..12], 1_u32.to_le_bytes());
+    bytes[8] = 2;
+    fs::write(&path, bytes).unwrap();
     refuses_only_who_asks(site);
 }
 
@@ -66,13 +71,14 @@ pub(crate) fn writable_by_group(site: &Site) {
 /// Plans that lie nowhere, or everywhere.
 pub(crate) fn hostile_offsets(site: &Site) {
     for (offset, length) in [(u64::MAX, u64::MAX), (0, 1 << 40), (1 << 62, 100), (0, 0)] {
-        change_index(site, |index| {
-            for grant in index["grants"].as_array_mut().unwrap() {
-                grant["offset"] = json!(offset);
-                grant["length"] = json!(length);
-            }
-        });
-        refuses_only_who_asks(site);
+        for part in ["plan", "shared"] {
+            change_index(site, |index| {
+                for grant in index["grants"].as_array_mut().unwrap() {
+                    grant[part] = json!({"offset": offset, "length": length});
+                }
+            });
+            refuses_only_who_asks(site);
+        }
     }
 }
 
@@ -82,8 +88,8 @@ pub(crate) fn plan_of_another_tenant(site: &Site) {
         let grants = index["grants"].as_array_mut().unwrap();
         let other = grants.iter().find(|grant| grant["tenant"] == "students").unwrap().clone();
         for grant in grants {
-            grant["offset"] = other["offset"].clone();
-            grant["length"] = other["length"].clone();
+            grant["plan"] = other["plan"].clone();
+            grant["shared"] = other["shared"].clone();
         }
     });
     refuses_only_who_asks(site);
@@ -109,7 +115,7 @@ pub(crate) fn endless(site: &Site) {
                     .as_array_mut()
                     .unwrap()
                     .iter_mut()
-                    .for_each(|grant| grant["length"] = json!(1_u64 << 39));
+                    .for_each(|grant| grant["plan"]["length"] = json!(1_u64 << 39));
             });
         }
         refuses_only_who_asks(site);
@@ -132,7 +138,10 @@ fn truncate(site: &Site, name: &str) {
 
 fn change_index(site: &Site, change: impl FnOnce(&mut Value)) {
     let path = site.installed.in_force("index");
-    let mut index: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    change(&mut index);
-    fs::write(&path, index.to_string()).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let mut contents = serde_json::to_value(Index::of(&bytes).unwrap().contents().unwrap()).unwrap();
+    change(&mut contents);
+    let contents: Contents = serde_json::from_value(contents).unwrap();
+    let automaton = index::automaton(&contents.tenants).unwrap();
+    fs::write(&path, index::write(&contents, &automaton)).unwrap();
 }

@@ -2,15 +2,28 @@
 
 use super::{Checked, ascending, each, ensure, not_plain, wrong};
 use crate::topology::read::name::{has_control, is_file_name, is_plain_path};
-use crate::topology::{DriverFile, DriverFileKind, MissingFile, Topology};
+use crate::topology::{CudaCompat, DriverFile, DriverFileKind, MissingFile, Topology};
 
 /// Every file that there is, and every one that is missing.
 pub(super) fn all(topology: &Topology) -> Checked {
     each("driverFiles", &topology.driver_files, file)?;
     ascending("driverFiles", &topology.driver_files, "path", |file| file.path.clone())?;
+    if let Some(compat) = &topology.cuda_compat {
+        compatible(compat)?;
+    }
     let missing = topology.missing_driver_files.known().map(Vec::as_slice).unwrap_or_default();
     each("missingDriverFiles", missing, is_named)?;
     ascending("missingDriverFiles", missing, "name", |file| file.name.clone())
+}
+
+fn compatible(compat: &CudaCompat) -> Checked {
+    each("cudaCompat.files", &compat.files, |place, found| {
+        ensure(found.kind == DriverFileKind::Library, place, || {
+            "only 64-bit libraries stand here".to_owned()
+        })?;
+        file(place, found)
+    })?;
+    ascending("cudaCompat.files", &compat.files, "path", |file| file.path.clone())
 }
 
 fn file(place: &str, file: &DriverFile) -> Checked {

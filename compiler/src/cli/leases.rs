@@ -1,0 +1,175 @@
+//! The leases of this host, as far as a new plan set must mind them.
+#![expect(clippy::disallowed_methods, reason = "the command line looks at leases and processes")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use gpupol_plan::lease::{CgroupName, CgroupVersion, Record, Stat, escape};
+
+use super::render::escape as escape_text;
+use super::{Failure, input, print};
+use crate::resolve::Resolution;
+
+/// Longer than any lease.
+const MAX_LEASE: usize = 64 << 10;
+
+/// Which devices are in the plans of which tenants, by UUID.
+pub(super) struct Given(BTreeMap<String, BTreeSet<String>>);
+
+impl Given {
+    /// What a resolution gives.
+    pub(super) fn of(resolution: &Resolution) -> Self {
+        let mut given: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for grant in &resolution.grants {
+            let uuids = grant.devices().map(|device| device.uuid().to_owned());
+            given.entry(grant.tenant.to_owned()).or_default().extend(uuids);
+        }
+        Self(given)
+    }
+
+    fn gives(&self, tenant: &str, device: &str) -> bool {
+        self.0.get(tenant).is_some_and(|devices| devices.contains(device))
+    }
+
+    /// Whether anybody is given the device whose leases lie in a directory of this name.
+    fn gives_to_anybody(&self, directory: &str) -> bool {
+        self.0.values().flatten().any(|device| escape(device) == directory)
+    }
+}
+
+/// A device that somebody holds and that their tenant's plans would have no more.
+pub(super) enum Dropped {
+    /// By a container.
+    Held(Box<Record>),
+    /// By nobody knows whom: the file cannot be understood.
+    Unreadable { file: String },
+}
+
+impl Dropped {
+    /// Tells the user.
+    pub(super) fn say(&self) {
+        let (message, help) = match self {
+            Self::Held(record) => (
+                format!(
+                    "device `{}` is held by container `{}` of {}, and no plan of its tenant `{}` would have it any more",
+                    record.device,
+                    record.container,
+                    record.engine.name(),
+                    record.tenant
+                ),
+                "stop the container first, or compile with `--force`: it keeps the device until it ends",
+            ),
+            Self::Unreadable { file } => (
+                format!("lease `{file}` cannot be understood, and no plan would have its device any more"),
+                "remove it if no container holds the device, or compile with `--force`",
+            ),
+        };
+        print::say(&format!("error: {}\n  help: {help}\n", escape_text(&message)));
+    }
+}
+
+/// The devices that containers hold, or may hold, and that would be in no plan of their tenants.
+pub(super) fn dropped(state: &Path, given: &Given) -> Result<Vec<Dropped>, Failure> {
+    let leases = state.join("leases");
+    let at = |path: &Path| {
+        let what = input::name(path);
+        move |why| Failure::Unreadable { what, why }
+    };
+    let mut dropped = Vec::new();
+    for device in names(&leases).map_err(at(&leases))? {
+        let directory = leases.join(&device);
+        for name in names(&directory).map_err(at(&directory))? {
+            let path = directory.join(name);
+            let record = match input::read_whole(&path, MAX_LEASE) {
+                Ok(bytes) => Record::parse(&bytes).ok(),
+                // Whoever wrote it has given it back.
+                Err(Failure::Unreadable { why, .. }) if why.kind() == io::ErrorKind::NotFound => continue,
+                Err(_) => None,
+            };
+            match record {
+                Some(record) if given.gives(&record.tenant, &record.device) || is_over(&record) => {}
+                Some(record) => dropped.push(Dropped::Held(Box::new(record))),
+                None if given.gives_to_anybody(&device) => {}
+                None => dropped.push(Dropped::Unreadable { file: input::name(&path) }),
+            }
+        }
+    }
+    Ok(dropped)
+}
+
+/// What lies in a directory, by name, but for what is no lease; nothing if there is no such directory.
+fn names(directory: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        entries => entries?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.retain(|name| !name.starts_with('.'));
+    names.sort();
+    Ok(names)
+}
+
+/// Whether its container has ended for sure: its init is gone, and so is its cgroup, or nothing runs in that.
+fn is_over(record: &Record) -> bool {
+    let stat = match fs::read(format!("/proc/{}/stat", record.pid)) {
+        Ok(stat) => Stat::parse(&String::from_utf8_lossy(&stat)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(_) => return false,
+    };
+    let lives = stat.is_some_and(|stat| stat.is_alive && stat.start_time == record.start_time);
+    !lives && record.cgroup.as_ref().is_none_or(is_empty)
+}
+
+fn is_empty(cgroup: &CgroupName) -> bool {
+    let root = match cgroup.version {
+        CgroupVersion::V1 => "/sys/fs/cgroup/devices",
+        CgroupVersion::V2 => "/sys/fs/cgroup",
+    };
+    // Where the hierarchy itself is not to be seen, nothing is known.
+    if !Path::new(root).join("cgroup.procs").exists() {
+        return false;
+    }
+    !Path::new(root).join(cgroup.path.trim_start_matches('/')).exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use gpupol_plan::entry::Engine;
+    use gpupol_plan::lease::LEASE_VERSION;
+    use gpupol_plan::plan::Sharing;
+
+    use super::*;
+
+    fn record(pid: u32, start_time: u64, cgroup: Option<&str>) -> Record {
+        let name = |path: &str| CgroupName { version: CgroupVersion::V1, path: path.to_owned() };
+        Record {
+            lease_version: LEASE_VERSION,
+            engine: Engine::Docker,
+            container: "c".to_owned(),
+            device: "GPU-1".to_owned(),
+            tenant: "t".to_owned(),
+            grant: "g".to_owned(),
+            sharing: Sharing::Exclusive {},
+            pid,
+            start_time,
+            cgroup: cgroup.map(name),
+        }
+    }
+
+    #[test]
+    fn only_a_container_that_has_ended_for_sure_is_over() {
+        let stat = fs::read_to_string("/proc/self/stat").unwrap();
+        let (me, started) = (std::process::id(), Stat::parse(&stat).unwrap().start_time);
+        assert!(!is_over(&record(me, started, None)));
+        assert!(is_over(&record(me, started + 1, None)), "its number is another process's now");
+        assert!(is_over(&record(u32::MAX, 1, None)));
+        assert!(!is_over(&record(u32::MAX, 1, Some("/"))), "something runs in its cgroup");
+    }
+}
