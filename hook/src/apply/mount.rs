@@ -7,10 +7,9 @@ use gpupol_plan::edit::{Bind, MountOption};
 use rustix::fs::{CWD, FileType, Mode, OFlags, StatVfsMountFlags, fstatvfs, openat};
 use rustix::io::Errno;
 
-use crate::apply::daemon;
 use crate::apply::device_node::clone_mount;
 use crate::apply::loader::Loader;
-use crate::apply::{Step, tmpfs};
+use crate::apply::{Step, daemon, tmpfs};
 use crate::error::{Called, Error, Result};
 use crate::rootfs::{self, Made, Rootfs};
 use crate::sys;
