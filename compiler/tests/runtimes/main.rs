@@ -67,7 +67,7 @@ everywhere! {
         simultaneous;
     rootfs: libraries, debian_libraries, every_kind_of_file, every_kind_on_debian, the_daemon_answers, the_daemon_is_down, read_only_root, user_namespace, image_library_stays,
         hostile_library_directory, volume_over_libraries, dev_is_a_symlink, dev_is_the_hosts;
-    loader: every_library_opens, libraries_of_the_image, another_drivers_files, nothing_of_the_image_is_run, musl_opens_them,
+    loader: every_library_opens, every_library_opens_under_podman, libraries_of_the_image, another_drivers_files, nothing_of_the_image_is_run, musl_opens_them,
         no_etc, hostile_caches, caches_of_another_kind;
     guard: everything_is_contained, only_what_is_granted_opens, what_could_undo_it, refuse, report, a_bind_of_dev,
         without_a_plan_set, trusted;

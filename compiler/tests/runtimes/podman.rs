@@ -66,11 +66,19 @@ impl<'s> Podman<'s> {
     /// `podman run` of a container that looks around and ends.
     pub(crate) fn run(&self, options: &[&str]) -> Outcome {
         let bundle = self.site.bundle();
-        let output = self.command(&bundle, options).output().expect("nsenter runs");
+        let output = self.command(&bundle, options, SCRIPT).output().expect("nsenter runs");
         self.outcome(&bundle, &output)
     }
 
-    fn command(&self, bundle: &Bundle, options: &[&str]) -> Command {
+    /// What a container that must come to its end prints when it runs that command.
+    pub(crate) fn run_command(&self, bundle: &Bundle, options: &[&str], command: &str) -> String {
+        let output = self.command(bundle, options, command).output().expect("nsenter runs");
+        let [printed, said] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+        assert!(output.status.success(), "{command}: {said}{printed}");
+        printed.into_owned()
+    }
+
+    fn command(&self, bundle: &Bundle, options: &[&str], script: &str) -> Command {
         let mut command = self.site.view.command(Path::new("unshare"));
         command.args(["--mount", "--propagation", "private", "sh", "-c", OWN_ETC, "own-etc"]);
         command.args([&self.dir.join("etc"), &self.specification(), &self.site.installed.entries()]);
@@ -81,7 +89,7 @@ impl<'s> Podman<'s> {
         command.arg("--runtime").arg(self.site.runtime_of(&self.dir)).args(["run", "--rm"]);
         command.arg(format!("--cgroup-parent=/{}", self.parent));
         command.arg(format!("--annotation=run.oci.hooks.stderr={}", bundle.dir.join("hook").display()));
-        command.args(options).arg("--rootfs").arg(bundle.rootfs()).args(["sh", "-c", SCRIPT]);
+        command.args(options).arg("--rootfs").arg(bundle.rootfs()).args(["sh", "-c", script]);
         command.env("CONTAINERS_CONF", self.dir.join("containers.conf"));
         command
     }

@@ -7,8 +7,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::bundle::Bundle;
-use crate::container::Container;
+use crate::container::{Container, Entry};
 use crate::images::{MULTIARCH, OPENER, Usr, cache, debian, driver, library_of_image, musl, opened, trap};
+use crate::podman::Podman;
 use crate::site::Site;
 
 /// Every library of the driver opens through Debian's loader, in images with `/lib` as a link and as a directory.
@@ -18,6 +19,19 @@ pub(crate) fn every_library_opens(site: &Site) {
         debian(&bundle.rootfs(), usr);
         assert_all_are_the_drivers(site, &bundle, MULTIARCH);
     }
+}
+
+/// The same in a real Podman, which knows the GPU as a device of CDI.
+pub(crate) fn every_library_opens_under_podman(site: &Site) {
+    let bundle = with_driver(site);
+    let (some, all) = ("at-most=1\n    sharing time-slicing replicas=2\n    capabilities utility\n", ALL);
+    site.installed.change_policies(some, &some.replace("capabilities utility", all));
+    debian(&bundle.rootfs(), Usr::Merged);
+    let container = Container::through(Entry::Podman).gpus("1").env("NVIDIA_DRIVER_CAPABILITIES=all");
+    let podman = Podman::new(site);
+    let planned = planned_libraries(site, &bundle, &container, MULTIARCH);
+    let printed = podman.run_command(&bundle, &["--device=gpupol.io/gpu=desks.desk.any"], &opening(&planned));
+    assert_eq!(opened(&printed), planned.into_iter().collect());
 }
 
 /// The image's loader knows a library of that name by its cache, and has another in `/lib`.
@@ -114,13 +128,14 @@ pub(crate) fn caches_of_another_kind(site: &Site) {
     assert_eq!(site.run_command(&bundle, &drawing(), "echo end"), "end\n");
 }
 
+const ALL: &str = "capabilities compute utility video graphics display ngx compat32";
+
 /// A bundle on a host that has all files of a recorded driver, all of which the policy gives.
 fn with_driver(site: &Site) -> Bundle {
     let files = driver(&site.dir.join("driver"));
     site.installed.change_topology(|topology| topology["driverFiles"] = files);
     let text = fs::read_to_string(site.installed.policies().join("policies.kdl")).unwrap();
-    let all = "capabilities compute utility video graphics display ngx compat32";
-    site.installed.set_policies(&text.replace("capabilities compute utility video graphics compat32", all));
+    site.installed.set_policies(&text.replace("capabilities compute utility video graphics compat32", ALL));
     site.bundle()
 }
 
@@ -133,14 +148,30 @@ fn drawing() -> Container {
 /// their own by path: whatever answers must be the driver's file that the plan puts there.
 fn assert_all_are_the_drivers(site: &Site, bundle: &Bundle, directory: &str) {
     let container = drawing();
-    site.write(bundle, &container, "true");
+    let planned = planned_libraries(site, bundle, &container, directory);
+    let printed = site.run_command(bundle, &container, &opening(&planned));
+    assert_eq!(opened(&printed), planned.into_iter().collect());
+}
+
+/// By what each library of a container's plan is asked for, and the name of the driver's file.
+fn planned_libraries(
+    site: &Site,
+    bundle: &Bundle,
+    container: &Container,
+    directory: &str,
+) -> Vec<(String, String)> {
+    site.write(bundle, container, "true");
     let plan = site.installed.plan(&bundle.config(), container.entry, &[]);
     let planned: Vec<(String, String)> =
         plan["edits"].as_array().unwrap().iter().filter_map(|edit| planned(edit, directory)).collect();
     assert!(planned.len() > 30, "{plan:#}");
+    planned
+}
+
+/// The command that asks for them.
+fn opening(planned: &[(String, String)]) -> String {
     let names: Vec<&str> = planned.iter().map(|(name, _)| name.as_str()).collect();
-    let printed = site.run_command(bundle, &container, &format!("{OPENER} {}", names.join(" ")));
-    assert_eq!(opened(&printed), planned.into_iter().collect());
+    format!("{OPENER} {}", names.join(" "))
 }
 
 /// By what a library of the plan is asked for, and the name of the driver's file.
