@@ -15,6 +15,7 @@ mod completions;
 mod diff;
 mod discover;
 mod exit;
+mod export;
 mod failure;
 mod fmt;
 mod hosts;
@@ -68,6 +69,7 @@ fn run() -> Exit {
         Command::Test(args) => test::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Compile(args) => compile::run(args),
+        Command::Export(args) => export::run(args),
         Command::Discover(args) => discover::run(args),
         Command::Topology(args) => topology::run(args),
         Command::Fmt(args) => fmt::run(args),

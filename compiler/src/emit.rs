@@ -14,6 +14,7 @@ use crate::resolve::{Device, Enforcer, Grant, Line, Memory, Order, Resolution};
 use crate::source::{Source, Sources, Span};
 use crate::topology::{Topology, Vendor};
 
+pub mod cdi;
 mod device_nodes;
 pub(crate) mod digest;
 mod driver_files;
@@ -24,7 +25,7 @@ mod procfs;
 mod profile;
 mod shared;
 
-use shared::{Part, Parts};
+use shared::Parts;
 
 /// The files of a plan set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,12 +71,34 @@ pub fn emit(
     let mut parts = Parts::of(topology);
     for grant in in_order(resolution) {
         let shared = parts.part(grant, &mut plans);
-        let own = plans.add(&own_part(grant, shared, policy, sources, topology, digests));
+        let own = plans.add(&own_part(grant, shared.needs_spec, policy, sources, topology, digests));
         records.push(record(grant, own, shared.slice));
     }
     let index = index::write(&contents(policy, records), &policy.automaton);
     let digest = digest::files(&[("index", &index), ("plans", &plans.bytes)]);
     PlanSet { index, plans: plans.bytes, count: resolution.grants.len(), digest }
+}
+
+/// The plans of a resolution, in the order of the index.
+#[must_use]
+pub fn plans(
+    policy: &Policy,
+    sources: &Sources,
+    resolution: &Resolution,
+    topology: &Topology,
+    digests: &Digests,
+) -> Vec<Plan> {
+    let parts = Parts::of(topology);
+    let plan = |grant| {
+        let (shared, needs_spec) = parts.shared(grant);
+        let mut plan = own_part(grant, needs_spec, policy, sources, topology, digests);
+        plan.edits = shared.edits;
+        for (line, devices) in plan.lines.iter_mut().zip(shared.devices) {
+            line.devices = devices;
+        }
+        plan
+    };
+    in_order(resolution).into_iter().map(plan).collect()
 }
 
 /// The file `plans` so far.
@@ -143,7 +166,7 @@ fn record(grant: &Grant, plan: Slice, shared: Slice) -> index::Grant {
 /// A plan without what it has alike with others.
 fn own_part(
     grant: &Grant,
-    shared: Part,
+    needs_spec: bool,
     policy: &Policy,
     sources: &Sources,
     topology: &Topology,
@@ -167,7 +190,7 @@ fn own_part(
         limit: policy.tenants.get(grant.tenant).and_then(|tenant| Some(tenant.limit.as_ref()?.value)),
         trusted: policy.is_trusted(grant.tenant),
         reserved: grant.reserved.iter().map(|uuid| (*uuid).to_owned()).collect(),
-        needs_spec: shared.needs_spec || of_features,
+        needs_spec: needs_spec || of_features,
         capabilities: grant.capabilities.clone(),
         capabilities_rule: rule(grant.rule.capabilities_span, grant.rule, sources),
         lines: grant.lines.iter().map(|line| self::line(line, grant, sources)).collect(),

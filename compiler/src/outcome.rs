@@ -9,13 +9,13 @@ use gpupol_plan::choose::{Lease, Leases, choose};
 use gpupol_plan::edit::{DeviceNode, Edit, File};
 use gpupol_plan::entry::Form;
 use gpupol_plan::feature::Feature;
-use gpupol_plan::guard::{self, Answer, Surroundings, Trip};
+use gpupol_plan::guard::{self, Answer, Number, Surroundings, Trip};
 use gpupol_plan::identity::{self, Whose};
 use gpupol_plan::index::{self, Index, Slice};
 use gpupol_plan::lookup::{Decision, Granted, decide};
 use gpupol_plan::plan::{Memory, Plan, Rule, Sharing};
 use gpupol_plan::refusal::{Reason, Refusal};
-use gpupol_plan::request::{self, Capabilities, Devices, Request};
+use gpupol_plan::request::{self, Capabilities, Devices, Request, cdi};
 
 use crate::emit::mps::Daemon;
 use crate::emit::{PlanSet, identities};
@@ -147,7 +147,7 @@ impl<'s> Reader<'s> {
     pub fn start_in(&self, form: Form, container: &Workload, leases: &Leases) -> Outcome {
         let Workload { entry, config, observed } = container;
         let whose = self.whose(container);
-        if let Answer::Refuse(refusal) = self.guard(container).answer {
+        if let Answer::Refuse(refusal) = self.guarded(container, &self.own(container, leases)).answer {
             return Outcome::Denied { tenant: whose.ok().flatten().map(|tenant| tenant.name), refusal };
         }
         match decide(&self.index, &whose, entry, config, observed) {
@@ -178,9 +178,27 @@ impl<'s> Reader<'s> {
     /// What the guard makes of a container.
     #[must_use]
     pub fn guard(&self, container: &Workload) -> Guarded {
+        self.guarded(container, &self.own(container, &Leases::new()))
+    }
+
+    /// The numbers of the nodes of CDI that its plan gives too; all of them if it is refused, for another reason then.
+    fn own(&self, container: &Workload, leases: &Leases) -> Vec<Number> {
+        let Workload { entry, config, observed } = container;
+        if !cdi::is_named(config) {
+            return Vec::new();
+        }
+        let given = match decide(&self.index, &self.whose(container), entry, config, observed) {
+            Decision::Granted(granted) => self.give(&granted, entry.form, leases).ok(),
+            Decision::NotAsked | Decision::Refused { .. } => None,
+        };
+        let numbers = |gift: Gift| guard::given(&gift.edits.iter().map(|(_, edit)| edit).collect::<Vec<_>>());
+        given.map_or_else(|| guard::put_off(config), numbers)
+    }
+
+    fn guarded(&self, container: &Workload, own: &[Number]) -> Guarded {
         let Workload { entry, config, .. } = container;
         let standing = guard::standing(&self.whose(container));
-        let trips = guard::trips(entry, config, &Surroundings::default());
+        let trips = guard::trips(entry, config, &Surroundings::default(), own);
         let answer = guard::answer(self.index.settings.on_bypass, standing, &trips);
         Guarded { trips, answer }
     }
@@ -199,6 +217,7 @@ impl<'s> Reader<'s> {
             capabilities: Capabilities::All,
             features: BTreeSet::new(),
             grant: Some(grant.to_owned()),
+            tenant: None,
             requirements: Vec::new(),
         };
         choose(&plan, &request, &Leases::new()).map(|_| ())

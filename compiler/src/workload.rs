@@ -124,5 +124,5 @@ fn numbers(count: u32) -> String {
 }
 
 fn docker_gpus() -> HookCall {
-    HookCall { path: format!("/usr/bin/{DOCKER_GPUS_HOOK}") }
+    HookCall { path: format!("/usr/bin/{DOCKER_GPUS_HOOK}"), args: Vec::new() }
 }

@@ -67,6 +67,7 @@ fn everything(plan: &Plan) -> Vec<(Rule, Edit)> {
         capabilities: Capabilities::All,
         features: plan.features.iter().filter(|one| one.lacking.is_none()).map(|one| one.feature).collect(),
         grant: None,
+        tenant: None,
         requirements: Vec::new(),
     };
     let choice = choose(plan, &request, &Leases::new()).unwrap();

@@ -7,6 +7,7 @@ use given::{GIB, codes, devices, gpu, host, policy, sliced};
 use gpupol::diag::Code;
 use gpupol::resolve::Order;
 use gpupol::topology::{Driver, Fact, Gpu, Vendor};
+use gpupol_plan::plan::Plan;
 
 /// A tenant `t` with one grant `g` of these lines over these gpu-sets.
 fn granting(sets: &str, lines: &str) -> given::Given {
@@ -567,4 +568,21 @@ fn a_grant_that_guarantees_leave_nothing_is_reported() {
     assert_eq!(given, ["a g: 0 1 (2 kept)", "b g:  (0 kept)"]);
     let told = "guarantees of others leave tenant `b` nothing of gpu-set `s` in grant `g` on `host`";
     assert_eq!(found, [(Code::GuaranteesEmpty, told.to_owned(), String::new())]);
+}
+
+/// What is required is judged here and never again: a plan holds nothing of it.
+#[test]
+fn a_plan_holds_nothing_of_what_its_grant_requires() {
+    let plan = |require: &str| {
+        let given = granting("gpu-set s { model A }", &format!("gpus s at-most=1; {require}"));
+        let mut host = host(vec![gpu(0, "A")], &[]);
+        let driver = host.drivers.get_mut(&Vendor::Nvidia).unwrap();
+        driver.cuda = Fact::Known("12.4".to_owned());
+        let [plan] = <[Plan; 1]>::try_from(given.plans(&host)).unwrap();
+        plan
+    };
+    let without = plan("");
+    assert!(!without.lines[0].devices.is_empty());
+    assert_eq!(plan("require driver=\">=550\" cuda=\">=12.4,<13\""), without);
+    assert!(plan("require driver=\">=600\"").lines[0].devices.is_empty());
 }

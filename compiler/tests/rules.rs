@@ -17,14 +17,15 @@ use serde_json::Value;
 
 use ran::run;
 
-/// What no text of a policy shows: these need a large file, other bytes, or a host of another kind.
-const NOT_SHOWN: [Code; 6] = [
+/// What no text of a policy shows: these need a large file, other bytes, a host of another kind, or another command.
+const NOT_SHOWN: [Code; 7] = [
     Code::FileTooLarge,
     Code::NotUtf8,
     Code::TooManySlots,
     Code::UnknownFact,
     Code::LayoutUnproved,
     Code::GpuOutOfService,
+    Code::UnguardedExport,
 ];
 
 fn pages() -> PathBuf {

@@ -2,8 +2,11 @@
 
 use std::ffi::OsString;
 
+use gpupol_plan::request::cdi;
+
 const ENTRIES: &str = "/etc/gpupol/entries";
-const USAGE: &str = "usage: gpupol-hook prestart|createRuntime|poststop --entry NAME [--entries DIR]";
+const USAGE: &str =
+    "usage: gpupol-hook prestart|createRuntime|poststop --entry NAME [--entries DIR] [--cdi DEVICE]";
 
 /// What the executor is called for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,11 +36,13 @@ impl Arguments {
     pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self, String> {
         let mut arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
         let stage = stage(&arguments.next().ok_or(USAGE)?)?;
-        let (mut entry, mut entries) = (None, None);
+        // Which device a call is for is read with those of all calls of the container, where it is asked what that wants.
+        let (mut entry, mut entries, mut device) = (None, None, None);
         while let Some(argument) = arguments.next() {
             let place = match argument.as_str() {
                 "--entry" => &mut entry,
                 "--entries" => &mut entries,
+                cdi::FLAG => &mut device,
                 _ => return Err(format!("unexpected argument `{argument}`; {USAGE}")),
             };
             let value = arguments.next().ok_or_else(|| format!("`{argument}` needs a value; {USAGE}"))?;
@@ -72,6 +77,7 @@ mod tests {
         assert_eq!(arguments.stage, Stage::Start);
         assert_eq!((arguments.entry.as_str(), arguments.entries.as_str()), ("docker", "/x"));
         assert_eq!(parse("prestart --entry a").unwrap().entries, ENTRIES);
+        assert_eq!(parse("createRuntime --entry a --cdi t/g/any").unwrap().entry, "a");
         assert_eq!(parse("poststop --entry a").unwrap().stage, Stage::Stop);
     }
 

@@ -268,7 +268,10 @@ impl Drop for FsIds {
 }
 
 /// Which file it is, whatever its path.
-fn identity(file: &OwnedFd) -> Result<(u64, u64)> {
+///
+/// # Errors
+/// The call that failed.
+pub(crate) fn identity(file: &OwnedFd) -> Result<(u64, u64)> {
     let stat = fstat(file).called(|| "fstat()".to_owned())?;
     Ok((stat.st_dev, stat.st_ino))
 }

@@ -4,14 +4,14 @@ use gpupol_plan::choose::Choice;
 use gpupol_plan::config::{Config, LIMIT_WITH_GPUS};
 use gpupol_plan::edit::Edit;
 use gpupol_plan::entry::Entry;
-use gpupol_plan::guard::{Surroundings, Trip, trips};
+use gpupol_plan::guard::{Surroundings, Trip, put_off, trips};
 use gpupol_plan::identity;
 use gpupol_plan::index::{Auditing, OnDenied, Settings, Tenant};
 use gpupol_plan::lookup::{self, Decision, Granted};
 use gpupol_plan::observed::Observed;
 use gpupol_plan::plan::Plan;
 use gpupol_plan::refusal::{Reason, Refusal, one_line};
-use gpupol_plan::request;
+use gpupol_plan::request::{self, cdi};
 
 use crate::apply::{self, Applied, Container};
 use crate::arguments::Arguments;
@@ -38,7 +38,7 @@ struct Start<'s> {
     state: &'s State,
     config: &'s Config,
     surroundings: &'s Surroundings,
-    /// The rows of the guard that the container is in.
+    /// The rows of the guard that the container is in, but for nodes of CDI, which its plan may give.
     trips: &'s [Trip],
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (config, size) = bundle::config(&state)?;
     let asks = !matches!(request::request(Settings::default().request_indices, &entry, &config), Ok(None));
     let surroundings = guard::look(&state, &config);
-    let trips = trips(&entry, &config, &surroundings);
+    let trips = trips(&entry, &config, &surroundings, &put_off(&config));
     if !asks && trips.is_empty() {
         return Ok(());
     }
@@ -124,7 +124,9 @@ impl Start<'_> {
         grant: Option<&str>,
         refusal: Refusal,
     ) -> Result<()> {
-        let runs = on_denied == OnDenied::RunWithoutGpu && refusal.reason != Reason::PlanSet;
+        // What CDI gave it is in its configuration, and stays there.
+        let may = refusal.reason != Reason::PlanSet && !cdi::is_named(self.config);
+        let runs = on_denied == OnDenied::RunWithoutGpu && may;
         let mut record = self.record(Event::Refusal);
         record.tenant = tenant.map(|tenant| tenant.name.as_str());
         record.grant = grant;
@@ -151,9 +153,13 @@ impl Start<'_> {
         granted: &Granted,
         guarded: &Guarded<'_>,
     ) -> Result<()> {
-        guarded.require_alone(&scene.process, &scene.cgroup)?;
         let (choice, taken) = leases::take(self, scene, plan, granted)?;
-        let given = self.apply(scene, plan, &choice, guarded);
+        let edits: Vec<&Edit> = choice.edits(plan).into_iter().map(|(_, edit)| edit).collect();
+        let given = self.guard_cdi(guarded, &edits).and_then(|other| {
+            let guarded = other.as_ref().unwrap_or(guarded);
+            guarded.require_alone(&scene.process, &scene.cgroup)?;
+            self.apply(scene, plan, &choice, &edits, guarded)
+        });
         if given.is_err() {
             taken.give_back();
         }
@@ -173,14 +179,20 @@ impl Start<'_> {
         let _ = scene.audit.append(&record);
     }
 
-    fn apply(&self, scene: &Scene, plan: &Plan, choice: &Choice<'_>, guarded: &Guarded<'_>) -> Result<()> {
+    fn apply(
+        &self,
+        scene: &Scene,
+        plan: &Plan,
+        choice: &Choice<'_>,
+        edits: &[&Edit],
+        guarded: &Guarded<'_>,
+    ) -> Result<()> {
         let rootfs = bundle::rootfs_path(self.state, self.config);
         let visible_gpus = choice.visible_gpus();
         let container = Container { process: &scene.process, rootfs, cgroup: &scene.cgroup, visible_gpus };
-        let edits: Vec<&Edit> = choice.edits(plan).into_iter().map(|(_, edit)| edit).collect();
-        let applied = apply::apply(&container, &edits, &scene.mounts)?;
+        let applied = apply::apply(&container, edits, &scene.mounts)?;
         let done = guarded
-            .contain(&scene.cgroup, &self.surroundings.majors, &edits)
+            .contain(&scene.cgroup, &self.surroundings.majors, edits)
             .and_then(|()| self.audit(scene, plan, choice, &applied))
             .and_then(|()| self.audit_guard(&scene.audit, guarded));
         done.map_err(|error| applied.undo_after(error))

@@ -29,6 +29,8 @@ pub(super) enum Command {
     Plan(Plan),
     /// Write the plan set of one host.
     Compile(Compile),
+    /// Write what other programs read.
+    Export(Export),
     /// Record this host's topology.
     ///
     /// NVML is waited for ten seconds to begin with, then ten for all GPUs at a time, then ten for how they are joined. A GPU that
@@ -198,6 +200,49 @@ pub(super) struct Compile {
     /// Drop devices that containers hold; these keep them until they end.
     #[arg(long)]
     pub(super) force: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Export {
+    #[command(subcommand)]
+    pub(super) what: Exported,
+}
+
+/// What can be written for other programs.
+#[derive(Debug, Subcommand)]
+pub(super) enum Exported {
+    /// The plans of one host as a specification of the Container Device Interface (CDI 0.5.0).
+    ///
+    /// Each device is called `gpupol.io/gpu=TENANT.GRANT.INDEX`, or `….any` for as many as the grant gives by itself, and calls
+    /// the hook, which refuses who may not have it.
+    Cdi(Cdi),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Cdi {
+    #[command(flatten)]
+    pub(super) policies: Policies,
+    /// The host: a topology file, `builtin:NAME`, or `live` for this host.
+    #[arg(long, value_name = "TOPOLOGY")]
+    pub(super) topology: Vec<String>,
+    /// Where to write it instead of standard output, such as `/etc/cdi/gpupol.json`.
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Write nothing, say in what this file differs from it, and exit with 1 if it does.
+    #[arg(long, value_name = "FILE", conflicts_with = "output")]
+    pub(super) check: Option<PathBuf>,
+    /// The entry through which the containers come.
+    #[arg(long, value_name = "NAME", default_value = "cdi")]
+    pub(super) entry: String,
+    /// Where `gpupol-hook` is on the host.
+    #[arg(long, value_name = "FILE", default_value = "/usr/libexec/gpupol-hook")]
+    pub(super) hook: PathBuf,
+    /// Leave out the hook: whoever may name a device has it.
+    #[arg(long, requires = "libdir", conflicts_with_all = ["entry", "hook"])]
+    pub(super) unguarded: bool,
+    /// With `--unguarded`: where all containers have their libraries; with a hook, that sees where.
+    #[arg(long, value_name = "DIR", requires = "unguarded")]
+    pub(super) libdir: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -5,7 +5,7 @@ use clap::error::{ContextKind, ContextValue};
 use super::Failure;
 
 /// Each with what it will do, and what to do until then.
-const LATER: [(&str, &str, &str); 4] = [
+const LATER: [(&str, &str, &str); 6] = [
     (
         "host",
         "set MIG layouts, MPS daemons and compute modes",
@@ -14,15 +14,21 @@ const LATER: [(&str, &str, &str); 4] = [
     ("graph", "draw who reaches which device", "`gpupol plan` says it of one container, `assert` of all"),
     ("lsp", "serve editors", "`gpupol check --format json` gives findings, places and fixes"),
     (
-        "export",
-        "write what other programs read, Kubernetes among them",
+        "export kubernetes",
+        "write device classes and node labels",
         "`gpupol plan --format json` gives what a container gets",
     ),
+    (
+        "export slurm",
+        "write gres.conf",
+        "`gpupol topology show --format json` has indices, links and CPUs of all GPUs",
+    ),
+    ("export mig-parted", "write the MIG layouts", "`gpupol check` says which MIG devices a `layout` lacks"),
 ];
 
 /// The refusal of such a command, if that is what the arguments name.
 pub(super) fn refusal(error: &clap::Error) -> Option<Failure> {
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return None };
-    let (name, does, instead) = LATER.iter().find(|(name, ..)| name == word)?;
+    let (name, does, instead) = LATER.iter().find(|(name, ..)| name.rsplit(' ').next() == Some(word))?;
     Some(Failure::usage(format!("this version has no `gpupol {name}`, which will {does}"), *instead))
 }

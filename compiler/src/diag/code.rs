@@ -160,6 +160,8 @@ codes! {
     Trusted = 5005, "trusted", Warning;
     /// Somebody trusted has devices that an `assert` keeps from others.
     TrustedBeside = 5006, "trusted-beside", Note;
+    /// A CDI specification without the hook: whoever may name its devices has them.
+    UnguardedExport = 5007, "unguarded-export", Warning;
 
     /// A `test` did not come out as it says.
     TestFailed = 8001, "test-failed", Error;
@@ -207,11 +209,13 @@ impl Code {
         (5000..6000).contains(&self.number())
     }
 
-    /// Whether a policy may allow it. What leaves a policy without a meaning cannot be, no error, and nothing about
-    /// tests and allowances themselves.
+    /// Whether a policy may allow it. What leaves a policy without a meaning cannot be, no error, nothing about
+    /// tests and allowances themselves, and nothing that is about a command and no policy.
     #[must_use]
     pub fn may_be_allowed(self) -> bool {
-        self.severity() != Severity::Error && (3000..8000).contains(&self.number())
+        self != Self::UnguardedExport
+            && self.severity() != Severity::Error
+            && (3000..8000).contains(&self.number())
     }
 
     /// `GP0001`.

@@ -110,6 +110,7 @@ fn page(code: Code) -> &'static str {
         Code::ForgeableIdentity => page!("5004"),
         Code::Trusted => page!("5005"),
         Code::TrustedBeside => page!("5006"),
+        Code::UnguardedExport => page!("5007"),
         Code::TestFailed => page!("8001"),
         Code::UnusedAllowance => page!("8002"),
         Code::ExpiredAllowance => page!("8003"),

@@ -12,7 +12,7 @@ use super::{Plans, device, device_nodes, driver_files, procfs, profile};
 use crate::resolve::{Grant, Key};
 use crate::topology::{Topology, Vendor};
 
-/// What decides over a shared part, of one host: capabilities, the devices of each line, and whose MPS daemon they have.
+/// What decides over a shared part, of one host: capabilities, devices, and the grant whose daemons they come with.
 type Of = (BTreeSet<Capability>, Vec<Vec<Key>>, Option<String>);
 
 /// The parts that are written, and what each vendor's GPUs come with.
@@ -39,19 +39,24 @@ impl Parts {
     /// The part of a grant's plan; written, if it is the first that has it.
     pub(super) fn part(&mut self, grant: &Grant, plans: &mut Plans) -> Part {
         let keys = grant.lines.iter().map(|line| line.devices.iter().map(|device| device.key()).collect());
-        let through_mps = grant.lines.iter().any(|line| line.rule.sharing.value.is_mps());
-        let daemon = through_mps.then(|| grant.rule.name.value.clone());
-        let of = (grant.capabilities.clone(), keys.collect(), daemon);
+        let has_daemon = grant.lines.iter().any(|line| line.rule.sharing.value.is_mps());
+        let daemons_of = has_daemon.then(|| grant.rule.name.value.clone());
+        let of = (grant.capabilities.clone(), keys.collect(), daemons_of);
         if let Some(known) = self.known.get(&of) {
             return *known;
         }
-        let shared = shared(grant, &self.common);
-        let mut edits =
-            shared.edits.values().chain(shared.devices.iter().flatten().map(|device| &device.edits));
-        let needs_spec = edits.any(|edits| edits.iter().any(Edit::needs_spec));
+        let (shared, needs_spec) = self.shared(grant);
         let part = Part { slice: plans.add(&shared), needs_spec };
         self.known.insert(of, part);
         part
+    }
+
+    /// What a grant's plan has alike with others, and whether something in it exists in the spec form alone.
+    pub(super) fn shared(&self, grant: &Grant) -> (Shared, bool) {
+        let shared = shared(grant, &self.common);
+        let devices = shared.devices.iter().flatten().map(|device| &device.edits);
+        let needs_spec = shared.edits.values().chain(devices).any(|edits| edits.iter().any(Edit::needs_spec));
+        (shared, needs_spec)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use gpupol::diag::{Code, Finding, Severity, Sink};
-use gpupol::emit::{Digests, PlanSet, emit};
+use gpupol::emit::{Digests, PlanSet, emit, plans};
 use gpupol::policy::{Policy, lower};
 use gpupol::resolve::{Resolution, resolve};
 use gpupol::source::{Source, Sources};
@@ -67,6 +67,15 @@ impl Given {
             topology,
             &Digests::of(self.sources.iter().map(|(_, source)| source), b"host"),
         )
+    }
+}
+
+impl Given {
+    /// Its plans on a host.
+    pub(crate) fn plans(&self, topology: &Topology) -> Vec<Plan> {
+        let (resolution, _) = self.on(topology);
+        let digests = Digests { policy: String::new(), topology: String::new() };
+        plans(&self.policy, &self.sources, &resolution, topology, &digests)
     }
 }
 

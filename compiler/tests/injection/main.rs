@@ -1,12 +1,18 @@
 //! What a container gets of the driver, row by row of what NVIDIA's own tools give, for three branches of the driver:
 //! each file exactly under its driver capabilities, and under each capability nothing else.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what fails here fails a test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "what fails here fails a test, and tests look at files"
+)]
 
 #[path = "../given/mod.rs"]
 mod given;
 
 mod drivers;
 mod hidden;
+mod parity;
 mod table;
 
 use std::collections::BTreeSet;
@@ -62,6 +68,20 @@ fn each_file_is_given_exactly_under_its_capabilities() {
 fn the_documentation_shows_this_table() {
     let page = include_str!("../../../docs/driver-files.md");
     assert!(page.contains(&table::shown()), "docs/driver-files.md lacks:\n{}", table::shown());
+}
+
+/// It is written anew where snapshots are: `INSTA_UPDATE=always`.
+#[test]
+fn the_page_beside_nvidias_stack_is_what_plans_hold() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/parity.md");
+    let page = parity::page();
+    if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+        std::fs::write(file, &page).unwrap();
+    }
+    assert!(std::fs::read_to_string(file).unwrap_or_default() == page, "docs/parity.md is another:\n{page}");
+    let sources = parity::sources();
+    let missing = parity::tests().find(|test| !sources.contains(&format!("fn {test}(")));
+    assert_eq!(missing, None, "a test that the page names");
 }
 
 #[test]

@@ -128,6 +128,11 @@ pub(crate) fn rows((branch, _): Branch) -> impl Iterator<Item = &'static Row> {
     TABLE.iter().filter(move |row| (row.branches[0]..=row.branches[1]).contains(&branch))
 }
 
+/// The path of every row.
+pub(crate) fn all() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().map(|row| row.path)
+}
+
 /// Where a container with these capabilities finds the files of a branch.
 pub(crate) fn paths(branch: Branch, in_force: &[Capability]) -> BTreeSet<String> {
     let given = |row: &&Row| {

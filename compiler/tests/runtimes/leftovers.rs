@@ -23,13 +23,22 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
 }
 
-/// Removes the empty cgroups called `name` in every hierarchy of this host.
-pub(crate) fn remove_cgroups(name: &str) {
-    let Ok(hierarchies) = fs::read_dir("/sys/fs/cgroup") else { return };
-    let roots = hierarchies.flatten().map(|entry| entry.path()).chain([PathBuf::from("/sys/fs/cgroup")]);
-    for root in roots {
-        remove_tree(&root.join(name));
-    }
+/// Whether any process was called with this path.
+pub(crate) fn is_in_use(path: &Path) -> bool {
+    let wanted = path.as_os_str().as_encoded_bytes();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    lines.into_iter().any(|line| line.windows(wanted.len()).any(|part| part == wanted))
+}
+
+/// Removes the empty cgroups called `name` in every hierarchy of this host; `false`: some are left, which are not empty.
+pub(crate) fn remove_cgroups(name: &str) -> bool {
+    let hierarchies =
+        fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|entry| entry.path());
+    let all: Vec<PathBuf> =
+        hierarchies.chain([PathBuf::from("/sys/fs/cgroup")]).map(|root| root.join(name)).collect();
+    all.iter().for_each(|cgroup| remove_tree(cgroup));
+    !all.iter().any(|cgroup| cgroup.exists())
 }
 
 /// Cgroups go one by one from the leaves: the files in them cannot be removed.

@@ -5,7 +5,7 @@
 //! through and `EPERM` when they do not: that is how a container sees which numbers it was granted. What the driver
 //! would show below `/proc/driver/nvidia` is made for each test in a mount namespace of its own.
 //!
-//! It needs root, runc, crun, a static busybox, a C compiler, and the hook as an ordinary musl build; whatever is
+//! It needs root, runc, crun, Podman, a static busybox, a C compiler, and the hook as an ordinary musl build; whatever is
 //! missing fails the tests with a sentence that says what to do.
 #![expect(
     clippy::disallowed_methods,
@@ -25,6 +25,7 @@ mod leftovers;
 mod needs;
 mod oracle;
 mod planset;
+mod podman;
 mod runtime;
 mod site;
 mod view;
@@ -56,6 +57,7 @@ everywhere! {
     devices: exactly_the_granted_nodes, two_devices, mig_device, docker_gpus, podman_annotation, same_as_plan,
         hook_called_twice;
     amd: exactly_the_granted_nodes, beside_nvidia, no_longer_true, contained;
+    cdi: same_as_the_hook, several_are_one_request, naming_is_asking, older_than_the_plans, a_node_beside;
     mps: clients_of_one_daemon, no_daemon, planned;
     features: given_when_asked, one_channel, refused_features, other_number;
     denials: nothing_asked, no_tenant, denied_devices, more_than_granted, requirement, runs_without_gpu_when_so_said;

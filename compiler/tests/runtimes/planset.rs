@@ -140,6 +140,19 @@ impl Installed {
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("gpupol plan: {}", words(&output)))
     }
 
+    /// Runs `gpupol export` on the policies and the topology; anything but success is a failed test.
+    pub(crate) fn export(&self, arguments: &[&str]) {
+        let output = self.exported(arguments);
+        assert!(output.status.success(), "gpupol export: {}", words(&output));
+    }
+
+    /// The same, whatever comes of it.
+    pub(crate) fn exported(&self, arguments: &[&str]) -> Output {
+        let mut all: Vec<PathBuf> = arguments.iter().map(PathBuf::from).collect();
+        all.extend([self.policies(), "--topology".into(), self.topology()]);
+        gpupol("export", &all)
+    }
+
     fn write_entry(&self, entry: Entry) {
         let mut document = json!({
             "entryVersion": 1, "engine": entry.name(), "form": "hook", "allocate": true,

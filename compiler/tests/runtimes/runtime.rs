@@ -1,6 +1,7 @@
 //! runc and crun as an engine calls them.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -56,6 +57,19 @@ impl Runtime {
     pub(crate) fn delete(&self, view: &View, id: &str) -> bool {
         let status = self.command(view).args(["delete", "--force", id]).stderr(Stdio::null()).status();
         status.expect("nsenter runs").success()
+    }
+
+    /// A program that an engine can call: as it keeps no variables, what is needed of them stands in a script.
+    pub(crate) fn alone(&self, dir: &Path) -> PathBuf {
+        if self.kind != Kind::Crun || self.cgroup != Cgroup::V2 {
+            return self.program.clone();
+        }
+        let script = dir.join("crun");
+        let (shim, program) = (needs::memlock_shim().display(), self.program.display());
+        let text = format!("#!/bin/sh\nLD_PRELOAD={shim} exec {program} \"$@\"\n");
+        fs::write(&script, text).expect("the directory is ours");
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("the file is ours");
+        script
     }
 
     fn command(&self, view: &View) -> Command {

@@ -175,6 +175,11 @@ impl Site {
         child.wait_with_output().expect("the hook ends")
     }
 
+    /// The runtime for an engine, which calls it by itself; `dir` is for what it takes.
+    pub(crate) fn runtime_of(&self, dir: &Path) -> PathBuf {
+        self.runtime.alone(dir)
+    }
+
     /// Where a path of a held container is for this program.
     pub(crate) fn path_in(&self, held: &Held, inside: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{inside}", held.pid))

@@ -108,6 +108,9 @@ pub struct HookCall {
     /// Absolute path of its program.
     #[serde(default)]
     pub path: String,
+    /// Its arguments, the program's name first.
+    #[serde(default, deserialize_with = "nullable")]
+    pub args: Vec<String>,
 }
 
 /// `linux`

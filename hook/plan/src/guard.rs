@@ -7,10 +7,12 @@
 use std::collections::BTreeSet;
 
 use crate::config::Config;
+use crate::edit::Edit;
 use crate::entry::Entry;
 use crate::identity::Whose;
 use crate::index::OnBypass;
 use crate::refusal::{Reason, Refusal};
+use crate::request::cdi;
 
 mod devices;
 mod hooks;
@@ -54,6 +56,9 @@ pub enum SourceKind {
     /// Anything else.
     Other,
 }
+
+/// Major and minor number of a device node.
+pub type Number = (u32, u32);
 
 /// A row of the table that a container is in, and by what of its configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,10 +113,11 @@ impl Answer {
     }
 }
 
-/// The rows that a container is in, each once.
+/// The rows that a container is in, each once. Nodes of these `own` numbers, and rules of just one of them, are in none:
+/// the plan gives them.
 #[must_use]
-pub fn trips(entry: &Entry, config: &Config, surroundings: &Surroundings) -> Vec<Trip> {
-    let mut trips = devices::trips(config, surroundings);
+pub fn trips(entry: &Entry, config: &Config, surroundings: &Surroundings, own: &[Number]) -> Vec<Trip> {
+    let mut trips = devices::trips(config, surroundings, own);
     trips.extend(mounts::trips(config, surroundings));
     trips.extend(privileges::trips(entry, config, surroundings));
     trips.extend(hooks::trips(entry, config));
@@ -122,6 +128,23 @@ pub fn trips(entry: &Entry, config: &Config, surroundings: &Surroundings) -> Vec
         first
     });
     trips
+}
+
+/// The numbers of the nodes that CDI gave a container. Whether its plan gives them too is known only when that is chosen:
+/// until then they are in no row.
+#[must_use]
+pub fn put_off(config: &Config) -> Vec<Number> {
+    if cdi::is_named(config) { devices::numbers(config) } else { Vec::new() }
+}
+
+/// The numbers of the nodes that a plan gives.
+#[must_use]
+pub fn given(edits: &[&Edit]) -> Vec<Number> {
+    let number = |edit: &&Edit| match edit {
+        Edit::DeviceNode(node) => Some((node.major, node.minor)),
+        _ => None,
+    };
+    edits.iter().filter_map(number).collect()
 }
 
 /// Whose container it is. One that two tenants claim is nobody's friend: it is judged as a tenant's. Under an index that

@@ -57,6 +57,9 @@ pub fn decide<S: ReadAt>(
         Ok(None) => return refused(of_no_tenant(&identity::facts(entry, config, observed))),
         Err(refusal) => return refused(refusal.clone()),
     };
+    if let Some(whose) = request.tenant.as_ref().filter(|whose| **whose != tenant.name) {
+        return refused(of_another(tenant, whose));
+    }
     match grant(index, tenant, &request, entry, config) {
         Ok(grant) => match unsupported(entry, observed) {
             None => Decision::Granted(Box::new(Granted { tenant: tenant.clone(), grant, request })),
@@ -89,6 +92,12 @@ fn of_no_tenant(facts: &Facts<'_>) -> Refusal {
         Reason::NoTenant,
         format!("a container of no tenant asks for GPUs: no identity matches `{facts}`"),
     )
+}
+
+fn of_another(tenant: &Tenant, whose: &str) -> Refusal {
+    let whose = refusal::excerpt(whose);
+    let message = format!("a container of tenant `{}` names a CDI device of tenant `{whose}`", tenant.name);
+    Refusal::new(Reason::DeviceNotGranted, message)
 }
 
 fn grant<S: ReadAt>(

@@ -15,6 +15,7 @@ use crate::label;
 use crate::refusal::{Reason, Refusal};
 use crate::requirement::{self, Requirement};
 
+pub mod cdi;
 mod features;
 
 /// Annotation: how many devices, or which.
@@ -44,6 +45,8 @@ pub struct Request {
     pub features: BTreeSet<Feature>,
     /// The grant that it names.
     pub grant: Option<String>,
+    /// Whose the CDI devices are that it names; if there are any, they alone say which devices and which grant.
+    pub tenant: Option<String>,
     /// What its image requires of host and devices.
     pub requirements: Vec<Requirement>,
 }
@@ -82,6 +85,9 @@ pub fn request(indices: RequestIndices, entry: &Entry, config: &Config) -> Resul
     if is_sandbox(entry, config) {
         return Ok(None);
     }
+    if let Some(named) = cdi::named(config)? {
+        return by_cdi(named, entry, config).map(Some);
+    }
     let grant = gpupol_word(entry, config, GRANT, "GPUPOL_GRANT");
     let asked = match gpupol_word(entry, config, GPUS, "GPUPOL_GPUS") {
         Some(gpus) => annotation_devices(gpus)?,
@@ -91,13 +97,33 @@ pub fn request(indices: RequestIndices, entry: &Entry, config: &Config) -> Resul
         }
     };
     if !entry.allocate && (asked.is_some() || has_gpu_node(config)) {
-        let message = "the entry has no `allocate`, and checking what others allocate is not supported yet";
-        return Err(Refusal::new(Reason::NotSupported, message));
+        return Err(not_allocating());
     }
     let Some(devices) = asked else { return Ok(None) };
     let (capabilities, requirements) = (capabilities(config)?, requirement::requirements(config)?);
     let features = features::asked(entry, config)?;
-    Ok(Some(Request { devices, capabilities, features, grant: grant.map(str::to_owned), requirements }))
+    let grant = grant.map(str::to_owned);
+    Ok(Some(Request { devices, capabilities, features, grant, tenant: None, requirements }))
+}
+
+/// A CDI device has the nodes and files of all driver capabilities of its grant, so these are what is asked for.
+fn by_cdi(named: cdi::Named<'_>, entry: &Entry, config: &Config) -> Result<Request, Refusal> {
+    if !entry.allocate && named.devices == Devices::Default {
+        return Err(not_allocating());
+    }
+    Ok(Request {
+        devices: named.devices,
+        capabilities: Capabilities::All,
+        features: features::asked(entry, config)?,
+        grant: Some(named.grant.to_owned()),
+        tenant: Some(named.tenant.to_owned()),
+        requirements: requirement::requirements(config)?,
+    })
+}
+
+fn not_allocating() -> Refusal {
+    let message = "the entry has no `allocate`, and checking what others allocate is not supported yet";
+    Refusal::new(Reason::NotSupported, message)
 }
 
 /// A label of the container: the annotation of that key, or the variable that stands for it under Docker.

@@ -42,6 +42,7 @@ fn ask(devices: Devices) -> Request {
         capabilities: Capabilities::All,
         features: BTreeSet::new(),
         grant: None,
+        tenant: None,
         requirements: Vec::new(),
     }
 }

@@ -104,6 +104,7 @@ fn given(features: &[Feature]) -> Result<Vec<String>, (&'static str, String)> {
         capabilities: Capabilities::Named([Capability::Compute].into()),
         features: features.iter().copied().collect::<BTreeSet<_>>(),
         grant: None,
+        tenant: None,
         requirements: Vec::new(),
     };
     let plan = plan();

@@ -97,7 +97,7 @@ fn surroundings() -> Surroundings {
 
 fn rows(engine: &str, config: &Value) -> Vec<&'static str> {
     let config = Config::parse(config.to_string().as_bytes()).unwrap();
-    trips(&entry(engine), &config, &surroundings()).iter().map(|trip| trip.row.slug).collect()
+    trips(&entry(engine), &config, &surroundings(), &[]).iter().map(|trip| trip.row.slug).collect()
 }
 
 /// For each row configurations that are in it and in no other.
@@ -225,11 +225,11 @@ fn the_kernels_word_on_namespaces_counts_and_a_user_namespace_takes_capabilities
     assert_eq!(rows("podman", &users), [""; 0]);
     let mut surroundings = surroundings();
     surroundings.shared_with_host.insert("pid".to_owned());
-    let found = trips(&entry("containerd"), &privileged, &surroundings);
+    let found = trips(&entry("containerd"), &privileged, &surroundings, &[]);
     assert_eq!(found.iter().map(|trip| trip.row.slug).collect::<Vec<_>>(), ["cap-sys-admin", "host-pid"]);
     surroundings.shared_with_host.insert("user".to_owned());
     let users = Config::parse(users.to_string().as_bytes()).unwrap();
-    let found = trips(&entry("containerd"), &users, &surroundings);
+    let found = trips(&entry("containerd"), &users, &surroundings, &[]);
     assert_eq!(found.iter().map(|trip| trip.row.slug).collect::<Vec<_>>(), ["cap-sys-admin", "host-pid"]);
 }
 
@@ -237,7 +237,7 @@ fn the_kernels_word_on_namespaces_counts_and_a_user_namespace_takes_capabilities
 fn what_comes_of_a_row_is_the_policys_word() {
     for (slug, configs) in cases() {
         let config = Config::parse(configs.first().unwrap().to_string().as_bytes()).unwrap();
-        let trips = trips(&entry("podman"), &config, &surroundings());
+        let trips = trips(&entry("podman"), &config, &surroundings(), &[]);
         let effect = ROWS.iter().find(|row| row.slug == slug).unwrap().effect;
         let answer = |on_bypass, standing| answer(on_bypass, standing, &trips);
         let refuses = |answer: Answer| match answer {

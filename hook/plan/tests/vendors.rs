@@ -44,6 +44,7 @@ fn paths(names: &[&str], requirements: &[(&str, &str)]) -> Result<Vec<String>, R
         capabilities: Capabilities::All,
         features: BTreeSet::new(),
         grant: None,
+        tenant: None,
         requirements: requirements.iter().map(requirement).collect(),
     };
     let plan = plan();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 
 use gpupol_plan::edit::{Bind, MountOption};
-use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, StatVfsMountFlags, fstatvfs, openat};
 use rustix::io::Errno;
 
 use crate::apply::device_node::clone_mount;
@@ -25,7 +25,7 @@ pub(super) struct Ready<'p> {
 impl<'p> Ready<'p> {
     /// Opens the source and clones its mount, detached and with its options; none if it is gone and may be.
     pub(super) fn prepare(bind: &'p Bind) -> Result<Option<Self>> {
-        let Bind { host_path, optional, listening, options, .. } = bind;
+        let Bind { host_path, optional, options, listening, .. } = bind;
         if let Some(socket) = listening {
             daemon::require(host_path, socket)?;
         }
@@ -58,11 +58,18 @@ impl<'p> Ready<'p> {
         }
         let mut made: Vec<Made> = Vec::new();
         let target = rootfs.target(&place, self.is_directory(), &mut made);
+        let is_new = !made.is_empty();
         steps.extend(made.into_iter().map(Step::Target));
-        self.attach(rootfs, &target?)?;
+        let target = target?;
+        let is_there = !is_new && self.is_there(&target)?;
+        if !is_there {
+            self.attach(rootfs, &target)?;
+        }
         let covers = loader.taken_for(path);
         let covered = covers.iter().try_for_each(|other| self.cover(rootfs, other, steps));
-        steps.push(Step::Mounted(self.tree));
+        if !is_there {
+            steps.push(Step::Mounted(self.tree));
+        }
         covered
     }
 
@@ -95,13 +102,29 @@ impl<'p> Ready<'p> {
     fn cover(&self, rootfs: &Rootfs, path: &str, steps: &mut Vec<Step>) -> Result<()> {
         let Some(file) = rootfs.file(path) else { return Ok(()) };
         let mount = |file: &OwnedFd| rootfs::place(file.as_fd()).called(|| format!("statx(`{path}`)"));
-        if mount(&file)?.mount == mount(&self.tree)?.mount {
+        if mount(&file)?.mount == mount(&self.tree)?.mount || self.is_there(&file)? {
             return Ok(());
         }
         let tree = clone_mount(&self.tree, path, attributes(&self.bind.options))?;
         rootfs.attach(&tree, &file, &[self.kind])?;
         steps.push(Step::Mounted(tree));
         Ok(())
+    }
+
+    /// Whether the runtime bound just this, with no fewer options: CDI may have said so.
+    fn is_there(&self, target: &OwnedFd) -> Result<bool> {
+        let same = rootfs::identity(target)? == rootfs::identity(&self.tree)?;
+        let found = fstatvfs(target).called(|| "fstatvfs()".to_owned())?.f_flag;
+        Ok(same && self.bind.options.iter().all(|option| found.contains(flag(*option))))
+    }
+}
+
+fn flag(option: MountOption) -> StatVfsMountFlags {
+    match option {
+        MountOption::Ro => StatVfsMountFlags::RDONLY,
+        MountOption::Nosuid => StatVfsMountFlags::NOSUID,
+        MountOption::Nodev => StatVfsMountFlags::NODEV,
+        MountOption::Noexec => StatVfsMountFlags::NOEXEC,
     }
 }
 

@@ -1,13 +1,15 @@
 //! What the guard answers for a container, and how that is kept.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use gpupol_plan::edit::Edit;
-use gpupol_plan::guard::{self, Answer};
+use gpupol_plan::guard::{self, Answer, Standing, Trip};
 use gpupol_plan::identity::Whose;
-use gpupol_plan::index::{Auditing, OnDenied, Settings};
+use gpupol_plan::index::{Auditing, OnBypass, OnDenied, Settings, Tenant};
 use gpupol_plan::observed::Observed;
 use gpupol_plan::refusal::one_line;
+use gpupol_plan::request::cdi;
 
 use crate::apply::device_rule::contain::{Containment, contain};
 use crate::apply::device_rule::{self, Rule};
@@ -20,11 +22,19 @@ use crate::start::{Place, Start};
 /// The guard's answer for a container that starts.
 #[derive(Debug)]
 pub(super) struct Guarded<'i> {
-    tenant: Option<&'i str>,
+    tenant: Option<&'i Tenant>,
+    standing: Standing,
+    on_bypass: OnBypass,
+    /// The rows that it is in.
+    trips: Cow<'i, [Trip]>,
     answer: Answer,
 }
 
 impl Guarded<'_> {
+    fn tenant_name(&self) -> Option<&str> {
+        self.tenant.map(|tenant| tenant.name.as_str())
+    }
+
     /// Containment is of a whole cgroup. This is asked while the host's `/proc` can be seen.
     pub(super) fn require_alone(&self, process: &Process, cgroup: &Cgroup) -> Result<()> {
         if self.answer == Answer::Contain { cgroup.require_alone(process) } else { Ok(()) }
@@ -42,7 +52,7 @@ impl Guarded<'_> {
     }
 }
 
-impl Start<'_> {
+impl<'s> Start<'s> {
     /// What the guard answers under these settings for a container of which it is known whose it is.
     ///
     /// # Errors
@@ -52,16 +62,40 @@ impl Start<'_> {
         settings: Settings,
         whose: &'i Whose,
         observed: &Observed,
-    ) -> Result<Guarded<'i>> {
+    ) -> Result<Guarded<'i>>
+    where
+        's: 'i,
+    {
         let standing = guard::standing(whose);
         // Who runs the engine as a user of the host is beyond what this process could do, and the kernel's to bound.
-        let trips = if observed.user.is_some() { &[] } else { self.trips };
-        let answer = guard::answer(settings.on_bypass, standing, trips);
+        let trips: &[Trip] = if observed.user.is_some() { &[] } else { self.trips };
+        let (on_bypass, trips) = (settings.on_bypass, Cow::Borrowed(trips));
+        let answer = guard::answer(on_bypass, standing, &trips);
         let tenant = whose.as_ref().ok().and_then(Option::as_ref);
         if let Answer::Refuse(refusal) = &answer {
             self.refuse(OnDenied::Refuse, tenant, None, refusal.clone())?;
         }
-        Ok(Guarded { tenant: tenant.map(|tenant| tenant.name.as_str()), answer })
+        Ok(Guarded { tenant, standing, on_bypass, trips, answer })
+    }
+
+    /// Another one once it is known which nodes the plan gives: what CDI gave beside them goes around it.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub(super) fn guard_cdi<'i>(
+        &self,
+        guarded: &Guarded<'i>,
+        edits: &[&Edit],
+    ) -> Result<Option<Guarded<'i>>> {
+        if !cdi::is_named(self.config) {
+            return Ok(None);
+        }
+        let Guarded { tenant, standing, on_bypass, .. } = *guarded;
+        let trips = guard::trips(self.entry, self.config, self.surroundings, &guard::given(edits));
+        match guard::answer(on_bypass, standing, &trips) {
+            Answer::Refuse(refusal) => Err(refusal.into()),
+            answer => Ok(Some(Guarded { tenant, standing, on_bypass, trips: Cow::Owned(trips), answer })),
+        }
     }
 
     /// Keeps the answer for a container that starts and gets nothing. Its record is written if it can be.
@@ -88,10 +122,10 @@ impl Start<'_> {
         if guarded.answer == Answer::Pass {
             return Ok(());
         }
-        let message = one_line(&guard::describe(self.trips.iter()));
+        let message = one_line(&guard::describe(guarded.trips.iter()));
         let mut record = self.record(Event::Guard);
-        record.tenant = guarded.tenant;
-        record.rows = self.trips.iter().map(|trip| trip.row.slug).collect();
+        record.tenant = guarded.tenant_name();
+        record.rows = guarded.trips.iter().map(|trip| trip.row.slug).collect();
         record.answer = Some(guarded.answer.word());
         record.message = Some(&message);
         audit.append(&record)
@@ -106,7 +140,7 @@ impl Start<'_> {
     fn audit_failure(&self, audit: &Audit, guarded: &Guarded<'_>, error: &Error) {
         let message = one_line(&error.to_string());
         let mut record = self.record(Event::Failure);
-        record.tenant = guarded.tenant;
+        record.tenant = guarded.tenant_name();
         record.message = Some(&message);
         let _ = audit.append(&record);
     }

@@ -28,7 +28,8 @@ fn main() {
     let mounts = MountInfo::read().expect("/proc is mounted");
     let hierarchy = Hierarchy::find(&mounts).expect("a cgroup hierarchy holds device rules");
     let cgroup = hierarchy.cgroup_of(&container).expect("the container has a cgroup");
-    let container = Container { process: &container, rootfs: rootfs.clone(), cgroup: &cgroup, visible_gpus: 0 };
+    let container =
+        Container { process: &container, rootfs: rootfs.clone(), cgroup: &cgroup, visible_gpus: 0 };
     rustix::process::umask(rustix::fs::Mode::empty());
     let start = Instant::now();
     let applied = apply::apply(&container, &edits, &mounts);

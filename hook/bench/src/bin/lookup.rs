@@ -10,11 +10,12 @@ use gpupol_hook::planset::PlanSet;
 use gpupol_plan::config::Config;
 use gpupol_plan::entry::{Engine, Entry};
 use gpupol_plan::identity;
-use gpupol_plan::index::{self, Contents, Index, ReadAt};
+use gpupol_plan::index::{self, Contents, Index, ReadAt, RequestIndices};
 use gpupol_plan::lookup::{Decision, Granted, decide};
 use gpupol_plan::observed::Observed;
 use gpupol_plan::plan::Plan;
 use gpupol_plan::refusal::Refusal;
+use gpupol_plan::request::request;
 use serde_json::{Value, json};
 
 #[path = "../site.rs"]
@@ -29,8 +30,8 @@ const ROUNDS: usize = 2_000;
 fn main() {
     let directory = std::env::temp_dir().join(format!("gpupol-lookup-{}", std::process::id()));
     println!(
-        "{:>8} {:>10} {:>17} {:>17} {:>6} {:>8}",
-        "grants", "index, KB", "memory, ns", "files, µs", "reads", "bytes"
+        "{:>8} {:>10} {:>17} {:>17} {:>17} {:>6} {:>8}",
+        "grants", "index, KB", "memory, ns", "of it request, ns", "files, µs", "reads", "bytes"
     );
     for grants in [10, 100, 1_000, 10_000, 100_000] {
         measure(grants, &directory);
@@ -90,6 +91,10 @@ fn measure(grants: usize, directory: &Path) {
     let index = write(tenants, directory);
     let container = Container::of(&name(tenants / 2));
     let in_memory = timed(|| _ = black_box(container.look_up(&Index::of(&index).expect("an index"))));
+    let request = timed(|| {
+        let asked = request(RequestIndices::Auto, &container.entry, &container.config);
+        black_box(asked.expect("a request"));
+    });
     let plans = directory.to_str().expect("a path");
     let from_files = timed(|| {
         let set = PlanSet::open(plans).expect("a plan set");
@@ -99,9 +104,10 @@ fn measure(grants: usize, directory: &Path) {
     let counted = Index::open(Counted(&index, &reads, &bytes), index.len() as u64).expect("an index");
     container.look_up(&counted);
     println!(
-        "{grants:>8} {:>10} {:>17} {:>17} {:>6} {:>8}",
+        "{grants:>8} {:>10} {:>17} {:>17} {:>17} {:>6} {:>8}",
         index.len() / 1024,
         format!("{:.0} ({:.0})", in_memory.1, in_memory.0),
+        format!("{:.0} ({:.0})", request.1, request.0),
         format!("{:.1} ({:.1})", from_files.1 / 1e3, from_files.0 / 1e3),
         reads.get(),
         bytes.get(),

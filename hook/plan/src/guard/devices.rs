@@ -1,7 +1,7 @@
 //! Device nodes and device rules.
 
 use super::row::{ALL_DEVICES, GPU_NODE, GPU_RULE};
-use super::{Surroundings, Trip};
+use super::{Number, Surroundings, Trip};
 use crate::config::{Config, DeviceRule, LinuxDevice};
 
 /// The major number of NVIDIA's own nodes (Linux `Documentation/admin-guide/devices.txt`).
@@ -20,14 +20,15 @@ enum Covers {
     Everything,
 }
 
-pub(super) fn trips(config: &Config, surroundings: &Surroundings) -> Vec<Trip> {
-    let node = |device: &&LinuxDevice| is_gpu(device, surroundings);
+pub(super) fn trips(config: &Config, surroundings: &Surroundings, own: &[Number]) -> Vec<Trip> {
+    let is_own = |device: &LinuxDevice| number(device).is_some_and(|number| own.contains(&number));
+    let node = |device: &&LinuxDevice| is_gpu(device, surroundings) && !is_own(device);
     let node = config.linux.devices.iter().find(node).map(|device| {
         let what = format!("device node `{}`, {}:{}", device.path, device.major, device.minor);
         Trip { row: &GPU_NODE, what }
     });
     let rules = &config.linux.resources.devices;
-    let rule = surroundings.majors.iter().find_map(|major| rule(rules, *major));
+    let rule = surroundings.majors.iter().find_map(|major| rule(rules, *major, own));
     node.into_iter().chain(rule).collect()
 }
 
@@ -38,11 +39,12 @@ fn is_gpu(device: &LinuxDevice, surroundings: &Surroundings) -> bool {
 
 /// Whether the rules, of which the last that is about a number decides, let any number of a major be opened.
 /// Without any rule some runtimes allow everything.
-fn rule(rules: &[DeviceRule], major: u32) -> Option<Trip> {
+fn rule(rules: &[DeviceRule], major: u32, own: &[Number]) -> Option<Trip> {
     let mut opened = Some(&ALL_DEVICES);
     for rule in rules {
         match (covers(rule, major), rule.allow) {
             (Covers::Nothing, _) | (Covers::Some, false) => {}
+            (Covers::Some, true) if is_own(rule, own) => {}
             (Covers::Everything, true) => opened = Some(&ALL_DEVICES),
             (Covers::Major | Covers::Some, true) => opened = opened.or(Some(&GPU_RULE)),
             (Covers::Major | Covers::Everything, false) => opened = None,
@@ -55,6 +57,21 @@ fn rule(rules: &[DeviceRule], major: u32) -> Option<Trip> {
         format!("a device rule that allows major number {major}")
     };
     Some(Trip { row, what })
+}
+
+/// The numbers of all nodes.
+pub(super) fn numbers(config: &Config) -> Vec<Number> {
+    config.linux.devices.iter().filter_map(number).collect()
+}
+
+fn number(device: &LinuxDevice) -> Option<Number> {
+    Some((device.major.try_into().ok()?, device.minor.try_into().ok()?))
+}
+
+/// Whether a rule is about one number, and that is the plan's.
+fn is_own(rule: &DeviceRule, own: &[Number]) -> bool {
+    let number = |number: Option<i64>| u32::try_from(number?).ok();
+    number(rule.major).zip(number(rule.minor)).is_some_and(|number| own.contains(&number))
 }
 
 fn covers(rule: &DeviceRule, major: u32) -> Covers {

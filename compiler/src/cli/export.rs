@@ -1,0 +1,118 @@
+//! `gpupol export cdi`
+#![expect(clippy::disallowed_methods, reason = "the command line writes the files")]
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use gpupol_plan::request::cdi::PROGRAM;
+
+use super::chain::{self, Files};
+use super::hosts::{self, Host};
+use super::{Exit, Failure, args, input, print, today};
+use crate::diag::{Code, Finding, Sink};
+use crate::emit::cdi::{Guarding, KIND, Specification};
+use crate::emit::{self, Digests};
+use crate::policy::{Policy, allow};
+
+mod stale;
+
+pub(super) fn run(args: &args::Export) -> Result<Exit, Failure> {
+    let args::Exported::Cdi(args) = &args.what;
+    let guarding = guarding(args)?;
+    let (policy, files, mut sink) = match chain::sound(chain::read(&args.policies)?) {
+        Ok(sound) => sound,
+        Err(exit) => return Ok(exit),
+    };
+    let host = hosts::only(&args.topology, &policy, &files.sources)?;
+    let specification = specification(&policy, &files, &host, &guarding, &mut sink);
+    if let (Some(specification), Guarding::Nobody { .. }) = (&specification, &guarding) {
+        sink.push(unguarded(specification));
+    }
+    let remaining = allow::apply(&policy, sink.finish(), today::today(), false);
+    chain::say(remaining.findings, &files.sources);
+    let Some(specification) = specification else { return Ok(Exit::Findings) };
+    if specification.devices.is_empty() {
+        let message =
+            format!("no grant gives a device on `{}`, and a specification has one at least", host.name);
+        return Err(Failure::usage(message, "`gpupol check` says what each grant has there"));
+    }
+    match (&args.check, &args.output) {
+        (Some(path), _) => return stale::check(path, &specification, &host),
+        (None, Some(path)) => put(path, &specification.json())
+            .map_err(|why| Failure::Unwritable { what: input::name(path), why })?,
+        (None, None) => print::data(&specification.json())?,
+    }
+    Ok(Exit::Clean)
+}
+
+/// Nothing if the policy has errors on the host, which are in `sink` then.
+fn specification(
+    policy: &Policy,
+    files: &Files,
+    host: &Host,
+    guarding: &Guarding,
+    sink: &mut Sink,
+) -> Option<Specification> {
+    let resolution = chain::resolution(policy, host, sink)?;
+    let digests = Digests::of(files.policy(), host.text.as_bytes());
+    let plans = emit::plans(policy, &files.sources, &resolution, &host.topology, &digests);
+    (!sink.has_errors()).then(|| Specification::of(&plans, guarding))
+}
+
+fn guarding(args: &args::Cdi) -> Result<Guarding, Failure> {
+    if let Some(libraries) = args.libdir.as_ref().filter(|_| args.unguarded) {
+        return Ok(Guarding::Nobody { libraries: absolute(libraries, "--libdir")? });
+    }
+    let path = absolute(&args.hook, "--hook")?;
+    if args.hook.file_name().is_none_or(|name| name != PROGRAM) {
+        let message = format!("`{path}` is not called `{PROGRAM}`, by which its calls are known");
+        return Err(Failure::usage(message, format!("name it so: `--hook /usr/libexec/{PROGRAM}`")));
+    }
+    let entry = args.entry.clone();
+    if entry.is_empty() || entry.contains('/') || entry.starts_with(['-', '.']) {
+        let message = format!("`{entry}` is no name of an entry");
+        return Err(Failure::usage(message, "name a file of /etc/gpupol/entries without its `.json`"));
+    }
+    Ok(Guarding::Hook { path, entry })
+}
+
+fn absolute(path: &Path, option: &str) -> Result<String, Failure> {
+    let name = input::name(path);
+    if path.is_absolute() && path.to_str().is_some() {
+        return Ok(name);
+    }
+    Err(Failure::usage(format!("`{name}` is no absolute path"), format!("name one: `{option} /usr/…`")))
+}
+
+/// That nobody asks who names a device, nor counts.
+fn unguarded(specification: &Specification) -> Finding {
+    let message = format!(
+        "nobody checks who names the {} of this specification, how many together, and who else has them",
+        print::count(specification.devices.len(), "device")
+    );
+    let first = specification.devices.first();
+    let help =
+        "leave out `--unguarded`: then the hook asks for tenant, amounts, leases and limits at each start";
+    let witness = first.map(|device| format!("any container started with `--device {KIND}={}`", device.name));
+    let finding = Finding::general(Code::UnguardedExport, message).help(help);
+    witness.into_iter().fold(finding, Finding::witness)
+}
+
+/// Engines read these files whenever they change: whoever reads sees the old one or the new one, whole.
+fn put(path: &Path, text: &str) -> io::Result<()> {
+    let unfinished: PathBuf = path.with_file_name(format!(".gpupol-new-{}", std::process::id()));
+    // One of that name was left by a process that was killed.
+    _ = fs::remove_file(&unfinished);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&unfinished)?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&unfinished, path));
+    if written.is_err() {
+        // The reason for the failure is told; that this is left over is of no interest beside it.
+        _ = fs::remove_file(&unfinished);
+    }
+    written
+}

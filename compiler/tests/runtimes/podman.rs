@@ -1,0 +1,102 @@
+//! Real Podman, which reads the CDI specification that `gpupol export cdi` writes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::bundle::Bundle;
+use crate::leftovers::{is_in_use, remove_cgroups, wait_until};
+use crate::needs;
+use crate::oracle::{SCRIPT, Seen};
+use crate::site::{Outcome, Site, text};
+
+/// Limits that root of a container of this machine may set, and no network.
+const SETTINGS: &str = "
+[containers]
+default_ulimits = [\"nofile=20000:20000\", \"nproc=4096:4096\"]
+pids_limit = 0
+netns = \"none\"
+cgroupns = \"private\"
+log_driver = \"k8s-file\"
+[engine]
+cgroup_manager = \"cgroupfs\"
+events_logger = \"file\"
+";
+
+/// Podman reads specifications below `/etc` alone, and so does the hook its entries: it gets an `/etc` of its own over the
+/// host's, for as long as it runs.
+const OWN_ETC: &str = "
+set -e
+mount -t tmpfs -o mode=755 gpupol-test \"$1\"
+mkdir \"$1/upper\" \"$1/work\"
+mount -t overlay -o \"lowerdir=/etc,upperdir=$1/upper,workdir=$1/work\" gpupol-test /etc
+mkdir -p /etc/cdi /etc/gpupol
+cp \"$2\" /etc/cdi/gpupol.json
+cp -r \"$3\" /etc/gpupol/entries
+shift 3
+exec \"$@\"
+";
+
+/// Podman on the made host, with a storage of its own.
+pub(crate) struct Podman<'s> {
+    site: &'s Site,
+    dir: PathBuf,
+    parent: String,
+}
+
+impl<'s> Podman<'s> {
+    /// Writes the specification of the site's policies.
+    pub(crate) fn new(site: &'s Site) -> Self {
+        let dir = site.dir.join("podman");
+        fs::create_dir_all(dir.join("etc")).expect("the directory is ours");
+        fs::write(dir.join("containers.conf"), SETTINGS).expect("the directory is ours");
+        let hook = needs::hook();
+        let specification = dir.join("gpupol.json");
+        let arguments = ["cdi", "--entry", "podman", "--hook", text(&hook), "-o", text(&specification)];
+        site.installed.export(&arguments);
+        let parent = format!("{}-podman", site.dir.file_name().unwrap_or_default().to_string_lossy());
+        Self { site, dir, parent }
+    }
+
+    /// The specification.
+    pub(crate) fn specification(&self) -> PathBuf {
+        self.dir.join("gpupol.json")
+    }
+
+    /// `podman run` of a container that looks around and ends.
+    pub(crate) fn run(&self, options: &[&str]) -> Outcome {
+        let bundle = self.site.bundle();
+        let output = self.command(&bundle, options).output().expect("nsenter runs");
+        self.outcome(&bundle, &output)
+    }
+
+    fn command(&self, bundle: &Bundle, options: &[&str]) -> Command {
+        let mut command = self.site.view.command(Path::new("unshare"));
+        command.args(["--mount", "--propagation", "private", "sh", "-c", OWN_ETC, "own-etc"]);
+        command.args([&self.dir.join("etc"), &self.specification(), &self.site.installed.entries()]);
+        command.arg(needs::program("podman", "podman")).args(["--storage-driver", "vfs"]);
+        for (option, place) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
+            command.arg(option).arg(self.dir.join(place));
+        }
+        command.arg("--runtime").arg(self.site.runtime_of(&self.dir)).args(["run", "--rm"]);
+        command.arg(format!("--cgroup-parent=/{}", self.parent));
+        command.arg(format!("--annotation=run.oci.hooks.stderr={}", bundle.dir.join("hook").display()));
+        command.args(options).arg("--rootfs").arg(bundle.rootfs()).args(["sh", "-c", SCRIPT]);
+        command.env("CONTAINERS_CONF", self.dir.join("containers.conf"));
+        command
+    }
+
+    fn outcome(&self, bundle: &Bundle, output: &Output) -> Outcome {
+        let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let hook = fs::read_to_string(bundle.dir.join("hook")).unwrap_or_default();
+        let seen = Seen::read(&words(&output.stdout));
+        Outcome { started: output.status.success(), seen, said: words(&output.stderr) + &hook }
+    }
+}
+
+impl Drop for Podman<'_> {
+    /// What Podman leaves behind to clean up ends a moment after it.
+    fn drop(&mut self) {
+        wait_until(|| !is_in_use(&self.dir) && remove_cgroups(&self.parent));
+    }
+}
