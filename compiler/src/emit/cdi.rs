@@ -6,11 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use gpupol_plan::edit::Edit;
+use gpupol_plan::edit::{Bind, Edit};
 use gpupol_plan::plan::{self, Line, Plan, Sharing};
 use gpupol_plan::request::VISIBLE_DEVICES;
 use gpupol_plan::request::cdi::{ANY, FLAG, PROGRAM};
 use serde::{Deserialize, Serialize};
+
+use super::mps;
 
 mod edits;
 
@@ -208,11 +210,12 @@ fn name(parts: &[&str; 3]) -> String {
 }
 
 /// Whether somebody who knows just the specification could do this: all else is the hook's. Runtimes refuse mounts below
-/// `/proc`, where a plan's binds lie on a tmpfs anyway.
-fn is_known(edit: &Edit) -> bool {
+/// `/proc`, where a plan's binds lie on a tmpfs anyway, and that an MPS daemon listens is asked by the hook alone.
+fn is_known(edit: &Edit, guarding: &Guarding) -> bool {
+    let is_hooks = |bind: &Bind| matches!(guarding, Guarding::Hook { .. }) && mps::is_of_daemon(bind);
     match edit {
         Edit::DeviceNode(_) | Edit::Env(_) | Edit::Gid(_) => true,
-        Edit::Bind(bind) => !bind.optional && !bind.container_path.starts_with("/proc/"),
+        Edit::Bind(bind) => !bind.optional && !bind.container_path.starts_with("/proc/") && !is_hooks(bind),
         Edit::Tmpfs(_) | Edit::File(_) => false,
     }
 }

@@ -73,6 +73,11 @@ pub(super) fn edits(grant: &str, uuid: &str) -> [Edit; 2] {
     [bind("pipe", PIPES, Some(CONTROL)), bind("shm", SHARED, None)]
 }
 
+/// Whether something of a daemon's is bound.
+pub(super) fn is_of_daemon(bind: &Bind) -> bool {
+    bind.host_path.starts_with(DAEMONS)
+}
+
 /// Names of grants, and UUIDs, are names of files.
 fn directory(grant: &str, uuid: &str) -> String {
     format!("{DAEMONS}/{grant}/{uuid}")

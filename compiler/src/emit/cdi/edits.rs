@@ -26,7 +26,7 @@ pub(super) fn of_edits<'p>(
 ) -> ContainerEdits {
     let mut wanted = ContainerEdits::default();
     let edits: Vec<&Edit> = edits.filter(|edit| edit.applies(&plan.capabilities)).collect();
-    for edit in edits.iter().filter(|edit| is_known(edit) && !is_below_a_tmpfs(edit, &edits)) {
+    for edit in edits.iter().filter(|edit| is_known(edit, guarding) && !is_below_a_tmpfs(edit, &edits)) {
         match edit {
             Edit::DeviceNode(node) => wanted.device_nodes.push(DeviceNode {
                 path: node.container_path.clone(),
