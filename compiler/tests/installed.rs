@@ -85,6 +85,18 @@ fn what_was_just_compiled_is_the_same() {
 }
 
 #[test]
+fn a_comment_more_is_said_in_two_lines() {
+    let place = place("comment");
+    change(&place, "tenant lab {", "// Whose notebooks these are.\ntenant lab {");
+    let ran = check(&place, &[]);
+    assert_eq!(ran.code, 1, "{ran}");
+    let lines: Vec<&str> = ran.out.lines().skip(1).collect();
+    assert_eq!(lines.len(), 2, "{ran}");
+    assert!(lines[0].starts_with("  plan set: policyDigest was `sha256:"), "{ran}");
+    assert_eq!(lines[1], "  plan set: rulesAtOtherPlaces was 0, is 4");
+}
+
+#[test]
 fn every_kind_of_difference_is_said() {
     let place = place("differs");
     change(&place, "policy version=1", "policy version=1 { on-denied run-without-gpu }");

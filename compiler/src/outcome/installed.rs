@@ -1,6 +1,6 @@
 //! In what an installed plan set differs from the one that policy and topology give today.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use gpupol_plan::edit::{Edit, Target};
@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 
 use crate::emit::PlanSet;
 use crate::topology::drift::{Change, Drift, Properties, compare, without};
+
+/// Where a rule stands, in the words of plans.
+const PLACES: [&str; 4] = ["rule.file", "rule.line", "capabilitiesRule.file", "capabilitiesRule.line"];
 
 /// The two files of a plan set as they were found.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +34,7 @@ pub fn differences(installed: Files<'_>, today: &PlanSet) -> Result<Vec<Drift>, 
     if installed.index == files.index && installed.plans == files.plans {
         return Ok(Vec::new());
     }
-    let mut drift = compare(&parts(installed)?, &parts(files)?);
+    let mut drift = moved(compare(&parts(installed)?, &parts(files)?));
     if drift.is_empty() {
         let change = Change::Changed {
             property: "form".to_owned(),
@@ -41,6 +44,23 @@ pub fn differences(installed: Files<'_>, today: &PlanSet) -> Result<Vec<Drift>, 
         drift.push(Drift { of: "plan set".to_owned(), change });
     }
     Ok(drift)
+}
+
+/// Rules that only stand at other places of the policy's files, as after a comment more, are counted and not listed.
+fn moved(drift: Vec<Drift>) -> Vec<Drift> {
+    let is_place = |drift: &Drift| match &drift.change {
+        Change::Changed { property, .. } => {
+            PLACES.iter().any(|place| property == place || property.ends_with(&format!(".{place}")))
+        }
+        _ => false,
+    };
+    let (places, mut others): (Vec<Drift>, Vec<Drift>) = drift.into_iter().partition(is_place);
+    if !places.is_empty() {
+        let (property, was) = ("rulesAtOtherPlaces".to_owned(), Some(json!(0)));
+        let is = Some(json!(places.iter().map(|drift| drift.of.as_str()).collect::<BTreeSet<_>>().len()));
+        others.push(Drift { of: "plan set".to_owned(), change: Change::Changed { property, was, is } });
+    }
+    others
 }
 
 /// A part of a plan set, by what stays the same of it. What is the same in every plan that has it, as devices and edits are, is
