@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, mkdirat, openat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, openat, openat2};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 use crate::error::{Called, Error, Result};
@@ -12,6 +12,8 @@ const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOFOLLO
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW).union(OFlags::DIRECTORY);
 const CHUNK: usize = 64 * 1024;
+/// How often a path is tried that something else on the host keeps the kernel from following.
+const ATTEMPTS: u32 = 10_000;
 
 /// Whose hands a file may be in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,29 @@ pub(crate) fn open(directory: BorrowedFd<'_>, path: &str) -> Result<OwnedFd> {
 /// The call that failed.
 pub(crate) fn open_directory(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
     openat(directory, name, DIRECTORY, Mode::empty()).called(|| format!("openat(`{name}`)"))
+}
+
+/// Opens a path that must not leave a directory, in a way that `resolve` says.
+///
+/// The kernel answers `EAGAIN` to a `..` of the path or of its links if anything is renamed or mounted meanwhile,
+/// anywhere on the host (openat2(2)). Every container that starts does that, so it is tried again.
+///
+/// # Errors
+/// The kernel's answer.
+pub(crate) fn open_within(
+    directory: &OwnedFd,
+    path: &str,
+    flags: OFlags,
+    resolve: ResolveFlags,
+) -> rustix::io::Result<OwnedFd> {
+    let mut answer = Err(Errno::AGAIN);
+    for _ in 0..ATTEMPTS {
+        answer = openat2(directory, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve);
+        if !matches!(answer, Err(Errno::AGAIN)) {
+            break;
+        }
+    }
+    answer
 }
 
 /// Makes a directory that is root's alone, unless something of that name is there. Whoever opens it next judges that.

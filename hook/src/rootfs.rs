@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags, fstat, mkdirat, openat, openat2, statx,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags, fstat, mkdirat, openat, statx,
 };
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, move_mount};
@@ -168,7 +168,7 @@ impl Rootfs {
 
     fn resolve(&self, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        openat2(&self.root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
+        file::open_within(&self.root, path, flags, resolve)
     }
 
     /// The deepest part of `path` that is there is opened, the rest is made beneath it.

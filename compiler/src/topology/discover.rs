@@ -45,6 +45,7 @@ mod watch;
 
 use driver_root::DriverRoot;
 use root::Root;
+pub(crate) use root::open_within;
 
 /// Where to look.
 #[derive(Clone, Debug)]

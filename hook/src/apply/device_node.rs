@@ -4,8 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use gpupol_plan::edit::DeviceNode;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, major, makedev, minor, mknodat, openat, openat2,
-    statat,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, major, makedev, minor, mknodat, openat, statat,
 };
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
@@ -114,7 +113,7 @@ fn open_below(rootfs: &Rootfs, dev: &OwnedFd, path: &str, steps: &mut Vec<Step>)
         | ResolveFlags::NO_SYMLINKS
         | ResolveFlags::NO_MAGICLINKS
         | ResolveFlags::NO_XDEV;
-    let open = || openat2(dev, path, PATH_DIRECTORY, Mode::empty(), resolve);
+    let open = || file::open_within(dev, path, PATH_DIRECTORY, resolve);
     match open() {
         Err(Errno::NOENT) => {}
         other => return other.called(|| format!("openat2(`{path}`)")),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::{MetadataExt, symlink};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use gpupol_hook::mountinfo::MountInfo;
 use gpupol_hook::rootfs::{Made, Rootfs, Surroundings};
@@ -32,6 +33,27 @@ fn links_out_of_the_root_stay_inside() {
     target(&rootfs, "/up/a/b", false).unwrap();
     assert!(std::fs::exists(folder.path("root/a/b")).unwrap());
     assert_eq!(std::fs::read_dir(folder.path("outside")).unwrap().count(), 0);
+}
+
+/// The kernel does not follow a `..` while anything of the host is renamed.
+#[test]
+fn renames_elsewhere_keep_nobody_out() {
+    let folder = Folder::new("renames");
+    let rootfs = open(&folder.directory("root"));
+    symlink("../../..", folder.path("root/up")).unwrap();
+    let names = [folder.write("one", ""), folder.path("two")];
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                std::fs::rename(&names[0], &names[1]).unwrap();
+                std::fs::rename(&names[1], &names[0]).unwrap();
+            }
+        });
+        let all: Result<Vec<_>, _> = (0..20_000).map(|_| target(&rootfs, "/up/a", false)).collect();
+        over.store(true, Ordering::Relaxed);
+        assert_eq!(all.map(|all| all.len()), Ok(20_000));
+    });
 }
 
 #[test]

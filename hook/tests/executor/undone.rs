@@ -45,7 +45,7 @@ impl Init {
         Self { holder, pid: children.trim().parse().unwrap() }
     }
 
-    /// Every path below its root file system, and its mounts.
+    /// Every path below its root file system but those of its own process, and its mounts.
     pub(crate) fn sees(&self, rootfs: &str) -> (Vec<String>, String) {
         let mut found = Vec::new();
         list(Path::new(&format!("/proc/{}/root{rootfs}", self.pid)), &mut found);
@@ -66,7 +66,8 @@ impl Drop for Init {
 fn list(directory: &Path, found: &mut Vec<String>) {
     for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
         found.push(entry.path().display().to_string());
-        if entry.file_type().unwrap().is_dir() {
+        let is_process = entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
+        if entry.file_type().unwrap().is_dir() && !is_process {
             list(&entry.path(), found);
         }
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use gpupol_plan::config::LIMIT_WITH_GPUS;
 use gpupol_plan::place::Directories;
 use gpupol_plan::spec::Surroundings;
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::OFlags;
 use serde_json::Value;
 
 use super::{Decided, human, unusable};
@@ -15,6 +15,7 @@ use crate::cli::render::json;
 use crate::cli::{Exit, Failure, input, print};
 use crate::outcome::Outcome;
 use crate::outcome::spec::{Fault, edit};
+use crate::topology::discover::open_within;
 
 /// Prints the file that the runtime would be given; of a container that is denied, why.
 pub(super) fn run(decided: &Decided<'_>, path: &Path, rootfs: &Path) -> Result<Exit, Failure> {
@@ -51,8 +52,5 @@ fn directories(rootfs: &Path) -> Result<Directories, Failure> {
         )
     };
     let root = File::open(rootfs).map_err(unusable)?;
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let has =
-        |path: &str| openat2(&root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve).is_ok();
-    Ok(Directories::of(has))
+    Ok(Directories::of(|path: &str| open_within(&root, path, OFlags::PATH).is_ok()))
 }

@@ -5,10 +5,11 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, openat2};
+use rustix::io::Errno;
 
 /// Files of `/proc` and `/sys` that are larger than this are not what they should be.
 const MAX_BYTES: u64 = 1 << 20;
@@ -18,6 +19,9 @@ const MAX_NAMES: usize = 1 << 16;
 
 /// The kernel's own limit on symbolic links in one path.
 const MAX_LINKS: u32 = 40;
+
+/// How often a path is tried that something else on the host keeps the kernel from following.
+const ATTEMPTS: u32 = 10_000;
 
 /// The directory that stands for the host's `/`.
 pub(super) struct Root {
@@ -170,9 +174,27 @@ impl Root {
             "" => ".",
             below => below,
         };
-        let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        Ok(rustix::fs::openat2(&self.handle, below, flags | OFlags::CLOEXEC, Mode::empty(), within)?)
+        Ok(open_within(&self.handle, below, flags)?)
     }
+}
+
+/// Opens `path`, wherever its links lead below `directory`.
+///
+/// The kernel answers `EAGAIN` to the `..` of a link, as `/sys` has many, if anything is renamed or mounted meanwhile,
+/// anywhere on the host (openat2(2)): it is tried again.
+///
+/// # Errors
+/// The kernel's answer.
+pub(crate) fn open_within(directory: &impl AsFd, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let mut answer = Err(Errno::AGAIN);
+    for _ in 0..ATTEMPTS {
+        answer = openat2(directory, path, flags | OFlags::CLOEXEC, Mode::empty(), within);
+        if !matches!(answer, Err(Errno::AGAIN)) {
+            break;
+        }
+    }
+    answer
 }
 
 fn is(found: &Stat, kind: FileType) -> bool {
@@ -193,7 +215,32 @@ fn reason(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
+
+    /// As `/sys` is read while containers start.
+    #[test]
+    fn renames_elsewhere_hide_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = ["one", "two", "file", "link"].map(|name| folder.path().join(name));
+        std::fs::write(&names[0], "").unwrap();
+        std::fs::write(&names[2], "text").unwrap();
+        std::os::unix::fs::symlink("../../file", &names[3]).unwrap();
+        let root = Root::new(folder.path().to_owned()).unwrap();
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    std::fs::rename(&names[0], &names[1]).unwrap();
+                    std::fs::rename(&names[1], &names[0]).unwrap();
+                }
+            });
+            let all: Result<Vec<_>, _> = (0..20_000).map(|_| root.text("/link")).collect();
+            over.store(true, Ordering::Relaxed);
+            assert_eq!(all.map(|all| all.len()), Ok(20_000));
+        });
+    }
 
     #[test]
     fn a_node_has_its_numbers() {
