@@ -80,6 +80,7 @@ pub fn plan(libraries: &Path) -> Plan {
         order: Order::Ranked,
         devices: vec![device],
         slots: None,
+        memory: None,
     };
     Plan {
         plan_version: PLAN_VERSION,
