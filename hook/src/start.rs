@@ -69,9 +69,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let state = State::read()?;
     let entry = entry::load(&arguments.entries, &arguments.entry)?;
     let (config, size) = bundle::config(&state)?;
-    let asks = !matches!(request::request(Settings::default().request_indices, &entry, &config), Ok(None));
+    let asked = request::request(Settings::default().request_indices, &entry, &config);
+    let asks = !matches!(asked, Ok(None));
     let surroundings = guard::look(&state, &config);
-    let trips = trips(&entry, &config, &surroundings, &put_off(&config));
+    let trips = trips(&entry, &config, &surroundings, &put_off(asked.ok().flatten().as_ref(), &config));
     if !asks && trips.is_empty() {
         return Ok(());
     }
