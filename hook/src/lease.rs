@@ -53,9 +53,10 @@ pub struct Survey {
 }
 
 /// Leases that this call of the executor wrote.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Taken {
-    leases: OwnedFd,
+    /// The directory of all leases, if there are any.
+    leases: Option<OwnedFd>,
     written: Vec<Written>,
 }
 
@@ -111,7 +112,7 @@ pub fn survey(
 /// # Errors
 /// The call that failed.
 pub fn take(store: &Store, records: &[Record]) -> Result<Taken> {
-    let mut taken = Taken { leases: store.descriptor()?, written: Vec::new() };
+    let mut taken = Taken { leases: Some(store.descriptor()?), written: Vec::new() };
     for record in records {
         match store.write(record) {
             Ok((directory, name)) => taken.written.push(Written { directory, name, record: record.clone() }),
@@ -173,7 +174,7 @@ impl Taken {
     /// was killed may have been started anew under its id. What cannot be removed is found dead once the container is gone.
     pub fn give_back(self) {
         // Where the lock lies is named by a descriptor: by now this process may see the container's mounts alone.
-        if let Ok(_store) = Store::of(self.leases) {
+        if let Some(Ok(_store)) = self.leases.map(Store::of) {
             remove_written(self.written);
         }
     }
