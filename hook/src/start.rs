@@ -24,7 +24,7 @@ use crate::mountinfo::MountInfo;
 use crate::planset::PlanSet;
 use crate::process::Process;
 use crate::state::State;
-use crate::{bundle, entry, guard, host, observe};
+use crate::{bundle, confine, entry, guard, host, observe};
 
 mod guarded;
 mod leases;
@@ -219,7 +219,9 @@ impl Start<'_> {
 }
 
 impl Place {
+    /// Looks where it is, and takes what doing anything there needs.
     fn of(start: &Start<'_>) -> Result<Self> {
+        confine::give()?;
         let process = start.state.process()?;
         let mounts = MountInfo::read()?;
         let hierarchy = Hierarchy::find(&mounts)?;

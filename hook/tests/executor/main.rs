@@ -14,6 +14,7 @@
 mod calls;
 mod cgroups;
 mod command;
+mod confine;
 mod crash;
 mod device_rules;
 mod leases;
