@@ -43,7 +43,7 @@ impl Loader {
     /// # Errors
     /// A cache that cannot be read, or that names more files than anybody has.
     pub(super) fn look(rootfs: &Rootfs, edits: &[(&Edit, Ready<'_>)]) -> Result<Self> {
-        let directories = Directories::of(|path| rootfs.has(path));
+        let directories = Directories::of(|path| rootfs.has(path))?;
         let wanted = edits.iter().filter_map(|(_, edit)| match edit {
             Ready::Mount(bind) => library(bind.path()),
             Ready::Node(_) | Ready::Tmpfs(_) | Ready::File(_) => None,

@@ -8,6 +8,7 @@ use gpupol_plan::config::LIMIT_WITH_GPUS;
 use gpupol_plan::place::Directories;
 use gpupol_plan::spec::Surroundings;
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use serde_json::Value;
 
 use super::{Decided, human, unusable};
@@ -52,5 +53,9 @@ fn directories(rootfs: &Path) -> Result<Directories, Failure> {
         )
     };
     let root = File::open(rootfs).map_err(unusable)?;
-    Ok(Directories::of(|path: &str| open_within(&root, path, OFlags::PATH).is_ok()))
+    let has = |path: &str| match open_within(&root, path, OFlags::PATH) {
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => Ok(false),
+        other => other.map(|_| true),
+    };
+    Directories::of(has).map_err(|errno| unusable(errno.into()))
 }
