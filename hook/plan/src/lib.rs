@@ -32,6 +32,7 @@ pub mod label;
 pub mod lease;
 pub mod loader_cache;
 pub mod lookup;
+pub mod majors;
 pub mod observed;
 pub mod place;
 pub mod plan;

@@ -179,7 +179,8 @@ fn a_sandbox_that_names_devices_asks_and_may_not() {
     {
         let mut sandbox = naming(&["desks/desk/GPU-1"]);
         sandbox["annotations"] = json!({key: "sandbox"});
-        sandbox["linux"] = json!({"devices": [{"type": "c", "path": "/dev/nvidia1", "major": 195, "minor": 1}]});
+        sandbox["linux"] =
+            json!({"devices": [{"type": "c", "path": "/dev/nvidia1", "major": 195, "minor": 1}]});
         let sandbox = config(&sandbox);
         let asked = request(RequestIndices::Auto, &entry_of(engine, true), &sandbox);
         let refusal = asked.unwrap_err();

@@ -18,5 +18,6 @@ mod leases;
 mod plan_sets;
 mod rootfs;
 mod scene;
+mod stale;
 mod tmpfs;
 mod undone;
