@@ -7,13 +7,13 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use gpupol_plan::edit::{Edit, File};
+use gpupol_plan::loader::Loader;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, unlinkat};
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::fchdir;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::apply::device_rule::{Opened, Rule};
-use crate::apply::loader::Loader;
 use crate::apply::tmpfs::Below;
 use crate::cgroup::Cgroup;
 use crate::error::{Called, Error, Result};
@@ -141,7 +141,7 @@ impl<'c> Applied<'c> {
     ) -> Result<()> {
         let needs_dev = ready.iter().any(|(_, ready)| matches!(ready, Ready::Node(_)));
         let dev = needs_dev.then(|| rootfs.own_dev()).transpose()?;
-        let loader = Loader::look(rootfs, &ready)?;
+        let loader = loader::look(rootfs, &ready)?;
         self.is_musl = loader.directories.is_musl;
         let place = Place { rootfs, dev, loader };
         let mut placed = Vec::new();

@@ -30,6 +30,7 @@ pub mod index;
 pub mod kfd;
 pub mod label;
 pub mod lease;
+pub mod loader;
 pub mod loader_cache;
 pub mod lookup;
 pub mod majors;

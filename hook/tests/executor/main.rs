@@ -11,8 +11,10 @@
 )]
 #![expect(clippy::indexing_slicing, reason = "what a test stands on must be there")]
 
+mod calls;
 mod cgroups;
 mod command;
+mod crash;
 mod device_rules;
 mod leases;
 mod plan_sets;
@@ -20,4 +22,5 @@ mod rootfs;
 mod scene;
 mod stale;
 mod tmpfs;
+mod traced;
 mod undone;
