@@ -21,6 +21,7 @@ mod leases;
 mod plan_sets;
 mod rootfs;
 mod scene;
+mod stale;
 mod tmpfs;
 mod traced;
 mod undone;
