@@ -249,7 +249,7 @@ impl<'s> Reader<'s> {
         })
     }
 
-    fn plan(&self, grant: &index::Grant) -> Result<Rc<Plan>, Refusal> {
+    fn plan(&self, grant: &index::GrantPlan) -> Result<Rc<Plan>, Refusal> {
         if let Some((place, plan)) = &*self.last.borrow()
             && *place == grant.plan
         {
