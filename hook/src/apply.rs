@@ -89,8 +89,7 @@ pub fn apply<'c>(container: &Container<'c>, edits: &[&Edit], mounts: &MountInfo)
         owner: container.process.foreign_root()?,
     };
     let ready = prepare(edits, surroundings.owner.is_some())?;
-    let rules: Vec<Rule> =
-        edits.iter().filter_map(|edit| device_rule::of(edit).transpose()).collect::<Result<_>>()?;
+    let rules = device_rule::all(edits)?;
     if !rules.is_empty() {
         container.cgroup.require_alone(container.process)?;
     }
@@ -168,7 +167,9 @@ impl<'c> Applied<'c> {
         match (ready, below) {
             (_, Below::LeftOut) => Ok(()),
             (Ready::Node(node), _) => {
-                dev.as_ref().map_or(Ok(()), |dev| node.apply(rootfs, dev, &mut self.steps))
+                let dev =
+                    dev.as_ref().ok_or_else(|| Error::found("the container's `/dev` was not opened"))?;
+                node.apply(rootfs, dev, &mut self.steps)
             }
             (Ready::Mount(mount), Below::Root(root, path)) => {
                 mount.apply_below(rootfs, root, path, &mut self.steps)

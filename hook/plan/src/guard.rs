@@ -11,6 +11,7 @@ use crate::edit::Edit;
 use crate::entry::Entry;
 use crate::identity::Whose;
 use crate::index::OnBypass;
+use crate::majors::NVIDIA_MAJOR;
 use crate::refusal::{Reason, Refusal};
 use crate::request::Request;
 
@@ -21,8 +22,6 @@ mod privileges;
 pub mod row;
 
 use row::{Effect, Row};
-
-pub use devices::NVIDIA_MAJOR;
 
 /// What only the kernel knows of a container; where nobody could ask it, the configuration alone counts.
 #[derive(Clone, Debug, PartialEq, Eq)]

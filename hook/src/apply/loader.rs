@@ -19,7 +19,7 @@ pub(super) fn look(rootfs: &Rootfs, edits: &[(&Edit, Ready<'_>)]) -> Result<Load
     });
     let paths: Vec<&str> = paths.collect();
     let cache = if paths.is_empty() { None } else { rootfs.read(CACHE, CACHE_LIMIT)? };
-    let directories = Directories::of(|path| rootfs.has(path));
+    let directories = Directories::of(|path| rootfs.has(path))?;
     Loader::of(directories, &cache.unwrap_or_default(), paths.into_iter())
         .map_err(|refusal| Error::found(refusal.message))
 }

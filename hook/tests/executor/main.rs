@@ -14,12 +14,15 @@
 mod calls;
 mod cgroups;
 mod command;
+mod confine;
 mod crash;
+mod crowd;
 mod device_rules;
 mod leases;
 mod plan_sets;
 mod rootfs;
 mod scene;
+mod stale;
 mod tmpfs;
 mod traced;
 mod undone;
