@@ -7,13 +7,13 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use gpupol_plan::edit::{Edit, File};
+use gpupol_plan::loader::Loader;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, unlinkat};
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::fchdir;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::apply::device_rule::{Opened, Rule};
-use crate::apply::loader::Loader;
 use crate::apply::tmpfs::Below;
 use crate::cgroup::Cgroup;
 use crate::error::{Called, Error, Result};
@@ -89,8 +89,7 @@ pub fn apply<'c>(container: &Container<'c>, edits: &[&Edit], mounts: &MountInfo)
         owner: container.process.foreign_root()?,
     };
     let ready = prepare(edits, surroundings.owner.is_some())?;
-    let rules: Vec<Rule> =
-        edits.iter().filter_map(|edit| device_rule::of(edit).transpose()).collect::<Result<_>>()?;
+    let rules = device_rule::all(edits)?;
     if !rules.is_empty() {
         container.cgroup.require_alone(container.process)?;
     }
@@ -142,7 +141,7 @@ impl<'c> Applied<'c> {
     ) -> Result<()> {
         let needs_dev = ready.iter().any(|(_, ready)| matches!(ready, Ready::Node(_)));
         let dev = needs_dev.then(|| rootfs.own_dev()).transpose()?;
-        let loader = Loader::look(rootfs, &ready)?;
+        let loader = loader::look(rootfs, &ready)?;
         self.is_musl = loader.directories.is_musl;
         let place = Place { rootfs, dev, loader };
         let mut placed = Vec::new();
@@ -168,7 +167,9 @@ impl<'c> Applied<'c> {
         match (ready, below) {
             (_, Below::LeftOut) => Ok(()),
             (Ready::Node(node), _) => {
-                dev.as_ref().map_or(Ok(()), |dev| node.apply(rootfs, dev, &mut self.steps))
+                let dev =
+                    dev.as_ref().ok_or_else(|| Error::found("the container's `/dev` was not opened"))?;
+                node.apply(rootfs, dev, &mut self.steps)
             }
             (Ready::Mount(mount), Below::Root(root, path)) => {
                 mount.apply_below(rootfs, root, path, &mut self.steps)

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use gpupol_plan::index::{Grant, Index, ReadAt, Slice};
+use gpupol_plan::index::{GrantPlan, Index, ReadAt, Slice};
 use gpupol_plan::plan::Plan;
 use gpupol_plan::refusal::Refusal;
 use rustix::fs::{FileType, readlinkat};
@@ -49,7 +49,7 @@ impl PlanSet {
     ///
     /// # Errors
     /// What is missing or damaged.
-    pub fn plan(&self, grant: &Grant) -> Result<Plan> {
+    pub fn plan(&self, grant: &GrantPlan) -> Result<Plan> {
         let step = || format!("plan of grant `{}`", grant.name);
         let plans = Table::open(&self.directory, "plans").map_err(|error| error.during(step))?;
         let read = |slice| plans.slice(slice).map_err(|error| error.during(step));

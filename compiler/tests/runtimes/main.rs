@@ -28,6 +28,7 @@ mod planset;
 mod podman;
 mod runtime;
 mod site;
+mod traced;
 mod view;
 
 /// One test for each case under each runtime and each view.
@@ -57,7 +58,8 @@ everywhere! {
     devices: exactly_the_granted_nodes, two_devices, mig_device, docker_gpus, podman_annotation, same_as_plan,
         hook_called_twice;
     amd: exactly_the_granted_nodes, beside_nvidia, no_longer_true, contained;
-    cdi: same_as_the_hook, several_are_one_request, naming_is_asking, older_than_the_plans, a_node_beside;
+    cdi: same_as_the_hook, several_are_one_request, naming_is_asking, older_than_the_plans, a_node_beside,
+        a_made_up_sandbox;
     mps: clients_of_one_daemon, no_daemon, planned;
     features: given_when_asked, one_channel, refused_features, other_number;
     denials: nothing_asked, no_tenant, denied_devices, more_than_granted, requirement, runs_without_gpu_when_so_said;
@@ -73,6 +75,7 @@ everywhere! {
         without_a_plan_set, trusted;
     audit: required_on_a_full_disk, best_effort_on_a_full_disk, unwritable;
     failures: undone, stale_boot, stale_driver, other_minor, state_without_pid, big_config;
+    crash: after_each_call;
     plan_sets: missing, truncated_index, truncated_plans, newer_index, newer_plan, wrong_owner, writable_by_group,
         hostile_offsets, plan_of_another_tenant, index_is_a_fifo, endless;
 }

@@ -124,6 +124,17 @@ impl Installed {
 
     /// What `gpupol plan` prints for a `config.json` that comes in through an entry, with what the kernel would say.
     pub(crate) fn plan(&self, config: &Path, entry: Entry, identity: &[&str]) -> Value {
+        let mut arguments: Vec<PathBuf> = vec!["--format".into(), "json".into()];
+        arguments.extend(identity.iter().flat_map(|pair| ["--identity".into(), pair.into()]));
+        self.planned(config, entry, arguments)
+    }
+
+    /// A `config.json` as the spec form edits it for a root file system.
+    pub(crate) fn spec_form(&self, config: &Path, entry: Entry, rootfs: &Path) -> Value {
+        self.planned(config, entry, vec!["--spec-form".into(), rootfs.to_owned()])
+    }
+
+    fn planned(&self, config: &Path, entry: Entry, more: Vec<PathBuf>) -> Value {
         let mut arguments = vec![
             self.policies(),
             "--topology".into(),
@@ -132,10 +143,8 @@ impl Installed {
             config.to_owned(),
             "--entry".into(),
             self.entry(entry),
-            "--format".into(),
-            "json".into(),
         ];
-        arguments.extend(identity.iter().flat_map(|pair| ["--identity".into(), pair.into()]));
+        arguments.extend(more);
         let output = gpupol("plan", &arguments);
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("gpupol plan: {}", words(&output)))
     }

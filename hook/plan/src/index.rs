@@ -22,7 +22,7 @@ mod write;
 
 pub use read::{Index, ReadAt};
 pub use states::states;
-pub(crate) use tables::{ClauseRecord, Grants, Test, engines};
+pub(crate) use tables::{ClauseRecord, GrantRecord, Grants, Test, engines};
 pub(crate) use walk::Found;
 pub use write::{automaton, write};
 
@@ -236,6 +236,19 @@ pub struct Grant {
     pub named: bool,
     /// All of these must hold.
     pub when: Vec<Clause>,
+    /// Where its own part of the plan lies in the file `plans`.
+    pub plan: Slice,
+    /// Where the part lies that other plans have as well.
+    pub shared: Slice,
+}
+
+/// The grant by which a container is given devices, and where the plan for it lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantPlan {
+    /// The tenant.
+    pub tenant: String,
+    /// The grant's name.
+    pub name: String,
     /// Where its own part of the plan lies in the file `plans`.
     pub plan: Slice,
     /// Where the part lies that other plans have as well.

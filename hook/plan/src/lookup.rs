@@ -4,7 +4,9 @@ use crate::config::Config;
 use crate::entry::{Engine, Entry, Form};
 use crate::glob;
 use crate::identity::{self, Facts, Whose};
-use crate::index::{Clause, ClauseRecord, Grant, Grants, Index, ReadAt, Tenant, Test, engines};
+use crate::index::{
+    Clause, ClauseRecord, Grant, GrantPlan, GrantRecord, Grants, Index, ReadAt, Tenant, Test, engines,
+};
 use crate::observed::Observed;
 use crate::refusal::{self, Reason, Refusal};
 use crate::request::{self, Request};
@@ -31,7 +33,7 @@ pub struct Granted {
     /// Whose it is.
     pub tenant: Tenant,
     /// By which grant.
-    pub grant: Grant,
+    pub grant: GrantPlan,
     /// What it asks for.
     pub request: Request,
 }
@@ -106,26 +108,26 @@ fn grant<S: ReadAt>(
     request: &Request,
     entry: &Entry,
     config: &Config,
-) -> Result<Grant, Refusal> {
+) -> Result<GrantPlan, Refusal> {
     let mut grants = index.grants(tenant);
     let name = request.grant.as_deref();
-    let mut candidates = Vec::new();
+    let mut labels = Labels { entry, config, last: None };
     for number in grants.numbers() {
         let grant = grants.record(number)?;
-        let may_be = match name {
-            Some(name) => grants.name(&grant)? == name,
-            None => !grant.named,
-        };
-        if may_be && grants.all_hold(&grant, |grants, clause| holds(grants, clause, entry, config))? {
-            return grants.whole(&grant);
-        }
-        if may_be {
-            candidates.push(grant);
+        if may_be(&mut grants, &grant, name)?
+            && grants.all_hold(&grant, |grants, clause| holds(grants, clause, &mut labels))?
+        {
+            return grants.plan(&grant);
         }
     }
     // Only now it matters why none of them applies.
-    let mut whole = |record| grants.whole(record);
-    let candidates = candidates.iter().map(&mut whole).collect::<Result<Vec<Grant>, Refusal>>()?;
+    let mut candidates = Vec::new();
+    for number in grants.numbers() {
+        let grant = grants.record(number)?;
+        if may_be(&mut grants, &grant, name)? {
+            candidates.push(grants.whole(&grant)?);
+        }
+    }
     let failing = |grant: &Grant| grant.when.iter().find_map(|clause| fails(clause, entry, config));
     let misses = candidates.iter().filter_map(|grant| Some((grant, failing(grant)?)));
     Err(match name {
@@ -137,17 +139,47 @@ fn grant<S: ReadAt>(
     })
 }
 
+/// Whether a grant may be chosen at all: it is the one that is asked for, or need not be asked for.
+fn may_be<S: ReadAt>(
+    grants: &mut Grants<'_, S>,
+    grant: &GrantRecord,
+    name: Option<&str>,
+) -> Result<bool, Refusal> {
+    match name {
+        Some(name) => Ok(grants.name(grant)? == name),
+        None => Ok(!grant.named),
+    }
+}
+
+/// The labels of a container. Grants that are told apart by a label ask for the same one, one after the other.
+struct Labels<'c> {
+    entry: &'c Entry,
+    config: &'c Config,
+    /// Where in the index the key stands that was asked for last, and its value.
+    last: Option<(u64, Option<&'c str>)>,
+}
+
+impl<'c> Labels<'c> {
+    fn value<S: ReadAt>(&mut self, grants: &mut Grants<'_, S>, key: u64) -> Result<Option<&'c str>, Refusal> {
+        if let Some((_, value)) = self.last.filter(|(last, _)| *last == key) {
+            return Ok(value);
+        }
+        let value = request::label(self.entry, self.config, grants.key(key)?);
+        self.last = Some((key, value));
+        Ok(value)
+    }
+}
+
 /// Whether a clause holds.
 fn holds<S: ReadAt>(
     grants: &mut Grants<'_, S>,
     clause: ClauseRecord,
-    entry: &Entry,
-    config: &Config,
+    labels: &mut Labels<'_>,
 ) -> Result<bool, Refusal> {
     let value = match clause.test {
-        Test::Label(key) => request::label(entry, config, grants.key(key)?),
-        Test::Image => identity::image(entry, config),
-        Test::Engine(bits) => return Ok(engines(bits).contains(&entry.engine)),
+        Test::Label(key) => labels.value(grants, key)?,
+        Test::Image => identity::image(labels.entry, labels.config),
+        Test::Engine(bits) => return Ok(engines(bits).contains(&labels.entry.engine)),
     };
     let Some(value) = value else { return Ok(false) };
     grants.any_pattern(&clause, |pattern| glob::matches(pattern, value))

@@ -1,20 +1,25 @@
 //! The spec form of a plan: its edits made to a `config.json` before the container is created.
 //!
-//! What no `config.json` can say stays the hook's: a tmpfs and everything below it, and that a daemon must listen. Whatever
-//! else the file has is kept.
+//! What no `config.json` can say stays the hook's: a tmpfs and everything below it, that a daemon must listen, and that the
+//! host's node which is to be bound has the number that the plan gives it. Whatever else the file has is kept.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use crate::edit::{Bind, DeviceNode, Edit, Env, Tmpfs};
-use crate::place::Directories;
+use crate::loader::Loader;
 use crate::refusal::{Reason, Refusal};
 
 /// What must be known besides the plan and the `config.json`.
 pub struct Surroundings<'s> {
-    /// Where the container's libraries lie.
-    pub directories: Directories,
+    /// Where the container's libraries lie, and what its loader would take for them.
+    pub loader: Loader,
     /// Whether a path is missing on the host; asked for the sources of optional binds.
     pub is_gone: &'s dyn Fn(&str) -> bool,
+    /// The path of the regular file of the image to which a path in the container leads, without symbolic links; none if it
+    /// leads to none.
+    pub file: &'s dyn Fn(&str) -> Option<String>,
 }
 
 /// Makes the edits to a `config.json`; gives back those that are left to the hook, in their order. Made twice, they are
@@ -33,7 +38,15 @@ pub fn apply<'e>(
     let mut left = Vec::new();
     for edit in edits {
         match edit {
-            Edit::DeviceNode(node) => device_node(config, node, in_user_namespace)?,
+            Edit::DeviceNode(node) => {
+                // A runtime binds the host's node of the same path there, and asks nobody for its number.
+                if in_user_namespace {
+                    left.push(*edit);
+                } else {
+                    device_node(config, node)?;
+                }
+                device_rule(config, node)?;
+            }
             Edit::Tmpfs(_) | Edit::File(_) => left.push(*edit),
             Edit::Bind(_) if is_below_a_tmpfs(edit, edits) => left.push(edit),
             Edit::Bind(Bind { listening: Some(_), .. }) => left.push(edit),
@@ -65,28 +78,52 @@ impl Tmpfs {
     }
 }
 
-fn in_user_namespace(config: &Value) -> bool {
+/// Whether a container is to have a user namespace, of its own or somebody's.
+#[must_use]
+pub fn in_user_namespace(config: &Value) -> bool {
     let namespaces = config.pointer("/linux/namespaces").and_then(Value::as_array);
     namespaces.into_iter().flatten().any(|namespace| namespace["type"] == "user")
 }
 
-/// A runtime makes a node, or binds the host's of the same path where the user namespace forbids making one.
-fn device_node(config: &mut Value, node: &DeviceNode, in_user_namespace: bool) -> Result<(), Refusal> {
-    let DeviceNode { host_path, container_path, major, minor, file_mode, permissions, .. } = node;
-    if in_user_namespace && host_path != container_path {
-        mount(config, host_path, container_path, ["nosuid", "noexec"].into_iter())?;
-    } else {
-        let devices = list(config, &["linux", "devices"])?;
-        match devices.iter().find(|device| device["path"] == container_path.as_str()) {
-            None => devices.push(json!({
-                "path": container_path, "type": "c", "major": major, "minor": minor, "fileMode": file_mode
-            })),
-            Some(there) if there["type"] == "c" && there["major"] == *major && there["minor"] == *minor => {}
-            Some(_) => {
-                return Err(bad(&format!("config.json has another device at `{container_path}`")));
+fn device_node(config: &mut Value, node: &DeviceNode) -> Result<(), Refusal> {
+    let DeviceNode { container_path, major, minor, file_mode, .. } = node;
+    let devices = list(config, &["linux", "devices"])?;
+    let is_same =
+        |there: &Value| there["type"] == "c" && there["major"] == *major && there["minor"] == *minor;
+    let is_there =
+        |device: &&Value| device["path"].as_str().is_some_and(|path| is_path(path, container_path));
+    let mut there = devices.iter().filter(is_there).peekable();
+    if there.peek().is_some() {
+        return if there.all(is_same) {
+            Ok(())
+        } else {
+            Err(bad(&format!("config.json has another device at `{container_path}`")))
+        };
+    }
+    devices.push(json!({
+        "path": container_path, "type": "c", "major": major, "minor": minor, "fileMode": file_mode
+    }));
+    Ok(())
+}
+
+/// Whether a path as somebody wrote it is this plain one.
+fn is_path(written: &str, plain: &str) -> bool {
+    let parts = |path: &'_ str| -> Vec<String> {
+        let mut parts = Vec::new();
+        for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
+            if part == ".." {
+                parts.pop();
+            } else {
+                parts.push(part.to_owned());
             }
         }
-    }
+        parts
+    };
+    written == plain || parts(written) == parts(plain)
+}
+
+fn device_rule(config: &mut Value, node: &DeviceNode) -> Result<(), Refusal> {
+    let DeviceNode { major, minor, permissions, .. } = node;
     let rule = json!({"allow": true, "type": "c", "major": major, "minor": minor, "access": permissions});
     add(list(config, &["linux", "resources", "devices"])?, rule);
     Ok(())
@@ -96,18 +133,25 @@ fn bind(config: &mut Value, bind: &Bind, surroundings: &Surroundings<'_>) -> Res
     if bind.optional && (surroundings.is_gone)(&bind.host_path) {
         return Ok(());
     }
-    let path = surroundings.directories.path(&bind.container_path);
-    mount(config, &bind.host_path, &path, bind.options.iter().map(|option| option.name()))
+    let Surroundings { loader, file, .. } = surroundings;
+    let place = loader.directories.path(&bind.container_path);
+    mount(config, bind, &place)?;
+    // What the loader would take for it is covered as well: once where several of the paths lead to one file.
+    let mut covered: BTreeSet<String> = file(&place).into_iter().collect();
+    for path in loader.taken_for(&bind.container_path).iter().filter_map(|path| file(path)) {
+        if covered.insert(path.clone()) {
+            mount(config, bind, &path)?;
+        }
+    }
+    Ok(())
 }
 
-fn mount<'o>(
-    config: &mut Value,
-    source: &str,
-    destination: &str,
-    options: impl Iterator<Item = &'o str>,
-) -> Result<(), Refusal> {
-    let options: Vec<&str> = ["bind", "private"].into_iter().chain(options).collect();
-    let mount = json!({"destination": destination, "type": "bind", "source": source, "options": options});
+fn mount(config: &mut Value, bind: &Bind, destination: &str) -> Result<(), Refusal> {
+    let options: Vec<&str> =
+        ["bind", "private"].into_iter().chain(bind.options.iter().map(|option| option.name())).collect();
+    let mount = json!({
+        "destination": destination, "type": "bind", "source": bind.host_path, "options": options
+    });
     add(list(config, &["mounts"])?, mount);
     Ok(())
 }
@@ -123,10 +167,10 @@ fn env(config: &mut Value, variable: &Env) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Of mounts at one place, and of rules for one number, the last decides, so what is there already counts only there.
 fn add(list: &mut Vec<Value>, value: Value) {
-    if !list.contains(&value) {
-        list.push(value);
-    }
+    list.retain(|other| *other != value);
+    list.push(value);
 }
 
 /// The list at a path of names, which is made where nothing is.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot make, fails the test")]
 
 use gpupol_plan::edit::Edit;
+use gpupol_plan::loader::Loader;
 use gpupol_plan::place::Directories;
 use gpupol_plan::refusal::Refusal;
 use gpupol_plan::spec::{Surroundings, apply};
@@ -17,13 +18,30 @@ fn bind(host: &str, container: &str) -> Value {
     json!({"kind": "bind", "hostPath": host, "containerPath": container, "options": ["ro", "nosuid", "nodev"]})
 }
 
+/// An image: what it has, its loader's cache, and its regular files, each by a path that leads to it.
+#[derive(Default)]
+struct Image<'i> {
+    has: &'i [&'i str],
+    cache: Vec<u8>,
+    files: &'i [(&'i str, &'i str)],
+}
+
 /// The edited file, and the paths of what is left to the hook.
-fn edited(mut config: Value, edits: &[Value], has: &[&str]) -> Result<(Value, Vec<String>), Refusal> {
+fn edited(config: Value, edits: &[Value], has: &[&str]) -> Result<(Value, Vec<String>), Refusal> {
+    edited_in(config, edits, &Image { has, ..Image::default() })
+}
+
+fn edited_in(mut config: Value, edits: &[Value], image: &Image<'_>) -> Result<(Value, Vec<String>), Refusal> {
     let edits: Vec<Edit> = edits.iter().map(|edit| serde_json::from_value(edit.clone()).unwrap()).collect();
     let edits: Vec<&Edit> = edits.iter().collect();
+    let paths = edits.iter().filter_map(|edit| edit.container_path());
+    let directories = Directories::of(|path| Ok::<_, Refusal>(image.has.contains(&path)))?;
+    let file =
+        |path: &str| image.files.iter().find(|(from, _)| *from == path).map(|(_, to)| (*to).to_owned());
     let surroundings = Surroundings {
-        directories: Directories::of(|path| has.contains(&path)),
+        loader: Loader::of(directories, &image.cache, paths)?,
         is_gone: &|path| path == "/run/gone",
+        file: &file,
     };
     let left = apply(&mut config, &edits, &surroundings)?;
     let left: Vec<String> = left.iter().map(|edit| edit.container_path().unwrap().to_owned()).collect();
@@ -70,22 +88,76 @@ fn each_kind_has_its_place_and_the_rest_is_kept() {
     }
 }
 
-/// Runtimes bind the node of the same path there; one of another path has to be a mount.
+/// A runtime would bind the host's node there, and nobody would ask for its number: the hook does both.
 #[test]
-fn in_a_user_namespace_a_node_of_another_path_is_bound() {
+fn in_a_user_namespace_the_nodes_are_the_hooks_and_the_rules_are_there() {
     let config = json!({"linux": {"namespaces": [{"type": "user"}]}});
-    let edits = [
-        node("/run/nvidia/driver/dev/nvidia0", "/dev/nvidia0", 0),
-        node("/dev/nvidiactl", "/dev/nvidiactl", 255),
-    ];
-    let (found, _) = edited(config, &edits, &[]).unwrap();
-    assert_eq!(
-        found["mounts"],
-        json!([{"destination": "/dev/nvidia0", "type": "bind", "source": "/run/nvidia/driver/dev/nvidia0",
-            "options": ["bind", "private", "nosuid", "noexec"]}])
-    );
-    assert_eq!(found["linux"]["devices"].as_array().unwrap().len(), 1);
+    let edits = [node("/dev/sda", "/dev/nvidia0", 0), node("/dev/nvidiactl", "/dev/nvidiactl", 255)];
+    let (found, left) = edited(config, &edits, &[]).unwrap();
+    assert_eq!(left, ["/dev/nvidia0", "/dev/nvidiactl"]);
+    assert_eq!((&found["mounts"], &found["linux"]["devices"]), (&Value::Null, &Value::Null));
     assert_eq!(found["linux"]["resources"]["devices"].as_array().unwrap().len(), 2);
+}
+
+/// The last rule for a number decides, and of mounts at one place the last is seen.
+#[test]
+fn what_is_there_and_overruled_is_there_again_at_the_end() {
+    let rule = json!({"allow": true, "type": "c", "major": 195, "minor": 0, "access": "rw"});
+    let deny = json!({"allow": false, "access": "rwm"});
+    let ours = json!({"destination": "/a", "type": "bind", "source": "/host/a",
+        "options": ["bind", "private", "ro", "nosuid", "nodev"]});
+    let over = json!({"destination": "/a", "type": "tmpfs", "source": "tmpfs"});
+    let config = json!({"mounts": [ours, over], "linux": {"resources": {"devices": [rule, deny]}}});
+    let (found, _) =
+        edited(config, &[node("/dev/nvidia0", "/dev/nvidia0", 0), bind("/host/a", "/a")], &[]).unwrap();
+    assert_eq!(found["mounts"], json!([over, ours]));
+    assert_eq!(found["linux"]["resources"]["devices"], json!([deny, rule]));
+}
+
+/// The image's loader would take these files for the driver's library: by its cache, by the older directory, and by a link
+/// that leads to one of them.
+#[test]
+fn what_the_loader_would_take_for_a_library_is_covered_once() {
+    let usr = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+    let own = format!("{}/libcuda.so.1", usr.trim_start_matches("/usr"));
+    let place = format!("{usr}/libcuda.so.1");
+    let compat = "/usr/local/cuda/compat/libcuda.so.1";
+    let cache =
+        cache("libcuda.so.1", &[compat, "/usr/local/cuda/link/libcuda.so.1", "/nowhere/libcuda.so.1"]);
+    let links = [
+        (compat, compat),
+        ("/usr/local/cuda/link/libcuda.so.1", compat),
+        (own.as_str(), own.as_str()),
+        ("/nowhere/libother.so.1", "/nowhere/libother.so.1"),
+    ];
+    let image = Image { has: &DEBIAN, cache, files: &links };
+    let library = bind("/lib/libcuda.so.550", "{libdir}/libcuda.so.1");
+    let destinations = |image: &Image<'_>| -> Vec<String> {
+        let (found, _) = edited_in(json!({}), std::slice::from_ref(&library), image).unwrap();
+        let mounts = found["mounts"].as_array().unwrap().iter();
+        mounts.map(|mount| mount["destination"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(destinations(&image), [place.as_str(), compat, own.as_str()]);
+    // Where `/lib` is a link to `/usr/lib`, both paths lead to the file that is covered already.
+    let merged = [(place.as_str(), place.as_str()), (own.as_str(), place.as_str())];
+    assert_eq!(destinations(&Image { has: &DEBIAN, cache: Vec::new(), files: &merged }), [place.as_str()]);
+}
+
+/// A cache of glibc's form in which one name leads to these paths.
+fn cache(name: &str, paths: &[&str]) -> Vec<u8> {
+    let count = u32::try_from(paths.len()).unwrap();
+    let mut strings = format!("{name}\0").into_bytes();
+    let first = 48 + count * 24;
+    let mut cache = b"glibc-ld.so.cache1.1".to_vec();
+    cache.extend([count, 0, 2, 0, 0, 0, 0].iter().flat_map(|word: &u32| word.to_le_bytes()));
+    for path in paths {
+        let at = first + u32::try_from(strings.len()).unwrap();
+        let words = [gpupol_plan::loader_cache::FLAGS_64, first, at, 0, 0, 0];
+        cache.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        strings.extend(format!("{path}\0").bytes());
+    }
+    cache.extend(strings);
+    cache
 }
 
 #[test]
@@ -121,6 +193,7 @@ fn what_is_in_the_way_is_refused() {
     for device in [
         json!({"path": "/dev/nvidia0", "type": "c", "major": 195, "minor": 1}),
         json!({"path": "/dev/nvidia0", "type": "b", "major": 195, "minor": 0}),
+        json!({"path": "/dev//./shm/../nvidia0", "type": "c", "major": 195, "minor": 1}),
     ] {
         let refusal =
             edited(json!({"linux": {"devices": [device]}}), std::slice::from_ref(&own), &[]).unwrap_err();

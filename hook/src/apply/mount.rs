@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 
 use gpupol_plan::edit::{Bind, MountOption};
+use gpupol_plan::loader::Loader;
 use rustix::fs::{CWD, FileType, Mode, OFlags, StatVfsMountFlags, fstatvfs, openat};
 use rustix::io::Errno;
 
 use crate::apply::device_node::clone_mount;
-use crate::apply::loader::Loader;
 use crate::apply::{Step, daemon, tmpfs};
 use crate::error::{Called, Error, Result};
 use crate::rootfs::{self, Made, Rootfs};
@@ -100,7 +100,7 @@ impl<'p> Ready<'p> {
     /// Attaches it once more, over a file of the image. There may be none, or it may be what is there already: by another
     /// of the paths to one directory.
     fn cover(&self, rootfs: &Rootfs, path: &str, steps: &mut Vec<Step>) -> Result<()> {
-        let Some(file) = rootfs.file(path) else { return Ok(()) };
+        let Some(file) = rootfs.file(path)? else { return Ok(()) };
         let mount = |file: &OwnedFd| rootfs::place(file.as_fd()).called(|| format!("statx(`{path}`)"));
         if mount(&file)?.mount == mount(&self.tree)?.mount || self.is_there(&file)? {
             return Ok(());

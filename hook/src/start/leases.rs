@@ -6,7 +6,7 @@ use gpupol_plan::plan::Plan;
 use gpupol_plan::refusal::{Reason, Refusal};
 use gpupol_plan::request::{Devices, Request};
 
-use crate::audit::{EndedBy, Event, Record as AuditRecord};
+use crate::audit::{EndedBy, Record as AuditRecord};
 use crate::error::Result;
 use crate::host;
 use crate::lease::record::{LEASE_VERSION, Record};
@@ -26,7 +26,7 @@ pub(super) fn take<'p>(
     let choice = choose(plan, &request(&granted.request, &survey), &survey.leases)
         .map_err(|refusal| name_unreadable(refusal, &survey))?;
     host::verify_devices(plan, &choice.given)?;
-    host::verify_features(&choice.features)?;
+    host::verify_nodes(start.majors, choice.edits(plan).into_iter().map(|(_, edit)| edit))?;
     let leased = |given: &&Given<'_>| !plan.trusted && !survey.own.contains(&given.device.uuid);
     let new = choice.given.iter().filter(leased);
     let records: Vec<Record> = new.map(|given| record(start, scene, plan, given)).collect();
@@ -39,15 +39,9 @@ fn survey(start: &Start<'_>, scene: &Scene, plan: &Plan, store: &Store) -> Resul
     let scope = Scope { devices: devices.collect(), whole_host: plan.limit.is_some() };
     let holder =
         Holder { engine: start.entry.engine.name(), container: &start.state.id, process: &scene.process };
-    lease::survey(store, &scope, holder, &scene.liveness, |dead| {
-        let mut record = AuditRecord::new(Event::Stop, dead.engine.name(), &dead.container);
-        record.tenant = Some(&dead.tenant);
-        record.grant = Some(&dead.grant);
-        record.devices = vec![&dead.device];
-        record.ended_by = Some(EndedBy::Reclaimed);
-        scene.audit.append(&record)
-    })
-    .map_err(|error| error.during(|| step(start)))
+    let on_dead = |dead: &Record| scene.audit.append(&AuditRecord::stop(dead, EndedBy::Reclaimed));
+    lease::survey(store, &scope, holder, &scene.liveness, on_dead)
+        .map_err(|error| error.during(|| step(start)))
 }
 
 /// A container that has leases from an earlier call keeps just these devices.

@@ -11,12 +11,17 @@
 )]
 #![expect(clippy::indexing_slicing, reason = "what a test stands on must be there")]
 
+mod calls;
 mod cgroups;
 mod command;
+mod confine;
+mod crash;
 mod device_rules;
 mod leases;
 mod plan_sets;
 mod rootfs;
 mod scene;
+mod stale;
 mod tmpfs;
+mod traced;
 mod undone;

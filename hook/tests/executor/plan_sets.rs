@@ -3,7 +3,7 @@
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
 use gpupol_hook::planset::PlanSet;
-use gpupol_plan::index::Grant;
+use gpupol_plan::index::GrantPlan;
 use serde_json::{Value, json};
 
 use crate::scene::{self, Folder};
@@ -43,7 +43,7 @@ fn plans(folder: &Folder) -> String {
     folder.path("plans")
 }
 
-fn grant(set: &PlanSet, tenant: &str) -> Grant {
+fn grant(set: &PlanSet, tenant: &str) -> GrantPlan {
     set.index.grant(tenant, "g").unwrap().unwrap()
 }
 

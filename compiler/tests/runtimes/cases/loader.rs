@@ -1,5 +1,6 @@
 //! The driver's libraries as the image's own loader finds them, whatever else the image has of their names.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -45,8 +46,28 @@ pub(crate) fn libraries_of_the_image(site: &Site) {
     fs::write(rootfs.join("etc/ld.so.conf.d/000_compat.conf"), "/usr/local/cuda/compat\n").unwrap();
     cache(&rootfs);
     let before = own.map(|path| fs::read(rootfs.join(path)).unwrap());
+    site.write(&bundle, &drawing(), "true");
+    let spec_form = site.installed.spec_form(&bundle.config(), drawing().entry, &rootfs);
     assert_all_are_the_drivers(site, &bundle, MULTIARCH);
     assert_eq!(own.map(|path| fs::read(rootfs.join(path)).unwrap()), before, "the image was changed");
+    assert_covers_the_same(site, &bundle, &spec_form, &own);
+}
+
+/// The spec form has the libraries at the very places where the hook puts them.
+fn assert_covers_the_same(site: &Site, bundle: &Bundle, spec_form: &Value, covered: &[&str]) {
+    let rootfs = bundle.rootfs();
+    let printed = site.run_command(bundle, &drawing(), "cut -d ' ' -f 5 /proc/self/mountinfo");
+    let by_hook: BTreeSet<&str> = printed.lines().filter(|place| place.contains(".so")).collect();
+    let places = spec_form["mounts"].as_array().unwrap().iter();
+    let places = places.map(|mount| mount["destination"].as_str().unwrap());
+    // A link of the image is where the runtime mounts what it leads to.
+    let resolved = |place: &str| {
+        let path = fs::canonicalize(rootfs.join(place.trim_start_matches('/'))).unwrap();
+        format!("/{}", path.strip_prefix(&rootfs).unwrap().display())
+    };
+    let by_runtime: BTreeSet<String> = places.filter(|place| place.contains(".so")).map(resolved).collect();
+    assert_eq!(by_runtime.iter().map(String::as_str).collect::<BTreeSet<_>>(), by_hook);
+    assert!(covered.iter().all(|path| by_runtime.contains(&format!("/{path}"))), "{by_runtime:#?}");
 }
 
 /// The image was made of a container of another host: its library's names are links to another driver's.

@@ -5,7 +5,7 @@ use super::layout;
 use super::read::{Index, ReadAt, damaged};
 use super::tables::{Texts, engines, records};
 use super::window::Window;
-use super::{Contents, Grant, INDEX_VERSION, Identity, Records, Tenant, TenantRecord};
+use super::{Contents, Grant, GrantPlan, INDEX_VERSION, Identity, Records, Tenant, TenantRecord};
 use crate::automaton::Kind;
 use crate::refusal::Refusal;
 
@@ -40,7 +40,7 @@ impl<S: ReadAt> Index<S> {
     /// # Errors
     ///
     /// [`crate::refusal::Reason::PlanSet`] if it is damaged.
-    pub fn grant(&self, tenant: &str, name: &str) -> Result<Option<Grant>, Refusal> {
+    pub fn grant(&self, tenant: &str, name: &str) -> Result<Option<GrantPlan>, Refusal> {
         self.begin();
         // Tenants stand by their names.
         let (mut low, mut high) = (0, self.count(layout::TENANTS));
@@ -51,8 +51,19 @@ impl<S: ReadAt> Index<S> {
                 core::cmp::Ordering::Less => low = middle + 1,
                 core::cmp::Ordering::Greater => high = middle,
                 core::cmp::Ordering::Equal => {
-                    return Ok(self.grants_of(&found)?.into_iter().find(|grant| grant.name == name));
+                    return self.plan_of(&found, name);
                 }
+            }
+        }
+        Ok(None)
+    }
+
+    fn plan_of(&self, tenant: &Tenant, name: &str) -> Result<Option<GrantPlan>, Refusal> {
+        let mut grants = self.grants(tenant);
+        for number in grants.numbers() {
+            let record = grants.record(number)?;
+            if grants.name(&record)? == name {
+                return grants.plan(&record).map(Some);
             }
         }
         Ok(None)

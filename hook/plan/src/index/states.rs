@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::layout;
 use super::read::{Index, ReadAt};
-use super::walk::{State, Walk};
+use super::walk::Walk;
 use crate::automaton::{ABSENT, END, Kind, NOBODY};
 use crate::refusal::Refusal;
 
@@ -48,10 +48,10 @@ fn all<S: ReadAt>(index: &Index<S>, start: u32) -> Result<BTreeMap<u32, Seen>, R
         if seen.contains_key(&place) || u64::from(place) >= u64::from(index.count(layout::WORDS)) {
             continue;
         }
-        let state: State = walk.state(place)?;
-        let steps: Vec<(u8, u8, u32)> = walk.steps(&state)?.collect();
+        let state = walk.state(place)?;
+        let (whose, steps): (_, Vec<(u8, u8, u32)>) = (state.whose, state.steps().collect());
         open.extend(steps.iter().map(|(_, _, to)| *to));
-        seen.insert(place, (steps, state.whose));
+        seen.insert(place, (steps, whose));
     }
     Ok(seen)
 }

@@ -4,7 +4,7 @@ use super::decode::{u32_in, u64_in};
 use super::layout::{self, LENGTH_BITS, LONGEST_TEXT, NONE_64};
 use super::read::{Index, ReadAt, damaged};
 use super::window::Window;
-use super::{Clause, Grant, Records, Slice, Tenant};
+use super::{Clause, Grant, GrantPlan, Records, Slice, Tenant};
 use crate::entry::Engine;
 use crate::refusal::Refusal;
 
@@ -162,6 +162,12 @@ impl<S: ReadAt> Grants<'_, S> {
             }
         }
         Ok(false)
+    }
+
+    /// Where the plan of a grant lies.
+    pub(crate) fn plan(&mut self, record: &GrantRecord) -> Result<GrantPlan, Refusal> {
+        let (tenant, name) = (self.tenant.name.clone(), self.name(record)?.to_owned());
+        Ok(GrantPlan { tenant, name, plan: record.plan, shared: record.shared })
     }
 
     /// A grant with all that it says.

@@ -7,14 +7,16 @@ use super::window::Window;
 use crate::automaton::{Kind, NOBODY, STATE_WORDS, STEP_WORDS, text};
 use crate::refusal::Refusal;
 
+/// Bytes of a state's words before its steps, and of a step's.
+const STATE: usize = STATE_WORDS as usize * 4;
+const STEP: usize = STEP_WORDS as usize * 4;
 /// A state has at most a step for each byte.
 const MOST_STEPS: u32 = 256;
 
-/// A state: where it begins, how many steps it has, and whose texts end there.
-pub(super) struct State {
-    place: u32,
-    steps: u32,
+/// A state: whose texts end there, and its steps.
+pub(super) struct State<'w> {
     pub(super) whose: [u32; 2],
+    steps: &'w [u8],
 }
 
 /// The words of an automaton.
@@ -26,25 +28,24 @@ impl<'i, S: ReadAt> Walk<'i, S> {
     }
 
     /// The state that begins at a word.
-    pub(super) fn state(&mut self, place: u32) -> Result<State, Refusal> {
-        let words = self.0.records(place, STATE_WORDS)?;
-        let [first, second, steps] = core::array::from_fn(|at| word(words, at));
+    pub(super) fn state(&mut self, place: u32) -> Result<State<'_>, Refusal> {
+        let steps = word(self.0.records(place, STATE_WORDS)?, 2);
         if steps > MOST_STEPS {
             return Err(damaged("a state has more steps than there are bytes"));
         }
-        Ok(State { place: place.saturating_add(STATE_WORDS), steps, whose: [first, second] })
+        let words = self.0.records(place, STATE_WORDS + steps * STEP_WORDS)?;
+        let (head, steps) = words.split_at_checked(STATE).unwrap_or_default();
+        Ok(State { whose: [word(head, 0), word(head, 1)], steps })
     }
+}
 
+impl State<'_> {
     /// Its steps: first byte, last byte, and the word at which the next state begins.
-    pub(super) fn steps(
-        &mut self,
-        state: &State,
-    ) -> Result<impl Iterator<Item = (u8, u8, u32)> + '_, Refusal> {
-        let words = self.0.records(state.place, state.steps * STEP_WORDS)?;
-        Ok(words.chunks_exact(8).map(|step| {
+    pub(super) fn steps(&self) -> impl Iterator<Item = (u8, u8, u32)> {
+        self.steps.chunks_exact(STEP).map(|step| {
             let [low, high, ..] = word(step, 0).to_le_bytes();
             (low, high, word(step, 1))
-        }))
+        })
     }
 }
 
@@ -66,7 +67,7 @@ impl<S: ReadAt> Index<S> {
         let mut walk = Walk::of(self);
         let mut state = walk.state(start)?;
         for byte in text {
-            let taken = walk.steps(&state)?.find(|(low, high, _)| *low <= byte && byte <= *high);
+            let taken = state.steps().find(|(low, high, _)| *low <= byte && byte <= *high);
             let Some((_, _, next)) = taken else { return Ok([NOBODY; 2]) };
             state = walk.state(next)?;
         }

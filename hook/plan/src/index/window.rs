@@ -11,6 +11,10 @@ const PIECE: usize = 1024;
 pub(super) struct Window<'i, S> {
     index: &'i Index<S>,
     table: Table,
+    /// Where the table begins in the index, and how many bytes it has.
+    place: (u64, u64),
+    /// The table itself, where it is in memory.
+    whole: Option<&'i [u8]>,
     /// The piece, and where it begins in the table.
     piece: Vec<u8>,
     begin: u64,
@@ -19,7 +23,9 @@ pub(super) struct Window<'i, S> {
 impl<'i, S: ReadAt> Window<'i, S> {
     /// A table that nothing was read of.
     pub(super) fn of(index: &'i Index<S>, table: Table) -> Self {
-        Self { index, table, piece: Vec::new(), begin: 0 }
+        let place = index.place(table);
+        let whole = usize::try_from(place.1).ok().and_then(|length| index.borrowed(place.0, length));
+        Self { index, table, place, whole, piece: Vec::new(), begin: 0 }
     }
 
     /// One record.
@@ -35,14 +41,15 @@ impl<'i, S: ReadAt> Window<'i, S> {
 
     /// Some bytes.
     pub(super) fn bytes(&mut self, offset: u64, length: u64) -> Result<&[u8], Refusal> {
-        let (begin, size) = self.index.place(self.table);
+        let (begin, size) = self.place;
         let end = offset.checked_add(length).filter(|end| *end <= size);
         let (Some(end), Ok(length)) = (end, usize::try_from(length)) else {
             return Err(damaged(&format!("it names more {} than it has", self.table.name)));
         };
         self.index.spend(length)?;
-        if let Some(bytes) = self.index.borrowed(begin + offset, length) {
-            return Ok(bytes);
+        if let Some(table) = self.whole {
+            let from = usize::try_from(offset).unwrap_or(usize::MAX);
+            return Ok(table.get(from..from.saturating_add(length)).unwrap_or_default());
         }
         if offset < self.begin || end > self.begin + self.piece.len() as u64 {
             let rest = usize::try_from(size - offset).unwrap_or(usize::MAX);

@@ -1,0 +1,95 @@
+//! Where a container's loader finds libraries: which directory the driver's are put into, and what would be taken for them
+//! instead.
+//!
+//! An image may bring a library of the driver's name, a stub or that of another driver, to a place that the loader asks
+//! first. It is covered there. The image is only read: what its loader does without `ldconfig` is known from glibc and musl.
+
+use crate::loader_cache::{self, FLAGS_32, FLAGS_64};
+use crate::place::Directories;
+use crate::refusal::{Reason, Refusal};
+
+/// Where glibc's loader has its cache.
+pub const CACHE: &str = "/etc/ld.so.cache";
+
+/// Caches of images with thousands of libraries have some hundred kilobytes.
+pub const CACHE_LIMIT: usize = 4 * 1024 * 1024;
+
+/// An image that has the driver's libraries at more places than a few is made to cost time.
+const COVERED_LIMIT: usize = 256;
+
+/// The container's loader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loader {
+    /// The directories of the container.
+    pub directories: Directories,
+    /// The driver's libraries of which the cache knows some file.
+    cached: Vec<Cached>,
+}
+
+/// Where the cache sends whoever asks for a library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Cached {
+    is_32: bool,
+    name: String,
+    path: String,
+}
+
+impl Loader {
+    /// The loader of a container with these directories and this [`CACHE`]. That counts only for the libraries which are
+    /// to be put at these paths of a plan.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::BadRequest`] if the cache names more files than anybody has.
+    pub fn of<'p>(
+        directories: Directories,
+        cache: &[u8],
+        paths: impl Iterator<Item = &'p str>,
+    ) -> Result<Self, Refusal> {
+        let wanted: Vec<(bool, &str)> = paths.filter_map(library).collect();
+        let mut cached = Vec::new();
+        for library in loader_cache::libraries(cache) {
+            let is_32 = library.flags == FLAGS_32;
+            if (is_32 || library.flags == FLAGS_64) && wanted.contains(&(is_32, library.name)) {
+                cached.push(Cached { is_32, name: library.name.to_owned(), path: library.path.to_owned() });
+            }
+            if cached.len() > COVERED_LIMIT {
+                return Err(too_many());
+            }
+        }
+        Ok(Self { directories, cached })
+    }
+
+    /// The paths of files that the loader would take for the library at a plan's path, if they are there.
+    #[must_use]
+    pub fn taken_for(&self, path: &str) -> Vec<String> {
+        let Some((is_32, name)) = library(path) else { return Vec::new() };
+        let cached = self.cached.iter().filter(|of| of.is_32 == is_32 && of.name == name);
+        // Where `/lib` is a directory of its own, glibc looks there before it looks below `/usr`.
+        let place = self.directories.path(path);
+        let first = place.strip_prefix("/usr").map(str::to_owned);
+        cached.map(|of| of.path.clone()).chain(first).collect()
+    }
+}
+
+/// Whether a plan's path is that of a library which programs ask for by name, so that a cache matters.
+#[must_use]
+pub fn is_library(path: &str) -> bool {
+    library(path).is_some()
+}
+
+/// Whether a plan's path is that of a library for 32-bit programs, and its name. What lies in directories below is
+/// asked for by path, not by name.
+fn library(path: &str) -> Option<(bool, &str)> {
+    let of = |(word, is_32): (&str, bool)| Some((is_32, path.strip_prefix(word)?));
+    [("{libdir}/", false), ("{libdir32}/", true)]
+        .into_iter()
+        .find_map(of)
+        .filter(|(_, name)| !name.contains('/'))
+}
+
+fn too_many() -> Refusal {
+    let message =
+        format!("`{CACHE}` of the image names more than {COVERED_LIMIT} files for the driver's libraries");
+    Refusal::new(Reason::BadRequest, message)
+}
