@@ -62,19 +62,23 @@ const LIBRARIES: [(&str, &[&str]); 5] = [
 const LINKS: [&str; 3] = ["libcuda.so", "libnvidia-opticalflow.so", "libGLX_indirect.so.0"];
 
 /// What is no library: `nvidia-container-cli`, CDI.
-const OTHERS: [(&str, &str, &str); 15] = [
+const OTHERS: [(&str, &str, &str); 19] = [
     ("/usr/bin/nvidia-smi", "utility", "each"),
     ("/usr/bin/nvidia-debugdump", "utility", "each"),
     ("/usr/bin/nvidia-persistenced", "utility", "each"),
     ("/usr/bin/nv-fabricmanager", "utility", "no"),
     ("/usr/bin/nvidia-cuda-mps-control", "compute", "each"),
     ("/usr/bin/nvidia-cuda-mps-server", "compute", "each"),
+    ("/usr/bin/nvidia-imex", "no", "each"),
+    ("/usr/bin/nvidia-xconfig", "graphics, display", "each"),
     ("/lib/firmware/", "each", "each"),
     ("/var/run/", "utility", "each"),
     ("/etc/OpenCL/", "graphics, display", "each"),
     ("/etc/vulkan/", "graphics, display", "each"),
     ("/usr/share/glvnd/", "graphics, display", "each"),
     ("/usr/share/egl/", "graphics, display", "each"),
+    ("/usr/share/vulkansc/", "no", "no"),
+    ("/usr/share/X11/", "graphics, display", "each"),
     ("/usr/share/nvidia/nvoptix.bin", "graphics, display", "each"),
     ("/usr/share/nvidia/nvidia-application-profiles", "no", "no"),
     ("{xorgdir}/", "no", "each"),
