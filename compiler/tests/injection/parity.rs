@@ -123,7 +123,7 @@ const FEATURES: [(&str, &str); 5] = [
 ];
 
 /// What is decided: NVIDIA's runtime and hook, CDI, gpupol, and the test that shows that.
-const DECISIONS: [[&str; 5]; 19] = [
+const DECISIONS: [[&str; 5]; 20] = [
     [
         "who may have a GPU",
         "whoever sets a variable in the container",
@@ -243,6 +243,13 @@ const DECISIONS: [[&str; 5]; 19] = [
         "the file is stale",
         "refused",
         "stale_driver",
+    ],
+    [
+        "a GPU that is divided into other MIG devices by now",
+        "asked at each start",
+        "the file is stale",
+        "refused",
+        "a_gpu_that_was_divided_anew",
     ],
     [
         "who had which GPU when",
