@@ -16,7 +16,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-// Private is what only the program itself needs; the tests on a real kernel and the benchmark reach the rest.
+// Private is what only the program itself needs; the tests on a real kernel, the fuzzers and the benchmark reach the rest.
 pub mod apply;
 mod arguments;
 mod audit;
@@ -35,7 +35,7 @@ pub mod planset;
 pub mod process;
 pub mod rootfs;
 mod start;
-mod state;
+pub mod state;
 mod stop;
 pub mod sys;
 

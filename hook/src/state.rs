@@ -12,7 +12,7 @@ const LIMIT: usize = 64 * 1024 * 1024;
 
 /// What a hook is told of its container. Fields that are not needed are ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(crate) struct State {
+pub struct State {
     /// The container's id.
     pub id: String,
     /// Absolute path of the bundle.
@@ -36,7 +36,7 @@ impl State {
     ///
     /// # Errors
     /// Where it is no state of a container.
-    pub(crate) fn parse(text: &[u8]) -> Result<Self> {
+    pub fn parse(text: &[u8]) -> Result<Self> {
         let state: Self =
             serde_json::from_slice(text).map_err(|error| Error::found(error.to_string()).during(step))?;
         if state.id.is_empty() || !state.bundle.starts_with('/') {
