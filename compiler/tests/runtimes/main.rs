@@ -79,3 +79,11 @@ everywhere! {
     plan_sets: missing, truncated_index, truncated_plans, newer_index, newer_plan, wrong_owner, writable_by_group,
         hostile_offsets, plan_of_another_tenant, index_is_a_fifo, endless;
 }
+
+/// What is too much to be done everywhere.
+#[test]
+fn fifty_containers_of_crun() {
+    let site = site::Site::new(runtime::Kind::Crun, view::Cgroup::V2);
+    cases::crowd::fifty(&site);
+    site.finish();
+}

@@ -42,7 +42,7 @@ impl<'f> Made<'f> {
     }
 
     /// What it has of devices: nodes of GPUs, and device rules.
-    fn has(&self, version: Version) -> (Vec<String>, String) {
+    pub(crate) fn has(&self, version: Version) -> (Vec<String>, String) {
         let mut nodes = self.init.sees(&self.folder.path(ROOTFS)).0;
         nodes.retain(|path| path.contains("/dev/nvidia"));
         let rules = match version {
@@ -54,12 +54,12 @@ impl<'f> Made<'f> {
         (nodes, rules)
     }
 
-    fn start(&self) -> Ended {
+    pub(crate) fn start(&self) -> Ended {
         traced::killed_after(usize::MAX, self.folder, "createRuntime", &self.state())
     }
 
     /// What the runtime does at its end.
-    fn stop(self) {
+    pub(crate) fn stop(self) {
         let state = json!({"id": self.id, "status": "stopped", "bundle": self.folder.path("bundle")});
         let (folder, state) = (self.folder, state.to_string());
         drop(self);
@@ -90,7 +90,7 @@ pub(crate) fn two_nodes_and_three_mounts(folder: &Folder) -> Value {
 }
 
 /// The leases on disk, each of which can be read: whose they are.
-fn leases(folder: &Folder) -> Vec<String> {
+pub(crate) fn leases(folder: &Folder) -> Vec<String> {
     let mut found = Vec::new();
     if std::fs::exists(folder.path("state")).unwrap() {
         list(Path::new(&folder.path("state")), &mut found);

@@ -16,6 +16,7 @@ mod cgroups;
 mod command;
 mod confine;
 mod crash;
+mod crowd;
 mod device_rules;
 mod leases;
 mod plan_sets;

@@ -16,7 +16,7 @@ pub(crate) struct Ended {
 }
 
 /// The program: static and optimised, so that its calls are those that hosts will see.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let path = target.join("x86_64-unknown-linux-musl/hook/gpupol-hook");
     assert!(path.is_file(), "the hook is not built: run `{BUILD}` ({} is missing)", path.display());
