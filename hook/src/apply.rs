@@ -24,7 +24,7 @@ use crate::rootfs::{Made, Rootfs, Surroundings};
 mod daemon;
 mod device_node;
 pub mod device_rule;
-mod loader;
+pub(crate) mod loader;
 mod mount;
 mod tmpfs;
 
@@ -37,6 +37,8 @@ pub struct Container<'c> {
     pub rootfs: String,
     /// Its device cgroup.
     pub cgroup: &'c Cgroup,
+    /// Whether the runtime has made its nodes and rules from an edited `config.json`: then they are only looked at.
+    pub is_of_spec_form: bool,
     /// The GPUs that it gets, as files with content name them: [`gpupol_plan::choose::Choice::visible_gpus`].
     pub visible_gpus: u64,
 }
@@ -89,8 +91,9 @@ pub fn apply<'c>(container: &Container<'c>, edits: &[&Edit], mounts: &MountInfo)
         owner: container.process.foreign_root()?,
     };
     let ready = prepare(edits, surroundings.owner.is_some())?;
+    let ruled = edits.iter().filter(|_| !container.is_of_spec_form);
     let rules: Vec<Rule> =
-        edits.iter().filter_map(|edit| device_rule::of(edit).transpose()).collect::<Result<_>>()?;
+        ruled.filter_map(|edit| device_rule::of(edit).transpose()).collect::<Result<_>>()?;
     if !rules.is_empty() {
         container.cgroup.require_alone(container.process)?;
     }
@@ -142,12 +145,16 @@ impl<'c> Applied<'c> {
     ) -> Result<()> {
         let needs_dev = ready.iter().any(|(_, ready)| matches!(ready, Ready::Node(_)));
         let dev = needs_dev.then(|| rootfs.own_dev()).transpose()?;
-        let loader = loader::look(rootfs, &ready)?;
+        let binds = ready.iter().filter_map(|(_, edit)| match edit {
+            Ready::Mount(bind) => Some(bind.path()),
+            Ready::Node(_) | Ready::Tmpfs(_) | Ready::File(_) => None,
+        });
+        let loader = loader::look(rootfs, binds)?;
         self.is_musl = loader.directories.is_musl;
         let place = Place { rootfs, dev, loader };
         let mut placed = Vec::new();
         for (edit, ready) in ready {
-            let done = self.one(&place, container.visible_gpus, edit, ready, &mut placed);
+            let done = self.one(&place, container, edit, ready, &mut placed);
             done.map_err(|error| error.during(|| name(edit)))?;
         }
         placed.iter().try_for_each(tmpfs::Placed::seal)?;
@@ -158,7 +165,7 @@ impl<'c> Applied<'c> {
     fn one<'p>(
         &mut self,
         place: &Place<'_>,
-        visible_gpus: u64,
+        container: &Container<'_>,
         edit: &Edit,
         ready: Ready<'p>,
         placed: &mut Vec<tmpfs::Placed<'p>>,
@@ -168,7 +175,8 @@ impl<'c> Applied<'c> {
         match (ready, below) {
             (_, Below::LeftOut) => Ok(()),
             (Ready::Node(node), _) => {
-                dev.as_ref().map_or(Ok(()), |dev| node.apply(rootfs, dev, &mut self.steps))
+                let apply = |dev| node.apply(rootfs, dev, container.is_of_spec_form, &mut self.steps);
+                dev.as_ref().map_or(Ok(()), apply)
             }
             (Ready::Mount(mount), Below::Root(root, path)) => {
                 mount.apply_below(rootfs, root, path, &mut self.steps)
@@ -179,7 +187,7 @@ impl<'c> Applied<'c> {
                 Ok(())
             }
             (Ready::File(file), Below::Root(root, path)) => {
-                tmpfs::write_file(root, path, &file.text(visible_gpus), file.file_mode)
+                tmpfs::write_file(root, path, &file.text(container.visible_gpus), file.file_mode)
             }
             (Ready::File(_), Below::Nothing) => Err(Error::found("it lies on no tmpfs of the plan")),
         }

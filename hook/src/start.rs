@@ -3,7 +3,7 @@
 use gpupol_plan::choose::Choice;
 use gpupol_plan::config::{Config, LIMIT_WITH_GPUS};
 use gpupol_plan::edit::Edit;
-use gpupol_plan::entry::Entry;
+use gpupol_plan::entry::{Entry, Form};
 use gpupol_plan::guard::{Surroundings, Trip, put_off, trips};
 use gpupol_plan::identity;
 use gpupol_plan::index::{Auditing, OnDenied, Settings, Tenant};
@@ -12,6 +12,7 @@ use gpupol_plan::observed::Observed;
 use gpupol_plan::plan::Plan;
 use gpupol_plan::refusal::{Reason, Refusal, one_line};
 use gpupol_plan::request::{self, cdi};
+use gpupol_plan::spec;
 
 use crate::apply::{self, Applied, Container};
 use crate::arguments::Arguments;
@@ -24,8 +25,9 @@ use crate::mountinfo::MountInfo;
 use crate::planset::PlanSet;
 use crate::process::Process;
 use crate::state::State;
-use crate::{bundle, entry, guard, host, observe};
+use crate::{bundle, entry, guard, host, observe, wrapper};
 
+pub(crate) mod before;
 mod guarded;
 mod leases;
 
@@ -61,6 +63,17 @@ struct Scene {
     audit: Audit,
 }
 
+/// For whom leases are taken.
+#[derive(Clone, Copy, Debug)]
+struct Claim<'c> {
+    /// The container's init, or who makes it.
+    process: &'c Process,
+    liveness: &'c Liveness,
+    audit: &'c Audit,
+    /// Whether the container is still to be made.
+    is_pending: bool,
+}
+
 /// Decides about the container of the state on standard input, and gives it its devices.
 ///
 /// # Errors
@@ -71,7 +84,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (config, size) = bundle::config(&state)?;
     let asks = !matches!(request::request(Settings::default().request_indices, &entry, &config), Ok(None));
     let surroundings = guard::look(&state, &config);
-    let trips = trips(&entry, &config, &surroundings, &put_off(&config));
+    // What the spec form gave is told from what is beside it when the plan is known.
+    let trips = if cdi::is_given(&config) {
+        Vec::new()
+    } else {
+        trips(&entry, &config, &surroundings, &put_off(&config))
+    };
     if !asks && trips.is_empty() {
         return Ok(());
     }
@@ -79,6 +97,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Start { entry: &entry, state: &state, config: &config, surroundings: &surroundings, trips: &trips };
     if asks && size > LIMIT_WITH_GPUS {
         return start.refuse(OnDenied::Refuse, None, None, too_large(size));
+    }
+    if asks && entry.form == Form::Spec && !cdi::is_given(&config) {
+        return start.refuse(OnDenied::Refuse, None, None, without_wrapper(&entry, arguments));
     }
     match PlanSet::open(&entry.plans) {
         Ok(plans) => start.decide(&plans),
@@ -143,7 +164,7 @@ impl Start<'_> {
         host::verify(&plan.host)?;
         let scene = Scene::of(self, plans.index.settings.audit)?;
         self.lease_and_apply(&scene, &plan, granted, guarded)
-            .inspect_err(|error| self.report(&scene, granted, error))
+            .inspect_err(|error| self.report(&scene.audit, granted, error))
     }
 
     fn lease_and_apply(
@@ -153,7 +174,13 @@ impl Start<'_> {
         granted: &Granted,
         guarded: &Guarded<'_>,
     ) -> Result<()> {
-        let (choice, taken) = leases::take(self, scene, plan, granted)?;
+        let claim = Claim {
+            process: &scene.process,
+            liveness: &scene.liveness,
+            audit: &scene.audit,
+            is_pending: false,
+        };
+        let (choice, taken) = leases::take(self, &claim, plan, granted)?;
         let edits: Vec<&Edit> = choice.edits(plan).into_iter().map(|(_, edit)| edit).collect();
         let given = self.guard_cdi(guarded, &edits).and_then(|other| {
             let guarded = other.as_ref().unwrap_or(guarded);
@@ -167,7 +194,7 @@ impl Start<'_> {
     }
 
     /// Writes a failure into the audit, if that can be written; a refusal has a record of its own.
-    fn report(&self, scene: &Scene, granted: &Granted, error: &Error) {
+    fn report(&self, audit: &Audit, granted: &Granted, error: &Error) {
         if matches!(error, Error::Refused(_)) {
             return;
         }
@@ -176,7 +203,7 @@ impl Start<'_> {
         record.tenant = Some(&granted.tenant.name);
         record.grant = Some(&granted.grant.name);
         record.message = Some(&message);
-        let _ = scene.audit.append(&record);
+        let _ = audit.append(&record);
     }
 
     fn apply(
@@ -189,7 +216,12 @@ impl Start<'_> {
     ) -> Result<()> {
         let rootfs = bundle::rootfs_path(self.state, self.config);
         let visible_gpus = choice.visible_gpus();
-        let container = Container { process: &scene.process, rootfs, cgroup: &scene.cgroup, visible_gpus };
+        let is_of_spec_form = self.entry.form == Form::Spec;
+        if is_of_spec_form {
+            spec::require_rules(self.config, edits)?;
+        }
+        let (process, cgroup) = (&scene.process, &scene.cgroup);
+        let container = Container { process, rootfs, cgroup, is_of_spec_form, visible_gpus };
         let applied = apply::apply(&container, edits, &scene.mounts)?;
         let done = guarded
             .contain(&scene.cgroup, &self.surroundings.majors, edits)
@@ -235,6 +267,17 @@ impl Scene {
         let own = alone.then(|| CgroupName { version: cgroup.version, path: cgroup.path.clone() });
         Ok(Self { process, mounts, cgroup, liveness: Liveness { hierarchy, own }, audit })
     }
+}
+
+/// An entry of the spec form has a runtime of its own, and this container came by another.
+fn without_wrapper(entry: &Entry, arguments: &Arguments) -> Refusal {
+    let name = &arguments.entry;
+    let runtime = entry.runtime.clone().unwrap_or_else(|| format!("{}{name}", wrapper::NAME));
+    let message = format!(
+        "entry `{name}` gives GPUs before the container is made, and its runtime did not make this one: start it with \
+         the runtime `{runtime}`"
+    );
+    Refusal::new(Reason::NotSupported, message)
 }
 
 fn too_large(size: usize) -> Refusal {

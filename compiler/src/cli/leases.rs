@@ -159,6 +159,7 @@ mod tests {
             sharing: Sharing::Exclusive {},
             pid,
             start_time,
+            pending: false,
             cgroup: cgroup.map(name),
         }
     }
