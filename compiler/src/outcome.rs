@@ -192,7 +192,7 @@ impl<'s> Reader<'s> {
             Decision::NotAsked | Decision::Refused { .. } => None,
         };
         let numbers = |gift: Gift| guard::given(&gift.edits.iter().map(|(_, edit)| edit).collect::<Vec<_>>());
-        given.map_or_else(|| guard::put_off(config), numbers)
+        given.map_or_else(|| guard::put_off(self.asked(container).as_ref(), config), numbers)
     }
 
     fn guarded(&self, container: &Workload, own: &[Number]) -> Guarded {

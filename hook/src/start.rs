@@ -82,13 +82,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let state = State::read()?;
     let entry = entry::load(&arguments.entries, &arguments.entry)?;
     let (config, size) = bundle::config(&state)?;
-    let asks = !matches!(request::request(Settings::default().request_indices, &entry, &config), Ok(None));
+    let asked = request::request(Settings::default().request_indices, &entry, &config);
+    let asks = !matches!(asked, Ok(None));
     let surroundings = guard::look(&state, &config);
     // What the spec form gave is told from what is beside it when the plan is known.
     let trips = if cdi::is_given(&config) {
         Vec::new()
     } else {
-        trips(&entry, &config, &surroundings, &put_off(&config))
+        trips(&entry, &config, &surroundings, &put_off(asked.ok().flatten().as_ref(), &config))
     };
     if !asks && trips.is_empty() {
         return Ok(());

@@ -55,7 +55,9 @@ fn edit(name: &str, entry: &Entry, starting: &Starting) -> Result<Option<Taken>>
     let holder = Process::open(own)?.ok_or_else(|| Error::found(format!("process {own} is not alive")))?;
     let state = State::before_create(&starting.id, absolute(&starting.bundle)?)?;
     let bytes = bundle::read(&state)?;
-    let container = before::Container { entry_name: name, entry, state: &state, holder: &holder };
+    let is_restored = starting.is_restored;
+    let container =
+        before::Container { entry_name: name, entry, state: &state, holder: &holder, is_restored };
     let Some(edited) = before::edit(&container, &bytes)? else { return Ok(None) };
     match bundle::replace(&state, &edited.config) {
         Ok(()) => Ok(Some(edited.taken)),

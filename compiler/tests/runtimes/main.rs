@@ -57,7 +57,8 @@ everywhere! {
     devices: exactly_the_granted_nodes, two_devices, mig_device, docker_gpus, podman_annotation, same_as_plan,
         hook_called_twice;
     amd: exactly_the_granted_nodes, beside_nvidia, no_longer_true, contained;
-    cdi: same_as_the_hook, several_are_one_request, naming_is_asking, older_than_the_plans, a_node_beside;
+    cdi: same_as_the_hook, several_are_one_request, naming_is_asking, older_than_the_plans, a_node_beside,
+        a_made_up_sandbox;
     mps: clients_of_one_daemon, no_daemon, planned;
     features: given_when_asked, one_channel, refused_features, other_number;
     denials: nothing_asked, no_tenant, denied_devices, more_than_granted, requirement, runs_without_gpu_when_so_said;
@@ -71,7 +72,7 @@ everywhere! {
         no_etc, hostile_caches, caches_of_another_kind;
     wrapper: gives_what_the_hook_gives, keeps_leases, refuses_as_the_hook_does, puts_files_where_the_hook_does, guards_as_the_hook_does,
         ordinary_containers_stay_as_they_are, other_commands, no_entry, refusals_in_the_log, without_the_wrapper,
-        other_gpu_hooks, an_edited_bundle, a_runtime_of_somebody_else, a_runtime_that_fails;
+        other_gpu_hooks, restored, an_edited_bundle, a_runtime_of_somebody_else, a_runtime_that_fails;
     guard: everything_is_contained, only_what_is_granted_opens, what_could_undo_it, refuse, report, a_bind_of_dev,
         without_a_plan_set, trusted;
     audit: required_on_a_full_disk, best_effort_on_a_full_disk, unwritable;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::bundle::Bundle;
+use crate::container::Entry;
 use crate::leftovers::{is_in_use, remove_cgroups, wait_until};
 use crate::needs;
 use crate::oracle::{SCRIPT, Seen};
@@ -47,12 +48,17 @@ pub(crate) struct Podman<'s> {
 impl<'s> Podman<'s> {
     /// Writes the specification of the site's policies.
     pub(crate) fn new(site: &'s Site) -> Self {
+        Self::through(site, Entry::Podman)
+    }
+
+    /// The same, for that entry.
+    pub(crate) fn through(site: &'s Site, entry: Entry) -> Self {
         let dir = site.dir.join("podman");
         fs::create_dir_all(dir.join("etc")).expect("the directory is ours");
         fs::write(dir.join("containers.conf"), SETTINGS).expect("the directory is ours");
         let hook = needs::hook();
         let specification = dir.join("gpupol.json");
-        let arguments = ["cdi", "--entry", "podman", "--hook", text(&hook), "-o", text(&specification)];
+        let arguments = ["cdi", "--entry", entry.name(), "--hook", text(&hook), "-o", text(&specification)];
         site.installed.export(&arguments);
         let parent = format!("{}-podman", site.dir.file_name().unwrap_or_default().to_string_lossy());
         Self { site, dir, parent }

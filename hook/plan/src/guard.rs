@@ -12,7 +12,7 @@ use crate::entry::Entry;
 use crate::identity::Whose;
 use crate::index::OnBypass;
 use crate::refusal::{Reason, Refusal};
-use crate::request::cdi;
+use crate::request::Request;
 
 mod devices;
 mod hooks;
@@ -131,11 +131,12 @@ pub fn trips(entry: &Entry, config: &Config, surroundings: &Surroundings, own: &
     trips
 }
 
-/// The numbers of the nodes that CDI gave a container. Whether its plan gives them too is known only when that is chosen:
-/// until then they are in no row.
+/// The numbers of the nodes that CDI gave a container which asks by naming its devices. Whether its plan gives them too is
+/// known only when that is chosen: until then they are in no row.
 #[must_use]
-pub fn put_off(config: &Config) -> Vec<Number> {
-    if cdi::is_named(config) { devices::numbers(config) } else { Vec::new() }
+pub fn put_off(request: Option<&Request>, config: &Config) -> Vec<Number> {
+    let by_cdi = request.is_some_and(|request| request.tenant.is_some());
+    if by_cdi { devices::numbers(config) } else { Vec::new() }
 }
 
 /// The numbers of the nodes that a plan gives.

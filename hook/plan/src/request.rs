@@ -82,11 +82,13 @@ pub enum Capabilities {
 /// [`Reason::BadRequest`] if it asks and cannot be understood, [`Reason::NotSupported`] if it asks through an
 /// entry without `allocate`, where others choose the devices.
 pub fn request(indices: RequestIndices, entry: &Entry, config: &Config) -> Result<Option<Request>, Refusal> {
-    if is_sandbox(entry, config) {
-        return Ok(None);
-    }
-    if let Some(named) = cdi::named(config)? {
-        return by_cdi(named, entry, config).map(Some);
+    let (named, is_sandbox) = (cdi::named(config)?, is_sandbox(entry, config));
+    match named {
+        // The mark is whoever's who writes annotations; the devices are in its configuration.
+        Some(_) if is_sandbox => return Err(bad("a pod's sandbox names CDI devices".to_owned())),
+        Some(named) => return by_cdi(named, entry, config).map(Some),
+        None if is_sandbox => return Ok(None),
+        None => {}
     }
     if cdi::is_of_spec_form(config) {
         return Ok(None);
@@ -138,7 +140,7 @@ pub fn label<'c>(entry: &Entry, config: &'c Config, key: &str) -> Option<&'c str
     config.annotations.get(key).map(String::as_str).or_else(variable)
 }
 
-/// A pod's sandbox (pause container) never asks, whatever its image or pod says.
+/// A pod's sandbox (pause container) never asks by itself, whatever its image or pod says.
 fn is_sandbox(entry: &Entry, config: &Config) -> bool {
     let key = match entry.engine {
         Engine::Containerd => "io.kubernetes.cri.container-type",

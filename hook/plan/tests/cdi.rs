@@ -33,7 +33,11 @@ fn decide(config: &Config) -> Decision {
 }
 
 fn entry(allocate: bool) -> Entry {
-    let entry = json!({"entryVersion": 1, "engine": "podman", "form": "hook", "allocate": allocate,
+    entry_of("podman", allocate)
+}
+
+fn entry_of(engine: &str, allocate: bool) -> Entry {
+    let entry = json!({"entryVersion": 1, "engine": engine, "form": "hook", "allocate": allocate,
         "plans": "/p", "stateDir": "/s", "audit": "/a"});
     Entry::parse(entry.to_string().as_bytes()).unwrap()
 }
@@ -143,7 +147,7 @@ fn other_words_and_other_programs_ask_for_nothing() {
         {"path": "/usr/bin/other", "args": ["other", "--cdi", "desks/desk/GPU-1"]}, {"path": "/usr/libexec/gpupol-hook"}, call(&[])],
         "poststop": [call(&["--cdi", "desks/desk/GPU-1"])]}});
     assert_eq!(asked(&other, true), "nothing");
-    assert!(!cdi::is_named(&config(&other)) && put_off(&config(&other)).is_empty());
+    assert!(!cdi::is_named(&config(&other)));
 }
 
 #[test]
@@ -187,5 +191,24 @@ fn nodes_of_cdi_are_in_no_row_if_the_plan_gives_them() {
     assert_eq!(rows(&with(&[1], &[None]), &own), ["gpu-rule"]);
     assert_eq!(rows(&with(&[1], &[Some(1)]), &[]), ["gpu-node", "gpu-rule"]);
     let all = with(&[1, 2], &[]);
-    assert_eq!(put_off(&all), [(195, 1), (195, 2)]);
+    let asked = request(RequestIndices::Auto, &entry(true), &all).unwrap();
+    assert_eq!(put_off(asked.as_ref(), &all), [(195, 1), (195, 2)]);
+    assert_eq!(put_off(None, &all), []);
+}
+
+/// The mark of a sandbox is an annotation, which whoever calls the engine may write: it is no way to a device.
+#[test]
+fn a_sandbox_that_names_devices_asks_and_may_not() {
+    for (engine, key) in
+        [("containerd", "io.kubernetes.cri.container-type"), ("crio", "io.kubernetes.cri-o.ContainerType")]
+    {
+        let mut sandbox = naming(&["desks/desk/GPU-1"]);
+        sandbox["annotations"] = json!({key: "sandbox"});
+        sandbox["linux"] =
+            json!({"devices": [{"type": "c", "path": "/dev/nvidia1", "major": 195, "minor": 1}]});
+        let sandbox = config(&sandbox);
+        let asked = request(RequestIndices::Auto, &entry_of(engine, true), &sandbox);
+        let refusal = asked.unwrap_err();
+        assert_eq!(refusal.to_string(), "a pod's sandbox names CDI devices", "{engine}");
+    }
 }

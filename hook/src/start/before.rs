@@ -13,6 +13,7 @@ use gpupol_plan::index::{OnDenied, Settings};
 use gpupol_plan::lookup::{self, Decision, Granted};
 use gpupol_plan::observed::Observed;
 use gpupol_plan::plan::Plan;
+use gpupol_plan::refusal::{Reason, Refusal};
 use gpupol_plan::request::{self, cdi};
 use gpupol_plan::spec::hooks::{self, Calls};
 use gpupol_plan::spec::{self, Surroundings};
@@ -44,6 +45,8 @@ pub(crate) struct Container<'c> {
     pub state: &'c State,
     /// Who holds its leases until its hook is called.
     pub holder: &'c Process,
+    /// Whether it is made of a checkpoint: not every runtime then calls hooks, without which nobody would hold its leases.
+    pub is_restored: bool,
 }
 
 /// A configuration with the spec form in it.
@@ -144,6 +147,10 @@ impl Before<'_> {
     }
 
     fn give(&self, plans: &PlanSet, granted: &Granted) -> Result<Edited> {
+        if self.container.is_restored {
+            let message = "a container that is restored from a checkpoint gets no GPU through an entry of the spec form";
+            return Err(Refusal::new(Reason::NotSupported, message).into());
+        }
         let plan = plans.plan(&granted.grant).map_err(Error::into_plan_set_refusal)?;
         plan.require(self.start.entry.form)?;
         host::verify(&plan.host)?;

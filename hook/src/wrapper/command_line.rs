@@ -6,7 +6,8 @@
 use std::ffi::OsString;
 
 /// The commands that make a container.
-const STARTING: [&str; 3] = ["create", "run", "restore"];
+const STARTING: [&str; 3] = ["create", "run", RESTORE];
+const RESTORE: &str = "restore";
 
 /// Options that have a value.
 const VALUED: [&str; 23] = [
@@ -79,6 +80,8 @@ pub(super) struct Starting {
     pub id: String,
     /// Its bundle; by default the current directory.
     pub bundle: String,
+    /// Whether it is made of a checkpoint.
+    pub is_restored: bool,
 }
 
 /// What was read of it until now.
@@ -120,9 +123,9 @@ impl Reading {
         }
         match self.words.as_slice() {
             [] => Ok(None),
-            [_, id] => {
+            [command, id] => {
                 let bundle = self.bundle.clone().unwrap_or_else(|| ".".to_owned());
-                Ok(Some(Starting { id: id.clone(), bundle }))
+                Ok(Some(Starting { id: id.clone(), bundle, is_restored: command == RESTORE }))
             }
             [command, others @ ..] => {
                 Err(format!("`{command}` makes one container, and {} are named", others.len()))
@@ -183,7 +186,7 @@ mod tests {
     }
 
     fn starting(id: &str, bundle: &str) -> Result<Option<Starting>, String> {
-        Ok(Some(Starting { id: id.to_owned(), bundle: bundle.to_owned() }))
+        Ok(Some(Starting { id: id.to_owned(), bundle: bundle.to_owned(), is_restored: false }))
     }
 
     #[test]
@@ -197,12 +200,13 @@ mod tests {
             ),
             ("--cgroup-manager=disabled --rootless true run -b /b a", "a", "/b"),
             ("--debug run --detach a --bundle /b --keep", "a", "/b"),
-            ("-root R restore -bundle /b --image-path I --work-path W --tcp-established a", "a", "/b"),
             ("run create", "create", "."),
             ("run -b /b -- a", "a", "/b"),
         ] {
             assert_eq!(parse(line).starting, starting(id, bundle), "{line}");
         }
+        let restored = "-root R restore -bundle /b --image-path I --work-path W --tcp-established a";
+        assert!(parse(restored).starting.is_ok_and(|starting| starting.is_some_and(|one| one.is_restored)));
         let parsed = parse("--log /l --log-format json create a");
         assert_eq!((parsed.log.as_deref(), parsed.log_is_json), (Some("/l"), true));
         assert!(!parse("--log /l create a").log_is_json);

@@ -11,12 +11,15 @@
 )]
 #![expect(clippy::indexing_slicing, reason = "what a test stands on must be there")]
 
+mod calls;
 mod cgroups;
 mod command;
+mod crash;
 mod device_rules;
 mod leases;
 mod plan_sets;
 mod rootfs;
 mod scene;
 mod tmpfs;
+mod traced;
 mod undone;

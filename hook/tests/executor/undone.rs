@@ -63,7 +63,7 @@ impl Drop for Init {
     }
 }
 
-fn list(directory: &Path, found: &mut Vec<String>) {
+pub(crate) fn list(directory: &Path, found: &mut Vec<String>) {
     for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
         found.push(entry.path().display().to_string());
         let is_process = entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);

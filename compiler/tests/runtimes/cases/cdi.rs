@@ -108,6 +108,16 @@ pub(crate) fn a_node_beside(site: &Site) {
     ran(podman.run(&[&format!("{DEVICE}.2")]));
 }
 
+/// The mark of a pod's sandbox, which anybody may write into the annotations, is no way to a device.
+pub(crate) fn a_made_up_sandbox(site: &Site) {
+    site.installed.change_policies("on-denied refuse", "on-denied run-without-gpu");
+    let podman = Podman::through(site, Entry::Kubernetes);
+    let sandbox = "--annotation=io.kubernetes.cri.container-type=sandbox";
+    let line = is_refused(podman.run(&[sandbox, &format!("{DEVICE}.2")]), "bad-request");
+    assert!(line.contains("a pod's sandbox names CDI devices"), "{line}");
+    assert_eq!(site.installed.audit().last().map(|record| record["event"].clone()), Some("refusal".into()));
+}
+
 fn nodes(seen: &Seen) -> BTreeMap<&str, ((u32, u32), u32)> {
     seen.nodes.iter().map(|(path, node)| (path.as_str(), (node.number, node.mode))).collect()
 }

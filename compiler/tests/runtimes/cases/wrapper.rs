@@ -128,6 +128,18 @@ pub(crate) fn refusals_in_the_log(site: &Site) {
     );
 }
 
+/// Not every runtime calls hooks when it restores, and then nobody would hold the lease.
+pub(crate) fn restored(site: &Site) {
+    site.use_wrapper();
+    let bundle = site.bundle();
+    let id = site.write(&bundle, &Container::training("1"), &look());
+    let mut command = site.runtime_command("kubernetes");
+    let output = command.args(["restore", "--image-path", "/nowhere", "--bundle"]).arg(&bundle.dir).arg(&id);
+    let said = String::from_utf8(output.output().unwrap().stderr).unwrap();
+    assert!(said.contains("(not-supported)") && said.contains("checkpoint"), "{said}");
+    assert_eq!(site.installed.leases(), Vec::<String>::new());
+}
+
 /// `docker run --gpus 1 --runtime runc` of a daemon whose entry is of the spec form, and a hook that somebody else calls.
 pub(crate) fn without_the_wrapper(site: &Site) {
     site.installed.use_spec_form(std::path::Path::new("/usr/bin/true"));
