@@ -2,17 +2,19 @@
 //!
 //! Nothing can go wrong here: whatever could, had a place in the policy and was found by an earlier stage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gpupol_plan::edit::Edit;
+use gpupol_plan::feature::Feature;
 use gpupol_plan::index::{self, Contents, INDEX_VERSION, Slice};
+use gpupol_plan::majors::{DRM_MAJOR, NVIDIA_MAJOR};
 use gpupol_plan::plan::{self, GpuCheck, MigCheck, PLAN_VERSION, Plan, Rule};
 use serde::Serialize;
 
 use crate::policy::{self, Policy};
 use crate::resolve::{Device, Enforcer, Grant, Line, Memory, Order, Resolution};
 use crate::source::{Source, Sources, Span};
-use crate::topology::{Topology, Vendor};
+use crate::topology::{Gpu, Topology, Vendor};
 
 pub mod cdi;
 mod device_nodes;
@@ -36,6 +38,8 @@ pub struct PlanSet {
     pub plans: Vec<u8>,
     /// How many plans.
     pub count: usize,
+    /// Major numbers that the guard minds on that host, which the hook asks the kernel for: in no file.
+    pub majors: BTreeSet<u32>,
     /// SHA-256 of both files, 64 hexadecimal digits.
     pub digest: String,
 }
@@ -76,7 +80,7 @@ pub fn emit(
     }
     let index = index::write(&contents(policy, records), &policy.automaton);
     let digest = digest::files(&[("index", &index), ("plans", &plans.bytes)]);
-    PlanSet { index, plans: plans.bytes, count: resolution.grants.len(), digest }
+    PlanSet { index, plans: plans.bytes, count: resolution.grants.len(), majors: guarded(topology), digest }
 }
 
 /// The plans of a resolution, in the order of the index.
@@ -252,9 +256,22 @@ fn device(device: &Device, line: &Line, grant: &Grant) -> plan::Device {
         compute_capability: gpu.compute_capability.known().cloned(),
         brand: gpu.brand.known().cloned(),
         gpu: check(device),
-        mig: device.mig.map(|mig| MigCheck { gi: mig.gi, ci: mig.ci }),
+        mig: device.mig.map(|mig| MigCheck { gi: mig.gi, ci: mig.ci, instances: instances(gpu) }),
         edits: edits.collect(),
     }
+}
+
+/// The drivers that the topology names or has a node of. A network adapter's are not among them: they are no GPU's. DRM's is there
+/// on every host that shows anything.
+fn guarded(topology: &Topology) -> BTreeSet<u32> {
+    let of_gpus = |(feature, _): &(&Feature, _)| **feature != Feature::GpudirectRdma;
+    let features = topology.features.iter().filter(of_gpus).filter_map(|(_, nodes)| nodes.known()).flatten();
+    let nodes = features.map(|node| node.major);
+    nodes.chain(topology.majors.values().copied()).chain([NVIDIA_MAJOR, DRM_MAJOR]).collect()
+}
+
+fn instances(gpu: &Gpu) -> BTreeSet<[u32; 2]> {
+    gpu.mig_devices.iter().map(|mig| [mig.gi, mig.ci]).collect()
 }
 
 /// What the hook makes sure of. A GPU of any other vendor never gets here: nothing would know how to ask for it.

@@ -116,6 +116,8 @@ pub struct Guarded {
 pub struct Reader<'s> {
     index: Index<&'s [u8]>,
     plans: &'s [u8],
+    /// What the guard is told of the host.
+    surroundings: Surroundings,
     /// The plan that was read last, and its place: what is asked next is often of the same.
     last: RefCell<Option<(Slice, Rc<Plan>)>>,
 }
@@ -127,7 +129,8 @@ impl<'s> Reader<'s> {
     ///
     /// If its index is not one: a defect of gpupol, as the set was written by it.
     pub fn open(set: &'s PlanSet) -> Result<Self, Refusal> {
-        Ok(Self { index: Index::of(&set.index)?, plans: &set.plans, last: RefCell::new(None) })
+        let surroundings = Surroundings { majors: set.majors.clone(), ..Surroundings::default() };
+        Ok(Self { index: Index::of(&set.index)?, plans: &set.plans, surroundings, last: RefCell::new(None) })
     }
 
     /// What a refused container comes to.
@@ -198,7 +201,7 @@ impl<'s> Reader<'s> {
     fn guarded(&self, container: &Workload, own: &[Number]) -> Guarded {
         let Workload { entry, config, .. } = container;
         let standing = guard::standing(&self.whose(container));
-        let trips = guard::trips(entry, config, &Surroundings::default(), own);
+        let trips = guard::trips(entry, config, &self.surroundings, own);
         let answer = guard::answer(self.index.settings.on_bypass, standing, &trips);
         Guarded { trips, answer }
     }

@@ -8,7 +8,11 @@ use given::{codes, devices, gpu, host, node, policy, sliced};
 use gpupol::diag::Code;
 use gpupol::outcome::{Reader, test};
 use gpupol::topology::Fact;
+use gpupol::workload::Workload;
+use gpupol_plan::config::Config;
+use gpupol_plan::entry::Entry;
 use gpupol_plan::feature::Feature;
+use gpupol_plan::observed::Observed;
 
 /// Runs the tests of a policy on five GPUs, of which the last two are in MIG mode; the messages of those that fail.
 fn failures(kdl: &str) -> Vec<String> {
@@ -472,4 +476,38 @@ fn a_grant_without_capabilities_gives_its_tenant_no_device() {
     assert_eq!(devices(&resolution, "k", "g"), ["0"]);
     let test = "\ntest t { container tenant=p { request gpus=1 }; expect denied reason=no-capability }";
     passes(&format!("{}{test}", kdl.replace("} deny", "}\ndeny")));
+}
+
+/// As the hook knows them by the kernel: a node of any of the host's GPU drivers is one that the plan must give.
+#[test]
+fn the_guard_knows_the_drivers_of_the_topology() {
+    let given = policy(SETS);
+    let mut topology = host(vec![gpu(0, "A")], &[]);
+    topology.features = [
+        (Feature::Gdrcopy, Fact::Known(vec![node("/dev/gdrdrv", 501, 0)])),
+        (Feature::GpudirectRdma, Fact::Known(vec![node("/dev/infiniband/uverbs0", 231, 192)])),
+    ]
+    .into();
+    let plans = given.plan_set(&topology);
+    let reader = Reader::open(&plans).unwrap();
+    let rows = |major: u32| {
+        let config = format!(
+            r#"{{"linux":{{"devices":[{{"type":"c","path":"/dev/x","major":{major},"minor":0}}],
+                "namespaces":[{{"type":"pid"}},{{"type":"ipc"}},{{"type":"mount"}}],
+                "resources":{{"devices":[{{"allow":false,"access":"rwm"}}]}}}}}}"#
+        );
+        let entry = r#"{"entryVersion":1,"engine":"podman","form":"hook","allocate":true,"plans":"/p","stateDir":"/s","audit":"/a"}"#;
+        let container = Workload {
+            entry: Entry::parse(entry.as_bytes()).unwrap(),
+            config: Config::parse(config.as_bytes()).unwrap(),
+            observed: Observed::default(),
+        };
+        reader.guard(&container).trips.iter().map(|trip| trip.row.slug).collect::<Vec<_>>()
+    };
+    for major in [195, 226, 501, 508] {
+        assert_eq!(rows(major), ["gpu-node"], "{major}");
+    }
+    for major in [10, 231, 502] {
+        assert_eq!(rows(major), [""; 0], "{major}");
+    }
 }

@@ -15,7 +15,7 @@ const LAYERS: [&str; 10] =
     ["source", "diag", "syntax", "policy", "topology", "workload", "resolve", "emit", "outcome", "cli"];
 
 /// Plain words of the contract that every stage may use.
-const PLAIN: [&str; 11] = [
+const PLAIN: [&str; 12] = [
     "gpupol_plan::automaton",
     "gpupol_plan::capability",
     "gpupol_plan::entry::Engine",
@@ -25,6 +25,7 @@ const PLAIN: [&str; 11] = [
     "gpupol_plan::kfd",
     "gpupol_plan::label",
     "gpupol_plan::loader_cache",
+    "gpupol_plan::majors",
     "gpupol_plan::requirement::version",
     "gpupol_plan::vendor",
 ];

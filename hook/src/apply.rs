@@ -91,9 +91,7 @@ pub fn apply<'c>(container: &Container<'c>, edits: &[&Edit], mounts: &MountInfo)
         owner: container.process.foreign_root()?,
     };
     let ready = prepare(edits, surroundings.owner.is_some())?;
-    let ruled = edits.iter().filter(|_| !container.is_of_spec_form);
-    let rules: Vec<Rule> =
-        ruled.filter_map(|edit| device_rule::of(edit).transpose()).collect::<Result<_>>()?;
+    let rules = if container.is_of_spec_form { Vec::new() } else { device_rule::all(edits)? };
     if !rules.is_empty() {
         container.cgroup.require_alone(container.process)?;
     }
@@ -175,8 +173,9 @@ impl<'c> Applied<'c> {
         match (ready, below) {
             (_, Below::LeftOut) => Ok(()),
             (Ready::Node(node), _) => {
-                let apply = |dev| node.apply(rootfs, dev, container.is_of_spec_form, &mut self.steps);
-                dev.as_ref().map_or(Ok(()), apply)
+                let dev =
+                    dev.as_ref().ok_or_else(|| Error::found("the container's `/dev` was not opened"))?;
+                node.apply(rootfs, dev, container.is_of_spec_form, &mut self.steps)
             }
             (Ready::Mount(mount), Below::Root(root, path)) => {
                 mount.apply_below(rootfs, root, path, &mut self.steps)

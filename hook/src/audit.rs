@@ -12,6 +12,7 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 use serde::Serialize;
 
 use crate::error::{Called, Error, Result};
+use crate::lease::record::Record as Lease;
 use crate::{file, warn};
 
 /// The version of [`Record`].
@@ -138,6 +139,19 @@ impl<'r> Record<'r> {
             runs_without_gpu: None,
             ended_by: None,
         }
+    }
+}
+
+impl<'r> Record<'r> {
+    /// That a lease ended.
+    #[must_use]
+    pub(crate) fn stop(lease: &'r Lease, by: EndedBy) -> Self {
+        let mut record = Self::new(Event::Stop, lease.engine.name(), &lease.container);
+        record.tenant = Some(&lease.tenant);
+        record.grant = Some(&lease.grant);
+        record.devices = vec![&lease.device];
+        record.ended_by = Some(by);
+        record
     }
 }
 

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::os::fd::AsRawFd;
 
 use gpupol_plan::config::{Config, Mount};
-use gpupol_plan::guard::{NVIDIA_MAJOR, Source, SourceKind, Surroundings};
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, major, openat, readlinkat};
+use gpupol_plan::guard::{Source, SourceKind, Surroundings};
+use gpupol_plan::majors::Majors;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, major, openat, readlinkat, statat};
 
+use crate::error::{Error, Result};
 use crate::file;
 use crate::process;
 use crate::state::State;
@@ -16,39 +18,41 @@ const LIMIT: usize = 1024 * 1024;
 /// Namespaces, in the words of a configuration and of `/proc/PID/ns`.
 const NAMESPACES: [(&str, &str); 4] = [("pid", "pid"), ("ipc", "ipc"), ("mount", "mnt"), ("user", "user")];
 
-/// Names by which GPU drivers are in `/proc/devices`, as beginnings.
-const DRIVERS: [&str; 3] = ["nvidia", "drm", "kfd"];
-
 /// Looks at the host and at the container that waits for the hook.
 #[must_use]
-pub(crate) fn look(state: &State, config: &Config) -> Surroundings {
-    Surroundings { majors: majors(), shared_with_host: shared_with_host(state), sources: sources(config) }
+pub(crate) fn look(state: &State, config: &Config, majors: &Majors) -> Surroundings {
+    let shared_with_host = shared_with_host(state, config);
+    Surroundings { majors: majors.guarded(), shared_with_host, sources: sources(config) }
 }
 
-/// Major numbers of GPUs: NVIDIA's own, which never changes, and those that drivers were given by this kernel.
-#[must_use]
-pub(crate) fn majors() -> BTreeSet<u32> {
-    let text = file::read_text(CWD, "/proc/devices", LIMIT).unwrap_or_default();
-    in_devices(&text).chain([NVIDIA_MAJOR]).collect()
+/// The drivers that this kernel has.
+///
+/// # Errors
+/// The call that failed.
+pub(crate) fn majors() -> Result<Majors> {
+    Ok(Majors::read(&file::read_text(CWD, "/proc/devices", LIMIT)?))
 }
 
-/// The lines are `195 nvidia-frontend`; those of block devices come second.
-fn in_devices(text: &str) -> impl Iterator<Item = u32> {
-    let characters = text.lines().take_while(|line| !line.starts_with("Block devices"));
-    characters.filter_map(|line| {
-        let (number, name) = line.trim_start().split_once(' ')?;
-        DRIVERS.iter().any(|driver| name.starts_with(driver)).then(|| number.parse().ok())?
-    })
-}
-
-fn shared_with_host(state: &State) -> BTreeSet<String> {
-    let Ok(process) = state.process() else { return BTreeSet::new() };
-    let shared = |name: &str| match (process.namespace(name), process::own_namespace(name)) {
-        (Ok(container), Ok(own)) => container == own,
-        _ => false,
+/// The kinds of namespaces in which the container is with the host, as far as nothing says that it is not.
+fn shared_with_host(state: &State, config: &Config) -> BTreeSet<String> {
+    let process = state.process();
+    let shared = |(kind, name): &(&str, &str)| match (&process, process::own_namespace(name)) {
+        (Ok(process), Ok(own)) => process.namespace(name).map_or(true, |container| container == own),
+        // The container is not made yet; then only a namespace that it joins can be the host's.
+        (Err(Error::Refused(_)), Ok(own)) => joined(kind, config).is_some_and(|path| {
+            let file = statat(CWD, path, AtFlags::empty());
+            file.map_or(true, |file| (file.st_dev, file.st_ino) == own)
+        }),
+        (_, Err(_)) | (Err(_), _) => true,
     };
-    let namespaces = NAMESPACES.iter().filter(|(_, name)| shared(name));
+    let namespaces = NAMESPACES.iter().filter(|kind| shared(kind));
     namespaces.map(|(kind, _)| (*kind).to_owned()).collect()
+}
+
+/// The path of the namespace of that kind that the container joins.
+fn joined<'c>(kind: &str, config: &'c Config) -> Option<&'c str> {
+    let mut joined = config.linux.namespaces.iter().filter(|namespace| !namespace.path.is_empty());
+    joined.find(|namespace| namespace.kind == kind).map(|namespace| namespace.path.as_str())
 }
 
 fn sources(config: &Config) -> Vec<(String, Source)> {
@@ -67,17 +71,33 @@ fn source(mount: &Mount) -> Option<Source> {
         FileType::Socket => SourceKind::Socket,
         _ => SourceKind::Other,
     };
-    Some(Source { path: path.into_string().ok()?, kind })
+    Some(Source { path: path.to_string_lossy().into_owned(), kind })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::in_devices;
+    use super::*;
+
+    fn state(rest: &str) -> State {
+        State::parse(format!(r#"{{"id":"a","bundle":"/b"{rest}}}"#).as_bytes()).unwrap()
+    }
+
+    fn shared(state: &State, namespaces: &str) -> Vec<String> {
+        let config = format!(r#"{{"linux":{{"namespaces":{namespaces}}}}}"#);
+        shared_with_host(state, &Config::parse(config.as_bytes()).unwrap()).into_iter().collect()
+    }
 
     #[test]
-    fn gpu_drivers_are_found_among_the_character_devices() {
-        let text = "Character devices:\n  1 mem\n195 nvidia-frontend\n226 drm\n235 nvidia-caps\n\nBlock devices:\n\
-                    259 blkext\n300 nvidia\n";
-        assert_eq!(in_devices(text).collect::<Vec<_>>(), [195, 226, 235]);
+    fn a_namespace_of_which_nothing_is_known_is_the_hosts() {
+        let all = ["ipc", "mount", "pid", "user"];
+        let own = state(&format!(r#","pid":{}"#, std::process::id()));
+        assert_eq!(shared(&own, "[]"), all, "this process is with itself");
+        let without = state("");
+        assert_eq!(shared(&without, r#"[{"type":"user"},{"type":"pid"}]"#), [""; 0]);
+        let joined = r#"[{"type":"user","path":"/proc/self/ns/user"},{"type":"pid","path":"/no/such/file"},
+            {"type":"ipc","path":"/proc/self/ns/net"}]"#;
+        assert_eq!(shared(&without, joined), ["pid", "user"]);
+        let gone = state(r#","pid":2147483647"#);
+        assert_eq!(shared(&gone, r#"[{"type":"user"}]"#), all);
     }
 }

@@ -4,15 +4,19 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use gpupol_plan::choose::Given;
 use gpupol_plan::edit::{DeviceNode, Edit};
-use gpupol_plan::plan::{Device, GpuCheck, GrantedFeature, Host, MigCheck, Plan};
+use gpupol_plan::majors::{self, Majors};
+use gpupol_plan::plan::{Device, GpuCheck, Host, Plan};
 use gpupol_plan::refusal::{Reason, Refusal};
 use gpupol_plan::vendor::Vendor;
 use rustix::fs::{AtFlags, CWD, FileType, major, minor, statat};
+use rustix::io::Errno;
 
 use crate::error::{Called, Error, Result};
 use crate::file;
 
 mod amd;
+mod drm;
+mod mig;
 
 const LIMIT: usize = 64 * 1024;
 const DRIVER: &str = "/proc/driver/nvidia";
@@ -41,38 +45,43 @@ pub(crate) fn verify_devices(plan: &Plan, given: &[Given<'_>]) -> Result<()> {
         require("the driver's version", plan.host.driver_version.as_deref(), driver_version(&version))?;
         nvidia.iter().try_for_each(|device| verify_device(&driver, device))?;
     }
-    if !amd.is_empty() {
-        amd::verify(&amd)?;
-        // Its driver may have been loaded anew within a boot, and the node that all share then has another number.
-        let shared = plan.edits.get(&Vendor::Amd).into_iter().flatten();
-        shared.chain(amd.iter().flat_map(|device| &device.edits)).try_for_each(verify_node)?;
-    }
-    Ok(())
+    if amd.is_empty() { Ok(()) } else { amd::verify(&amd) }
 }
 
-/// Checks that the nodes of features still have the planned numbers: drivers of features come and go within a boot, and
-/// another one may have the number by then.
+/// Checks that the nodes that are to be given still have the planned numbers: drivers come and go within a boot, and another one may
+/// have the number by then.
 ///
 /// # Errors
 /// A refusal that says what is not as planned.
-pub(crate) fn verify_features(features: &[&GrantedFeature]) -> Result<()> {
-    features.iter().flat_map(|granted| &granted.edits).try_for_each(verify_node)
+pub(crate) fn verify_nodes<'e>(majors: &Majors, edits: impl Iterator<Item = &'e Edit>) -> Result<()> {
+    let mut nodes = edits.filter_map(|edit| match edit {
+        Edit::DeviceNode(node) => Some(node),
+        _ => None,
+    });
+    nodes.try_for_each(|node| verify_node(majors, node))
 }
 
-fn verify_node(edit: &Edit) -> Result<()> {
-    let Edit::DeviceNode(node) = edit else { return Ok(()) };
-    let DeviceNode { host_path, major: planned_major, minor: planned_minor, .. } = node;
-    let stat = statat(CWD, host_path.as_str(), AtFlags::SYMLINK_NOFOLLOW)
-        .called(|| format!("fstatat(`{host_path}`)"))
-        .map_err(untrue)?;
+fn verify_node(majors: &Majors, node: &DeviceNode) -> Result<()> {
+    let DeviceNode { host_path, container_path, major: planned, minor: planned_minor, .. } = node;
+    let is_right = |name: &&str| majors::answers(name, container_path);
+    if let Some(other) = majors.names(*planned).find(|name| !is_right(name)) {
+        return Err(changed(&format!("the major number {planned} of `{host_path}` is `{other}`'s")));
+    }
+    let stat = match statat(CWD, host_path.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
+        // NVIDIA's own tools make its nodes when they are first needed.
+        Err(Errno::NOENT)
+            if container_path.starts_with("/dev/nvidia")
+                && majors.names(*planned).any(|name| is_right(&name)) =>
+        {
+            return Ok(());
+        }
+        other => other.called(|| format!("fstatat(`{host_path}`)")).map_err(untrue)?,
+    };
     let is_device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
     let shown = |major: u32, minor: u32| format!("{major}:{minor}");
     let found = is_device.then(|| shown(major(stat.st_rdev), minor(stat.st_rdev)));
-    require(
-        &format!("the number of `{host_path}`"),
-        Some(&shown(*planned_major, *planned_minor)),
-        found.as_deref(),
-    )
+    let what = format!("the number of `{host_path}`");
+    require(&what, Some(&shown(*planned, *planned_minor)), found.as_deref())
 }
 
 fn verify_device(driver: &OwnedFd, device: &Device) -> Result<()> {
@@ -87,12 +96,8 @@ fn verify_device(driver: &OwnedFd, device: &Device) -> Result<()> {
     require(&of("the UUID"), Some(uuid), field(&text, "GPU UUID"))?;
     let planned = minor.to_string();
     require(&of("the minor number"), Some(&planned), field(&text, "Device Minor"))?;
-    device.mig.as_ref().map_or(Ok(()), |mig| verify_mig(driver, *minor, mig))
-}
-
-fn verify_mig(driver: &OwnedFd, minor: u32, mig: &MigCheck) -> Result<()> {
-    let path = format!("capabilities/gpu{minor}/mig/gi{}/ci{}", mig.gi, mig.ci);
-    file::open_directory(driver.as_fd(), &path).map(drop).map_err(untrue)
+    drm::verify(device)?;
+    mig::verify(driver, *minor, device)
 }
 
 /// The driver's version: the first number with a dot in the first line, as

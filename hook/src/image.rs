@@ -39,9 +39,10 @@ impl Image {
         loader::look(&self.rootfs, edits.iter().filter_map(|edit| edit.container_path()))
     }
 
-    /// The path of the regular file to which a path leads in it, without links.
+    /// The path of the regular file to which a path leads in it, without links. What cannot be looked at now, the hook will
+    /// meet again.
     pub(crate) fn file(&self, path: &str) -> Option<String> {
-        let found: OwnedFd = self.rootfs.file(path)?;
+        let found: OwnedFd = self.rootfs.file(path).ok()??;
         let path = file::path_of(&found).ok()?;
         path.strip_prefix(self.path.trim_end_matches('/')).map(str::to_owned)
     }

@@ -6,6 +6,7 @@
 //!     ─apply→ nodes, mounts, device rules ─audit→ one line
 //! ```
 //!
+//! Before all that it gives up what it does not need ([`confine`]).
 //! What is absent: it loads no library, runs no program, asks no NVML, reads no environment, and decides nothing
 //! that the compiler could have decided. It builds no path in a container from text: what is the container's is
 //! reached by descriptor. A container that asks for no GPU, and whose configuration the guard finds nothing in,
@@ -21,6 +22,7 @@ mod arguments;
 mod audit;
 mod bundle;
 pub mod cgroup;
+pub mod confine;
 mod entry;
 pub mod error;
 mod file;
@@ -83,7 +85,7 @@ pub fn main(mut arguments: impl Iterator<Item = OsString>) -> Exit {
     // Every file is made with the mode that it is to have, and no directory of the caller is held on to.
     rustix::process::umask(rustix::fs::Mode::empty());
     let home = rustix::process::chdir("/").called(|| "chdir(`/`)".to_owned());
-    let result = home.and_then(|()| match arguments.stage {
+    let result = home.and_then(|()| confine::begin()).and_then(|()| match arguments.stage {
         Stage::Start => start::run(&arguments),
         Stage::Stop => stop::run(&arguments),
     });

@@ -135,10 +135,13 @@ impl Rootfs {
     }
 
     /// The regular file to which a path leads in the container, if there is one.
-    #[must_use]
-    pub fn file(&self, path: &str) -> Option<OwnedFd> {
-        let file = self.resolve(path, PATH).ok()?;
-        place(file.as_fd()).is_ok_and(|place| place.kind == FileType::RegularFile).then_some(file)
+    ///
+    /// # Errors
+    /// The call that failed: what cannot be found out is not taken for nothing.
+    pub fn file(&self, path: &str) -> Result<Option<OwnedFd>> {
+        let Some(file) = self.find(path)? else { return Ok(None) };
+        let kind = place(file.as_fd()).called(|| call("statx", path))?.kind;
+        Ok(Some(file).filter(|_| kind == FileType::RegularFile))
     }
 
     /// The content of a regular file of the image, if there is one of that path; what else lies there is not opened.
@@ -146,7 +149,7 @@ impl Rootfs {
     /// # Errors
     /// The call that failed, or that it has more bytes than `limit`.
     pub fn read(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>> {
-        if self.file(path).is_none() {
+        if self.file(path)?.is_none() {
             return Ok(None);
         }
         // Whoever has put a pipe there since finds nobody waiting for it.
@@ -156,9 +159,20 @@ impl Rootfs {
     }
 
     /// Whether a path leads to something in the container.
-    #[must_use]
-    pub fn has(&self, path: &str) -> bool {
-        self.resolve(path, PATH).is_ok()
+    ///
+    /// # Errors
+    /// The call that failed.
+    pub fn has(&self, path: &str) -> Result<bool> {
+        self.find(path).map(|found| found.is_some())
+    }
+
+    /// What a path leads to, if that is anything. An image can make links that lead nowhere or in a circle, and names that
+    /// no path has.
+    fn find(&self, path: &str) -> Result<Option<OwnedFd>> {
+        match self.resolve(path, PATH) {
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => Ok(None),
+            other => other.called(|| call("openat2", path)).map(Some),
+        }
     }
 
     /// Runs `work` with the file system ids of the container's root: a file system mounted in a user namespace

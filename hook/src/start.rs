@@ -8,6 +8,7 @@ use gpupol_plan::guard::{Surroundings, Trip, put_off, trips};
 use gpupol_plan::identity;
 use gpupol_plan::index::{Auditing, OnDenied, Settings, Tenant};
 use gpupol_plan::lookup::{self, Decision, Granted};
+use gpupol_plan::majors::Majors;
 use gpupol_plan::observed::Observed;
 use gpupol_plan::plan::Plan;
 use gpupol_plan::refusal::{Reason, Refusal, one_line};
@@ -23,9 +24,9 @@ use crate::lease::live::Liveness;
 use crate::lease::record::CgroupName;
 use crate::mountinfo::MountInfo;
 use crate::planset::PlanSet;
-use crate::process::Process;
+use crate::process::{self, Process};
 use crate::state::State;
-use crate::{bundle, entry, guard, host, observe, wrapper};
+use crate::{bundle, confine, entry, guard, host, observe, wrapper};
 
 pub(crate) mod before;
 mod guarded;
@@ -39,6 +40,7 @@ struct Start<'s> {
     entry: &'s Entry,
     state: &'s State,
     config: &'s Config,
+    majors: &'s Majors,
     surroundings: &'s Surroundings,
     /// The rows of the guard that the container is in, but for nodes of CDI, which its plan may give.
     trips: &'s [Trip],
@@ -84,7 +86,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (config, size) = bundle::config(&state)?;
     let asked = request::request(Settings::default().request_indices, &entry, &config);
     let asks = !matches!(asked, Ok(None));
-    let surroundings = guard::look(&state, &config);
+    let majors = guard::majors()?;
+    let surroundings = guard::look(&state, &config, &majors);
     // What the spec form gave is told from what is beside it when the plan is known.
     let trips = if cdi::is_given(&config) {
         Vec::new()
@@ -94,8 +97,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if !asks && trips.is_empty() {
         return Ok(());
     }
-    let start =
-        Start { entry: &entry, state: &state, config: &config, surroundings: &surroundings, trips: &trips };
+    let (surroundings, trips) = (&surroundings, trips.as_slice());
+    let start = Start { entry: &entry, state: &state, config: &config, majors: &majors, surroundings, trips };
     if asks && size > LIMIT_WITH_GPUS {
         return start.refuse(OnDenied::Refuse, None, None, too_large(size));
     }
@@ -107,7 +110,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Err(error) if asks => start.refuse(OnDenied::Refuse, None, None, error.into_plan_set_refusal()),
         // Nobody knows whose it is nor what the policy says, so it is contained.
         Err(_) => {
-            let guarded = start.guard(Settings::default(), &Ok(None), &Observed::default());
+            let observed = Observed { user: process::caller()?, ..Observed::default() };
+            let guarded = start.guard(Settings::default(), &Ok(None), &observed);
             guarded.and_then(|guarded| start.without_devices(&guarded))
         }
     }
@@ -118,7 +122,14 @@ impl Start<'_> {
         let settings = plans.index.settings;
         let on_denied = settings.on_denied;
         let observed = match observe::observe(self.entry, self.state, &plans.index) {
-            Err(Error::Refused(refusal)) => return self.refuse(on_denied, None, None, refusal),
+            // Whose it is cannot be found out, so it may be a tenant's.
+            Err(Error::Refused(refusal)) => {
+                self.refuse(on_denied, None, None, refusal.clone())?;
+                let user = process::caller()?;
+                let whose = Err(refusal);
+                let guarded = self.guard(settings, &whose, &Observed { user, ..Observed::default() })?;
+                return self.without_devices(&guarded);
+            }
             other => other?,
         };
         let whose = identity::tenant(&plans.index, &identity::facts(self.entry, self.config, &observed));
@@ -164,8 +175,13 @@ impl Start<'_> {
         plan.require(self.entry.form)?;
         host::verify(&plan.host)?;
         let scene = Scene::of(self, plans.index.settings.audit)?;
-        self.lease_and_apply(&scene, &plan, granted, guarded)
-            .inspect_err(|error| self.report(&scene.audit, granted, error))
+        self.lease_and_apply(&scene, &plan, granted, guarded).inspect_err(|error| {
+            // A refusal has a record of its own.
+            if !matches!(error, Error::Refused(_)) {
+                let (tenant, grant) = (&granted.tenant.name, &granted.grant.name);
+                self.report(&scene.audit, Some(tenant), Some(grant), error);
+            }
+        })
     }
 
     fn lease_and_apply(
@@ -194,15 +210,12 @@ impl Start<'_> {
         given
     }
 
-    /// Writes a failure into the audit, if that can be written; a refusal has a record of its own.
-    fn report(&self, audit: &Audit, granted: &Granted, error: &Error) {
-        if matches!(error, Error::Refused(_)) {
-            return;
-        }
+    /// Writes a failure into the audit, if that can be written.
+    fn report(&self, audit: &Audit, tenant: Option<&str>, grant: Option<&str>, error: &Error) {
         let message = one_line(&error.to_string());
         let mut record = self.record(Event::Failure);
-        record.tenant = Some(&granted.tenant.name);
-        record.grant = Some(&granted.grant.name);
+        record.tenant = tenant;
+        record.grant = grant;
         record.message = Some(&message);
         let _ = audit.append(&record);
     }
@@ -251,7 +264,9 @@ impl Start<'_> {
 }
 
 impl Place {
+    /// Looks where it is, and takes what doing anything there needs.
     fn of(start: &Start<'_>) -> Result<Self> {
+        confine::give()?;
         let process = start.state.process()?;
         let mounts = MountInfo::read()?;
         let hierarchy = Hierarchy::find(&mounts)?;

@@ -3,7 +3,7 @@
 use gpupol_plan::index::Auditing;
 
 use crate::arguments::Arguments;
-use crate::audit::{Audit, EndedBy, Event, Record};
+use crate::audit::{Audit, EndedBy, Record};
 use crate::cgroup::Hierarchy;
 use crate::error::Result;
 use crate::lease;
@@ -27,11 +27,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let Some(store) = Store::lock_existing(&entry.state_dir)? else { return Ok(()) };
     let liveness = Liveness { hierarchy: Hierarchy::find(&MountInfo::read()?)?, own: None };
     lease::release(&store, entry.engine.name(), &state.id, &liveness, |ended| {
-        let mut record = Record::new(Event::Stop, ended.engine.name(), &ended.container);
-        record.tenant = Some(&ended.tenant);
-        record.grant = Some(&ended.grant);
-        record.devices = vec![&ended.device];
-        record.ended_by = Some(EndedBy::Poststop);
-        Audit::open(&entry.audit, Auditing::Required)?.append(&record)
+        Audit::open(&entry.audit, Auditing::Required)?.append(&Record::stop(ended, EndedBy::Poststop))
     })
 }

@@ -6,7 +6,7 @@
     reason = "bpf, mount_setattr and setfsuid are reached through the C library that std links"
 )]
 
-use core::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
+use core::ffi::{CStr, c_char, c_int, c_long, c_uint, c_ulong, c_void};
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -18,6 +18,7 @@ unsafe extern "C" {
     fn setfsgid(gid: c_uint) -> c_int;
     fn execv(path: *const c_char, arguments: *const *const c_char) -> c_int;
     fn signal(signal: c_int, handler: usize) -> usize;
+    fn getauxval(kind: c_ulong) -> c_ulong;
 }
 
 const SIGPIPE: c_int = 13;
@@ -25,6 +26,14 @@ const SIG_DFL: usize = 0;
 
 /// Number of `mount_setattr`, which is the same on every architecture that Linux gained after 2011 and on x86.
 const SYS_MOUNT_SETATTR: c_long = 442;
+
+/// Number of `close_range`, likewise.
+const SYS_CLOSE_RANGE: c_long = 436;
+
+#[cfg(target_arch = "x86_64")]
+const SYS_SECCOMP: c_long = 317;
+#[cfg(not(target_arch = "x86_64"))]
+const SYS_SECCOMP: c_long = 277;
 
 const AT_EMPTY_PATH: c_uint = 0x1000;
 
@@ -116,6 +125,57 @@ pub fn exec(program: &CStr, arguments: &[CString]) -> Errno {
         execv(program.as_ptr(), pointers.as_ptr())
     };
     check(result.into()).err().unwrap_or(Errno::INVAL)
+}
+
+/// Whether this program has rights that its caller has not (`AT_SECURE`).
+#[must_use]
+pub fn is_set_id() -> bool {
+    const AT_SECURE: c_ulong = 23;
+    // SAFETY: it takes a number, and looks at what the kernel gave the program at its start.
+    unsafe { getauxval(AT_SECURE) != 0 }
+}
+
+/// Closes every descriptor from this one on.
+///
+/// # Errors
+/// What the kernel answers.
+pub fn close_from(first: u32) -> Result<(), Errno> {
+    // SAFETY: it takes three numbers and touches no memory. Nothing of ours is open yet.
+    check(unsafe { syscall(SYS_CLOSE_RANGE, first, c_uint::MAX, 0) }).map(drop)
+}
+
+/// An instruction of a filter of system calls, `struct sock_filter`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instruction {
+    /// Operation.
+    pub code: u16,
+    /// How many instructions to leave out if a comparison holds.
+    pub if_true: u8,
+    /// How many if it does not.
+    pub if_false: u8,
+    /// What to compare with, to load or to return.
+    pub value: u32,
+}
+
+/// `struct sock_fprog`
+#[repr(C)]
+struct Filter {
+    length: u16,
+    instructions: *const Instruction,
+}
+
+/// Lets this thread make no system call from here on but those that the filter allows. It must have no new privileges.
+///
+/// # Errors
+/// What the kernel answers.
+pub fn filter_calls(instructions: &[Instruction]) -> Result<(), Errno> {
+    const SET_MODE_FILTER: c_long = 1;
+    let length = u16::try_from(instructions.len()).map_err(|_| Errno::TOOBIG)?;
+    let filter = Filter { length, instructions: instructions.as_ptr() };
+    // SAFETY: `filter` and its instructions live through the call, which copies them.
+    let result = unsafe { syscall(SYS_SECCOMP, SET_MODE_FILTER, 0, (&raw const filter).cast::<c_void>()) };
+    check(result).map(drop)
 }
 
 /// One instruction, as the kernel lays it out.

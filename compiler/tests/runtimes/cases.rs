@@ -3,6 +3,7 @@
 pub(crate) mod amd;
 pub(crate) mod audit;
 pub(crate) mod cdi;
+pub(crate) mod crash;
 pub(crate) mod denials;
 pub(crate) mod devices;
 pub(crate) mod expect;

@@ -33,12 +33,16 @@ pub(crate) fn is_in_use(path: &Path) -> bool {
 
 /// Removes the empty cgroups called `name` in every hierarchy of this host; `false`: some are left, which are not empty.
 pub(crate) fn remove_cgroups(name: &str) -> bool {
+    cgroups(name).iter().for_each(|cgroup| remove_tree(cgroup));
+    cgroups(name).is_empty()
+}
+
+/// The cgroups called `name` in every hierarchy of this host.
+pub(crate) fn cgroups(name: &str) -> Vec<PathBuf> {
     let hierarchies =
         fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|entry| entry.path());
-    let all: Vec<PathBuf> =
-        hierarchies.chain([PathBuf::from("/sys/fs/cgroup")]).map(|root| root.join(name)).collect();
-    all.iter().for_each(|cgroup| remove_tree(cgroup));
-    !all.iter().any(|cgroup| cgroup.exists())
+    let all = hierarchies.chain([PathBuf::from("/sys/fs/cgroup")]).map(|root| root.join(name));
+    all.filter(|cgroup| cgroup.exists()).collect()
 }
 
 /// Cgroups go one by one from the leaves: the files in them cannot be removed.

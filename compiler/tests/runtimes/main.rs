@@ -28,6 +28,7 @@ mod planset;
 mod podman;
 mod runtime;
 mod site;
+mod traced;
 mod view;
 
 /// One test for each case under each runtime and each view.
@@ -77,6 +78,7 @@ everywhere! {
         without_a_plan_set, trusted;
     audit: required_on_a_full_disk, best_effort_on_a_full_disk, unwritable;
     failures: undone, stale_boot, stale_driver, other_minor, state_without_pid, big_config;
+    crash: after_each_call;
     plan_sets: missing, truncated_index, truncated_plans, newer_index, newer_plan, wrong_owner, writable_by_group,
         hostile_offsets, plan_of_another_tenant, index_is_a_fifo, endless;
 }

@@ -225,13 +225,19 @@ impl Site {
     /// Fails if the view's mounts or its `/dev` are not what they were.
     pub(crate) fn finish(&self) {
         self.clean();
-        let (mounts, nodes, owner) = &self.before;
-        assert_eq!(&self.view.mounts(), mounts, "the mount table is not what it was");
-        assert_eq!(&nodes_of_dev(&self.view), nodes, "the view's /dev is not what it was");
-        assert_eq!(owner_of_null(), *owner, "the host's /dev/null was given away");
+        self.require_unchanged("at the end");
     }
 
-    fn start(&self, bundle: &Bundle, id: &str, entry: Entry, stays: bool) -> Outcome {
+    /// The same in the middle of a test.
+    pub(crate) fn require_unchanged(&self, when: &str) {
+        let (mounts, nodes, owner) = &self.before;
+        assert_eq!(&self.view.mounts(), mounts, "the mount table is not what it was: {when}");
+        assert_eq!(&nodes_of_dev(&self.view), nodes, "the view's /dev is not what it was: {when}");
+        assert_eq!(owner_of_null(), *owner, "the host's /dev/null was given away: {when}");
+    }
+
+    /// Starts a container that the test has written into a bundle.
+    pub(crate) fn start(&self, bundle: &Bundle, id: &str, entry: Entry, stays: bool) -> Outcome {
         let (started, printed, said) = self.call_runtime(bundle, id, entry, stays);
         Outcome { started, seen: Seen::read(&printed), said }
     }

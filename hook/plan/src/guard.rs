@@ -11,6 +11,7 @@ use crate::edit::Edit;
 use crate::entry::Entry;
 use crate::identity::Whose;
 use crate::index::OnBypass;
+use crate::majors::NVIDIA_MAJOR;
 use crate::refusal::{Reason, Refusal};
 use crate::request::Request;
 
@@ -22,7 +23,7 @@ pub mod row;
 
 use row::{Effect, Row};
 
-pub use devices::{NVIDIA_MAJOR, lets_open};
+pub use devices::lets_open;
 pub use hooks::is_gpu_hook;
 
 /// What only the kernel knows of a container; where nobody could ask it, the configuration alone counts.

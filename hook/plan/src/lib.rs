@@ -33,6 +33,7 @@ pub mod lease;
 pub mod loader;
 pub mod loader_cache;
 pub mod lookup;
+pub mod majors;
 pub mod observed;
 pub mod place;
 pub mod plan;

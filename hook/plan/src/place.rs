@@ -28,20 +28,24 @@ pub struct Directories {
 
 impl Directories {
     /// Those of a root file system, by what it has.
-    pub fn of(has: impl Fn(&str) -> bool) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// What `has` says.
+    pub fn of<E>(has: impl Fn(&str) -> Result<bool, E>) -> Result<Self, E> {
         let [multiarch, multiarch32] = MULTIARCH;
-        let is_debian = has("/etc/debian_version") || has(multiarch);
-        let is_musl = !is_debian && has(MUSL);
+        let is_debian = has("/etc/debian_version")? || has(multiarch)?;
+        let is_musl = !is_debian && has(MUSL)?;
         let [libraries, libraries32, modules] = if is_debian {
             [multiarch, multiarch32, "/usr/lib/xorg/modules"]
         } else if is_musl {
             ["/usr/lib", "/usr/lib32", "/usr/lib/xorg/modules"]
         } else {
-            let libraries32 = if has("/usr/lib32") { "/usr/lib32" } else { "/usr/lib" };
+            let libraries32 = if has("/usr/lib32")? { "/usr/lib32" } else { "/usr/lib" };
             ["/usr/lib64", libraries32, "/usr/lib64/xorg/modules"]
         };
         let words = [("{libdir}", libraries), ("{libdir32}", libraries32), ("{xorgdir}", modules)];
-        Self { words, is_musl }
+        Ok(Self { words, is_musl })
     }
 
     /// A path in the container, with its directory for the word that it begins with.

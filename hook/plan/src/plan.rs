@@ -327,4 +327,6 @@ pub struct MigCheck {
     pub gi: u32,
     /// Compute instance id within it.
     pub ci: u32,
+    /// All of the GPU's, this one among them, each as the ids of its GPU and its compute instance.
+    pub instances: BTreeSet<[u32; 2]>,
 }

@@ -7,11 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::capability::Capability;
-use crate::config::Config;
+use crate::config::{Config, LinuxDevice};
 use crate::entry::{Engine, Entry};
 use crate::feature::Feature;
 use crate::index::RequestIndices;
 use crate::label;
+use crate::majors::NVIDIA_MAJOR;
 use crate::refusal::{Reason, Refusal};
 use crate::requirement::{self, Requirement};
 
@@ -29,8 +30,6 @@ pub const VISIBLE_DEVICES: &str = "NVIDIA_VISIBLE_DEVICES";
 /// NVIDIA's variable: which driver capabilities.
 pub const DRIVER_CAPABILITIES: &str = "NVIDIA_DRIVER_CAPABILITIES";
 
-/// The major number of NVIDIA's own nodes (Linux `Documentation/admin-guide/devices.txt`).
-const NVIDIA_MAJOR: i64 = 195;
 /// More names than any host has devices are not a request but an attack.
 pub const LIST_LIMIT: usize = 1024;
 
@@ -155,10 +154,14 @@ fn gpupol_word<'c>(entry: &Entry, config: &'c Config, key: &str, variable: &str)
     config.annotations.get(key).map(String::as_str).or_else(under_docker).filter(|word| !word.is_empty())
 }
 
-/// Whether somebody allocated a GPU. A privileged container is given every node of the host, and nobody meant it.
+/// Whether somebody allocated a GPU. A privileged container is given every node of the host, and nobody meant it. What is not of
+/// NVIDIA's own number has one that its driver was given, but always this path.
 fn has_gpu_node(config: &Config) -> bool {
-    !config.allows_all_devices()
-        && config.linux.devices.iter().any(|device| device.kind == "c" && device.major == NVIDIA_MAJOR)
+    let is_gpu = |device: &LinuxDevice| {
+        let of_path = device.path == "/dev/kfd" || device.path.starts_with("/dev/nvidia");
+        device.kind == "c" && (device.major == i64::from(NVIDIA_MAJOR) || of_path)
+    };
+    !config.allows_all_devices() && config.linux.devices.iter().any(is_gpu)
 }
 
 fn annotation_devices(text: &str) -> Result<Option<Devices>, Refusal> {

@@ -131,6 +131,10 @@ fn cases() -> Vec<(&'static str, Vec<Value>)> {
                 bind("/dev/nvidia0", &["bind"]),
                 bind("/dev/nvidia-caps/nvidia-cap1", &["bind"]),
                 bind("/dev/dri/renderD128", &["bind"]),
+                bind("/dev/gdrdrv", &["bind"]),
+                bind("/dev/nvidia-fs0", &["bind"]),
+                bind("/dev/nvidia-nvswitchctl", &["bind"]),
+                bind("/dev/nvidia-caps-imex-channels/channel0", &["bind"]),
                 bind("/home/a/node", &["bind"]),
             ],
         ),
@@ -149,7 +153,16 @@ fn cases() -> Vec<(&'static str, Vec<Value>)> {
                 bind("/srv/docker.sock", &["bind"]),
             ],
         ),
-        ("driver-socket", vec![bind("/run/nvidia-persistenced/socket", &["bind"])]),
+        (
+            "driver-socket",
+            vec![
+                bind("/run/nvidia-persistenced/socket", &["bind"]),
+                bind("/var/run/nvidia-fabricmanager/socket", &["bind"]),
+                bind("/run/nvidia-fabricmanager", &["bind"]),
+                bind("/tmp/nvidia-mps", &["bind"]),
+                bind("/tmp/nvidia-mps/control", &["bind"]),
+            ],
+        ),
         ("bind-gpupol", vec![bind("/run/gpupol/leases", &["bind"]), bind("/etc/gpupol", &["bind", "ro"])]),
         ("bind-block", vec![bind("/dev/sda", &["bind"])]),
         ("bind-memory", vec![bind("/dev/mem", &["bind"])]),
@@ -182,6 +195,8 @@ fn an_ordinary_container_is_in_no_row() {
     }
     assert_eq!(rows("podman", &bind("/home/a/null", &["bind"])), [""; 0]);
     assert_eq!(rows("podman", &bind("/sys/fs/cgroup", &["bind", "ro"])), [""; 0]);
+    assert_eq!(rows("podman", &bind("/tmp", &["bind"])), [""; 0]);
+    assert_eq!(rows("podman", &bind("/dev/infiniband", &["bind"])), [""; 0], "a network adapter is no GPU");
 }
 
 #[test]

@@ -133,10 +133,16 @@ fn without_allocate_nobody_is_chosen_for() {
         |annotations, env: &[&str]| devices(&entry, &config(annotations, env, false), RequestIndices::Auto);
     assert_eq!(asks(Value::Null, &["NVIDIA_VISIBLE_DEVICES=0"]), Ok(None));
     assert_eq!(asks(json!({"gpupol.io/gpus": "1"}), &[]), Err("not-supported"));
-    let allocated =
-        json!({"linux": {"devices": [{"path": "/dev/nvidia0", "type": "c", "major": 195, "minor": 0}]}});
-    let config = Config::parse(allocated.to_string().as_bytes()).unwrap();
-    assert_eq!(devices(&entry, &config, RequestIndices::Auto), Err("not-supported"));
+    let with = |path: &str, major: u32| {
+        let node = json!({"linux": {"devices": [{"path": path, "type": "c", "major": major, "minor": 0}]}});
+        devices(&entry, &Config::parse(node.to_string().as_bytes()).unwrap(), RequestIndices::Auto)
+    };
+    for (path, major) in
+        [("/dev/nvidia0", 195), ("/dev/other", 195), ("/dev/nvidia-caps/nvidia-cap1", 235), ("/dev/kfd", 511)]
+    {
+        assert_eq!(with(path, major), Err("not-supported"), "{path}");
+    }
+    assert_eq!(with("/dev/fuse", 10), Ok(None));
 }
 
 #[test]

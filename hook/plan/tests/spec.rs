@@ -37,7 +37,7 @@ fn edited_in(mut config: Value, edits: &[Value], image: &Image<'_>) -> Result<(V
     let edits: Vec<Edit> = edits.iter().map(|edit| serde_json::from_value(edit.clone()).unwrap()).collect();
     let edits: Vec<&Edit> = edits.iter().collect();
     let paths = edits.iter().filter_map(|edit| edit.container_path());
-    let directories = Directories::of(|path| image.has.contains(&path));
+    let directories = Directories::of(|path| Ok::<_, Refusal>(image.has.contains(&path)))?;
     let file =
         |path: &str| image.files.iter().find(|(from, _)| *from == path).map(|(_, to)| (*to).to_owned());
     let surroundings = Surroundings {

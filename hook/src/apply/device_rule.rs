@@ -63,6 +63,14 @@ pub fn of(edit: &Edit) -> Result<Option<Rule>> {
     Ok(Some(Rule { access, major: *major, minor: *minor }))
 }
 
+/// The rules that go with edits.
+///
+/// # Errors
+/// An edit allows something that no plan may.
+pub fn all(edits: &[&Edit]) -> Result<Vec<Rule>> {
+    edits.iter().filter_map(|edit| of(edit).transpose()).collect()
+}
+
 /// Opens the rules for the container in this cgroup, which must hold it alone.
 ///
 /// # Errors

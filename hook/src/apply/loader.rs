@@ -13,7 +13,7 @@ use crate::rootfs::Rootfs;
 pub(crate) fn look<'p>(rootfs: &Rootfs, paths: impl Iterator<Item = &'p str>) -> Result<Loader> {
     let paths: Vec<&str> = paths.filter(|path| is_library(path)).collect();
     let cache = if paths.is_empty() { None } else { rootfs.read(CACHE, CACHE_LIMIT)? };
-    let directories = Directories::of(|path| rootfs.has(path));
+    let directories = Directories::of(|path| rootfs.has(path))?;
     Loader::of(directories, &cache.unwrap_or_default(), paths.into_iter())
         .map_err(|refusal| Error::found(refusal.message))
 }

@@ -100,7 +100,7 @@ impl<'p> Ready<'p> {
     /// Attaches it once more, over a file of the image. There may be none, or it may be what is there already: by another
     /// of the paths to one directory.
     fn cover(&self, rootfs: &Rootfs, path: &str, steps: &mut Vec<Step>) -> Result<()> {
-        let Some(file) = rootfs.file(path) else { return Ok(()) };
+        let Some(file) = rootfs.file(path)? else { return Ok(()) };
         let mount = |file: &OwnedFd| rootfs::place(file.as_fd()).called(|| format!("statx(`{path}`)"));
         if mount(&file)?.mount == mount(&self.tree)?.mount || self.is_there(&file)? {
             return Ok(());

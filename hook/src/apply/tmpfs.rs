@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use gpupol_plan::edit::Tmpfs;
 use rustix::fs::{FileType, Mode, OFlags, fchmod, openat};
-use rustix::io::{Errno, write};
+use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
 };
@@ -55,7 +55,7 @@ impl<'p> Ready<'p> {
     /// Attaches it to its directory. What it would hide may not be there; then there is nothing to hide.
     pub(super) fn apply(self, rootfs: &Rootfs, steps: &mut Vec<Step>) -> Result<Placed<'p>> {
         let Self { tmpfs, tree } = self;
-        if tmpfs.hides && !rootfs.has(&tmpfs.container_path) {
+        if tmpfs.hides && !rootfs.has(&tmpfs.container_path)? {
             return Ok(Placed { tmpfs, root: None });
         }
         let mut made = Vec::new();
@@ -100,11 +100,7 @@ pub(super) fn make(root: &OwnedFd, path: &str, is_directory: bool) -> Result<Own
 /// Writes a file with this content.
 pub(super) fn write_file(root: &OwnedFd, path: &str, content: &str, mode: u32) -> Result<()> {
     let target = make(root, path, false)?;
-    let mut rest = content.as_bytes();
-    while !rest.is_empty() {
-        let written = write(&target, rest).called(|| format!("write(`{path}`)"))?;
-        rest = rest.get(written..).unwrap_or_default();
-    }
+    file::write_all(&target, content.as_bytes())?;
     fchmod(&target, Mode::from_raw_mode(mode & 0o777)).called(|| format!("fchmod(`{path}`)"))
 }
 

@@ -82,13 +82,15 @@ pub(crate) fn edit(container: &Container<'_>, bytes: &[u8]) -> Result<Option<Edi
     }
     let asks = !matches!(request::request(Settings::default().request_indices, entry, &config), Ok(None));
     let has_gpu_hook = config.hooks.before_start().any(|call| is_gpu_hook(&call.path));
-    let surroundings = guard::look(state, &config);
+    let majors = guard::majors()?;
+    let surroundings = guard::look(state, &config, &majors);
     let others = Config { hooks: Hooks::default(), ..config.clone() };
     let trips = rows::trips(entry, &others, &surroundings, &[]);
     if !asks && trips.is_empty() && !has_gpu_hook {
         return Ok(None);
     }
-    let start = Start { entry, state, config: &config, surroundings: &surroundings, trips: &trips };
+    let (surroundings, trips) = (&surroundings, trips.as_slice());
+    let start = Start { entry, state, config: &config, majors: &majors, surroundings, trips };
     let before = Before { container, start, bytes, has_gpu_hook };
     if asks && bytes.len() > LIMIT_WITH_GPUS {
         return before.start.refuse(OnDenied::Refuse, None, None, too_large(bytes.len())).map(|()| None);
@@ -99,7 +101,10 @@ pub(crate) fn edit(container: &Container<'_>, bytes: &[u8]) -> Result<Option<Edi
             let refused = before.start.refuse(OnDenied::Refuse, None, None, error.into_plan_set_refusal());
             refused.map(|()| None)
         }
-        Err(_) => before.without_devices(Settings::default(), &Ok(None), &Observed::default()),
+        Err(_) => {
+            let observed = Observed { user: process::caller()?, ..Observed::default() };
+            before.without_devices(Settings::default(), &Ok(None), &observed)
+        }
     }
 }
 
@@ -167,7 +172,13 @@ impl Before<'_> {
                 Err(error)
             }
         });
-        given.inspect_err(|error| self.start.report(&audit, granted, error))
+        given.inspect_err(|error| {
+            // A refusal has a record of its own.
+            if !matches!(error, Error::Refused(_)) {
+                let (tenant, grant) = (&granted.tenant.name, &granted.grant.name);
+                self.start.report(&audit, Some(tenant), Some(grant), error);
+            }
+        })
     }
 
     fn spec_form(&self, plan: &Plan, choice: &Choice<'_>) -> Result<Vec<u8>> {

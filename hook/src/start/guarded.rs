@@ -11,11 +11,11 @@ use gpupol_plan::observed::Observed;
 use gpupol_plan::refusal::one_line;
 use gpupol_plan::request::cdi;
 
+use crate::apply::device_rule;
 use crate::apply::device_rule::contain::{Containment, contain};
-use crate::apply::device_rule::{self, Rule};
 use crate::audit::{Audit, Event};
 use crate::cgroup::Cgroup;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::process::Process;
 use crate::start::{Place, Start};
 
@@ -50,9 +50,7 @@ impl Guarded<'_> {
         if self.answer != Answer::Contain {
             return Ok(());
         }
-        let rules: Vec<Rule> =
-            edits.iter().filter_map(|edit| device_rule::of(edit).transpose()).collect::<Result<_>>()?;
-        contain(cgroup, &Containment::outside_of(&rules, majors))
+        contain(cgroup, &Containment::outside_of(&device_rule::all(edits)?, majors))
             .map_err(|error| error.during(|| "containment".to_owned()))
     }
 }
@@ -113,7 +111,7 @@ impl<'s> Start<'s> {
         if guarded.answer == Answer::Contain {
             self.contain_alone(guarded).inspect_err(|error| {
                 if let Ok(audit) = &audit {
-                    self.audit_failure(audit, guarded, error);
+                    self.report(audit, guarded.tenant_name(), None, error);
                 }
             })?;
         }
@@ -141,13 +139,5 @@ impl<'s> Start<'s> {
         let Place { process, cgroup, .. } = Place::of(self)?;
         guarded.require_alone(&process, &cgroup)?;
         guarded.contain(&cgroup, &self.surroundings.majors, &[])
-    }
-
-    fn audit_failure(&self, audit: &Audit, guarded: &Guarded<'_>, error: &Error) {
-        let message = one_line(&error.to_string());
-        let mut record = self.record(Event::Failure);
-        record.tenant = guarded.tenant_name();
-        record.message = Some(&message);
-        let _ = audit.append(&record);
     }
 }

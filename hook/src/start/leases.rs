@@ -6,7 +6,7 @@ use gpupol_plan::plan::Plan;
 use gpupol_plan::refusal::{Reason, Refusal};
 use gpupol_plan::request::{Devices, Request};
 
-use crate::audit::{EndedBy, Event, Record as AuditRecord};
+use crate::audit::{EndedBy, Record as AuditRecord};
 use crate::error::Result;
 use crate::host;
 use crate::lease::record::{LEASE_VERSION, Record};
@@ -26,7 +26,7 @@ pub(super) fn take<'p>(
     let choice = choose(plan, &request(&granted.request, &survey), &survey.leases)
         .map_err(|refusal| name_unreadable(refusal, &survey))?;
     host::verify_devices(plan, &choice.given)?;
-    host::verify_features(&choice.features)?;
+    host::verify_nodes(start.majors, choice.edits(plan).into_iter().map(|(_, edit)| edit))?;
     let is_held = |uuid: &String| survey.own.contains(uuid) && !survey.pending.contains(uuid);
     let leased = |given: &&Given<'_>| !plan.trusted && !is_held(&given.device.uuid);
     let new = choice.given.iter().filter(leased);
@@ -41,15 +41,8 @@ fn survey(start: &Start<'_>, claim: &Claim<'_>, plan: &Plan, store: &Store) -> R
     let Claim { process, liveness, is_pending, .. } = *claim;
     let holder =
         Holder { engine: start.entry.engine.name(), container: &start.state.id, process, is_pending };
-    lease::survey(store, &scope, holder, liveness, |dead| {
-        let mut record = AuditRecord::new(Event::Stop, dead.engine.name(), &dead.container);
-        record.tenant = Some(&dead.tenant);
-        record.grant = Some(&dead.grant);
-        record.devices = vec![&dead.device];
-        record.ended_by = Some(EndedBy::Reclaimed);
-        claim.audit.append(&record)
-    })
-    .map_err(|error| error.during(|| step(start)))
+    let on_dead = |dead: &Record| claim.audit.append(&AuditRecord::stop(dead, EndedBy::Reclaimed));
+    lease::survey(store, &scope, holder, liveness, on_dead).map_err(|error| error.during(|| step(start)))
 }
 
 /// A container that has leases from an earlier call keeps just these devices.

@@ -162,3 +162,24 @@ fn a_record_that_was_cut_off_does_not_take_the_next_one_with_it() {
     let whole = |line: &&str| serde_json::from_str::<serde_json::Value>(line).is_ok();
     assert_eq!((audit.lines().count(), audit.lines().filter(whole).count()), (3, 2), "{audit}");
 }
+
+/// A source whose name is no text is looked at all the same.
+#[test]
+fn a_bind_of_a_socket_in_a_directory_of_any_name() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = host("names");
+    let directory = folder.path("").into_bytes().into_iter().chain(*b"/\xff").collect::<Vec<u8>>();
+    let directory = std::path::Path::new(std::ffi::OsStr::from_bytes(&directory));
+    std::fs::create_dir(directory).unwrap();
+    let _listening = std::os::unix::net::UnixListener::bind(directory.join("docker.sock")).unwrap();
+    std::os::unix::fs::symlink(directory.join("docker.sock"), folder.path("link")).unwrap();
+    let bind = json!({"type": "bind", "source": folder.path("link"), "options": ["bind"]});
+    let config = json!({"root": {"path": "rootfs"}, "mounts": [bind], "linux": {
+        "namespaces": [{"type": "mount"}, {"type": "pid"}, {"type": "ipc"}],
+        "resources": {"devices": [{"allow": false, "access": "rwm"}]},
+    }});
+    folder.write("bundle/config.json", config.to_string());
+    // It is to be contained, and is not made yet.
+    let (code, line) = call(&folder, &["createRuntime"], &state(&folder));
+    assert!(code == 1 && line.contains("names no process"), "{line}");
+}

@@ -1,6 +1,7 @@
 //! Device rules in real cgroups: a node that may be opened answers ENXIO, as no driver is behind it, and one that
 //! may not answers EPERM.
 
+use gpupol_hook::apply::device_rule::contain::{Containment, contain};
 use gpupol_hook::apply::device_rule::program::{self, NAME};
 use gpupol_hook::apply::device_rule::{Access, Rule, open};
 use gpupol_hook::cgroup::{Hierarchy, Version};
@@ -102,6 +103,29 @@ fn v2_adds_nothing_where_nothing_is_denied() {
         open(&cgroups.open(Version::V2), &[rule(0)]).unwrap();
         assert!(cgroups.programs(0).is_empty());
         assert_eq!(allowed(folder), MINORS);
+    });
+}
+
+/// A container that is started again in the cgroup that it had may have another GPU by then.
+#[test]
+fn v2_containment_is_of_what_the_container_has_now() {
+    in_view("device_rules::v2_containment_is_of_what_the_container_has_now", V2, |folder| {
+        let cgroups = Cgroups::new(Version::V2, "contained", &[]);
+        let cgroup = cgroups.open(Version::V2);
+        let only = |minors: &[u32]| {
+            let rules: Vec<Rule> = minors.iter().copied().map(rule).collect();
+            contain(&cgroup, &Containment::outside_of(&rules, &[195].into())).unwrap();
+        };
+        only(&[0, 255]);
+        assert_eq!(allowed(folder), [0, 255]);
+        let first = cgroups.programs(0);
+        only(&[0, 255]);
+        assert_eq!(cgroups.programs(0), first);
+        only(&[1, 255]);
+        assert_eq!(allowed(folder), [1, 255]);
+        only(&[]);
+        assert!(allowed(folder).is_empty());
+        assert_eq!(cgroups.programs(0).len(), 1);
     });
 }
 

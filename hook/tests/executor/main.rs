@@ -14,12 +14,14 @@
 mod calls;
 mod cgroups;
 mod command;
+mod confine;
 mod crash;
 mod device_rules;
 mod leases;
 mod plan_sets;
 mod rootfs;
 mod scene;
+mod stale;
 mod tmpfs;
 mod traced;
 mod undone;

@@ -35,6 +35,33 @@ fn links_out_of_the_root_stay_inside() {
     assert_eq!(std::fs::read_dir(folder.path("outside")).unwrap().count(), 0);
 }
 
+/// Not to have found out whether something is there is not that it is not there.
+#[test]
+fn what_cannot_be_asked_is_no_answer() {
+    if scene::role().is_none() {
+        scene::run_child("rootfs::what_cannot_be_asked_is_no_answer", &["x"], r#"exec "$@""#);
+        return;
+    }
+    let folder = Folder::new("asked");
+    let rootfs = open(&folder.directory("root"));
+    folder.write("root/file", "x");
+    for (name, to) in [("circle", "circle"), ("nowhere", "gone"), ("through", "file/below")] {
+        symlink(to, folder.path(&format!("root/{name}"))).unwrap();
+    }
+    let long = format!("/{}", "x/".repeat(4096));
+    for path in ["/circle", "/nowhere", "/through", "/gone", &long] {
+        assert!(!rootfs.has(path).unwrap() && rootfs.file(path).unwrap().is_none(), "{path}");
+    }
+    assert!(rootfs.has("/file").unwrap() && rootfs.file("/file").unwrap().is_some());
+    let mut files = Vec::new();
+    let few = rustix::process::Rlimit { current: Some(20), maximum: Some(20) };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, few).unwrap();
+    files.extend(std::iter::from_fn(|| std::fs::File::open("/").ok()));
+    let answers = [rootfs.has("/file").is_err(), rootfs.file("/file").is_err()];
+    drop(files);
+    assert_eq!(answers, [true, true]);
+}
+
 /// The kernel does not follow a `..` while anything of the host is renamed.
 #[test]
 fn renames_elsewhere_keep_nobody_out() {

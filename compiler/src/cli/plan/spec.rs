@@ -11,6 +11,7 @@ use gpupol_plan::loader::{CACHE, CACHE_LIMIT, Loader};
 use gpupol_plan::place::Directories;
 use gpupol_plan::spec::Surroundings;
 use rustix::fs::{CWD, FileType, OFlags, fstat, readlinkat};
+use rustix::io::Errno;
 use serde_json::Value;
 
 use super::{Decided, human, unusable};
@@ -72,7 +73,12 @@ impl Image {
 
     fn loader(&self, gift: &Gift) -> Result<Loader, Failure> {
         let cache = self.cache().map_err(|error| unusable(CACHE.to_owned(), &error.to_string()))?;
-        let directories = Directories::of(|path: &str| open_within(&self.root, path, OFlags::PATH).is_ok());
+        let has = |path: &str| match open_within(&self.root, path, OFlags::PATH) {
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => Ok(false),
+            Err(errno) => Err(unusable(path.to_owned(), &errno.to_string())),
+            Ok(_) => Ok(true),
+        };
+        let directories = Directories::of(has)?;
         let paths = gift.edits.iter().filter_map(|(_, edit)| edit.container_path());
         Loader::of(directories, &cache, paths).map_err(|refusal| unusable(CACHE.to_owned(), &refusal.message))
     }

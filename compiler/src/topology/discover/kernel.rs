@@ -1,48 +1,16 @@
 //! What the kernel says of the host.
 
-use std::collections::BTreeMap;
+pub(super) use gpupol_plan::majors::Majors;
 
 use super::DiscoverError;
 use super::root::Root;
 use crate::topology::Fact;
 use crate::topology::read::is_cpu_list;
 
-/// The character majors of the host's drivers.
-pub(super) struct Majors {
-    /// Name in `/proc/devices` and number, in its order; a driver may have several.
-    all: Vec<(String, u32)>,
-}
-
-impl Majors {
-    /// The major of GPU nodes: the whole major was called `nvidia-frontend` up to R535, since then its parts have names.
-    pub(super) fn gpu(&self) -> Option<u32> {
-        self.named("nvidia").or_else(|| self.named("nvidia-frontend"))
-    }
-
-    pub(super) fn named(&self, name: &str) -> Option<u32> {
-        self.all.iter().rev().find(|(own, _)| own == name).map(|(_, major)| *major)
-    }
-
-    /// Whether a driver of that name has that major.
-    pub(super) fn has(&self, name: &str, major: u32) -> bool {
-        self.all.iter().any(|own| (own.0.as_str(), own.1) == (name, major))
-    }
-
-    /// Those that only GPU drivers have, by name.
-    pub(super) fn of_gpus(&self) -> BTreeMap<String, u32> {
-        let is_gpu = |name: &str| name.starts_with("nvidia") || name == "kfd";
-        self.all.iter().filter(|(name, _)| is_gpu(name)).cloned().collect()
-    }
-}
-
 /// The majors in `/proc/devices`: all but NVIDIA's GPU major are dynamic.
 pub(super) fn majors(root: &Root) -> Result<Majors, DiscoverError> {
     let text = required(root, "/proc/devices")?;
-    let characters = text.lines().skip_while(|line| !line.starts_with("Character")).skip(1);
-    let lines = characters.take_while(|line| !line.trim().is_empty());
-    let pairs = lines.filter_map(|line| line.trim().split_once(' '));
-    let all = pairs.filter_map(|(major, name)| Some((name.to_owned(), major.parse().ok()?)));
-    Ok(Majors { all: all.collect() })
+    Ok(Majors::read(&text))
 }
 
 /// The host's name.

@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use super::devices::{nodes, planned_nodes};
 use super::expect::{assert_sees, computing, does_not_start, ran, refused, runs};
+use super::guard::allow_everything;
 use crate::bundle::look;
 use crate::container::{Container, Entry};
-use crate::host::GPUS;
+use crate::host::{GPUS, MAJOR};
 use crate::site::Site;
 
 const POLICIES: &str = r#"
@@ -53,6 +54,12 @@ pub(crate) fn slurm_record(site: &Site) {
     let step = Container::through(Entry::Slurm).in_cgroup("/slurm_ID/uid_1000/job_7/step_0").gpus("1");
     let line = refused(site, &step, "no-tenant");
     assert!(line.contains("no record of Slurm job 7"), "{line}");
+    // Who may start without a GPU does so without those that its own configuration allows.
+    site.installed.change_policies("policy version=1", "policy version=1 { on-denied run-without-gpu }");
+    let everything = Container::through(Entry::Slurm).in_cgroup("/slurm_ID/uid_1000/job_7/step_0");
+    let seen = runs(site, &everything.edited(allow_everything));
+    assert!(seen.allowed().iter().all(|(major, _)| *major != MAJOR), "{seen:?}");
+    site.installed.change_policies(" { on-denied run-without-gpu }", "");
     let record = |job: u32, account: &str| json!({ "jobVersion": 1, "job": job, "uid": 1000, "user": "ada", "account": account, "partition": "gpu" });
     site.installed.record_job(&record(7, "other"));
     let line = refused(site, &step, "no-tenant");

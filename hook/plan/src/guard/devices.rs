@@ -4,9 +4,6 @@ use super::row::{ALL_DEVICES, GPU_NODE, GPU_RULE};
 use super::{Number, Surroundings, Trip};
 use crate::config::{Config, DeviceRule, LinuxDevice};
 
-/// The major number of NVIDIA's own nodes (Linux `Documentation/admin-guide/devices.txt`).
-pub const NVIDIA_MAJOR: u32 = 195;
-
 /// Which numbers a rule is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Covers {

@@ -11,6 +11,8 @@ use crate::config::{Config, Mount};
 struct Guarded {
     path: &'static str,
     row: &'static Row,
+    /// Whether the directories above it count as well.
+    above: bool,
     /// Whether what lies below it counts as well.
     below: bool,
     /// Whether it counts only if it can be written to.
@@ -18,15 +20,15 @@ struct Guarded {
 }
 
 const fn guarded(path: &'static str, row: &'static Row) -> Guarded {
-    Guarded { path, row, below: false, writable: false }
+    Guarded { path, row, above: true, below: false, writable: false }
 }
 
 const fn with_all_below(path: &'static str, row: &'static Row) -> Guarded {
-    Guarded { path, row, below: true, writable: false }
+    Guarded { path, row, above: true, below: true, writable: false }
 }
 
 /// The first that a source is, or is above of, is its row.
-const PATHS: [Guarded; 18] = [
+const PATHS: [Guarded; 21] = [
     guarded("/dev", &BIND_DEV),
     guarded("/dev/mem", &BIND_MEMORY),
     with_all_below("/dev/vfio", &BIND_VFIO),
@@ -34,9 +36,10 @@ const PATHS: [Guarded; 18] = [
     with_all_below("/dev/nvidia-caps", &BIND_GPU),
     with_all_below("/dev/nvidia-caps-imex-channels", &BIND_GPU),
     guarded("/dev/kfd", &BIND_GPU),
+    guarded("/dev/gdrdrv", &BIND_GPU),
     guarded("/proc", &BIND_PROC),
     guarded("/sys/fs/bpf", &BIND_BPF),
-    Guarded { path: "/sys/fs/cgroup", row: &BIND_CGROUP, below: true, writable: true },
+    Guarded { path: "/sys/fs/cgroup", row: &BIND_CGROUP, above: true, below: true, writable: true },
     guarded("/run", &BIND_RUN),
     with_all_below("/run/gpupol", &BIND_GPUPOL),
     with_all_below("/etc/gpupol", &BIND_GPUPOL),
@@ -45,6 +48,9 @@ const PATHS: [Guarded; 18] = [
     guarded("/run/crio/crio.sock", &ENGINE_SOCKET),
     guarded("/run/podman/podman.sock", &ENGINE_SOCKET),
     guarded("/run/nvidia-persistenced/socket", &DRIVER_SOCKET),
+    guarded("/run/nvidia-fabricmanager/socket", &DRIVER_SOCKET),
+    // Where an MPS daemon has its pipes that nobody told otherwise. Above it lies what many containers share with the host.
+    Guarded { path: "/tmp/nvidia-mps", row: &DRIVER_SOCKET, above: false, below: true, writable: false },
 ];
 
 /// Names of engines' sockets, which may lie anywhere.
@@ -90,7 +96,7 @@ fn of_path(path: &str, writable: bool) -> Option<&'static Row> {
     }
     let counts = |guarded: &&Guarded| {
         let reached = path == guarded.path
-            || is_below(guarded.path, path)
+            || (guarded.above && is_below(guarded.path, path))
             || (guarded.below && is_below(path, guarded.path));
         reached && (writable || !guarded.writable)
     };

@@ -51,27 +51,32 @@ pub(super) fn contain(cgroup: &Cgroup, containment: &Containment) -> Result<()> 
         let message = "has a device program that no other may stand beside, so GPUs cannot be denied in it";
         return Err(Error::found(format!("cgroup `{}` {message}", leaf.path)));
     }
+    let instructions = program::contain(containment);
+    let mut old = None;
     for id in ids {
+        let program = sys::program_by_id(id).called(|| format!("bpf(BPF_PROG_GET_FD_BY_ID, {id})"))?;
+        let info = sys::program_info(program.as_fd()).called(|| "bpf(BPF_OBJ_GET_INFO_BY_FD)".to_owned())?;
+        if info.name != program::CONTAINMENT {
+            continue;
+        }
         // An earlier call of the executor for this container was here.
-        if is_containment(id)? {
+        if info.instructions == instructions {
             return Ok(());
         }
+        old = Some(program);
     }
-    let instructions = program::contain(containment);
     let new = sys::program_load(program::CONTAINMENT, &instructions)
         .called(|| format!("bpf(BPF_PROG_LOAD, {} instructions)", instructions.len()))?;
-    sys::program_attach(leaf.directory.as_fd(), new.as_fd(), BPF_F_ALLOW_MULTI, new.as_fd())
-        .called(|| format!("bpf(BPF_PROG_ATTACH, `{}`)", leaf.path))
+    match old {
+        // Engines start a container again in the cgroup that it had: what it had then is not its own now.
+        Some(old) => leaf.swap(BPF_F_ALLOW_MULTI, &old, &new),
+        None => sys::program_attach(leaf.directory.as_fd(), new.as_fd(), BPF_F_ALLOW_MULTI, new.as_fd())
+            .called(|| format!("bpf(BPF_PROG_ATTACH, `{}`)", leaf.path)),
+    }
 }
 
 fn query(level: &Level) -> Result<(Vec<u32>, u32)> {
     sys::program_query(level.directory.as_fd()).called(|| format!("bpf(BPF_PROG_QUERY, `{}`)", level.path))
-}
-
-fn is_containment(id: u32) -> Result<bool> {
-    let program = sys::program_by_id(id).called(|| format!("bpf(BPF_PROG_GET_FD_BY_ID, {id})"))?;
-    let info = sys::program_info(program.as_fd()).called(|| "bpf(BPF_OBJ_GET_INFO_BY_FD)".to_owned())?;
-    Ok(info.name == program::CONTAINMENT)
 }
 
 impl<'c> Opened<'c> {

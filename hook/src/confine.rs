@@ -1,0 +1,171 @@
+//! What the executor gives up before it reads a word of anybody's: descriptors that it inherited, memory without end, Linux
+//! capabilities that it never needs, and every system call but those that it makes.
+//!
+//! Nothing of this decides who gets a device. It bounds what a fault of the executor could be turned into.
+
+use linux_raw_sys::general as number;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs};
+
+use crate::error::{Called, Error, Result};
+use crate::sys::{self, Instruction};
+
+/// Address space, which the largest configuration that is read needs three quarters of.
+const MEMORY: u64 = 1 << 30;
+
+/// What finding out about a container needs: files and namespaces of processes that are not root's.
+const LOOKING: CapabilitySet =
+    CapabilitySet::DAC_OVERRIDE.union(CapabilitySet::DAC_READ_SEARCH).union(CapabilitySet::SYS_PTRACE);
+
+/// What giving devices needs besides: mounts, nodes, files of the container's root, device programs and their text.
+const GIVING: CapabilitySet = LOOKING
+    .union(CapabilitySet::SYS_ADMIN)
+    .union(CapabilitySet::SYS_CHROOT)
+    .union(CapabilitySet::MKNOD)
+    .union(CapabilitySet::CHOWN)
+    .union(CapabilitySet::FOWNER)
+    .union(CapabilitySet::SETUID)
+    .union(CapabilitySet::SETGID)
+    .union(CapabilitySet::BPF)
+    .union(CapabilitySet::SYSLOG);
+
+/// Confines this process for the rest of its life. From here on it can look; [`give`] lets it do more.
+///
+/// # Errors
+/// The call that failed, or that the program was started with more rights than its caller has.
+pub fn begin() -> Result<()> {
+    if sys::is_set_id() {
+        return Err(Error::found(
+            "the program has a set-user-ID bit or capabilities of its own, and must not",
+        ));
+    }
+    sys::close_from(3).called(|| "close_range()".to_owned())?;
+    let limit = |resource, most: u64| {
+        let most = Some(rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX).min(most));
+        setrlimit(resource, Rlimit { current: most, maximum: most }).called(|| "setrlimit()".to_owned())
+    };
+    limit(Resource::As, MEMORY)?;
+    // What it has in memory is other people's.
+    limit(Resource::Core, 0)?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).called(|| "prctl(PR_SET_DUMPABLE)".to_owned())?;
+    set_no_new_privs(true).called(|| "prctl(PR_SET_NO_NEW_PRIVS)".to_owned())?;
+    let permitted = held()?.permitted & GIVING;
+    set(permitted & LOOKING, permitted)?;
+    sys::filter_calls(&filter(ALLOWED)).called(|| "seccomp()".to_owned())
+}
+
+/// Takes what giving devices needs.
+///
+/// # Errors
+/// The call that failed.
+pub(crate) fn give() -> Result<()> {
+    let permitted = held()?.permitted;
+    set(permitted, permitted)
+}
+
+fn held() -> Result<CapabilitySets> {
+    capabilities(None).called(|| "capget()".to_owned())
+}
+
+fn set(effective: CapabilitySet, permitted: CapabilitySet) -> Result<()> {
+    let sets = CapabilitySets { effective, permitted, inheritable: CapabilitySet::empty() };
+    set_capabilities(None, sets).called(|| "capset()".to_owned())
+}
+
+/// The system calls that the executor, its allocator and its start and end make. The rest fails with `EPERM`: no program
+/// is run, nobody is reached but by a socket of this host, no other process is touched.
+const ALLOWED: &[u32] = &[
+    number::__NR_openat,
+    number::__NR_close,
+    number::__NR_fstat,
+    number::__NR_read,
+    number::__NR_pread64,
+    number::__NR_newfstatat,
+    number::__NR_statx,
+    number::__NR_fcntl,
+    number::__NR_openat2,
+    number::__NR_mmap,
+    number::__NR_munmap,
+    number::__NR_mremap,
+    number::__NR_madvise,
+    number::__NR_mprotect,
+    number::__NR_brk,
+    number::__NR_write,
+    number::__NR_writev,
+    number::__NR_readv,
+    number::__NR_lseek,
+    number::__NR_getdents64,
+    number::__NR_readlinkat,
+    number::__NR_flock,
+    number::__NR_mkdirat,
+    number::__NR_mknodat,
+    number::__NR_unlinkat,
+    number::__NR_renameat,
+    number::__NR_fchmod,
+    number::__NR_fstatfs,
+    number::__NR_umask,
+    number::__NR_chdir,
+    number::__NR_fchdir,
+    number::__NR_setns,
+    number::__NR_open_tree,
+    number::__NR_move_mount,
+    number::__NR_mount_setattr,
+    number::__NR_fsopen,
+    number::__NR_fsconfig,
+    number::__NR_fsmount,
+    number::__NR_umount2,
+    number::__NR_bpf,
+    number::__NR_connect,
+    number::__NR_setfsuid,
+    number::__NR_setfsgid,
+    number::__NR_geteuid,
+    number::__NR_getpid,
+    number::__NR_gettid,
+    number::__NR_capget,
+    number::__NR_capset,
+    number::__NR_clock_gettime,
+    number::__NR_clock_nanosleep,
+    number::__NR_nanosleep,
+    number::__NR_futex,
+    number::__NR_ppoll,
+    number::__NR_rt_sigaction,
+    number::__NR_rt_sigprocmask,
+    number::__NR_rt_sigreturn,
+    number::__NR_sigaltstack,
+    number::__NR_tkill,
+    number::__NR_tgkill,
+    number::__NR_exit,
+    number::__NR_exit_group,
+];
+
+/// `linux/audit.h`: the machine and its byte order.
+#[cfg(target_arch = "x86_64")]
+const MACHINE: u32 = 0xc000_003e;
+#[cfg(target_arch = "aarch64")]
+const MACHINE: u32 = 0xc000_00b7;
+
+/// The program over `struct seccomp_data` that allows these calls of this machine alone.
+fn filter(allowed: &[u32]) -> Vec<Instruction> {
+    const NUMBER_AT: u32 = 0;
+    const MACHINE_AT: u32 = 4;
+    /// The low half of the first argument: both machines have it first.
+    const ARGUMENT_AT: u32 = 16;
+    const AF_UNIX: u32 = 1;
+    const LOAD: u16 = 0x20;
+    const EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    const KILL_PROCESS: u32 = 0x8000_0000;
+    const ALLOW: u32 = 0x7fff_0000;
+    const ERRNO_EPERM: u32 = 0x0005_0001;
+    let plain = |code, value| Instruction { code, if_true: 0, if_false: 0, value };
+    let equal = |value, if_true, if_false| Instruction { code: EQUAL, if_true, if_false, value };
+    let mut program = vec![plain(LOAD, MACHINE_AT), equal(MACHINE, 1, 0), plain(RETURN, KILL_PROCESS)];
+    program.push(plain(LOAD, NUMBER_AT));
+    // A jump counts from the instruction behind it; the one that allows stands last, behind one that denies.
+    let after = |place: usize| u8::try_from(allowed.len() - place).unwrap_or(u8::MAX);
+    program.extend([equal(number::__NR_socket, 0, 3), plain(LOAD, ARGUMENT_AT)]);
+    program.extend([equal(AF_UNIX, after(0).saturating_add(2), 0), plain(RETURN, ERRNO_EPERM)]);
+    program.extend(allowed.iter().enumerate().map(|(place, call)| equal(*call, after(place), 0)));
+    program.extend([plain(RETURN, ERRNO_EPERM), plain(RETURN, ALLOW)]);
+    program
+}
