@@ -190,10 +190,10 @@ fn a_refusal_says_who_it_took_the_container_for() {
 }
 
 #[test]
-fn an_entry_of_spec_form_gives_nothing_yet() {
+fn the_form_of_an_entry_changes_no_decision() {
     let mut entry = entry("docker", Value::Null, json!("gpupol-research"));
     entry.form = gpupol_plan::entry::Form::Spec;
-    assert_eq!(outcome(&entry, json!({"gpupol.io/gpus": "1", "stage": "train"})), "not-supported");
+    assert_eq!(outcome(&entry, json!({"gpupol.io/gpus": "1", "stage": "train"})), "research/train");
     assert_eq!(outcome(&entry, json!({})), "not asked");
 }
 
