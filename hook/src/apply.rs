@@ -24,7 +24,7 @@ use crate::rootfs::{Made, Rootfs, Surroundings};
 mod daemon;
 mod device_node;
 pub mod device_rule;
-mod loader;
+pub(crate) mod loader;
 mod mount;
 mod tmpfs;
 
@@ -37,6 +37,8 @@ pub struct Container<'c> {
     pub rootfs: String,
     /// Its device cgroup.
     pub cgroup: &'c Cgroup,
+    /// Whether the runtime has made its nodes and rules from an edited `config.json`: then they are only looked at.
+    pub is_of_spec_form: bool,
     /// The GPUs that it gets, as files with content name them: [`gpupol_plan::choose::Choice::visible_gpus`].
     pub visible_gpus: u64,
 }
@@ -89,7 +91,7 @@ pub fn apply<'c>(container: &Container<'c>, edits: &[&Edit], mounts: &MountInfo)
         owner: container.process.foreign_root()?,
     };
     let ready = prepare(edits, surroundings.owner.is_some())?;
-    let rules = device_rule::all(edits)?;
+    let rules = if container.is_of_spec_form { Vec::new() } else { device_rule::all(edits)? };
     if !rules.is_empty() {
         container.cgroup.require_alone(container.process)?;
     }
@@ -141,12 +143,16 @@ impl<'c> Applied<'c> {
     ) -> Result<()> {
         let needs_dev = ready.iter().any(|(_, ready)| matches!(ready, Ready::Node(_)));
         let dev = needs_dev.then(|| rootfs.own_dev()).transpose()?;
-        let loader = loader::look(rootfs, &ready)?;
+        let binds = ready.iter().filter_map(|(_, edit)| match edit {
+            Ready::Mount(bind) => Some(bind.path()),
+            Ready::Node(_) | Ready::Tmpfs(_) | Ready::File(_) => None,
+        });
+        let loader = loader::look(rootfs, binds)?;
         self.is_musl = loader.directories.is_musl;
         let place = Place { rootfs, dev, loader };
         let mut placed = Vec::new();
         for (edit, ready) in ready {
-            let done = self.one(&place, container.visible_gpus, edit, ready, &mut placed);
+            let done = self.one(&place, container, edit, ready, &mut placed);
             done.map_err(|error| error.during(|| name(edit)))?;
         }
         placed.iter().try_for_each(tmpfs::Placed::seal)?;
@@ -157,7 +163,7 @@ impl<'c> Applied<'c> {
     fn one<'p>(
         &mut self,
         place: &Place<'_>,
-        visible_gpus: u64,
+        container: &Container<'_>,
         edit: &Edit,
         ready: Ready<'p>,
         placed: &mut Vec<tmpfs::Placed<'p>>,
@@ -169,7 +175,7 @@ impl<'c> Applied<'c> {
             (Ready::Node(node), _) => {
                 let dev =
                     dev.as_ref().ok_or_else(|| Error::found("the container's `/dev` was not opened"))?;
-                node.apply(rootfs, dev, &mut self.steps)
+                node.apply(rootfs, dev, container.is_of_spec_form, &mut self.steps)
             }
             (Ready::Mount(mount), Below::Root(root, path)) => {
                 mount.apply_below(rootfs, root, path, &mut self.steps)
@@ -180,7 +186,7 @@ impl<'c> Applied<'c> {
                 Ok(())
             }
             (Ready::File(file), Below::Root(root, path)) => {
-                tmpfs::write_file(root, path, &file.text(visible_gpus), file.file_mode)
+                tmpfs::write_file(root, path, &file.text(container.visible_gpus), file.file_mode)
             }
             (Ready::File(_), Below::Nothing) => Err(Error::found("it lies on no tmpfs of the plan")),
         }

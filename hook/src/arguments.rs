@@ -4,9 +4,10 @@ use std::ffi::OsString;
 
 use gpupol_plan::request::cdi;
 
-const ENTRIES: &str = "/etc/gpupol/entries";
-const USAGE: &str =
-    "usage: gpupol-hook prestart|createRuntime|poststop --entry NAME [--entries DIR] [--cdi DEVICE]";
+use crate::ENTRIES;
+
+const USAGE: &str = "usage: gpupol-hook prestart|createRuntime|poststop --entry NAME [--entries DIR] \
+                     [--cdi DEVICE | --given DEVICE…]";
 
 /// What the executor is called for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,11 +30,14 @@ pub(crate) enum Stage {
 }
 
 impl Arguments {
-    /// Understands the arguments, the program's name not among them.
+    /// Understands the arguments, the program's name not among them; where they name no entry, it is `default`.
     ///
     /// # Errors
     /// What cannot be understood, in one line.
-    pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self, String> {
+    pub(crate) fn parse(
+        default: Option<&str>,
+        arguments: impl Iterator<Item = OsString>,
+    ) -> Result<Self, String> {
         let mut arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
         let stage = stage(&arguments.next().ok_or(USAGE)?)?;
         // Which device a call is for is read with those of all calls of the container, where it is asked what that wants.
@@ -42,15 +46,17 @@ impl Arguments {
             let place = match argument.as_str() {
                 "--entry" => &mut entry,
                 "--entries" => &mut entries,
-                cdi::FLAG => &mut device,
+                cdi::FLAG | cdi::GIVEN => &mut device,
                 _ => return Err(format!("unexpected argument `{argument}`; {USAGE}")),
             };
             let value = arguments.next().ok_or_else(|| format!("`{argument}` needs a value; {USAGE}"))?;
-            if place.replace(value).is_some() {
+            if place.replace(value).is_some() && argument != cdi::GIVEN {
                 return Err(format!("`{argument}` is given twice; {USAGE}"));
             }
         }
-        let entry = entry.ok_or_else(|| format!("`--entry` is missing; {USAGE}"))?;
+        let entry = entry
+            .or_else(|| default.map(str::to_owned))
+            .ok_or_else(|| format!("`--entry` is missing; {USAGE}"))?;
         Ok(Self { stage, entry, entries: entries.unwrap_or_else(|| ENTRIES.to_owned()) })
     }
 }
@@ -68,7 +74,7 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<Arguments, String> {
-        Arguments::parse(line.split_ascii_whitespace().map(OsString::from))
+        Arguments::parse(None, line.split_ascii_whitespace().map(OsString::from))
     }
 
     #[test]
@@ -78,7 +84,16 @@ mod tests {
         assert_eq!((arguments.entry.as_str(), arguments.entries.as_str()), ("docker", "/x"));
         assert_eq!(parse("prestart --entry a").unwrap().entries, ENTRIES);
         assert_eq!(parse("createRuntime --entry a --cdi t/g/any").unwrap().entry, "a");
+        assert_eq!(parse("createRuntime --entry a --given t/g/1 --given t/g/2").unwrap().entry, "a");
         assert_eq!(parse("poststop --entry a").unwrap().stage, Stage::Stop);
+    }
+
+    #[test]
+    fn a_name_can_stand_for_an_entry() {
+        let parse = |line: &str| {
+            Arguments::parse(Some("docker"), line.split_ascii_whitespace().map(OsString::from)).unwrap().entry
+        };
+        assert_eq!((parse("prestart").as_str(), parse("prestart --entry a").as_str()), ("docker", "a"));
     }
 
     #[test]

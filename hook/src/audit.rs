@@ -237,7 +237,8 @@ fn open(path: &str) -> Result<OwnedFd> {
     Ok(file)
 }
 
-fn now() -> String {
+/// Now, RFC 3339 in UTC.
+pub(crate) fn now() -> String {
     rfc3339(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
 

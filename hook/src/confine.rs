@@ -29,7 +29,8 @@ const GIVING: CapabilitySet = LOOKING
     .union(CapabilitySet::BPF)
     .union(CapabilitySet::SYSLOG);
 
-/// Confines this process for the rest of its life. From here on it can look; [`give`] lets it do more.
+/// Confines this process for the rest of its life. From here on it can look; what giving devices needs comes back when
+/// devices are to be given.
 ///
 /// # Errors
 /// The call that failed, or that the program was started with more rights than its caller has.

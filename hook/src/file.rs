@@ -1,8 +1,10 @@
 //! Reading the host's files: by descriptor, bounded, and only from root's hands.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, openat, openat2};
+use rustix::fs::{
+    CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, openat, openat2, readlinkat,
+};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 use crate::error::{Called, Error, Result};
@@ -210,6 +212,28 @@ pub(crate) fn read_lossy(directory: BorrowedFd<'_>, path: &str, limit: usize) ->
 pub(crate) fn read_text(directory: BorrowedFd<'_>, path: &str, limit: usize) -> Result<String> {
     let bytes = read_bounded(directory, path, limit, Trust::Nobody)?;
     String::from_utf8(bytes).map_err(|_| Error::found(format!("`{path}` is not UTF-8")))
+}
+
+/// The path of an open file, as the kernel writes it: without symbolic links.
+///
+/// # Errors
+/// The call that failed, or that it is not UTF-8.
+pub(crate) fn path_of(file: &OwnedFd) -> Result<String> {
+    link(&format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+/// The path of this program.
+///
+/// # Errors
+/// The call that failed, or that it is not UTF-8.
+pub(crate) fn path_of_own_program() -> Result<String> {
+    link("/proc/self/exe")
+}
+
+/// Where a link of the kernel leads.
+fn link(path: &str) -> Result<String> {
+    let target = readlinkat(CWD, path, Vec::new()).called(|| format!("readlinkat(`{path}`)"))?;
+    target.into_string().map_err(|_| Error::found(format!("`{path}` is not UTF-8")))
 }
 
 /// Writes everything to a descriptor.

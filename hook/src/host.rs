@@ -129,8 +129,9 @@ fn require(what: &str, planned: Option<&str>, found: Option<&str>) -> Result<()>
 }
 
 fn changed(how: &str) -> Error {
-    let message =
-        format!("the plan is not true of this host: {how}; run `gpupol compile --topology live` again");
+    let message = format!(
+        "the plan is not true of this host: {how}; record it by `gpupol discover` and run `gpupol compile` again"
+    );
     Refusal::new(Reason::PlanSet, message).into()
 }
 

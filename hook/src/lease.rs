@@ -28,8 +28,10 @@ pub struct Holder<'h> {
     pub engine: &'h str,
     /// The container's id.
     pub container: &'h str,
-    /// The container's init.
+    /// The container's init, or who makes it.
     pub process: &'h Process,
+    /// Whether the container is still to be made.
+    pub is_pending: bool,
 }
 
 /// Whose leases are looked at.
@@ -48,6 +50,8 @@ pub struct Survey {
     pub leases: choose::Leases,
     /// By the container itself, from an earlier call of the executor.
     pub own: BTreeSet<String>,
+    /// Those of them that were taken before the container was made.
+    pub pending: BTreeSet<String>,
     /// Files that cannot be understood; their devices count as held.
     pub unreadable: Vec<String>,
 }
@@ -87,6 +91,9 @@ pub fn survey(
             match Found::read(&opened, &name) {
                 Found::Record(record) if is_own(&record, holder) && scope.has(&device) => {
                     survey.own.insert(device.clone());
+                    if record.pending {
+                        survey.pending.insert(device.clone());
+                    }
                 }
                 Found::Record(record) if liveness.is_live(&record)? => {
                     refuse_same_name(&record, holder)?;
@@ -201,8 +208,11 @@ fn require_alive(holder: Holder<'_>) -> Result<()> {
 fn is_own(record: &Record, holder: Holder<'_>) -> bool {
     record.container == holder.container
         && record.engine.name() == holder.engine
-        && record.pid == holder.process.pid
-        && record.start_time == holder.process.start_time
+        && (is_of(record, holder.process) || (record.pending && !holder.is_pending))
+}
+
+fn is_of(record: &Record, process: &Process) -> bool {
+    record.pid == process.pid && record.start_time == process.start_time
 }
 
 fn refuse_same_name(record: &Record, holder: Holder<'_>) -> Result<()> {

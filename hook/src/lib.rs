@@ -28,6 +28,7 @@ pub mod error;
 mod file;
 mod guard;
 mod host;
+mod image;
 pub mod lease;
 pub mod mountinfo;
 mod observe;
@@ -38,9 +39,11 @@ mod start;
 pub mod state;
 mod stop;
 pub mod sys;
+mod wrapper;
 
 use arguments::{Arguments, Stage};
 use error::Called;
+use gpupol_plan::config::DOCKER_GPUS_HOOK;
 use gpupol_plan::refusal::one_line;
 
 /// How the executor ends.
@@ -61,9 +64,21 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Runs the executor with its arguments, the program's name not among them.
-pub fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
-    let arguments = match Arguments::parse(arguments) {
+/// Where the entries lie, unless a hook's own arguments say otherwise.
+pub(crate) const ENTRIES: &str = "/etc/gpupol/entries";
+
+/// The entry of the link that dockerd calls for `docker run --gpus`, which is given none.
+const DOCKER: &str = "docker";
+
+/// Runs the executor with its arguments, of which the first is the name by which it is called.
+pub fn main(mut arguments: impl Iterator<Item = OsString>) -> Exit {
+    let called = arguments.next().unwrap_or_default().to_string_lossy().into_owned();
+    let name = called.rsplit('/').next().unwrap_or_default();
+    if let Some(entry) = name.strip_prefix(wrapper::NAME) {
+        return wrapper::run(entry, arguments.collect());
+    }
+    let default = (name == DOCKER_GPUS_HOOK).then_some(DOCKER);
+    let arguments = match Arguments::parse(default, arguments) {
         Ok(arguments) => arguments,
         Err(message) => return fail(&message, Exit::Usage),
     };

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    gpupol_hook::main(std::env::args_os().skip(1)).into()
+    gpupol_hook::main(std::env::args_os()).into()
 }

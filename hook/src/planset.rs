@@ -74,7 +74,8 @@ impl Table {
     fn slice(&self, Slice { offset, length }: Slice) -> Result<Vec<u8>> {
         let inside = offset.checked_add(length).is_some_and(|end| end <= self.size);
         if !inside || length > PLAN_LIMIT {
-            let message = format!("`plans` has {} bytes, the index names {length} at {offset}", self.size);
+            let (name, size) = (self.name, self.size);
+            let message = format!("`{name}` has {size} bytes, the index names {length} at {offset}");
             return Err(Error::found(message));
         }
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];

@@ -181,7 +181,6 @@ fn outside(map: &str, uid: u32) -> Option<u32> {
     })
 }
 
-/// What is needed of `/proc/PID/stat`.
 #[cfg(test)]
 mod tests {
     use super::*;

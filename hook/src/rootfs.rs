@@ -82,6 +82,12 @@ impl Rootfs {
         Ok(Self { root, mount, surroundings })
     }
 
+    /// Its own descriptor.
+    #[must_use]
+    pub(crate) fn root(&self) -> &OwnedFd {
+        &self.root
+    }
+
     /// The container's `/dev`, if it is a file system of its own that the host does not have.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::time::Instant;
 use gpupol_plan::choose::Choice;
 use gpupol_plan::config::{Config, LIMIT_WITH_GPUS};
 use gpupol_plan::edit::Edit;
-use gpupol_plan::entry::Entry;
+use gpupol_plan::entry::{Entry, Form};
 use gpupol_plan::guard::{Surroundings, Trip, put_off, trips};
 use gpupol_plan::identity;
 use gpupol_plan::index::{Auditing, OnDenied, Settings, Tenant};
@@ -16,6 +16,7 @@ use gpupol_plan::observed::Observed;
 use gpupol_plan::plan::Plan;
 use gpupol_plan::refusal::{Reason, Refusal, one_line};
 use gpupol_plan::request::{self, cdi};
+use gpupol_plan::spec;
 
 use crate::apply::{self, Applied, Container};
 use crate::arguments::Arguments;
@@ -28,8 +29,9 @@ use crate::mountinfo::MountInfo;
 use crate::planset::PlanSet;
 use crate::process::{self, Process};
 use crate::state::State;
-use crate::{bundle, confine, entry, guard, host, observe};
+use crate::{bundle, confine, entry, guard, host, observe, wrapper};
 
+pub(crate) mod before;
 mod guarded;
 mod leases;
 
@@ -69,6 +71,17 @@ struct Scene {
     audit: Audit,
 }
 
+/// For whom leases are taken.
+#[derive(Clone, Copy, Debug)]
+struct Claim<'c> {
+    /// The container's init, or who makes it.
+    process: &'c Process,
+    liveness: &'c Liveness,
+    audit: &'c Audit,
+    /// Whether the container is still to be made.
+    is_pending: bool,
+}
+
 /// Decides about the container of the state on standard input, and gives it its devices.
 ///
 /// # Errors
@@ -82,7 +95,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let asks = !matches!(asked, Ok(None));
     let majors = guard::majors()?;
     let surroundings = guard::look(&state, &config, &majors);
-    let trips = trips(&entry, &config, &surroundings, &put_off(asked.ok().flatten().as_ref(), &config));
+    // What the spec form gave is told from what is beside it when the plan is known.
+    let trips = if cdi::is_given(&config) {
+        Vec::new()
+    } else {
+        trips(&entry, &config, &surroundings, &put_off(asked.ok().flatten().as_ref(), &config))
+    };
     if !asks && trips.is_empty() {
         return Ok(());
     }
@@ -91,6 +109,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let start = Start { began, entry, state, config, majors, surroundings, trips, known_by };
     if asks && size > LIMIT_WITH_GPUS {
         return start.refuse(OnDenied::Refuse, None, None, too_large(size));
+    }
+    if asks && entry.form == Form::Spec && !cdi::is_given(config) {
+        return start.refuse(OnDenied::Refuse, None, None, without_wrapper(entry, arguments));
     }
     match PlanSet::open(&entry.plans) {
         Ok(plans) => start.decide(&plans),
@@ -180,7 +201,13 @@ impl Start<'_> {
         granted: &Granted,
         guarded: &Guarded<'_>,
     ) -> Result<()> {
-        let (choice, taken) = leases::take(self, scene, plan, granted)?;
+        let claim = Claim {
+            process: &scene.process,
+            liveness: &scene.liveness,
+            audit: &scene.audit,
+            is_pending: false,
+        };
+        let (choice, taken) = leases::take(self, &claim, plan, granted)?;
         let edits: Vec<&Edit> = choice.edits(plan).into_iter().map(|(_, edit)| edit).collect();
         let given = self.guard_cdi(guarded, &edits).and_then(|other| {
             let guarded = other.as_ref().unwrap_or(guarded);
@@ -213,7 +240,12 @@ impl Start<'_> {
     ) -> Result<()> {
         let rootfs = bundle::rootfs_path(self.state, self.config);
         let visible_gpus = choice.visible_gpus();
-        let container = Container { process: &scene.process, rootfs, cgroup: &scene.cgroup, visible_gpus };
+        let is_of_spec_form = self.entry.form == Form::Spec;
+        if is_of_spec_form {
+            spec::require_rules(self.config, edits)?;
+        }
+        let (process, cgroup) = (&scene.process, &scene.cgroup);
+        let container = Container { process, rootfs, cgroup, is_of_spec_form, visible_gpus };
         let applied = apply::apply(&container, edits, &scene.mounts)?;
         let done = guarded
             .contain(&scene.cgroup, &self.surroundings.majors, edits)
@@ -265,6 +297,17 @@ impl Scene {
         let own = alone.then(|| CgroupName { version: cgroup.version, path: cgroup.path.clone() });
         Ok(Self { process, mounts, cgroup, liveness: Liveness { hierarchy, own }, audit })
     }
+}
+
+/// An entry of the spec form has a runtime of its own, and this container came by another.
+fn without_wrapper(entry: &Entry, arguments: &Arguments) -> Refusal {
+    let name = &arguments.entry;
+    let runtime = entry.runtime.clone().unwrap_or_else(|| format!("{}{name}", wrapper::NAME));
+    let message = format!(
+        "entry `{name}` gives GPUs before the container is made, and its runtime did not make this one: start it with \
+         the runtime `{runtime}`"
+    );
+    Refusal::new(Reason::NotSupported, message)
 }
 
 fn too_large(size: usize) -> Refusal {

@@ -6,7 +6,8 @@
     reason = "bpf, mount_setattr and setfsuid are reached through the C library that std links"
 )]
 
-use core::ffi::{c_int, c_long, c_uint, c_ulong, c_void};
+use core::ffi::{CStr, c_char, c_int, c_long, c_uint, c_ulong, c_void};
+use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::Errno;
@@ -15,8 +16,13 @@ unsafe extern "C" {
     fn syscall(number: c_long, ...) -> c_long;
     fn setfsuid(uid: c_uint) -> c_int;
     fn setfsgid(gid: c_uint) -> c_int;
+    fn execv(path: *const c_char, arguments: *const *const c_char) -> c_int;
+    fn signal(signal: c_int, handler: usize) -> usize;
     fn getauxval(kind: c_ulong) -> c_ulong;
 }
+
+const SIGPIPE: c_int = 13;
+const SIG_DFL: usize = 0;
 
 /// Number of `mount_setattr`, which is the same on every architecture that Linux gained after 2011 and on x86.
 const SYS_MOUNT_SETATTR: c_long = 442;
@@ -103,6 +109,22 @@ pub fn set_fs_ids(uid: u32, gid: u32) -> Result<(), Errno> {
         (setfsgid(u32::MAX), setfsuid(u32::MAX))
     };
     if now_uid.cast_unsigned() == uid && now_gid.cast_unsigned() == gid { Ok(()) } else { Err(Errno::PERM) }
+}
+
+/// Becomes another program, with the variables of this one; the first argument is its name.
+///
+/// What this program's own start changed for itself is as it was: a write to a closed pipe ends the process again.
+#[must_use]
+pub fn exec(program: &CStr, arguments: &[CString]) -> Errno {
+    let mut pointers: Vec<*const c_char> = arguments.iter().map(|argument| argument.as_ptr()).collect();
+    pointers.push(core::ptr::null());
+    // SAFETY: `program` and each argument end with a zero byte, the list of arguments with a null pointer, and all of them
+    // live through the call, which comes back only if it failed. SIGPIPE's default needs no handler.
+    let result = unsafe {
+        signal(SIGPIPE, SIG_DFL);
+        execv(program.as_ptr(), pointers.as_ptr())
+    };
+    check(result.into()).err().unwrap_or(Errno::INVAL)
 }
 
 /// Whether this program has rights that its caller has not (`AT_SECURE`).

@@ -238,6 +238,7 @@ mod tests {
             sharing: Sharing::Exclusive {},
             pid,
             start_time,
+            pending: false,
             cgroup: cgroup.map(name),
         }
     }

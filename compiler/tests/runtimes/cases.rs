@@ -17,3 +17,4 @@ pub(crate) mod loader;
 pub(crate) mod mps;
 pub(crate) mod plan_sets;
 pub(crate) mod rootfs;
+pub(crate) mod wrapper;

@@ -120,6 +120,12 @@ impl Container {
         self
     }
 
+    /// The hooks that its engine writes for an entry of the spec form: dockerd's for `--gpus` alone.
+    pub(crate) fn hooks_of_engine(&self, docker_hook: &str) -> Value {
+        let call = json!({ "path": docker_hook, "args": ["nvidia-container-runtime-hook", "prestart"] });
+        if self.docker_gpus { json!({ "prestart": [call] }) } else { Value::Null }
+    }
+
     /// The hooks of its `config.json`, each a call of `hook`.
     pub(crate) fn hooks(&self, hook: &str, docker_hook: &str, entries: &str) -> Value {
         let call = |path: &str, verb: &str| {

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::needs;
 
 /// Where Debian's loader looks on this machine.
-pub(crate) const MULTIARCH: &str = concat!("/usr/lib/", "x86_64", "-linux-gnu");
+pub(crate) const MULTIARCH: &str = "/usr/lib/x86_64-linux-gnu";
 
 /// The packages of Debian's image: the C library with its loader, `ldconfig`, and what says that it is Debian.
 const PACKAGES: [&str; 3] = ["libc6", "libc-bin", "base-files"];
@@ -38,9 +38,8 @@ pub(crate) fn debian(rootfs: &Path, usr: Usr) {
         merge_usr(rootfs);
     }
     for package in packages() {
-        let tree = run(Command::new("dpkg-deb").arg("--fsys-tarfile").arg(package));
         let archive = rootfs.join("package.tar");
-        fs::write(&archive, tree).expect("the bundle is ours");
+        fs::write(&archive, package).expect("the bundle is ours");
         run(Command::new("tar")
             .args(["--keep-directory-symlink", "--no-same-owner", "-xf"])
             .arg(&archive)
@@ -121,9 +120,9 @@ fn merge_usr(rootfs: &Path) {
     }
 }
 
-/// The packages, fetched once.
-fn packages() -> &'static [PathBuf] {
-    static PACKAGES_HERE: OnceLock<Vec<PathBuf>> = OnceLock::new();
+/// The files of the packages as archives, fetched once.
+fn packages() -> &'static [Vec<u8>] {
+    static PACKAGES_HERE: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
     PACKAGES_HERE.get_or_init(|| {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("packages-{}", std::process::id()));
         fs::create_dir_all(&dir).expect("cargo's directory for tests is ours");
@@ -131,7 +130,10 @@ fn packages() -> &'static [PathBuf] {
         let found = fs::read_dir(&dir).expect("cargo's directory for tests is ours");
         let found: Vec<PathBuf> = found.map(|entry| entry.expect("it can be read").path()).collect();
         assert_eq!(found.len(), PACKAGES.len(), "`apt-get download` fetched {found:?}");
-        found
+        let archive = |package| run(Command::new("dpkg-deb").arg("--fsys-tarfile").arg(package));
+        let archives = found.iter().map(archive).collect();
+        fs::remove_dir_all(dir).expect("cargo's directory for tests is ours");
+        archives
     })
 }
 

@@ -162,6 +162,24 @@ impl Installed {
         gpupol("export", &all)
     }
 
+    /// Makes every entry one of the spec form, with that real runtime.
+    pub(crate) fn use_spec_form(&self, real_runtime: &Path) {
+        for entry in Entry::ALL {
+            self.change_entry(entry, |document| {
+                document["form"] = json!("spec");
+                document["realRuntime"] = json!(real_runtime);
+            });
+        }
+    }
+
+    /// Changes an entry.
+    pub(crate) fn change_entry(&self, entry: Entry, change: impl FnOnce(&mut Value)) {
+        let text = fs::read_to_string(self.entry(entry)).expect("we wrote it");
+        let mut document = serde_json::from_str(&text).expect("we wrote JSON");
+        change(&mut document);
+        fs::write(self.entry(entry), document.to_string()).expect("the directory is ours");
+    }
+
     fn write_entry(&self, entry: Entry) {
         let mut document = json!({
             "entryVersion": 1, "engine": entry.name(), "form": "hook", "allocate": true,

@@ -18,7 +18,7 @@ use crate::leftovers::{is_alive, remove_cgroups, wait_until};
 use crate::needs;
 use crate::oracle::Seen;
 use crate::planset::Installed;
-use crate::runtime::{Kind, Runtime};
+use crate::runtime::{Kind, Runtime, Wrapper};
 use crate::view::{Cgroup, View, scratch};
 
 /// The world of one test.
@@ -32,7 +32,7 @@ pub(crate) struct Site {
     /// gpupol on it.
     pub(crate) installed: Installed,
     runtime: Runtime,
-    ids: Mutex<Vec<String>>,
+    ids: Mutex<Vec<(String, Entry)>>,
     before: (String, BTreeMap<PathBuf, (u32, u64)>, u32),
     finished: AtomicBool,
 }
@@ -52,7 +52,9 @@ pub(crate) struct Outcome {
 pub(crate) struct Held {
     /// What it saw at its start.
     pub(crate) seen: Seen,
-    id: String,
+    /// Its id.
+    pub(crate) id: String,
+    entry: Entry,
     pid: u32,
 }
 
@@ -76,6 +78,24 @@ impl Site {
         Self { dir, view, host, installed, runtime, ids, before, finished }
     }
 
+    /// From now on every entry is of the spec form, and the runtime is called by gpupol's links.
+    pub(crate) fn use_wrapper(&self) {
+        let links = self.dir.join("links");
+        fs::create_dir(&links).expect("the directory is new");
+        for name in Entry::ALL.iter().map(|entry| entry.name()).chain(["nowhere"]) {
+            symlink(needs::hook(), links.join(format!("gpupol-runtime.{name}"))).expect("it is new");
+        }
+        let etc = self.dir.join("etc");
+        fs::create_dir(&etc).expect("the directory is new");
+        self.installed.use_spec_form(self.runtime.program());
+        self.runtime.wrap(Wrapper { links, entries: self.installed.entries(), etc });
+    }
+
+    /// A call of the runtime, by the link of the entry of that name if it is wrapped.
+    pub(crate) fn runtime_command(&self, entry: &str) -> Command {
+        self.runtime.command(&self.view, entry)
+    }
+
     /// A new bundle.
     pub(crate) fn bundle(&self) -> Bundle {
         let number = self.dir.read_dir().expect("the directory is ours").count();
@@ -90,13 +110,13 @@ impl Site {
     /// The same in a bundle that the test has prepared.
     pub(crate) fn run_in(&self, bundle: &Bundle, container: &Container) -> Outcome {
         let id = self.write(bundle, container, &look());
-        self.start(bundle, &id, false)
+        self.start(bundle, &id, container.entry, false)
     }
 
     /// What a container that must come to its end prints when it runs that command.
     pub(crate) fn run_command(&self, bundle: &Bundle, container: &Container, command: &str) -> String {
         let id = self.write(bundle, container, command);
-        let (started, printed, said) = self.call_runtime(bundle, &id, false);
+        let (started, printed, said) = self.call_runtime(bundle, &id, container.entry, false);
         assert!(started, "{command}: {said}{printed}");
         printed
     }
@@ -109,17 +129,17 @@ impl Site {
     /// The same in a bundle that the test has prepared.
     pub(crate) fn hold_in(&self, bundle: &Bundle, container: &Container) -> Result<Held, Box<Outcome>> {
         let id = self.write(bundle, container, &look_and_stay());
-        self.stay(bundle, id)
+        self.stay(bundle, id, container.entry)
     }
 
     /// Starts a container that was held in this bundle once more, under its own id and in its own cgroup.
     pub(crate) fn start_again(&self, bundle: &Bundle, held: Held) -> Result<Held, Box<Outcome>> {
-        assert!(self.runtime.delete(&self.view, &held.id), "`delete --force {}` failed", held.id);
-        self.stay(bundle, held.id)
+        assert!(self.runtime.delete(&self.view, held.entry, &held.id), "`delete --force {}` failed", held.id);
+        self.stay(bundle, held.id, held.entry)
     }
 
-    fn stay(&self, bundle: &Bundle, id: String) -> Result<Held, Box<Outcome>> {
-        let outcome = self.start(bundle, &id, true);
+    fn stay(&self, bundle: &Bundle, id: String, entry: Entry) -> Result<Held, Box<Outcome>> {
+        let outcome = self.start(bundle, &id, entry, true);
         if !outcome.started {
             return Err(Box::new(outcome));
         }
@@ -127,7 +147,7 @@ impl Site {
         assert!(wait_until(|| read().is_some()), "container {id} started and said too little: {outcome:?}");
         let pid = fs::read_to_string(bundle.dir.join("pid")).expect("the runtime wrote the pid file");
         let pid = pid.trim().parse().expect("a pid file holds a number");
-        Ok(Held { seen: read().expect("just read"), id, pid })
+        Ok(Held { seen: read().expect("just read"), id, entry, pid })
     }
 
     /// Writes the `config.json` of a container and gives it an id.
@@ -137,12 +157,16 @@ impl Site {
         let id = format!("{dir}-{}", ids.len());
         let docker_hook = self.dir.join("nvidia-container-runtime-hook");
         let entries = self.installed.entries();
-        let hooks = container.hooks(text(&needs::hook()), text(&docker_hook), text(&entries));
+        let hooks = if self.runtime.is_wrapped() {
+            container.hooks_of_engine(text(&docker_hook))
+        } else {
+            container.hooks(text(&needs::hook()), text(&docker_hook), text(&entries))
+        };
         let mut container = container.clone();
         container.annotations.extend(self.runtime.stderr_annotation(&bundle.dir.join("hook")));
         let cgroup = container.cgroup.replace("ID", &id);
         bundle.write_config(&container, command, &cgroup, hooks);
-        ids.push(id.clone());
+        ids.push((id.clone(), container.entry));
         id
     }
 
@@ -187,7 +211,7 @@ impl Site {
 
     /// Ends a held container as its engine would.
     pub(crate) fn delete(&self, held: Held) {
-        assert!(self.runtime.delete(&self.view, &held.id), "`delete --force {}` failed", held.id);
+        assert!(self.runtime.delete(&self.view, held.entry, &held.id), "`delete --force {}` failed", held.id);
     }
 
     /// Kills a held container's processes, and tells nobody.
@@ -213,15 +237,21 @@ impl Site {
     }
 
     /// Starts a container that the test has written into a bundle.
-    pub(crate) fn start(&self, bundle: &Bundle, id: &str, stays: bool) -> Outcome {
-        let (started, printed, said) = self.call_runtime(bundle, id, stays);
+    pub(crate) fn start(&self, bundle: &Bundle, id: &str, entry: Entry, stays: bool) -> Outcome {
+        let (started, printed, said) = self.call_runtime(bundle, id, entry, stays);
         Outcome { started, seen: Seen::read(&printed), said }
     }
 
     /// Whether the runtime says that all went well, what the container printed, and what runtime and hook said.
-    fn call_runtime(&self, bundle: &Bundle, id: &str, stays: bool) -> (bool, String, String) {
+    pub(crate) fn call_runtime(
+        &self,
+        bundle: &Bundle,
+        id: &str,
+        entry: Entry,
+        stays: bool,
+    ) -> (bool, String, String) {
         let [stdout, stderr, hook] = ["stdout", "stderr", "hook"].map(|name| bundle.dir.join(name));
-        let started = self.runtime.run(&self.view, &bundle.dir, id, stays, [&stdout, &stderr]);
+        let started = self.runtime.run(&self.view, entry, &bundle.dir, id, stays, [&stdout, &stderr]);
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         (started, read(stdout), read(stderr) + &read(hook))
     }
@@ -232,8 +262,8 @@ impl Site {
         }
         // A poisoned lock must not keep a failed test from cleaning up.
         let ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
-        for id in ids.iter() {
-            self.runtime.delete(&self.view, id);
+        for (id, entry) in ids.iter() {
+            self.runtime.delete(&self.view, *entry, id);
             remove_cgroups(id);
             remove_cgroups(&format!("slurm_{id}"));
         }

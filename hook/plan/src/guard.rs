@@ -23,6 +23,9 @@ pub mod row;
 
 use row::{Effect, Row};
 
+pub use devices::lets_open;
+pub use hooks::is_gpu_hook;
+
 /// What only the kernel knows of a container; where nobody could ask it, the configuration alone counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Surroundings {
@@ -145,6 +148,19 @@ pub fn given(edits: &[&Edit]) -> Vec<Number> {
         _ => None,
     };
     edits.iter().filter_map(number).collect()
+}
+
+/// A configuration without the binds that a plan gives: those are no way around it.
+#[must_use]
+pub fn without_given(config: &Config, edits: &[&Edit]) -> Config {
+    let source = |edit: &&'_ Edit| match edit {
+        Edit::Bind(bind) => Some(bind.host_path.clone()),
+        _ => None,
+    };
+    let sources: BTreeSet<String> = edits.iter().filter_map(source).collect();
+    let mut config = config.clone();
+    config.mounts.retain(|mount| !sources.contains(&mount.source));
+    config
 }
 
 /// Whose container it is. One that two tenants claim is nobody's friend: it is judged as a tenant's. Under an index that

@@ -34,6 +34,9 @@ pub struct Record {
     pub pid: u32,
     /// When that started, in clock ticks since boot.
     pub start_time: u64,
+    /// Whether the container is still to be made; the process is then whoever makes it.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub pending: bool,
     /// The container's cgroup, if it holds this container alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<CgroupName>,

@@ -1,7 +1,7 @@
 //! From a container's configuration to its grant: who it is, what it asks for, by which grant it may have it.
 
 use crate::config::Config;
-use crate::entry::{Engine, Entry, Form};
+use crate::entry::{Engine, Entry};
 use crate::glob;
 use crate::identity::{self, Facts, Whose};
 use crate::index::{
@@ -73,9 +73,6 @@ pub fn decide<S: ReadAt>(
 
 /// Why nothing can be given through this entry to anybody, if nothing can.
 fn unsupported(entry: &Entry, observed: &Observed) -> Option<String> {
-    if entry.form != Form::Hook {
-        return Some("entries of form spec are not supported yet: write \"form\": \"hook\"".to_owned());
-    }
     if entry.engine == Engine::Slurm {
         return Some("Slurm allocates, and checking what it allocated is not supported yet".to_owned());
     }

@@ -89,6 +89,9 @@ pub fn request(indices: RequestIndices, entry: &Entry, config: &Config) -> Resul
         None if is_sandbox => return Ok(None),
         None => {}
     }
+    if cdi::is_of_spec_form(config) {
+        return Ok(None);
+    }
     let grant = gpupol_word(entry, config, GRANT, "GPUPOL_GRANT");
     let asked = match gpupol_word(entry, config, GPUS, "GPUPOL_GPUS") {
         Some(gpus) => annotation_devices(gpus)?,
@@ -107,14 +110,16 @@ pub fn request(indices: RequestIndices, entry: &Entry, config: &Config) -> Resul
     Ok(Some(Request { devices, capabilities, features, grant, tenant: None, requirements }))
 }
 
-/// A CDI device has the nodes and files of all driver capabilities of its grant, so these are what is asked for.
+/// A CDI device has the nodes and files of all driver capabilities of its grant, so these are what is asked for; what the
+/// spec form gave has those that the container asked for.
 fn by_cdi(named: cdi::Named<'_>, entry: &Entry, config: &Config) -> Result<Request, Refusal> {
     if !entry.allocate && named.devices == Devices::Default {
         return Err(not_allocating());
     }
+    let capabilities = if named.with_all_capabilities { Capabilities::All } else { capabilities(config)? };
     Ok(Request {
         devices: named.devices,
-        capabilities: Capabilities::All,
+        capabilities,
         features: features::asked(entry, config)?,
         grant: Some(named.grant.to_owned()),
         tenant: Some(named.tenant.to_owned()),

@@ -7,9 +7,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::config::Config;
 use crate::edit::{Bind, DeviceNode, Edit, Env, Tmpfs};
+use crate::guard::{given, lets_open};
 use crate::loader::Loader;
 use crate::refusal::{Reason, Refusal};
+
+pub mod hooks;
 
 /// What must be known besides the plan and the `config.json`.
 pub struct Surroundings<'s> {
@@ -75,6 +79,22 @@ impl Tmpfs {
     #[must_use]
     pub fn below<'p>(&self, path: &'p str) -> Option<&'p str> {
         path.strip_prefix(self.container_path.as_str())?.strip_prefix('/')
+    }
+}
+
+/// Checks that a configuration's rules let every node of the edits be opened.
+///
+/// # Errors
+///
+/// [`Reason::Guard`] if one cannot: the configuration is not as the spec form left it.
+pub fn require_rules(config: &Config, edits: &[&Edit]) -> Result<(), Refusal> {
+    let rules = &config.linux.resources.devices;
+    match given(edits).into_iter().find(|number| !lets_open(rules, *number)) {
+        None => Ok(()),
+        Some((major, minor)) => {
+            let message = format!("config.json no longer has the device rule for {major}:{minor}");
+            Err(Refusal::new(Reason::Guard, message))
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot make, fails the test")]
 
+use gpupol_plan::capability::Capability;
 use gpupol_plan::config::Config;
 use gpupol_plan::entry::Entry;
 use gpupol_plan::guard::{Number, Surroundings, put_off, trips};
@@ -103,6 +104,30 @@ fn all_calls_of_a_container_are_one_request() {
     }
     let cut = json!({"hooks": {"createRuntime": [call(&["--cdi"])]}});
     assert!(asked(&cut, true).starts_with("bad-request"), "{}", asked(&cut, true));
+}
+
+/// What the spec form gave is decided about like devices of CDI, with the driver capabilities that were asked for then; what
+/// else the container says asks for nothing any more.
+#[test]
+fn what_the_spec_form_gave_is_one_request() {
+    let given = |args: &[&str]| {
+        config(&json!({"hooks": {"createRuntime": [call(args)]}, "annotations": {"gpupol.io/gpus": "8"},
+            "process": {"env": ["NVIDIA_DRIVER_CAPABILITIES=utility", "NVIDIA_VISIBLE_DEVICES=void"]}}))
+    };
+    let two = given(&["--given", "desks/desk/GPU-1", "--given", "desks/desk/GPU-2"]);
+    let asked = request(RequestIndices::Auto, &entry(true), &two).unwrap().unwrap();
+    assert_eq!(asked.devices, Devices::Named(vec!["GPU-1".to_owned(), "GPU-2".to_owned()]));
+    assert_eq!(asked.capabilities, Capabilities::Named([Capability::Utility].into()));
+    assert_eq!((asked.tenant.as_deref(), asked.grant.as_deref()), (Some("desks"), Some("desk")));
+    assert!(cdi::is_given(&two) && cdi::is_of_spec_form(&two));
+    let nothing = given(&["--given", "nothing"]);
+    assert_eq!(request(RequestIndices::Auto, &entry(true), &nothing), Ok(None));
+    assert!(cdi::is_of_spec_form(&nothing) && !cdi::is_given(&nothing) && !cdi::is_named(&nothing));
+    let both = given(&["--given", "desks/desk/GPU-1", "--cdi", "desks/desk/GPU-2"]);
+    assert_eq!(
+        request(RequestIndices::Auto, &entry(true), &both).unwrap_err().message,
+        "its devices come by CDI and by the spec form: `desks/desk/GPU-1`, `desks/desk/GPU-2`"
+    );
 }
 
 /// Devices of CDI are exact, so somebody else may have chosen them; `any` leaves the choice to gpupol.

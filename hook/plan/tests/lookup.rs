@@ -190,10 +190,10 @@ fn a_refusal_says_who_it_took_the_container_for() {
 }
 
 #[test]
-fn an_entry_of_spec_form_gives_nothing_yet() {
+fn the_form_of_an_entry_changes_no_decision() {
     let mut entry = entry("docker", Value::Null, json!("gpupol-research"));
     entry.form = gpupol_plan::entry::Form::Spec;
-    assert_eq!(outcome(&entry, json!({"gpupol.io/gpus": "1", "stage": "train"})), "not-supported");
+    assert_eq!(outcome(&entry, json!({"gpupol.io/gpus": "1", "stage": "train"})), "research/train");
     assert_eq!(outcome(&entry, json!({})), "not asked");
 }
 
@@ -208,4 +208,46 @@ fn a_refusal_quotes_no_more_of_a_label_than_its_beginning() {
     };
     assert!(refusal.message.len() < 1_000, "{} bytes", refusal.message.len());
     assert!(refusal.message.contains("x…`, not `train"), "{}", refusal.message);
+}
+
+/// What decides and what explains are two readings of a clause.
+#[test]
+fn a_grant_does_not_apply_exactly_if_one_of_its_clauses_is_named() {
+    let clauses = [
+        json!([]),
+        json!([{"test": "label", "key": "stage", "values": ["a*", "b"]}]),
+        json!([{"test": "label", "key": "stage", "values": []}]),
+        json!([{"test": "image", "values": ["r/**"]}]),
+        json!([{"test": "engine", "engines": ["crio"]}]),
+        json!([{"test": "engine", "engines": []}]),
+        json!([{"test": "label", "key": "stage", "values": ["a"]}, {"test": "engine", "engines": ["containerd"]}]),
+    ];
+    let containers = [
+        json!({}),
+        json!({"stage": "a"}),
+        json!({"stage": "ab", "io.kubernetes.cri.image-name": "r/x/y"}),
+        json!({"stage": "", "io.kubernetes.cri.image-name": "s"}),
+    ];
+    let containerd = entry("containerd", Value::Null, Value::Null);
+    let mut seen = [0, 0];
+    for when in &clauses {
+        let mut index = contents();
+        index.grants[0].when = serde_json::from_value(when.clone()).unwrap();
+        for container in &containers {
+            let config = json!({"annotations": pod("prod-1", container.clone())}).to_string();
+            let config = Config::parse(config.as_bytes()).unwrap();
+            match decide(&index, &containerd, &config, &Observed::default()) {
+                Decision::Granted(_) => seen[0] += 1,
+                Decision::Refused { refusal, .. } => {
+                    assert!(
+                        refusal.message.starts_with("no grant of tenant `prod` applies: `inference` ("),
+                        "{refusal}"
+                    );
+                    seen[1] += 1;
+                }
+                Decision::NotAsked => panic!("{when} {container}: not asked"),
+            }
+        }
+    }
+    assert_eq!(seen, [8, 20]);
 }

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot make, fails the test")]
 
+use gpupol_plan::config::Config;
 use gpupol_plan::edit::Edit;
 use gpupol_plan::loader::Loader;
 use gpupol_plan::place::Directories;
 use gpupol_plan::refusal::Refusal;
-use gpupol_plan::spec::{Surroundings, apply};
+use gpupol_plan::spec::hooks::{self, Calls};
+use gpupol_plan::spec::{Surroundings, apply, require_rules};
 use serde_json::{Value, json};
 
 fn node(host: &str, container: &str, minor: u32) -> Value {
@@ -177,6 +179,66 @@ fn what_config_json_cannot_say_is_left_to_the_hook() {
         ["/proc/driver/nvidia", "/proc/driver/nvidia/params", "/proc/driver/nvidia/version", "/tmp/daemon"];
     assert_eq!(left, below);
     assert_eq!(found["mounts"].as_array().unwrap().len(), 1);
+}
+
+/// The last rule that is about a number decides; an edited file that somebody edited again is found.
+#[test]
+fn every_node_has_its_rule_in_force() {
+    let rule = |allow: bool, major: i64, minor: Option<i64>, access: &str| json!({"allow": allow, "type": "c", "major": major, "minor": minor, "access": access});
+    let deny = json!({"allow": false, "access": "rwm"});
+    let own: Edit = serde_json::from_value(node("/dev/nvidia0", "/dev/nvidia0", 0)).unwrap();
+    for (rules, opens) in [
+        (json!([deny, rule(true, 195, Some(0), "rw")]), true),
+        (json!([deny, rule(true, 195, None, "rwm")]), true),
+        (json!([deny, rule(true, 195, Some(0), "rw"), rule(false, 195, Some(1), "rwm")]), true),
+        (json!([deny, rule(true, 195, Some(0), "rw"), rule(false, 195, None, "w")]), false),
+        (json!([rule(true, 195, Some(0), "rw"), deny]), false),
+        (json!([deny, rule(true, 195, Some(0), "r")]), false),
+        (json!([deny]), false),
+    ] {
+        let config = json!({"linux": {"resources": {"devices": rules}}});
+        let config = Config::parse(config.to_string().as_bytes()).unwrap();
+        assert_eq!(require_rules(&config, &[&own]).is_ok(), opens, "{rules}");
+    }
+}
+
+/// Ours is called first; those of other GPU stacks, and dockerd's for `--gpus`, are gone, and all others stay.
+#[test]
+fn hooks_of_other_gpu_stacks_give_way_to_ours() {
+    let call = |path: &str| json!({"path": path, "args": ["x"], "timeout": 1});
+    let other = call("/proc/7/exe");
+    let mut config = json!({"hooks": {
+        "prestart": [other, call("/usr/bin/nvidia-container-runtime-hook")],
+        "createRuntime": [other],
+        "createContainer": [call("/usr/bin/nvidia-ctk")],
+        "poststop": [other]}});
+    assert!(hooks::remove_gpu_hooks(&mut config));
+    assert!(!hooks::remove_gpu_hooks(&mut config));
+    let given = ["t/g/GPU-1".to_owned(), "t/g/GPU-2".to_owned()];
+    let calls = Calls { program: "/usr/bin/gpupol-hook", entry: "docker", given: &given };
+    hooks::add(&mut config, &calls).unwrap();
+    let words =
+        ["gpupol-hook", "createRuntime", "--entry", "docker", "--given", "t/g/GPU-1", "--given", "t/g/GPU-2"];
+    let first = json!({"path": "/usr/bin/gpupol-hook", "args": words});
+    let last =
+        json!({"path": "/usr/bin/gpupol-hook", "args": ["gpupol-hook", "poststop", "--entry", "docker"]});
+    assert_eq!(
+        config,
+        json!({"hooks": {"prestart": [other], "createRuntime": [first, other], "createContainer": [],
+            "poststop": [other, last]}})
+    );
+}
+
+/// Whoever got nothing has nothing to give back, and is looked at by the hook all the same.
+#[test]
+fn a_container_that_got_nothing_is_called_for_too() {
+    let mut config = json!({"hooks": null});
+    assert!(!hooks::remove_gpu_hooks(&mut config));
+    hooks::add(&mut config, &Calls { program: "/h", entry: "e", given: &[] }).unwrap();
+    let args = ["gpupol-hook", "createRuntime", "--entry", "e", "--given", "nothing"];
+    assert_eq!(config, json!({"hooks": {"createRuntime": [{"path": "/h", "args": args}]}}));
+    let wrong = hooks::add(&mut json!({"hooks": []}), &Calls { program: "/h", entry: "e", given: &[] });
+    assert_eq!(wrong.unwrap_err().message, "`hooks.createRuntime` of config.json is not what it should be");
 }
 
 #[test]

@@ -38,12 +38,21 @@ impl<'p> Ready<'p> {
         Ok(Self { node, below_dev, number, mode: Mode::from_raw_mode(file_mode & 0o777), bind })
     }
 
-    /// Makes the node, unless the right one is there.
-    pub(super) fn apply(self, rootfs: &Rootfs, dev: &OwnedFd, steps: &mut Vec<Step>) -> Result<()> {
+    /// Makes the node, unless the right one is there. One that the runtime could make must be there `already`.
+    pub(super) fn apply(
+        self,
+        rootfs: &Rootfs,
+        dev: &OwnedFd,
+        already: bool,
+        steps: &mut Vec<Step>,
+    ) -> Result<()> {
         let (directories, file) = self.below_dev.rsplit_once('/').unwrap_or(("", self.below_dev));
         let parent = open_below(rootfs, dev, directories, steps)?;
         if self.is_there(&parent, file)? {
             return Ok(());
+        }
+        if already && self.bind.is_none() {
+            return Err(Error::found("the runtime did not make it, though `config.json` has it"));
         }
         let made = Made {
             parent: file::duplicate(&parent)?,

@@ -35,6 +35,11 @@ impl Guarded<'_> {
         self.tenant.map(|tenant| tenant.name.as_str())
     }
 
+    /// Whether nothing comes of it.
+    pub(super) fn passes(&self) -> bool {
+        self.answer == Answer::Pass
+    }
+
     /// Containment is of a whole cgroup. This is asked while the host's `/proc` can be seen.
     pub(super) fn require_alone(&self, process: &Process, cgroup: &Cgroup) -> Result<()> {
         if self.answer == Answer::Contain { cgroup.require_alone(process) } else { Ok(()) }
@@ -89,7 +94,8 @@ impl<'s> Start<'s> {
             return Ok(None);
         }
         let Guarded { tenant, standing, on_bypass, .. } = *guarded;
-        let trips = guard::trips(self.entry, self.config, self.surroundings, &guard::given(edits));
+        let others = guard::without_given(self.config, edits);
+        let trips = guard::trips(self.entry, &others, self.surroundings, &guard::given(edits));
         match guard::answer(on_bypass, standing, &trips) {
             Answer::Refuse(refusal) => Err(refusal.into()),
             answer => Ok(Some(Guarded { tenant, standing, on_bypass, trips: Cow::Owned(trips), answer })),

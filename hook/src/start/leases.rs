@@ -12,36 +12,37 @@ use crate::host;
 use crate::lease::record::{LEASE_VERSION, Record};
 use crate::lease::store::Store;
 use crate::lease::{self, Holder, Scope, Survey, Taken};
-use crate::start::{Scene, Start};
+use crate::start::{Claim, Start};
 
 /// Chooses the devices, checks that they are what the plan says, and leases them.
 pub(super) fn take<'p>(
     start: &Start<'_>,
-    scene: &Scene,
+    claim: &Claim<'_>,
     plan: &'p Plan,
     granted: &Granted,
 ) -> Result<(Choice<'p>, Taken)> {
     let store = Store::lock(&start.entry.state_dir)?;
-    let survey = survey(start, scene, plan, &store)?;
+    let survey = survey(start, claim, plan, &store)?;
     let choice = choose(plan, &request(&granted.request, &survey), &survey.leases)
         .map_err(|refusal| name_unreadable(refusal, &survey))?;
     host::verify_devices(plan, &choice.given)?;
     host::verify_nodes(start.majors, choice.edits(plan).into_iter().map(|(_, edit)| edit))?;
-    let leased = |given: &&Given<'_>| !plan.trusted && !survey.own.contains(&given.device.uuid);
+    let is_held = |uuid: &String| survey.own.contains(uuid) && !survey.pending.contains(uuid);
+    let leased = |given: &&Given<'_>| !plan.trusted && !is_held(&given.device.uuid);
     let new = choice.given.iter().filter(leased);
-    let records: Vec<Record> = new.map(|given| record(start, scene, plan, given)).collect();
+    let records: Vec<Record> = new.map(|given| record(start, claim, plan, given)).collect();
     let taken = lease::take(&store, &records).map_err(|error| error.during(|| step(start)))?;
     Ok((choice, taken))
 }
 
-fn survey(start: &Start<'_>, scene: &Scene, plan: &Plan, store: &Store) -> Result<Survey> {
+fn survey(start: &Start<'_>, claim: &Claim<'_>, plan: &Plan, store: &Store) -> Result<Survey> {
     let devices = plan.lines.iter().flat_map(|line| &line.devices).map(|device| device.uuid.as_str());
     let scope = Scope { devices: devices.collect(), whole_host: plan.limit.is_some() };
+    let Claim { process, liveness, is_pending, .. } = *claim;
     let holder =
-        Holder { engine: start.entry.engine.name(), container: &start.state.id, process: &scene.process };
-    let on_dead = |dead: &Record| scene.audit.append(&AuditRecord::stop(dead, EndedBy::Reclaimed));
-    lease::survey(store, &scope, holder, &scene.liveness, on_dead)
-        .map_err(|error| error.during(|| step(start)))
+        Holder { engine: start.entry.engine.name(), container: &start.state.id, process, is_pending };
+    let on_dead = |dead: &Record| claim.audit.append(&AuditRecord::stop(dead, EndedBy::Reclaimed));
+    lease::survey(store, &scope, holder, liveness, on_dead).map_err(|error| error.during(|| step(start)))
 }
 
 /// A container that has leases from an earlier call keeps just these devices.
@@ -63,7 +64,7 @@ fn name_unreadable(refusal: Refusal, survey: &Survey) -> Refusal {
     Refusal::new(refusal.reason, message)
 }
 
-fn record(start: &Start<'_>, scene: &Scene, plan: &Plan, given: &Given<'_>) -> Record {
+fn record(start: &Start<'_>, claim: &Claim<'_>, plan: &Plan, given: &Given<'_>) -> Record {
     Record {
         lease_version: LEASE_VERSION,
         engine: start.entry.engine,
@@ -72,9 +73,10 @@ fn record(start: &Start<'_>, scene: &Scene, plan: &Plan, given: &Given<'_>) -> R
         tenant: plan.tenant.clone(),
         grant: plan.grant.clone(),
         sharing: given.line.sharing.clone(),
-        pid: scene.process.pid,
-        start_time: scene.process.start_time,
-        cgroup: scene.liveness.own.clone(),
+        pid: claim.process.pid,
+        start_time: claim.process.start_time,
+        pending: claim.is_pending,
+        cgroup: claim.liveness.own.clone(),
     }
 }
 

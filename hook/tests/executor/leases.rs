@@ -38,6 +38,7 @@ fn record(container: &str, process: &Process, sharing: Sharing) -> Record {
         sharing,
         pid: process.pid,
         start_time: process.start_time,
+        pending: false,
         cgroup: None,
     }
 }
@@ -52,7 +53,7 @@ fn of_device() -> Scope<'static> {
 
 fn survey_of(store: &Store, scope: &Scope<'_>, container: &str, process: &Process) -> (Survey, Vec<String>) {
     let mut dead = Vec::new();
-    let holder = Holder { engine: "podman", container, process };
+    let holder = Holder { engine: "podman", container, process, is_pending: false };
     let found = lease::survey(store, scope, holder, &liveness(), |record| {
         dead.push(record.container.clone());
         Ok(())
@@ -149,7 +150,7 @@ fn a_living_container_of_the_same_id_is_not_the_same_container() {
     let init = Process::open(1).unwrap().unwrap();
     lease::take(&store, &[record("a", &init, Sharing::Exclusive {})]).unwrap();
     let process = me();
-    let holder = Holder { engine: "podman", container: "a", process: &process };
+    let holder = Holder { engine: "podman", container: "a", process: &process, is_pending: false };
     let found = lease::survey(&store, &of_device(), holder, &liveness(), |_| Ok(()));
     assert!(found.unwrap_err().to_string().contains("lives as process 1"));
 }
@@ -183,10 +184,31 @@ fn a_hook_whose_container_has_ended_judges_nobody() {
     let mut anew = record("a", &me(), Sharing::Exclusive {});
     (anew.cgroup, anew.start_time) = (own.clone(), anew.start_time + 1);
     lease::take(&store, &[anew]).unwrap();
-    let holder = Holder { engine: "podman", container: "a", process: &ended };
+    let holder = Holder { engine: "podman", container: "a", process: &ended, is_pending: false };
     let liveness = Liveness { own, ..liveness() };
     let found = lease::survey(&store, &of_device(), holder, &liveness, |_| panic!("a life was taken"));
     assert!(found.unwrap_err().to_string().contains("has ended"));
+}
+
+/// What was taken for a container before it was made is its own once it is there, and somebody else's for another who
+/// would make one of that id.
+#[test]
+fn a_pending_lease_is_the_containers_own() {
+    let folder = Folder::new("pending");
+    let store = Store::lock(&folder.path("state")).unwrap();
+    let maker = Process::open(1).unwrap().unwrap();
+    let pending = Record { pending: true, ..record("a", &maker, Sharing::Exclusive {}) };
+    lease::take(&store, &[pending]).unwrap();
+    let process = me();
+    let of = |is_pending| Holder { engine: "podman", container: "a", process: &process, is_pending };
+    let survey = |holder| lease::survey(&store, &of_device(), holder, &liveness(), |_| Ok(()));
+    let own = survey(of(false)).unwrap();
+    assert_eq!((&own.own, &own.pending), (&[DEVICE.to_owned()].into(), &[DEVICE.to_owned()].into()));
+    assert!(own.leases.is_empty());
+    assert!(survey(of(true)).unwrap_err().to_string().contains("lives as process 1"));
+    lease::take(&store, &[record("a", &process, Sharing::Exclusive {})]).unwrap();
+    let held = survey(of(false)).unwrap();
+    assert!(held.own.contains(DEVICE) && held.pending.is_empty());
 }
 
 #[test]

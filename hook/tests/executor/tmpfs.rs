@@ -48,8 +48,9 @@ fn started(test: &str, more: &str, judge: impl Fn(&Folder, &str)) {
     let folder = Folder::new("tmpfs");
     make(&folder, &with_tmpfs(plan(&folder)));
     let rootfs = folder.path("bundle/rootfs");
-    let init = Init::start(&rootfs, more);
+    // Before the process, which must have ended when its cgroup is removed.
     let cgroups = Cgroups::empty(Version::V2, "tmpfs", &[]);
+    let init = Init::start(&rootfs, more);
     cgroups.attach(0, BPF_F_ALLOW_MULTI);
     cgroups.enter(init.pid);
     let state = json!({"ociVersion": "1.0.2", "id": "c", "status": "creating", "bundle": folder.path("bundle"),

@@ -73,7 +73,7 @@ fn start(
 ) -> (String, (Outcome, Vec<String>)) {
     let id = site.write(bundle, container, &look());
     let names = traced::kill_after(bundle, count);
-    let outcome = site.start(bundle, &id, false);
+    let outcome = site.start(bundle, &id, container.entry, false);
     let names = fs::read_to_string(names).expect("the hook was called");
     (id, (outcome, names.lines().map(str::to_owned).collect()))
 }

@@ -56,6 +56,24 @@ fn rule(rules: &[DeviceRule], major: u32, own: &[Number]) -> Option<Trip> {
     Some(Trip { row, what })
 }
 
+/// Whether the rules let a number be opened for reading and writing.
+#[must_use]
+pub fn lets_open(rules: &[DeviceRule], (major, minor): Number) -> bool {
+    let is = |wanted: u32, number: Option<i64>| {
+        number.is_none_or(|number| number < 0 || number == i64::from(wanted))
+    };
+    let about = |rule: &&DeviceRule| {
+        is(major, rule.major)
+            && is(minor, rule.minor)
+            && matches!(rule.kind.as_deref().unwrap_or("a"), "" | "a" | "c")
+    };
+    rules.iter().filter(about).fold(true, |opened, rule| {
+        let access = rule.access.as_deref().filter(|access| !access.is_empty()).unwrap_or("rwm");
+        let [reads, writes] = ['r', 'w'].map(|letter| access.contains(letter));
+        if rule.allow { opened || (reads && writes) } else { opened && !reads && !writes }
+    })
+}
+
 /// The numbers of all nodes.
 pub(super) fn numbers(config: &Config) -> Vec<Number> {
     config.linux.devices.iter().filter_map(number).collect()

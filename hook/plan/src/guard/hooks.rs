@@ -22,7 +22,16 @@ pub(super) fn trips(entry: &Entry, config: &Config) -> Vec<Trip> {
 
 /// Under Docker NVIDIA's name is that of our own link.
 fn is_foreign(entry: &Entry, call: &HookCall) -> bool {
-    let name = call.path.rsplit('/').next().unwrap_or_default();
-    let ours = entry.engine == Engine::Docker && name == DOCKER_GPUS_HOOK;
-    PROGRAMS.contains(&name) && !ours
+    let ours = entry.engine == Engine::Docker && name(&call.path) == DOCKER_GPUS_HOOK;
+    is_gpu_hook(&call.path) && !ours
+}
+
+/// Whether a hook's program is one of those.
+#[must_use]
+pub fn is_gpu_hook(path: &str) -> bool {
+    PROGRAMS.contains(&name(path))
+}
+
+fn name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
 }
