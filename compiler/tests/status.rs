@@ -53,6 +53,11 @@ fn leases_of_the_living_and_the_dead() {
     assert_eq!(of(1), (&json!("gone"), &json!("ended")));
     assert_eq!(fs::read_dir(state.join("leases/GPU-1")).unwrap().count(), 2, "nothing is removed");
 
+    let path = state.join("leases/GPU-1/docker-alive");
+    let pending = fs::read_to_string(&path).unwrap().replace("\"pid\"", "\"pending\":true,\"pid\"");
+    fs::write(&path, pending).unwrap();
+    assert!(status(&[]).out.contains("1 of 4  pending\n"));
+
     fs::write(state.join("leases/GPU-1/docker-x"), "{").unwrap();
     let torn = status(&[]);
     assert_eq!(torn.code, 1);

@@ -36,6 +36,8 @@ struct Held {
 enum State {
     /// By a container that lives, or of which nobody can say that it does not.
     Held,
+    /// By one that is still to be made.
+    Pending,
     /// By one that has ended for sure: it counts for nothing, and is removed by the next start that looks at the device.
     Ended,
 }
@@ -58,7 +60,11 @@ impl Status {
         for lease in all {
             match lease {
                 Lease::Of(record) => {
-                    let state = if leases::is_over(&record) { State::Ended } else { State::Held };
+                    let state = match leases::is_over(&record) {
+                        true => State::Ended,
+                        false if record.pending => State::Pending,
+                        false => State::Held,
+                    };
                     held.push(Held { record: *record, state });
                 }
                 Lease::Unreadable { file, .. } => unreadable.push(file),
@@ -70,8 +76,8 @@ impl Status {
     fn human(&self) -> String {
         let row = |held: &Held| {
             let Record { device, container, engine, tenant, grant, sharing, .. } = &held.record;
-            let state = if held.state == State::Ended { "ended" } else { "held" };
-            [device, container, engine.name(), tenant, grant, &words(sharing), state].map(str::to_owned)
+            [device, container, engine.name(), tenant, grant, &words(sharing), held.state.word()]
+                .map(str::to_owned)
         };
         let head = ["DEVICE", "CONTAINER", "ENGINE", "TENANT", "GRANT", "SHARING", "STATE"];
         let rows: Vec<_> = self.leases.iter().map(row).collect();
@@ -91,6 +97,16 @@ impl Status {
             ),
         };
         format!("{}{ended}\n", print::count(self.leases.len(), "lease"))
+    }
+}
+
+impl State {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Pending => "pending",
+            Self::Ended => "ended",
+        }
     }
 }
 

@@ -30,6 +30,8 @@ pub enum Flaw {
     InitAlone,
     /// Leases are judged and taken for a container whose init has ended while its hook waited.
     DeadStarter,
+    /// A hook leaves the lease that the wrapper took as it is.
+    StaysPending,
     /// A file of the same engine and container is the container's own, whichever of its lives wrote it.
     OwnByName,
 }
@@ -47,6 +49,8 @@ pub enum Action {
     Kill(usize),
     /// The container's init ends; what it started may live on.
     EndInit(usize),
+    /// Who makes the container ends, and what it called goes on.
+    EndMaker(usize),
     /// All of the container ends, whatever its runtime and its hook are at.
     End(usize),
     /// Somebody calls poststop for a container, dead or alive.
@@ -63,7 +67,7 @@ impl Model for Scenario {
 
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
         for (name, container) in world.containers.iter().enumerate() {
-            let lives = container.init || container.others;
+            let lives = container.init || container.others || container.maker;
             if !lives && container.life < self.lives(name) {
                 actions.push(Action::Create(name));
             }
@@ -72,6 +76,9 @@ impl Model for Scenario {
             }
             if lives {
                 actions.push(Action::End(name));
+            }
+            if container.maker {
+                actions.push(Action::EndMaker(name));
             }
             if name == 0 && container.life > 0 && container.stops < self.stops {
                 actions.push(Action::Poststop(name));
@@ -91,11 +98,12 @@ impl Model for Scenario {
     fn next_state(&self, world: &World, action: Action) -> Option<World> {
         let mut next = world.clone();
         match action {
-            Action::Create(name) => next.create(name),
+            Action::Create(name) => next.create(self, name),
             Action::Step(number) => next.step(self, number),
             Action::Fail(number) => next.fail(number),
             // The kernel frees its lock; what it wrote stays.
-            Action::Kill(number) => drop(next.calls.remove(number)),
+            Action::Kill(number) => next.kill(number),
+            Action::EndMaker(name) => next.end_maker(name),
             Action::EndInit(name) => next.end_init(name),
             Action::End(name) => next.end(name),
             Action::Poststop(name) => next.poststop(name),
@@ -118,7 +126,12 @@ impl Model for Scenario {
             Property::always("who has a device has its lease", |_, world: &World| {
                 world.containers.iter().enumerate().all(|(name, container)| {
                     let has_lease = |device: &usize| {
-                        world.leases.contains(&Lease { device: *device, name, life: container.life })
+                        world.leases.contains(&Lease {
+                            device: *device,
+                            name,
+                            life: container.life,
+                            pending: false,
+                        })
                     };
                     container.held().iter().all(has_lease)
                 })
@@ -143,7 +156,7 @@ impl Model for Scenario {
             Property::sometimes("a dead container's lease is left", |_, world: &World| {
                 let is_dead = |lease: &Lease| {
                     let container = &world.containers[lease.name];
-                    container.life == lease.life && !container.init && !container.others
+                    container.life == lease.life && !container.init && !container.others && !container.maker
                 };
                 world.calls.is_empty() && world.leases.iter().any(is_dead)
             }),

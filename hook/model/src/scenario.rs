@@ -24,6 +24,8 @@ pub struct Scenario {
     pub lives: u8,
     /// How often poststop is called in each life.
     pub stops: u8,
+    /// Whether a wrapper takes the leases, before the container is made, and its hook makes them the container's.
+    pub is_spec: bool,
     /// What the protocol lacks.
     pub flaw: Option<Flaw>,
 }
@@ -42,13 +44,28 @@ impl Scenario {
     #[must_use]
     pub fn new(devices: usize, wishes: &[Wish], limit: Option<usize>) -> Self {
         let plans = wishes.iter().map(|wish| plan(devices, *wish, limit)).collect();
-        Self { devices, wishes: wishes.to_vec(), plans, limit, lives: 2, stops: 1, flaw: None }
+        Self {
+            devices,
+            wishes: wishes.to_vec(),
+            plans,
+            limit,
+            lives: 2,
+            stops: 1,
+            is_spec: false,
+            flaw: None,
+        }
     }
 
     /// The same without one of the protocol's precautions.
     #[must_use]
     pub fn with(self, flaw: Flaw) -> Self {
         Self { flaw: Some(flaw), ..self }
+    }
+
+    /// The same through a wrapper.
+    #[must_use]
+    pub fn spec(self) -> Self {
+        Self { is_spec: true, ..self }
     }
 
     /// The same in which each container is made once.

@@ -19,6 +19,10 @@ pub struct Container {
     pub devices: BTreeSet<usize>,
     /// How often poststop was called for this life.
     pub stops: u8,
+    /// Who makes it is there: the wrapper, which becomes the runtime.
+    pub maker: bool,
+    /// The devices that stand in its configuration.
+    pub asked: Vec<usize>,
 }
 
 /// The file of a lease.
@@ -30,6 +34,8 @@ pub struct Lease {
     pub name: usize,
     /// Of which of its lives, its content.
     pub life: u8,
+    /// Its process is not the container's init, but who makes that.
+    pub pending: bool,
 }
 
 /// A call of the executor.
@@ -52,6 +58,8 @@ pub struct Call {
 /// What a call is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verb {
+    /// The wrapper, before the container is made.
+    Before,
     /// prestart, createRuntime.
     Start,
     /// poststop.
@@ -123,10 +131,32 @@ impl World {
         scenario.flaw == Some(Flaw::NoLock) || !waits || !self.calls.iter().any(holds)
     }
 
-    pub(crate) fn create(&mut self, name: usize) {
+    pub(crate) fn create(&mut self, scenario: &Scenario, name: usize) {
         let life = self.containers[name].life + 1;
-        self.containers[name] = Container { life, init: true, ..Container::default() };
-        self.call(name, life, Verb::Start);
+        let (init, maker) = (!scenario.is_spec, scenario.is_spec);
+        self.containers[name] = Container { life, init, maker, ..Container::default() };
+        self.call(name, life, if scenario.is_spec { Verb::Before } else { Verb::Start });
+    }
+
+    /// The wrapper has become the runtime, which makes the container and calls its hook.
+    fn made(&mut self, call: &Call) {
+        let container = &mut self.containers[call.name];
+        (container.init, container.asked) = (true, call.chosen.clone());
+        self.call(call.name, call.life, Verb::Start);
+    }
+
+    /// The hook is killed, which its runtime hears of; the wrapper is its container's maker.
+    pub(crate) fn kill(&mut self, number: usize) {
+        let call = self.calls.remove(number);
+        if call.verb == Verb::Before && self.containers[call.name].life == call.life {
+            self.containers[call.name].maker = false;
+        }
+    }
+
+    pub(crate) fn end_maker(&mut self, name: usize) {
+        let life = self.containers[name].life;
+        self.containers[name].maker = false;
+        self.calls.retain(|call| call.verb != Verb::Before || call.name != name || call.life != life);
     }
 
     pub(crate) fn poststop(&mut self, name: usize) {
@@ -140,6 +170,7 @@ impl World {
     }
 
     pub(crate) fn end(&mut self, name: usize) {
+        self.end_maker(name);
         let container = &mut self.containers[name];
         // What cannot matter any more is forgotten, which makes fewer worlds.
         *container = Container { life: container.life, stops: container.stops, ..Container::default() };
@@ -155,6 +186,11 @@ impl World {
         let mut call = self.calls.remove(number);
         if call.at == Step::Audit && self.is_current(&call) {
             self.containers[call.name].devices.clear();
+        }
+        // A wrapper gives back what it wrote, and ends.
+        let is_wrapper = call.verb == Verb::Before;
+        if is_wrapper && (call.written.is_empty() || matches!(call.at, Step::Take(_))) {
+            self.containers[call.name].maker = false;
         }
         if matches!(call.at, Step::Take(_)) {
             self.leases.retain(|lease| !call.written.contains(&lease.device) || lease.name != call.name);
@@ -175,9 +211,13 @@ impl World {
     /// Does what a call is at; nothing comes after its end.
     fn after(&mut self, scenario: &Scenario, call: &mut Call) -> Option<Step> {
         match call.at {
-            Step::Lock => Some(if call.verb == Verb::Start { Step::Survey } else { Step::Release }),
+            Step::Lock => Some(if call.verb == Verb::Stop { Step::Release } else { Step::Survey }),
             Step::Survey => self.survey(scenario, call),
             Step::Take(next) => Some(self.take(scenario, call, next)),
+            Step::Enter if call.verb == Verb::Before => {
+                self.made(call);
+                None
+            }
             Step::Enter if self.is_current(call) => Some(Step::Apply),
             Step::Enter => Some(Step::GiveBack),
             Step::Apply => {
@@ -189,13 +229,20 @@ impl World {
             Step::Audit => {
                 if self.is_current(call) {
                     self.containers[call.name].runs = true;
+                    // `create` is done.
+                    self.containers[call.name].maker = false;
                 }
                 None
             }
             Step::GiveBack => {
                 let blind = scenario.flaw == Some(Flaw::BlindGiveBack);
                 let own = |lease: &Lease| call.written.contains(&lease.device) && lease.name == call.name;
-                self.leases.retain(|lease| !own(lease) || !(blind || lease.life == call.life));
+                let pending = call.verb == Verb::Before;
+                let same = |lease: &Lease| lease.life == call.life && lease.pending == pending;
+                self.leases.retain(|lease| !own(lease) || !(blind || same(lease)));
+                if pending && self.containers[call.name].life == call.life {
+                    self.containers[call.name].maker = false;
+                }
                 None
             }
             Step::Release => {
@@ -213,8 +260,11 @@ impl World {
         if !self.is_current(call) && scenario.flaw != Some(Flaw::DeadStarter) {
             return None;
         }
+        let pending = call.verb == Verb::Before;
         let own = |lease: &Lease| {
-            lease.name == call.name && (lease.life == call.life || scenario.flaw == Some(Flaw::OwnByName))
+            let is_of = lease.life == call.life && lease.pending == pending;
+            lease.name == call.name
+                && (is_of || (lease.pending && !pending) || scenario.flaw == Some(Flaw::OwnByName))
         };
         let others: Vec<Lease> = self.leases.iter().copied().filter(|lease| !own(lease)).collect();
         if let Some(dead) = others.iter().find(|lease| !self.is_live(scenario, lease, Some(call.name))) {
@@ -227,7 +277,8 @@ impl World {
         }
         let kept: Vec<usize> =
             self.leases.iter().filter(|lease| own(lease)).map(|lease| lease.device).collect();
-        call.chosen = scenario.choose(call.name, &kept, &others)?;
+        let asked = if kept.is_empty() { &self.containers[call.name].asked } else { &kept };
+        call.chosen = scenario.choose(call.name, asked, &others)?;
         let late = scenario.flaw == Some(Flaw::LeaseAfterApply);
         Some(if late { Step::Enter } else { Step::Take(0) })
     }
@@ -237,27 +288,34 @@ impl World {
             return if scenario.flaw == Some(Flaw::LeaseAfterApply) { Step::Audit } else { Step::Enter };
         };
         let is_own = |lease: &Lease| lease.device == device && lease.name == call.name;
-        let is_there = self.leases.iter().any(|lease| is_own(lease) && lease.life == call.life);
+        let pending = call.verb == Verb::Before;
+        let is_held = |lease: &Lease| is_own(lease) && lease.life == call.life && lease.pending == pending;
+        let is_there = self.leases.iter().any(is_held);
+        let kept_pending = scenario.flaw == Some(Flaw::StaysPending) && self.leases.iter().any(is_own);
         let kept = scenario.flaw == Some(Flaw::OwnByName) && self.leases.iter().any(is_own);
-        if !is_there && !kept {
+        if !is_there && !kept && !kept_pending {
             // A rename: what was there of this name is replaced.
             self.leases.retain(|lease| !is_own(lease));
-            self.leases.insert(Lease { device, name: call.name, life: call.life });
+            self.leases.insert(Lease { device, name: call.name, life: call.life, pending });
             call.written.push(device);
         }
         Step::Take(next + 1)
     }
 
-    /// Whether the container's init is still the one for which the call was made.
+    /// Whether the container's init, or its maker, is still the one for which the call was made.
     fn is_current(&self, call: &Call) -> bool {
         let container = &self.containers[call.name];
-        container.init && container.life == call.life
+        let process = if call.verb == Verb::Before { container.maker } else { container.init };
+        process && container.life == call.life
     }
 
     /// `Liveness::is_live`. A cgroup is known by its path, which each life of a container has again; that of the container
     /// that is about to start holds no other.
     fn is_live(&self, scenario: &Scenario, lease: &Lease, starting: Option<usize>) -> bool {
         let container = &self.containers[lease.name];
+        if lease.pending {
+            return container.maker && container.life == lease.life;
+        }
         let populated = container.init || container.others;
         let has_init = container.init && container.life == lease.life;
         has_init || (scenario.flaw != Some(Flaw::InitAlone) && starting != Some(lease.name) && populated)

@@ -43,6 +43,13 @@ fn limit() {
     holds(Scenario::new(2, &[EXCLUSIVE, EXCLUSIVE, EXCLUSIVE], Some(1)));
 }
 
+/// One device, exclusive, wanted through a wrapper: by two, of whom one is made twice, and by three.
+#[test]
+fn spec_form() {
+    holds(Scenario::new(1, &[EXCLUSIVE; 2], None).spec());
+    holds(Scenario::new(1, &[EXCLUSIVE; 3], None).spec().once());
+}
+
 /// The model finds what a protocol without its precautions would do.
 #[test]
 fn flaws_are_found() {
@@ -54,8 +61,10 @@ fn flaws_are_found() {
         Flaw::InitAlone,
         Flaw::DeadStarter,
         Flaw::OwnByName,
+        Flaw::StaysPending,
     ] {
         let scenario = Scenario::new(1, &[EXCLUSIVE; 2], None).with(flaw);
+        let scenario = if flaw == Flaw::StaysPending { scenario.spec() } else { scenario };
         let checker = scenario.checker().threads(2).spawn_bfs().join();
         let found: Vec<&str> = checker.discoveries().into_keys().collect();
         let is_wrong = |name: &&str| name.starts_with("a device is held as") || name.starts_with("who has");
