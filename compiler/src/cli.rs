@@ -33,6 +33,7 @@ mod report;
 mod rule;
 mod schema;
 mod search;
+mod status;
 mod store;
 mod table;
 mod test;
@@ -71,6 +72,7 @@ fn run() -> Exit {
         Command::Compile(args) => compile::run(args),
         Command::Export(args) => export::run(args),
         Command::Discover(args) => discover::run(args),
+        Command::Status(args) => status::run(args),
         Command::Topology(args) => topology::run(args),
         Command::Fmt(args) => fmt::run(args),
         Command::Init(args) => init::run(args),

@@ -31,6 +31,8 @@ pub(super) enum Command {
     Compile(Compile),
     /// Write what other programs read.
     Export(Export),
+    /// Print who holds which device of this host, or why a container got none.
+    Status(Status),
     /// Record this host's topology.
     ///
     /// NVML is waited for ten seconds to begin with, then ten for all GPUs at a time, then ten for how they are joined. A GPU that
@@ -201,6 +203,27 @@ pub(super) struct Compile {
     /// Drop devices that containers hold; these keep them until they end.
     #[arg(long)]
     pub(super) force: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Status {
+    /// Where the hook's leases lie [default: /run/gpupol].
+    #[arg(long, value_name = "DIR")]
+    pub(super) state: Option<PathBuf>,
+    /// Why the container with this id was refused, or failed, the last time that it was.
+    #[arg(long, value_name = "ID", conflicts_with = "state")]
+    pub(super) last_refusal: Option<String>,
+    /// With that: the audit file.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/var/log/gpupol/audit.jsonl",
+        requires = "last_refusal"
+    )]
+    pub(super) audit: PathBuf,
+    /// How to print it.
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(super) format: Format,
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,4 +1,4 @@
-//! The leases of this host, as far as a new plan set must mind them.
+//! The leases of this host: who holds what, and what of it a new plan set must mind.
 #![expect(clippy::disallowed_methods, reason = "the command line looks at leases and processes")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,6 +81,19 @@ impl Dropped {
     }
 }
 
+/// The file of a lease.
+pub(super) enum Lease {
+    /// Of a container.
+    Of(Box<Record>),
+    /// It cannot be understood, and counts as held by somebody unknown.
+    Unreadable {
+        /// Its device's, by name.
+        directory: String,
+        /// Its path.
+        file: String,
+    },
+}
+
 /// The leases of this host. As long as this lives, no hook takes one.
 pub(super) struct Leases {
     directory: PathBuf,
@@ -116,9 +129,9 @@ impl Leases {
         Ok(Self { directory, _lock: lock })
     }
 
-    /// The devices that containers hold, or may hold, and that would be in no plan of their tenants.
-    pub(super) fn dropped(&self, given: &Given) -> Result<Vec<Dropped>, Failure> {
-        let mut dropped = Vec::new();
+    /// All of them, by device and container.
+    pub(super) fn all(&self) -> Result<Vec<Lease>, Failure> {
+        let mut all = Vec::new();
         for device in names(&self.directory)? {
             let directory = self.directory.join(&device);
             for name in names(&directory)? {
@@ -129,15 +142,24 @@ impl Leases {
                     Err(Failure::Unreadable { why, .. }) if why.kind() == io::ErrorKind::NotFound => continue,
                     Err(_) => None,
                 };
-                match record {
-                    Some(record) if given.gives(&record.tenant, &record.device) || is_over(&record) => {}
-                    Some(record) => dropped.push(Dropped::Held(Box::new(record))),
-                    None if given.gives_to_anybody(&device) => {}
-                    None => dropped.push(Dropped::Unreadable { file: input::name(&path) }),
-                }
+                all.push(match record {
+                    Some(record) => Lease::Of(Box::new(record)),
+                    None => Lease::Unreadable { directory: device.clone(), file: input::name(&path) },
+                });
             }
         }
-        Ok(dropped)
+        Ok(all)
+    }
+
+    /// The devices that containers hold, or may hold, and that would be in no plan of their tenants.
+    pub(super) fn dropped(&self, given: &Given) -> Result<Vec<Dropped>, Failure> {
+        let dropped = |lease: Lease| match lease {
+            Lease::Of(record) if given.gives(&record.tenant, &record.device) || is_over(&record) => None,
+            Lease::Of(record) => Some(Dropped::Held(record)),
+            Lease::Unreadable { directory, .. } if given.gives_to_anybody(&directory) => None,
+            Lease::Unreadable { file, .. } => Some(Dropped::Unreadable { file }),
+        };
+        Ok(self.all()?.into_iter().filter_map(dropped).collect())
     }
 }
 
@@ -175,7 +197,7 @@ fn names(directory: &Path) -> Result<Vec<String>, Failure> {
 
 /// Whether its container has ended for sure: its init is gone, and so is its cgroup; one that is there counts as in
 /// use, with nothing in it too.
-fn is_over(record: &Record) -> bool {
+pub(super) fn is_over(record: &Record) -> bool {
     let stat = match fs::read(format!("/proc/{}/stat", record.pid)) {
         Ok(stat) => Stat::parse(&String::from_utf8_lossy(&stat)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,

@@ -1,0 +1,107 @@
+//! `gpupol status`
+
+use gpupol_plan::lease::Record;
+use gpupol_plan::plan::Sharing;
+use serde::Serialize;
+
+use super::leases::{self, Lease, Leases};
+use super::{Exit, Failure, args, print, table};
+
+mod refusal;
+
+/// The version of [`Status`].
+const STATUS_VERSION: u32 = 1;
+
+/// Who holds what.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    status_version: u32,
+    leases: Vec<Held>,
+    /// Files that cannot be understood, and count as held.
+    unreadable: Vec<String>,
+}
+
+/// A lease, and whether its container still lives.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Held {
+    #[serde(flatten)]
+    record: Record,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    /// By a container that lives, or of which nobody can say that it does not.
+    Held,
+    /// By one that has ended for sure: it counts for nothing, and is removed by the next start that looks at the device.
+    Ended,
+}
+
+pub(super) fn run(args: &args::Status) -> Result<Exit, Failure> {
+    if let Some(container) = &args.last_refusal {
+        return refusal::run(container, &args.audit, args.format);
+    }
+    let status = Status::of(Leases::lock(args.state.as_deref())?.all()?);
+    print::data(&match args.format {
+        args::Format::Human => status.human(),
+        args::Format::Json => json(&status),
+    })?;
+    Ok(if status.unreadable.is_empty() { Exit::Clean } else { Exit::Findings })
+}
+
+impl Status {
+    fn of(all: Vec<Lease>) -> Self {
+        let (mut held, mut unreadable) = (Vec::new(), Vec::new());
+        for lease in all {
+            match lease {
+                Lease::Of(record) => {
+                    let state = if leases::is_over(&record) { State::Ended } else { State::Held };
+                    held.push(Held { record: *record, state });
+                }
+                Lease::Unreadable { file, .. } => unreadable.push(file),
+            }
+        }
+        Self { status_version: STATUS_VERSION, leases: held, unreadable }
+    }
+
+    fn human(&self) -> String {
+        let row = |held: &Held| {
+            let Record { device, container, engine, tenant, grant, sharing, .. } = &held.record;
+            let state = if held.state == State::Ended { "ended" } else { "held" };
+            [device, container, engine.name(), tenant, grant, &words(sharing), state].map(str::to_owned)
+        };
+        let head = ["DEVICE", "CONTAINER", "ENGINE", "TENANT", "GRANT", "SHARING", "STATE"];
+        let rows: Vec<_> = self.leases.iter().map(row).collect();
+        let unreadable =
+            |file: &String| format!("`{file}` cannot be understood, and its device counts as held\n");
+        let unreadable: String = self.unreadable.iter().map(unreadable).collect();
+        let space = if rows.is_empty() { "" } else { "\n" };
+        format!("{}{}{space}{unreadable}", self.summary(), table::table(&head, rows))
+    }
+
+    fn summary(&self) -> String {
+        let ended = self.leases.iter().filter(|held| held.state == State::Ended).count();
+        let ended = match ended {
+            0 => String::new(),
+            ended => format!(
+                ", {ended} of them of containers that have ended: the next start that looks at the device removes it"
+            ),
+        };
+        format!("{}{ended}\n", print::count(self.leases.len(), "lease"))
+    }
+}
+
+fn words(sharing: &Sharing) -> String {
+    match sharing {
+        Sharing::Exclusive {} => "exclusive".to_owned(),
+        Sharing::TimeSlicing { replicas, .. } => format!("time-slicing, 1 of {replicas}"),
+        Sharing::Mps { .. } => format!("mps, 1 of {}", sharing.replicas()),
+    }
+}
+
+fn json(document: &impl Serialize) -> String {
+    serde_json::to_string_pretty(document).map(|text| text + "\n").unwrap_or_default()
+}
