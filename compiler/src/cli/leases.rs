@@ -160,6 +160,7 @@ mod tests {
             pid,
             start_time,
             pending: false,
+            pending_until: None,
             cgroup: cgroup.map(name),
         }
     }
