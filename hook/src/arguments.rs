@@ -6,7 +6,7 @@ use gpupol_plan::request::cdi;
 
 use crate::ENTRIES;
 
-const USAGE: &str = "usage: gpupol-hook prestart|createRuntime|poststop --entry NAME [--entries DIR] \
+const USAGE: &str = "usage: gpupol-hook precreate|prestart|createRuntime|poststop --entry NAME [--entries DIR] \
                      [--cdi DEVICE | --given DEVICE…]";
 
 /// What the executor is called for.
@@ -23,6 +23,8 @@ pub(crate) struct Arguments {
 /// A stage at which something is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
+    /// The container is still to be made.
+    Before,
     /// The container is made and not yet started.
     Start,
     /// The container is gone.
@@ -63,6 +65,7 @@ impl Arguments {
 
 fn stage(verb: &str) -> Result<Stage, String> {
     match verb {
+        "precreate" => Ok(Stage::Before),
         "prestart" | "createRuntime" => Ok(Stage::Start),
         "poststop" => Ok(Stage::Stop),
         _ => Err(format!("`{verb}` is not supported; {USAGE}")),
@@ -78,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_three_stages_are_read() {
+    fn the_stages_are_read() {
         let arguments = parse("createRuntime --entry docker --entries /x").unwrap();
         assert_eq!(arguments.stage, Stage::Start);
         assert_eq!((arguments.entry.as_str(), arguments.entries.as_str()), ("docker", "/x"));
@@ -86,6 +89,7 @@ mod tests {
         assert_eq!(parse("createRuntime --entry a --cdi t/g/any").unwrap().entry, "a");
         assert_eq!(parse("createRuntime --entry a --given t/g/1 --given t/g/2").unwrap().entry, "a");
         assert_eq!(parse("poststop --entry a").unwrap().stage, Stage::Stop);
+        assert_eq!(parse("precreate --entry a").unwrap().stage, Stage::Before);
     }
 
     #[test]
@@ -100,7 +104,7 @@ mod tests {
     fn everything_else_is_refused_in_one_line() {
         for line in [
             "",
-            "precreate --entry a",
+            "startContainer --entry a",
             "prestart",
             "prestart --entry",
             "prestart --entry a --entry b",

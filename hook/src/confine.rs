@@ -121,6 +121,7 @@ const ALLOWED: &[u32] = &[
     number::__NR_setfsgid,
     number::__NR_geteuid,
     number::__NR_getpid,
+    number::__NR_getppid,
     number::__NR_gettid,
     number::__NR_capget,
     number::__NR_capset,

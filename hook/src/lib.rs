@@ -33,6 +33,7 @@ pub mod lease;
 pub mod mountinfo;
 mod observe;
 pub mod planset;
+mod precreate;
 pub mod process;
 pub mod rootfs;
 mod start;
@@ -86,6 +87,7 @@ pub fn main(mut arguments: impl Iterator<Item = OsString>) -> Exit {
     rustix::process::umask(rustix::fs::Mode::empty());
     let home = rustix::process::chdir("/").called(|| "chdir(`/`)".to_owned());
     let result = home.and_then(|()| confine::begin()).and_then(|()| match arguments.stage {
+        Stage::Before => precreate::run(&arguments),
         Stage::Start => start::run(&arguments),
         Stage::Stop => stop::run(&arguments),
     });

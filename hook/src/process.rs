@@ -165,6 +165,16 @@ fn alive_since(directory: &OwnedFd, path: &str) -> Result<Option<u64>> {
     Ok(is_alive.then_some(start_time))
 }
 
+/// Seconds since boot.
+///
+/// # Errors
+/// The call that failed, or what the kernel said.
+pub(crate) fn since_boot() -> Result<u64> {
+    let text = file::read_text(CWD, "/proc/uptime", 4096)?;
+    let seconds = text.split('.').next().and_then(|seconds| seconds.parse().ok());
+    seconds.ok_or_else(|| Error::found("`/proc/uptime` cannot be understood"))
+}
+
 const OWN_UID_MAP: &str = "/proc/self/uid_map";
 
 fn own_uid_map() -> Result<String> {

@@ -80,6 +80,8 @@ struct Claim<'c> {
     audit: &'c Audit,
     /// Whether the container is still to be made.
     is_pending: bool,
+    /// Until when, in seconds since boot, if the process may go on after that.
+    pending_until: Option<u64>,
 }
 
 /// Decides about the container of the state on standard input, and gives it its devices.
@@ -206,6 +208,7 @@ impl Start<'_> {
             liveness: &scene.liveness,
             audit: &scene.audit,
             is_pending: false,
+            pending_until: None,
         };
         let (choice, taken) = leases::take(self, &claim, plan, granted)?;
         let edits: Vec<&Edit> = choice.edits(plan).into_iter().map(|(_, edit)| edit).collect();

@@ -33,14 +33,8 @@ impl State {
     }
 
     /// A container that no runtime has made yet.
-    ///
-    /// # Errors
-    /// It has no id.
-    pub(crate) fn before_create(id: &str, bundle: String) -> Result<Self> {
-        if id.is_empty() {
-            return Err(Error::found("the runtime's command line names no container"));
-        }
-        Ok(Self { id: id.to_owned(), bundle, pid: None })
+    pub(crate) fn before_create(id: &str, bundle: String) -> Self {
+        Self { id: id.to_owned(), bundle, pid: None }
     }
 
     /// Understands the text.

@@ -6,7 +6,7 @@
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 
-use gpupol_plan::entry::Entry;
+use gpupol_plan::entry::{Entry, Form};
 use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat};
 
 use crate::error::{Called, Error, Result};
@@ -40,6 +40,9 @@ fn replace(
 ) -> Result<core::convert::Infallible> {
     let entry = entry::load(ENTRIES, name)?;
     let runtime = real_runtime(name, &entry)?;
+    if entry.form != Form::Spec {
+        return Err(Error::found(format!("entry `{name}` is of form hook: its runtime needs no wrapper")));
+    }
     let starting = command_line.starting.as_ref().map_err(|why| Error::found(why.as_str()))?;
     let taken = starting.as_ref().map(|starting| edit(name, &entry, starting)).transpose()?.flatten();
     let error = become_runtime(runtime, arguments);
@@ -53,11 +56,17 @@ fn replace(
 fn edit(name: &str, entry: &Entry, starting: &Starting) -> Result<Option<Taken>> {
     let own = std::process::id();
     let holder = Process::open(own)?.ok_or_else(|| Error::found(format!("process {own} is not alive")))?;
-    let state = State::before_create(&starting.id, absolute(&starting.bundle)?)?;
+    let state = State::before_create(&starting.id, absolute(&starting.bundle)?);
+    let container = before::Container {
+        entry_name: name,
+        entries: None,
+        entry,
+        state: &state,
+        holder: &holder,
+        is_restored: starting.is_restored,
+        pending_until: None,
+    };
     let bytes = bundle::read(&state)?;
-    let is_restored = starting.is_restored;
-    let container =
-        before::Container { entry_name: name, entry, state: &state, holder: &holder, is_restored };
     let Some(edited) = before::edit(&container, &bytes)? else { return Ok(None) };
     match bundle::replace(&state, &edited.config) {
         Ok(()) => Ok(Some(edited.taken)),

@@ -239,6 +239,7 @@ mod tests {
             pid,
             start_time,
             pending: false,
+            pending_until: None,
             cgroup: cgroup.map(name),
         }
     }

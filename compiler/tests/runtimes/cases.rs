@@ -16,5 +16,6 @@ pub(crate) mod leases;
 pub(crate) mod loader;
 pub(crate) mod mps;
 pub(crate) mod plan_sets;
+pub(crate) mod precreate;
 pub(crate) mod rootfs;
 pub(crate) mod wrapper;

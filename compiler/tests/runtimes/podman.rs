@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use serde_json::json;
+
 use crate::bundle::Bundle;
 use crate::container::Entry;
 use crate::leftovers::{is_in_use, remove_cgroups, wait_until};
@@ -43,6 +45,7 @@ pub(crate) struct Podman<'s> {
     site: &'s Site,
     dir: PathBuf,
     parent: String,
+    hooks: Option<PathBuf>,
 }
 
 impl<'s> Podman<'s> {
@@ -61,7 +64,20 @@ impl<'s> Podman<'s> {
         let arguments = ["cdi", "--entry", entry.name(), "--hook", text(&hook), "-o", text(&specification)];
         site.installed.export(&arguments);
         let parent = format!("{}-podman", site.dir.file_name().unwrap_or_default().to_string_lossy());
-        Self { site, dir, parent }
+        Self { site, dir, parent, hooks: None }
+    }
+
+    /// The same with our hook at Podman's own stage before a container is made.
+    pub(crate) fn with_precreate(mut self) -> Self {
+        let hooks = self.dir.join("hooks");
+        fs::create_dir(&hooks).expect("the directory is new");
+        let args = ["gpupol-hook", "precreate", "--entry", "podman"];
+        let hook = json!({
+            "version": "1.0.0", "hook": {"path": needs::hook(), "args": args}, "when": {"always": true}, "stages": ["precreate"]
+        });
+        fs::write(hooks.join("gpupol.json"), hook.to_string()).expect("the directory is ours");
+        self.hooks = Some(hooks);
+        self
     }
 
     /// The specification.
@@ -91,6 +107,9 @@ impl<'s> Podman<'s> {
         command.arg(needs::program("podman", "podman")).args(["--storage-driver", "vfs"]);
         for (option, place) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
             command.arg(option).arg(self.dir.join(place));
+        }
+        if let Some(hooks) = &self.hooks {
+            command.arg("--hooks-dir").arg(hooks);
         }
         command.arg("--runtime").arg(self.site.runtime_of(&self.dir)).args(["run", "--rm"]);
         command.arg(format!("--cgroup-parent=/{}", self.parent));

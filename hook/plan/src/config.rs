@@ -130,6 +130,9 @@ pub struct Linux {
     /// `resources`
     #[serde(default, deserialize_with = "nullable")]
     pub resources: Resources,
+    /// `cgroupsPath`
+    #[serde(default, rename = "cgroupsPath")]
+    pub cgroups_path: Option<String>,
     /// `namespaces`: those that are not the host's.
     #[serde(default, deserialize_with = "nullable")]
     pub namespaces: Vec<Namespace>,
@@ -191,6 +194,9 @@ pub struct LinuxDevice {
     pub minor: i64,
 }
 
+/// How many characters Podman's ids have.
+const PODMAN_ID: usize = 64;
+
 /// A container whose `config.json` has more bytes gets no GPU: no engine writes one of that size.
 pub const LIMIT_WITH_GPUS: usize = 16 << 20;
 
@@ -225,6 +231,16 @@ impl Config {
         self.linux.resources.devices.iter().rev().find(all).is_some_and(|rule| rule.allow)
     }
 
+    /// The container's id as Podman, which writes it nowhere else before the container is made, has it in the cgroup's path:
+    /// `…/libpod-ID`, or `SLICE:libpod:ID` under systemd.
+    #[must_use]
+    pub fn podman_id(&self) -> Option<&str> {
+        let path = self.linux.cgroups_path.as_deref()?;
+        let id = path.rsplit_once("/libpod-").or_else(|| path.rsplit_once(":libpod:")).map(|(_, id)| id)?;
+        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        (id.len() == PODMAN_ID && id.bytes().all(is_hex)).then_some(id)
+    }
+
     /// Whether dockerd wrote this for `docker run --gpus`.
     #[must_use]
     pub fn has_docker_gpus(&self) -> bool {
@@ -256,6 +272,24 @@ mod tests {
         assert_eq!(config.env("A"), Some("2"));
         assert_eq!(config.env("B"), None);
         assert!(!config.has_docker_gpus());
+    }
+
+    #[test]
+    fn podman_has_its_id_in_the_cgroups_path() {
+        let id = "0123456789abcdef".repeat(4);
+        let of = |path: &str| {
+            let config = Config::parse(format!(r#"{{"linux":{{"cgroupsPath":"{path}"}}}}"#).as_bytes());
+            config.unwrap().podman_id().map(str::to_owned)
+        };
+        for path in [format!("/libpod_parent/libpod-{id}"), format!("machine.slice:libpod:{id}")] {
+            assert_eq!(of(&path).as_ref(), Some(&id), "{path}");
+        }
+        for path in
+            [format!("/{id}"), format!("/libpod-{id}/x"), format!("a:other:{id}"), "/libpod-1".to_owned()]
+        {
+            assert_eq!(of(&path), None, "{path}");
+        }
+        assert_eq!(Config::parse(b"{}").unwrap().podman_id(), None);
     }
 
     #[test]

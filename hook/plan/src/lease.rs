@@ -37,6 +37,9 @@ pub struct Record {
     /// Whether the container is still to be made; the process is then whoever makes it.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub pending: bool,
+    /// Until when it may be pending, in seconds since boot; absent: as long as that process runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_until: Option<u64>,
     /// The container's cgroup, if it holds this container alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<CgroupName>,

@@ -215,7 +215,7 @@ fn hooks_of_other_gpu_stacks_give_way_to_ours() {
     assert!(hooks::remove_gpu_hooks(&mut config));
     assert!(!hooks::remove_gpu_hooks(&mut config));
     let given = ["t/g/GPU-1".to_owned(), "t/g/GPU-2".to_owned()];
-    let calls = Calls { program: "/usr/bin/gpupol-hook", entry: "docker", given: &given };
+    let calls = Calls { program: "/usr/bin/gpupol-hook", entry: "docker", entries: None, given: &given };
     hooks::add(&mut config, &calls).unwrap();
     let words =
         ["gpupol-hook", "createRuntime", "--entry", "docker", "--given", "t/g/GPU-1", "--given", "t/g/GPU-2"];
@@ -234,10 +234,13 @@ fn hooks_of_other_gpu_stacks_give_way_to_ours() {
 fn a_container_that_got_nothing_is_called_for_too() {
     let mut config = json!({"hooks": null});
     assert!(!hooks::remove_gpu_hooks(&mut config));
-    hooks::add(&mut config, &Calls { program: "/h", entry: "e", given: &[] }).unwrap();
-    let args = ["gpupol-hook", "createRuntime", "--entry", "e", "--given", "nothing"];
+    hooks::add(&mut config, &Calls { program: "/h", entry: "e", entries: Some("/x"), given: &[] }).unwrap();
+    let args = ["gpupol-hook", "createRuntime", "--entry", "e", "--entries", "/x", "--given", "nothing"];
     assert_eq!(config, json!({"hooks": {"createRuntime": [{"path": "/h", "args": args}]}}));
-    let wrong = hooks::add(&mut json!({"hooks": []}), &Calls { program: "/h", entry: "e", given: &[] });
+    let wrong = hooks::add(
+        &mut json!({"hooks": []}),
+        &Calls { program: "/h", entry: "e", entries: None, given: &[] },
+    );
     assert_eq!(wrong.unwrap_err().message, "`hooks.createRuntime` of config.json is not what it should be");
 }
 

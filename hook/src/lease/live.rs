@@ -3,7 +3,7 @@
 use crate::cgroup::Hierarchy;
 use crate::error::Result;
 use crate::lease::record::{CgroupName, Record};
-use crate::process::Process;
+use crate::process::{Process, since_boot};
 
 /// What is needed to judge leases.
 #[derive(Debug)]
@@ -19,9 +19,16 @@ impl Liveness {
     /// that cannot be seen from here counts as populated. One that holds the starting container alone holds no
     /// other: engines start a container again in the cgroup that it had before, and need not say that it ended.
     ///
+    /// One that is pending lives no longer than it may be so.
+    ///
     /// # Errors
     /// The call that failed.
     pub fn is_live(&self, record: &Record) -> Result<bool> {
+        if let Some(until) = record.pending_until
+            && since_boot()? > until
+        {
+            return Ok(false);
+        }
         let init = Process::open(record.pid)?;
         if init.is_some_and(|init| init.start_time == record.start_time) {
             return Ok(true);

@@ -42,6 +42,8 @@ use crate::{bundle, file, guard, host};
 pub(crate) struct Container<'c> {
     /// The entry's name.
     pub entry_name: &'c str,
+    /// Directory of the entries, if it is not the one that the hook knows by itself.
+    pub entries: Option<&'c str>,
     /// The entry.
     pub entry: &'c Entry,
     /// The container by id and bundle.
@@ -50,6 +52,8 @@ pub(crate) struct Container<'c> {
     pub holder: &'c Process,
     /// Whether it is made of a checkpoint: not every runtime then calls hooks, without which nobody would hold its leases.
     pub is_restored: bool,
+    /// Until when they are held so at most, in seconds since boot; absent: as long as that process runs.
+    pub pending_until: Option<u64>,
 }
 
 /// A configuration with the spec form in it.
@@ -163,13 +167,18 @@ impl Before<'_> {
             let message = "a container that is restored from a checkpoint gets no GPU through an entry of the spec form";
             return Err(Refusal::new(Reason::NotSupported, message).into());
         }
+        if self.start.state.id.is_empty() {
+            let message = "nothing says the container's id, so nobody could hold its leases";
+            return Err(Refusal::new(Reason::NotSupported, message).into());
+        }
         let plan = plans.plan(&granted.grant).map_err(Error::into_plan_set_refusal)?;
         plan.require(self.start.entry.form)?;
         host::verify(&plan.host)?;
         let audit = Audit::open(&self.start.entry.audit, plans.index.settings.audit)?;
         let liveness = Liveness { hierarchy: Hierarchy::find(&MountInfo::read()?)?, own: None };
+        let Container { holder, pending_until, .. } = *self.container;
         let claim =
-            Claim { process: self.container.holder, liveness: &liveness, audit: &audit, is_pending: true };
+            Claim { process: holder, liveness: &liveness, audit: &audit, is_pending: true, pending_until };
         let given = leases::take(&self.start, &claim, &plan, granted).and_then(|(choice, taken)| match self
             .spec_form(&plan, &choice)
         {
@@ -207,7 +216,8 @@ impl Before<'_> {
 
     fn finish(&self, mut config: Value, given: &[String]) -> Result<Vec<u8>> {
         let program = file::path_of_own_program()?;
-        hooks::add(&mut config, &Calls { program: &program, entry: self.container.entry_name, given })?;
+        let Container { entry_name, entries, .. } = *self.container;
+        hooks::add(&mut config, &Calls { program: &program, entry: entry_name, entries, given })?;
         serde_json::to_vec(&config).map_err(|error| Error::found(error.to_string()))
     }
 

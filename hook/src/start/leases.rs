@@ -76,6 +76,7 @@ fn record(start: &Start<'_>, claim: &Claim<'_>, plan: &Plan, given: &Given<'_>) 
         pid: claim.process.pid,
         start_time: claim.process.start_time,
         pending: claim.is_pending,
+        pending_until: claim.pending_until,
         cgroup: claim.liveness.own.clone(),
     }
 }

@@ -1,7 +1,7 @@
 //! The program itself, as a runtime calls it, where no container is needed.
 
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::json;
 
@@ -29,19 +29,24 @@ fn config(folder: &Folder, annotations: &serde_json::Value) {
 }
 
 pub(crate) fn call(folder: &Folder, arguments: &[&str], state: &str) -> (i32, String) {
+    let output = output(folder, arguments, state);
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+fn output(folder: &Folder, arguments: &[&str], state: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_gpupol-hook"))
         .args(arguments)
         .args(["--entry", "e", "--entries", &folder.path("entries")])
         .env_clear()
         .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let _ = stdin.write_all(state.as_bytes());
     drop(stdin);
-    let output = child.wait_with_output().unwrap();
-    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    child.wait_with_output().unwrap()
 }
 
 fn state(folder: &Folder) -> String {
@@ -103,7 +108,7 @@ fn foreign_text_cannot_break_the_line() {
 fn entries_in_other_hands_and_unknown_verbs_are_refused() {
     let folder = host("entries");
     config(&folder, &json!(null));
-    assert_eq!(call(&folder, &["precreate"], &state(&folder)).0, 2);
+    assert_eq!(call(&folder, &["startContainer"], &state(&folder)).0, 2);
     std::os::unix::fs::chown(folder.path("entries/e.json"), Some(1000), None).unwrap();
     let (code, line) = call(&folder, &["createRuntime"], &state(&folder));
     assert_eq!(code, 1);
@@ -114,6 +119,36 @@ fn entries_in_other_hands_and_unknown_verbs_are_refused() {
     let (code, line) = call(&folder, &["createRuntime"], &state(&folder));
     assert_eq!(code, 1);
     assert!(line.contains("version 2") && !line.contains("(plan-set)"), "{line}");
+}
+
+#[test]
+fn at_podmans_own_stage_what_asks_for_nothing_comes_out_as_it_came() {
+    let folder = host("precreate");
+    let config = |annotations: &str, root: &str| {
+        format!(
+            r#"{{ "root":{{"path":"{root}"}},  "unknown":[1.50], "annotations":{annotations},
+                "linux":{{"namespaces":[{{"type":"mount"}},{{"type":"pid"}},{{"type":"ipc"}}],
+                "resources":{{"devices":[{{"allow":false,"access":"rwm"}}]}}}} }}"#
+        )
+    };
+    let ordinary = config("null", "/image");
+    let (code, line) = call(&folder, &["precreate"], &ordinary);
+    assert!(code == 1 && line.contains("entry `e` is of form hook"), "{line}");
+    let entry = std::fs::read_to_string(folder.path("entries/e.json")).unwrap();
+    folder.write("entries/e.json", entry.replace(r#""hook""#, r#""spec""#));
+    let found = output(&folder, &["precreate"], &ordinary);
+    assert_eq!((found.status.code(), String::from_utf8(found.stdout).unwrap()), (Some(0), ordinary));
+    let asking = config(r#"{"gpupol.io/gpus":"1"}"#, "/image");
+    for (text, why) in [
+        (asking.as_str(), "(plan-set)"),
+        (&config("null", "image"), "is not an absolute path"),
+        ("{", "cannot be read"),
+    ] {
+        let found = output(&folder, &["precreate"], text);
+        assert_eq!((found.status.code(), found.stdout.len()), (Some(1), 0));
+        let line = String::from_utf8(found.stderr).unwrap();
+        assert!(line.contains(why) && line.lines().count() == 1, "{line}");
+    }
 }
 
 #[test]

@@ -39,6 +39,7 @@ fn record(container: &str, process: &Process, sharing: Sharing) -> Record {
         pid: process.pid,
         start_time: process.start_time,
         pending: false,
+        pending_until: None,
         cgroup: None,
     }
 }
@@ -206,6 +207,13 @@ fn a_pending_lease_is_the_containers_own() {
     assert_eq!((&own.own, &own.pending), (&[DEVICE.to_owned()].into(), &[DEVICE.to_owned()].into()));
     assert!(own.leases.is_empty());
     assert!(survey(of(true)).unwrap_err().to_string().contains("lives as process 1"));
+    let until = |until| Record {
+        pending: true,
+        pending_until: Some(until),
+        ..record("a", &maker, Sharing::Exclusive {})
+    };
+    assert!(liveness().is_live(&until(u64::MAX)).unwrap());
+    assert!(!liveness().is_live(&until(0)).unwrap(), "whoever makes it runs on, and has not come so far");
     lease::take(&store, &[record("a", &process, Sharing::Exclusive {})]).unwrap();
     let held = survey(of(false)).unwrap();
     assert!(held.own.contains(DEVICE) && held.pending.is_empty());

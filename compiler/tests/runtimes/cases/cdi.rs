@@ -118,12 +118,12 @@ pub(crate) fn a_made_up_sandbox(site: &Site) {
     assert_eq!(site.installed.audit().last().map(|record| record["event"].clone()), Some("refusal".into()));
 }
 
-fn nodes(seen: &Seen) -> BTreeMap<&str, ((u32, u32), u32)> {
+pub(super) fn nodes(seen: &Seen) -> BTreeMap<&str, ((u32, u32), u32)> {
     seen.nodes.iter().map(|(path, node)| (path.as_str(), (node.number, node.mode))).collect()
 }
 
 /// Each file with its first line, what writing to it gives, and the options that a plan can say.
-fn files(seen: &Seen) -> BTreeMap<&str, (&str, &str, Vec<&str>)> {
+pub(super) fn files(seen: &Seen) -> BTreeMap<&str, (&str, &str, Vec<&str>)> {
     let file = |file| {
         let File { line, write, mount }: &File = file;
         let said = ["ro", "nosuid", "nodev", "noexec"].into_iter().filter(|option| mount.contains(*option));

@@ -16,6 +16,8 @@ pub struct Calls<'c> {
     pub program: &'c str,
     /// Name of the entry.
     pub entry: &'c str,
+    /// Directory of the entries, if it is not the one that the hook knows by itself.
+    pub entries: Option<&'c str>,
     /// `TENANT/GRANT/DEVICE` for each device that it was given; empty: none.
     pub given: &'c [String],
 }
@@ -28,14 +30,21 @@ pub struct Calls<'c> {
 pub fn add(config: &mut Value, calls: &Calls<'_>) -> Result<(), Refusal> {
     let nothing = [NOTHING.to_owned()];
     let given = if calls.given.is_empty() { &nothing } else { calls.given };
-    let mut args = vec![PROGRAM, "createRuntime", "--entry", calls.entry];
+    let mut args = calls.args("createRuntime");
     args.extend(given.iter().flat_map(|word| [GIVEN, word.as_str()]));
     list(config, &["hooks", "createRuntime"])?.insert(0, json!({"path": calls.program, "args": args}));
     if !calls.given.is_empty() {
-        let args = [PROGRAM, "poststop", "--entry", calls.entry];
+        let args = calls.args("poststop");
         list(config, &["hooks", "poststop"])?.push(json!({"path": calls.program, "args": args}));
     }
     Ok(())
+}
+
+impl<'c> Calls<'c> {
+    fn args(&self, stage: &'c str) -> Vec<&'c str> {
+        let entries = self.entries.map(|entries| ["--entries", entries]);
+        [PROGRAM, stage, "--entry", self.entry].into_iter().chain(entries.into_iter().flatten()).collect()
+    }
 }
 
 /// Takes out the hooks of other GPU stacks, and dockerd's for `--gpus`, which what is given here stands in place of; says
