@@ -79,7 +79,7 @@ everywhere! {
         without_a_plan_set, trusted;
     audit: of_a_start, required_on_a_full_disk, best_effort_on_a_full_disk, unwritable;
     failures: undone, stale_boot, stale_driver, other_minor, state_without_pid, big_config;
-    crash: after_each_call;
+    crash: after_each_call, of_the_wrapper;
     plan_sets: missing, truncated_index, truncated_plans, newer_index, newer_plan, wrong_owner, writable_by_group,
         hostile_offsets, plan_of_another_tenant, index_is_a_fifo, endless;
 }

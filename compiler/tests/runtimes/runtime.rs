@@ -124,12 +124,17 @@ impl Runtime {
 
     /// A call of it, by the link of the entry of that name if it is wrapped.
     pub(crate) fn command(&self, view: &View, entry: &str) -> Command {
+        self.command_after(view, &[], entry)
+    }
+
+    /// The same with words before the link's.
+    pub(crate) fn command_after(&self, view: &View, words: &[&str], entry: &str) -> Command {
         let mut command = match self.wrapper.get() {
             None => view.command(&self.program),
             Some(Wrapper { links, entries, etc }) => {
                 let mut command = view.command(Path::new("unshare"));
                 command.args(["--mount", "--propagation", "private", "sh", "-c", OWN_ETC, "own-etc"]);
-                command.args([etc, entries]).arg(links.join(format!("gpupol-runtime.{entry}")));
+                command.args([etc, entries]).args(words).arg(links.join(format!("gpupol-runtime.{entry}")));
                 command
             }
         };

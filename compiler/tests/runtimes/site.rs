@@ -96,6 +96,11 @@ impl Site {
         self.runtime.command(&self.view, entry)
     }
 
+    /// A call of it by that link that [`gpupol_tracer::run`] traces.
+    pub(crate) fn traced_runtime_command(&self, entry: &str) -> Command {
+        self.runtime.command_after(&self.view, &gpupol_tracer::WAIT, entry)
+    }
+
     /// A new bundle.
     pub(crate) fn bundle(&self) -> Bundle {
         let number = self.dir.read_dir().expect("the directory is ours").count();

@@ -47,12 +47,13 @@ fn in_the_place_of_the_hook() {
     fs::write(Path::new(&text("/names")), names.join("\n")).expect("the bundle is ours");
     match ended {
         End::Exited(status) => std::process::exit(status),
-        // As it ended, so this does.
-        End::Killed => kill(Pid::this(), Signal::SIGKILL).expect("a process may end itself"),
+        // As it ended, so this does. It becomes no other program.
+        End::Killed | End::Became => kill(Pid::this(), Signal::SIGKILL).expect("a process may end itself"),
     }
 }
 
-fn run(mut hook: Command, count: u64) -> (End, Vec<&'static str>) {
+/// Runs it until its `count`-th system call, and names those that it made.
+pub(crate) fn run(mut hook: Command, count: u64) -> (End, Vec<&'static str>) {
     let mut names = Vec::new();
     let ended = gpupol_tracer::run(&mut hook, |call| {
         names.push(call.name());

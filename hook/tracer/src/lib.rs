@@ -22,6 +22,8 @@ pub enum End {
     Exited(i32),
     /// By a signal, such as [`Then::Kill`] sends.
     Killed,
+    /// It was about to become another program, which was killed before it did anything.
+    Became,
 }
 
 /// What comes after a system call.
@@ -33,18 +35,20 @@ pub enum Then {
     Kill,
 }
 
-/// A shell that waits until it is traced, and then becomes the program.
-const WAIT: [&str; 3] = ["-c", "kill -STOP $$; exec \"$@\"", "sh"];
+/// The words that stand before a program's in a command that [`run`] traces: a shell that waits until it is traced, and
+/// then becomes the program. What stands before them in turn must become that shell, and not call it.
+pub const WAIT: [&str; 4] = ["/bin/sh", "-c", "kill -STOP $$; exec \"$@\"", "sh"];
 
 /// A command that runs `program` once [`run`] traces it. Its arguments, variables and files are the caller's to add.
 #[must_use]
 pub fn command(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new("/bin/sh");
-    command.args(WAIT).arg(program);
+    let [shell, words @ ..] = WAIT;
+    let mut command = Command::new(shell);
+    command.args(words).arg(program);
     command
 }
 
-/// Runs a [`command`] to its end. `after` is asked after each system call that came back, the first after `execve`; the
+/// Runs a [`command`] to its end, or until it would become another program. `after` is asked after each system call that came back, the first after `execve`; the
 /// program may have one thread and no children.
 ///
 /// # Errors
@@ -92,6 +96,7 @@ fn follow(pid: Pid, mut after: impl FnMut(Sysno) -> Then) -> nix::Result<End> {
                 }
             }
             WaitStatus::Stopped(_, other) => signal = Some(other),
+            WaitStatus::PtraceEvent(_, _, PTRACE_EVENT_EXEC) => return end_it(pid).map(|_| End::Became),
             other => {
                 if let Some(end) = end(other) {
                     return Ok(end);

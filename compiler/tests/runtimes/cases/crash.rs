@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use super::expect::{assert_sees, holds, runs};
+use gpupol_tracer::End;
+
+use super::expect::{assert_sees, computing, holds, runs};
 use crate::bundle::{Bundle, look};
 use crate::container::{Container, Entry};
 use crate::host::{GPUS, MAJOR};
@@ -34,6 +36,34 @@ pub(crate) fn after_each_call(site: &Site) {
     assert_eq!(site.installed.leases().len(), 1, "{:?}", site.installed.leases());
     site.delete(neighbour);
     assert_eq!(site.installed.leases(), Vec::<String>::new());
+}
+
+/// The wrapper, which takes leases for a container that is never made.
+pub(crate) fn of_the_wrapper(site: &Site) {
+    site.use_wrapper();
+    let container = Container::training(GPUS[0].uuid);
+    let create = |count: u64| {
+        let bundle = site.bundle();
+        let id = site.write(&bundle, &container, &look());
+        let written = fs::read(bundle.config()).unwrap();
+        let mut command = site.traced_runtime_command(container.entry.name());
+        command.args(["create", "--bundle"]).arg(&bundle.dir).arg(&id);
+        let (ended, calls) = traced::run(command, count);
+        let config = fs::read(bundle.config()).unwrap();
+        let is_whole = serde_json::from_slice::<serde_json::Value>(&config).is_ok();
+        assert!(is_whole, "killed after call {count}: half a `config.json`");
+        (ended, calls, config == written)
+    };
+    let (ended, calls, is_unchanged) = create(u64::MAX);
+    assert!(ended == End::Became && calls.len() > 100 && !is_unchanged, "{ended:?}: {calls:?}");
+    for (number, name) in (1..).zip(&calls) {
+        if std::env::var_os(ALL).is_some() || LASTING.contains(name) {
+            assert_eq!(create(number).0, End::Killed, "{number}, {name}");
+            site.require_unchanged(name);
+            assert_sees(&runs(site, &container), &computing(site, &[GPUS[0].minor]));
+            assert_eq!(site.installed.leases(), Vec::<String>::new(), "killed after call {number}, {name}");
+        }
+    }
 }
 
 /// The system calls of a start that nobody kills.
