@@ -6,7 +6,7 @@ use gpupol_plan::request::cdi;
 
 use crate::ENTRIES;
 
-const USAGE: &str = "usage: gpupol-hook precreate|prestart|createRuntime|poststop --entry NAME [--entries DIR] \
+const USAGE: &str = "usage: gpupol-hook precreate|prestart|createRuntime|poststop|reclaim --entry NAME [--entries DIR] \
                      [--cdi DEVICE | --given DEVICE…]";
 
 /// What the executor is called for.
@@ -29,6 +29,8 @@ pub(crate) enum Stage {
     Start,
     /// The container is gone.
     Stop,
+    /// Nobody calls for a container: those that are gone are looked for.
+    Reclaim,
 }
 
 impl Arguments {
@@ -68,6 +70,7 @@ fn stage(verb: &str) -> Result<Stage, String> {
         "precreate" => Ok(Stage::Before),
         "prestart" | "createRuntime" => Ok(Stage::Start),
         "poststop" => Ok(Stage::Stop),
+        "reclaim" => Ok(Stage::Reclaim),
         _ => Err(format!("`{verb}` is not supported; {USAGE}")),
     }
 }
@@ -89,6 +92,7 @@ mod tests {
         assert_eq!(parse("createRuntime --entry a --cdi t/g/any").unwrap().entry, "a");
         assert_eq!(parse("createRuntime --entry a --given t/g/1 --given t/g/2").unwrap().entry, "a");
         assert_eq!(parse("poststop --entry a").unwrap().stage, Stage::Stop);
+        assert_eq!(parse("reclaim --entry a").unwrap().stage, Stage::Reclaim);
         assert_eq!(parse("precreate --entry a").unwrap().stage, Stage::Before);
     }
 

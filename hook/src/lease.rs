@@ -148,13 +148,41 @@ pub fn release(
     // A container whose id is too long for a lease never got one.
     let Ok(name) = record::file_name(engine, container) else { return Ok(()) };
     for (_, directory) in store.directories()? {
-        let Found::Record(record) = Found::read(&directory, &name) else { continue };
-        if !liveness.is_live(&record)? {
-            on_dead(&record)?;
-            remove(&directory, &name)?;
+        remove_dead(&directory, &name, liveness, &mut on_dead)?;
+    }
+    Ok(())
+}
+
+/// Removes the leases of all containers that have ended.
+///
+/// # Errors
+/// The call that failed; what `on_dead` says.
+pub fn reclaim(
+    store: &Store,
+    liveness: &Liveness,
+    mut on_dead: impl FnMut(&Record) -> Result<()>,
+) -> Result<()> {
+    for (_, directory) in store.directories()? {
+        for name in Store::names(&directory)? {
+            remove_dead(&directory, &name, liveness, &mut on_dead)?;
         }
     }
     Ok(())
+}
+
+/// Removes a lease if its container has ended.
+fn remove_dead(
+    directory: &OwnedFd,
+    name: &str,
+    liveness: &Liveness,
+    on_dead: &mut impl FnMut(&Record) -> Result<()>,
+) -> Result<()> {
+    let Found::Record(record) = Found::read(directory, name) else { return Ok(()) };
+    if liveness.is_live(&record)? {
+        return Ok(());
+    }
+    on_dead(&record)?;
+    remove(directory, name)
 }
 
 impl Scope<'_> {

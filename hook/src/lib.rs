@@ -90,6 +90,7 @@ pub fn main(mut arguments: impl Iterator<Item = OsString>) -> Exit {
         Stage::Before => precreate::run(&arguments),
         Stage::Start => start::run(&arguments),
         Stage::Stop => stop::run(&arguments),
+        Stage::Reclaim => stop::reclaim(&arguments),
     });
     match result {
         Ok(()) => Exit::Done,

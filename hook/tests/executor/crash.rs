@@ -101,7 +101,7 @@ pub(crate) fn leases(folder: &Folder) -> Vec<String> {
 }
 
 /// Whole records of the audit.
-fn audit(folder: &Folder) -> Vec<Value> {
+pub(crate) fn audit(folder: &Folder) -> Vec<Value> {
     let text = std::fs::read_to_string(folder.path("audit/audit.jsonl")).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }

@@ -9,7 +9,7 @@ use gpupol_tracer::End;
 use serde_json::{Value, json};
 
 use crate::cgroups::V2;
-use crate::crash::{Made, leases, two_nodes_and_three_mounts};
+use crate::crash::{Made, audit, leases, two_nodes_and_three_mounts};
 use crate::scene::{self, Folder};
 use crate::traced;
 use crate::undone::{DRIVER, make};
@@ -49,6 +49,34 @@ fn of_two_thousand_hooks_one_gets_an_exclusive_device() {
     assert_eq!((given, said.lines().filter(refused).count()), (1, CROWD - 1), "{said}");
     assert!(said.lines().any(|line| line.contains("(no-free-device)")), "{said}");
     assert_eq!(leases(&folder).len(), 1);
+}
+
+/// What nobody said that it ended is found by who looks for it, such as a timer.
+#[test]
+fn leases_of_the_dead_are_reclaimed() {
+    let test = "crowd::leases_of_the_dead_are_reclaimed";
+    if scene::role().is_none() {
+        scene::run_child(test, &["reclaim"], &format!(r#"{V2}{DRIVER}exec "$@""#));
+        return;
+    }
+    let folder = Folder::new("reclaim");
+    make(&folder, &two_nodes_and_three_mounts(&folder));
+    let reclaim = || {
+        let ended = traced::killed_after(usize::MAX, &folder, "reclaim", "");
+        assert_eq!((ended.end, ended.said.as_str()), (End::Exited(0), ""));
+    };
+    reclaim();
+    assert!(!std::fs::exists(folder.path("state")).unwrap(), "there was nothing to be looked for");
+    let made = Made::new(&folder, Version::V2, "c");
+    assert_eq!(made.start().end, End::Exited(0));
+    reclaim();
+    assert_eq!(leases(&folder), ["c"], "it lives");
+    drop(made);
+    reclaim();
+    assert_eq!(leases(&folder), Vec::<String>::new());
+    let ended = audit(&folder).into_iter().filter(|record| record["event"] == "stop");
+    let ended: Vec<_> = ended.map(|record| record["endedBy"].clone()).collect();
+    assert_eq!(ended, ["reclaimed"]);
 }
 
 /// A tmpfs at the place of the leases, as `mount -o` has it.
