@@ -95,12 +95,7 @@ pub fn plans(
     let parts = Parts::of(topology);
     let plan = |grant| {
         let (shared, needs_spec) = parts.shared(grant);
-        let mut plan = own_part(grant, needs_spec, policy, sources, topology, digests);
-        plan.edits = shared.edits;
-        for (line, devices) in plan.lines.iter_mut().zip(shared.devices) {
-            line.devices = devices;
-        }
-        plan
+        own_part(grant, needs_spec, policy, sources, topology, digests).with(shared)
     };
     in_order(resolution).into_iter().map(plan).collect()
 }
@@ -208,7 +203,7 @@ fn rule(span: Span, grant: &policy::Grant, sources: &Sources) -> Rule {
     let source = sources.get(span.source);
     let line = source.map_or(0, |source| source.position(span.start()).0);
     Rule {
-        file: source.map(|source| source.name.clone()).unwrap_or_default(),
+        file: source.map(|source| source.place.clone()).unwrap_or_default(),
         line: u32::try_from(line).unwrap_or(u32::MAX),
         name: format!("grant {}", grant.name.value),
     }

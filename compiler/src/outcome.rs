@@ -258,15 +258,9 @@ impl<'s> Reader<'s> {
         {
             return Ok(Rc::clone(plan));
         }
-        let plan = Rc::new(Plan::join(self.slice(grant.plan)?, self.slice(grant.shared)?)?);
+        let plan = Rc::new(Plan::join(grant.plan.of(self.plans)?, grant.shared.of(self.plans)?)?);
         self.last.replace(Some((grant.plan, Rc::clone(&plan))));
         Ok(plan)
-    }
-
-    fn slice(&self, Slice { offset, length }: Slice) -> Result<&'s [u8], Refusal> {
-        let range = usize::try_from(offset).ok().zip(usize::try_from(length).ok());
-        let slice = range.and_then(|(offset, length)| self.plans.get(offset..)?.get(..length));
-        slice.ok_or_else(|| Refusal::new(Reason::PlanSet, "a plan lies outside of its file"))
     }
 }
 

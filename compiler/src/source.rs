@@ -7,6 +7,8 @@ use std::ops::Range;
 pub struct Source {
     /// Path as it was given or found, with `/` between components; what messages print.
     pub name: String,
+    /// Where it stands in the policy, whichever way the policy was named; what plans and digests say.
+    pub place: String,
     /// The text.
     pub text: String,
     lines: Vec<usize>,
@@ -41,7 +43,7 @@ pub struct Spanned<T> {
     pub span: Span,
 }
 
-/// All sources of one run, in the order of their names.
+/// All sources of one run, in the order of their places.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     sources: Vec<Source>,
@@ -105,7 +107,14 @@ impl Source {
             Some(*sum)
         });
         let blocks = std::iter::once(0).chain(blocks).collect();
-        Self { name: name.into(), text, lines, blocks }
+        let name = name.into();
+        Self { place: name.clone(), name, text, lines, blocks }
+    }
+
+    /// The same at that place in its policy; without it, the place is the name.
+    #[must_use]
+    pub fn at(self, place: impl Into<String>) -> Self {
+        Self { place: place.into(), ..self }
     }
 
     /// Line and column of a byte, both from 1, the column in characters.
@@ -140,7 +149,7 @@ impl Sources {
     /// The sources, sorted by name so that the order in which files were found never shows.
     #[must_use]
     pub fn new(mut sources: Vec<Source>) -> Self {
-        sources.sort_by(|a, b| a.name.cmp(&b.name));
+        sources.sort_by(|a, b| (&a.place, &a.name).cmp(&(&b.place, &b.name)));
         Self { sources }
     }
 

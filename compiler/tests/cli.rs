@@ -132,6 +132,10 @@ fn what_is_not_built_yet_is_refused_in_one_sentence() {
         assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{}", ran.err);
         assert!(ran.err.starts_with(&said) && ran.err.lines().count() == 2, "{}", ran.err);
     }
+    for args in [&["slurm"][..], &["export", "graph"]] {
+        let ran = run(&place, args);
+        assert!(ran.code == 2 && !ran.err.contains("this version has no"), "{args:?}: {ran}");
+    }
     let ran = run(&place, &["chek"]);
     assert!(ran.code == 2 && ran.err.contains("'check'"), "{}", ran.err);
     let help = run(&place, &["--help"]).out;
@@ -468,7 +472,10 @@ fn what_is_called_current_and_is_no_link_stays() {
     fs::create_dir_all(place.join("plans/current")).unwrap();
     let ran = run(&place, &["compile", "--topology", "builtin:campus", "-o", "plans"]);
     assert_eq!(ran.code, 2);
-    assert_eq!(ran.err, "error: `plans/current` cannot be written: it is not a symbolic link\n");
+    assert_eq!(
+        ran.err,
+        "error: `plans/current` cannot be written: it is not a symbolic link\n  help: see what lies there, or name another place\n"
+    );
     assert!(place.join("plans/current").is_dir());
 }
 
@@ -517,7 +524,7 @@ fn a_pipe_is_refused_and_nobody_waits_for_its_writer() {
     let ran = run(&place, &["check", "pipe.kdl"]);
     assert_eq!(
         (ran.code, ran.err),
-        (2, "error: `pipe.kdl` cannot be read: it is not a regular file\n".to_owned())
+        (2, "error: `pipe.kdl` cannot be read: it is not a regular file\n  help: see what lies there, or name another\n".to_owned())
     );
     assert_eq!(run(&place, &["check", "--topology", "pipe.kdl"]).code, 2);
 }

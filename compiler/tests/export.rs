@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use gpupol::emit::cdi::{ContainerEdits, Guarding, Specification};
 use gpupol::topology::{Topology, read};
 use gpupol_plan::edit::{Edit, Gid};
-use gpupol_plan::plan::Plan;
+use gpupol_plan::plan::{Line, Plan, Sharing};
 use gpupol_plan::spec::is_below_a_tmpfs;
 use serde_json::Value;
 
@@ -77,10 +77,25 @@ fn every_device_has_a_name_of_its_own_and_says_so() {
     let plans = all_plans(POLICY, &host("t4-1x-cloud"));
     let specification = Specification::of(&plans, &hook());
     let names: Vec<&str> = specification.devices.iter().map(|device| device.name.as_str()).collect();
-    assert_eq!(names, ["a.b:c.0", "a.b:c.any", "a.c.0", "a.c.any", "a:b.c.0", "a:b.c.any", "watch.see.any"]);
+    let expected = [
+        "a.b:c.0",
+        "a.b:c.any",
+        "a.c.0",
+        "a.c.any",
+        "a.slow.0",
+        "a.slow.any",
+        "a:b.c.0",
+        "a:b.c.any",
+        "watch.see.any",
+    ];
+    assert_eq!(names, expected);
     let unguarded = Specification::of(&plans, &nobody());
     let names: Vec<&str> = unguarded.devices.iter().map(|device| device.name.as_str()).collect();
-    assert_eq!(names, ["a.b:c.0", "a.c.0", "a:b.c.0", "watch.see.any"], "nobody would choose one");
+    assert_eq!(
+        names,
+        ["a.b:c.0", "a.c.0", "a:b.c.0", "watch.see.any"],
+        "nobody would choose one, or start a daemon"
+    );
     let slices = all_plans(
         "tenant t { identity podman }\ngpu-set s { mig-profile \"1g.5gb\" }\ngrant g { to t; gpus s; capabilities compute }",
         &host("a100-mig"),
@@ -106,17 +121,18 @@ fn a_device_has_what_its_plan_gives() {
             continue;
         }
         let host = read::read("host", &fs::read_to_string(&path).unwrap()).unwrap();
-        let text = POLICY.replace("sharing mps clients=2", "sharing exclusive");
         let plans = all_plans(
             &format!(
-                "{text}gpu-set amd {{ vendor amd }}\ngrant r named=#true {{ to a; gpus amd; capabilities compute }}"
+                "{POLICY}gpu-set amd {{ vendor amd }}\ngrant r named=#true {{ to a; gpus amd; capabilities compute }}"
             ),
             &host,
         );
         for guarding in [hook(), nobody()] {
             let specification = Specification::of(&plans, &guarding);
             for plan in plans.iter().filter(|plan| !plan.trusted) {
-                for device in plan.lines.iter().flat_map(|line| &line.devices) {
+                let is_mps = |line: &Line| matches!(line.sharing, Sharing::Mps { .. });
+                let lines = plan.lines.iter().filter(|line| guarding == hook() || !is_mps(line));
+                for device in lines.flat_map(|line| &line.devices) {
                     let part = |part: &str| part.replace('.', ":");
                     let name = format!("{}.{}.{}", part(&plan.tenant), part(&plan.grant), device.index);
                     let found = given_by(&specification, &name);
@@ -175,6 +191,8 @@ fn planned_files<'p>(
     guarding: &Guarding,
 ) -> BTreeMap<&'p str, &'p str> {
     let file = |edit: &'p Edit| match edit {
+        // That an MPS daemon listens, only the hook can see.
+        Edit::Bind(bind) if bind.host_path.starts_with("/run/gpupol/") => None,
         Edit::Bind(bind) if !bind.optional && !bind.container_path.starts_with("/proc/") => {
             let place: &'p str = match (bind.container_path.strip_prefix("{libdir}"), guarding) {
                 (Some(below), Guarding::Nobody { .. }) => {
@@ -275,7 +293,7 @@ fn the_version_is_the_lowest_that_is_enough() {
 
 #[test]
 fn the_same_plans_give_the_same_bytes() {
-    let args = ["export", "cdi", "--topology", "builtin:campus"];
+    let args = ["export", "cdi", "--topology", "builtin:campus", "--entry", "podman"];
     let (first, second) = (gpupol(&args), gpupol(&args));
     assert_eq!((first.code, &first.out), (0, &second.out));
     let read: Specification = serde_json::from_str(&first.out).unwrap();
@@ -288,7 +306,9 @@ fn a_file_is_current_until_the_policy_or_the_host_is_another() {
     let file = place.path().join("gpupol.json");
     let path = file.to_str().unwrap();
     let on = |topology: &str, rest: &[&str]| {
-        gpupol(&[&["export", "cdi", "examples/first-look/policy.kdl", "--topology", topology], rest].concat())
+        let entry: &[&str] = if rest.contains(&"--entry") { &[] } else { &["--entry", "podman"] };
+        let args = ["export", "cdi", "examples/first-look/policy.kdl", "--topology", topology];
+        gpupol(&[&args, entry, rest].concat())
     };
     assert_eq!(on("builtin:campus", &["-o", path]).to_string(), "exit 0\n");
     let ran = on("builtin:campus", &["--check", path]);
@@ -329,10 +349,14 @@ fn without_the_hook_it_says_what_that_means() {
         &["--libdir", "/usr/lib64"],
         &["--unguarded", "--libdir", "lib"],
         &["--unguarded", "--libdir", "/usr/lib64", "--entry", "podman"],
-        &["--hook", "gpupol-hook"],
-        &["--hook", "/usr/bin/other"],
+        &[],
+        &["--entry", "podman", "--hook", "gpupol-hook"],
+        &["--entry", "podman", "--hook", "/usr/bin/other"],
         &["--entry", "../x"],
-        &["-o", "a", "--check", "a"],
+        &["--entry", ".x"],
+        &["--entry", "a b;$(x)"],
+        &["--entry", ""],
+        &["--entry", "podman", "-o", "a", "--check", "a"],
     ] {
         let ran = gpupol(&[&["export", "cdi", "--topology", "builtin:campus"], args].concat());
         assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{args:?}: {ran}");
@@ -347,7 +371,87 @@ fn no_device_is_no_specification() {
         "examples/first-look/policy.kdl",
         "--topology",
         "examples/topologies/jetson-orin.json",
+        "--entry",
+        "podman",
     ]);
     assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{ran}");
     assert!(ran.err.contains("no grant gives a device on"), "{ran}");
+}
+
+/// Somebody must see to it that a daemon listens: without the hook nobody does.
+#[test]
+fn devices_for_mps_need_the_hook() {
+    let place = tempfile::tempdir().unwrap();
+    let policy = place.path().join("p.kdl");
+    let text = "policy version=1\ntenant a { identity docker }\ngpu-set one { vendor nvidia }\n\
+                grant slow { to a; gpus one { sharing mps clients=2 }; capabilities compute }\n";
+    fs::write(&policy, text).unwrap();
+    let on = |rest: &[&str]| {
+        let (policy, host) = (policy.to_str().unwrap(), "examples/topologies/l40s-4x-pcie.json");
+        gpupol(&[&["export", "cdi", policy, "--topology", host], rest].concat())
+    };
+    let ran = on(&["--entry", "docker"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    let specification: Specification = serde_json::from_str(&ran.out).unwrap();
+    assert!(specification.devices.iter().any(|device| device.name == "a.slow.any"), "{ran}");
+    assert!(
+        !ran.out.contains("/run/gpupol/mps") && !ran.out.contains("/dev/shm"),
+        "the hook's to bind: {ran}"
+    );
+    let ran = on(&["--unguarded", "--libdir", "/usr/lib64"]);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{ran}");
+    assert!(ran.err.contains("no grant gives a device that does without the hook on"), "{ran}");
+    assert!(!ran.err.contains("GP5007"), "{ran}");
+}
+
+/// A host whose GPUs have NVLinks to others of their group alone.
+fn joined(groups: &[&[u32]]) -> Topology {
+    let count = groups.iter().map(|group| group.len()).sum::<usize>();
+    given::host((0u32..).take(count).map(|index| given::gpu(index, "A")).collect(), groups)
+}
+
+/// What a place allows is not to be guessed from the devices' numbers.
+#[test]
+fn a_group_that_a_place_allows_has_a_name() {
+    let text = "tenant t { identity podman }\ngpu-set s { vendor nvidia }\n\
+                grant g { to t; gpus s at-most=2 default=2 place=nvlink; capabilities compute }";
+    let plans = all_plans(text, &joined(&[&[0, 1], &[2, 3]]));
+    let groups = plans[0].lines[0].slots.as_ref().unwrap().iter().filter(|slot| slot.len() > 1).count();
+    for (guarding, calls) in [(hook(), 3), (nobody(), 0)] {
+        let specification = Specification::of(&plans, &guarding);
+        let named: Vec<_> = specification.devices.iter().filter(|device| device.name.contains('-')).collect();
+        assert!(named.len() == groups && groups > 1, "{groups}: {specification:?}");
+        let first = named.iter().find(|device| device.name == "t.g.0-1").unwrap();
+        assert_eq!(first.container_edits.hooks.len(), calls);
+        let own =
+            plans[0].lines[0].devices.iter().filter(|device| ["0", "1"].contains(&device.index.as_str()));
+        let common = plans[0].edits.values().flatten();
+        let expected = common.chain(own.flat_map(|device| &device.edits));
+        assert_eq!(nodes(&given_by(&specification, "t.g.0-1")), planned_nodes(expected));
+    }
+    let specification = Specification::of(&plans, &hook());
+    let device = specification.devices.iter().find(|device| device.name == "t.g.0-1").unwrap();
+    let asked: BTreeSet<&str> =
+        device.container_edits.hooks.iter().filter_map(|hook| hook.args.get(5)).map(String::as_str).collect();
+    let expected = [0, 1].map(|index| format!("t/g/{}", given::gpu(index, "A").uuid));
+    assert_eq!(asked, expected.iter().map(String::as_str).collect());
+    // All of them fit into no list that anybody looks through.
+    let text = text.replace("at-most=2 default=2 place=nvlink", "at-most=4 default=4 place=nvlink");
+    let many = all_plans(&text, &joined(&[&[0, 1, 2, 3, 4, 5, 6], &[7, 8, 9, 10, 11, 12, 13]]));
+    assert!(many[0].lines[0].slots.as_ref().unwrap().len() > 64);
+    let specification = Specification::of(&many, &hook());
+    assert!(specification.devices.iter().all(|device| !device.name.contains('-')));
+}
+
+#[test]
+fn what_cannot_be_written_has_a_remedy() {
+    let args = ["export", "cdi", "--topology", "builtin:campus", "--entry", "podman"];
+    let ran = gpupol(&[&args[..], &["-o", "/nonexistent/gpupol.json"]].concat());
+    assert_eq!(ran.code, 2, "{ran}");
+    assert!(
+        ran.err.contains("\n  help: make the directory in which it is to lie first, by `mkdir -p`\n"),
+        "{ran}"
+    );
+    let ran = gpupol(&[&args[..], &["--check", "/nonexistent"]].concat());
+    assert!(ran.code == 2 && ran.err.contains("\n  help: name what is there\n"), "{ran}");
 }

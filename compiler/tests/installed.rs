@@ -9,7 +9,7 @@
 mod ran;
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use gpupol_plan::lease::Stat;
@@ -45,6 +45,7 @@ fn place(name: &str) -> PathBuf {
     }
     fs::create_dir_all(&place).unwrap();
     fs::write(place.join("p.kdl"), POLICY).unwrap();
+    fs::create_dir(place.join("state")).unwrap();
     let ran = compile(&place, &[]);
     assert_eq!(ran.code, 0, "{ran}");
     place
@@ -93,7 +94,91 @@ fn a_comment_more_is_said_in_two_lines() {
     let lines: Vec<&str> = ran.out.lines().skip(1).collect();
     assert_eq!(lines.len(), 2, "{ran}");
     assert!(lines[0].starts_with("  plan set: policyDigest was `sha256:"), "{ran}");
-    assert_eq!(lines[1], "  plan set: rulesAtOtherPlaces was 0, is 4");
+    assert_eq!(lines[1], "  4 rules stand at other places");
+    assert!(ran.out.contains("today, 2 differences:\n"), "{ran}");
+    let json: Value = serde_json::from_str(&check(&place, &["--format", "json"]).out).unwrap();
+    assert_eq!((&json["same"], &json["rulesAtOtherPlaces"]), (&json!(false), &json!(4)), "{json}");
+}
+
+/// From wherever and however the same files are named, they are the same policy.
+#[test]
+fn how_the_policy_is_spelt_makes_no_difference() {
+    let place = place("spelt");
+    let (policy, grants) = POLICY.split_at(POLICY.find("grant serving").unwrap());
+    fs::create_dir_all(place.join("policies/grants")).unwrap();
+    fs::write(place.join("policies/p.kdl"), policy).unwrap();
+    fs::write(place.join("policies/grants/g.kdl"), grants).unwrap();
+    symlink("policies", place.join("link")).unwrap();
+    let whole = place.join("p.kdl").to_str().unwrap().to_owned();
+    let directory = place.join("policies").to_str().unwrap().to_owned();
+    let one: &[&[&str]] = &[&["p.kdl"], &["./p.kdl"], &["../spelt/p.kdl"], &["link/../p.kdl"], &[&whole]];
+    let several: &[&[&str]] = &[
+        &["policies/"],
+        &["link"],
+        &["policies/p.kdl", "link/grants"],
+        &["link/grants", &directory],
+        &[&directory],
+    ];
+    for spellings in [one, several] {
+        let on = |command: &[&str], paths: &[&str]| {
+            run(&place, &[command, paths, &["--topology", "builtin:campus"]].concat())
+        };
+        assert_eq!(on(&["compile", "-o", "plans", "--state", "state"], spellings[0]).code, 0);
+        for paths in spellings {
+            let ran = on(&["plan", "--check", "plans"], paths);
+            assert_eq!(ran.code, 0, "{paths:?}: {ran}");
+        }
+    }
+}
+
+/// Each with what is done to make it wrong, and what is said.
+#[test]
+fn what_the_hook_would_not_open_is_not_right() {
+    let place = place("hook");
+    let (plans, set) = (place.join("plans"), in_force(&place));
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let name = |path: &Path| path.strip_prefix(&place).unwrap().display().to_string();
+    for (path, before) in
+        [(&plans, 0o755), (&set, 0o755), (&set.join("index"), 0o644), (&set.join("plans"), 0o644)]
+    {
+        mode(path, before | 0o020);
+        let ran = check(&place, &[]);
+        let at = name(path);
+        let why = format!(
+            "`{at}` (mode {:o}) can be written by others: take that away by `chmod go-w {at}`",
+            before | 0o020
+        );
+        assert!(ran.code == 1 && ran.out.contains(&why), "{why}: {ran}");
+        mode(path, before);
+        if me_is_root() {
+            chown(path, Some(1000), None).unwrap();
+            let ran = check(&place, &[]);
+            let why = format!("`{at}` belongs to uid 1000: give it to root by `chown root {at}`");
+            assert!(ran.code == 1 && ran.out.contains(&why), "{why}: {ran}");
+            chown(path, Some(0), None).unwrap();
+        }
+    }
+    mode(&place, 0o777);
+    let ran = check(&place, &[]);
+    assert!(ran.code == 1 && ran.out.contains(&format!("`{}` (mode 777)", place.display())), "{ran}");
+    mode(&place, 0o1777);
+    assert_eq!(check(&place, &[]).code, 0, "nobody else can rename what lies in it");
+    mode(&place, 0o755);
+    let elsewhere = place.join("elsewhere");
+    fs::rename(&set, &elsewhere).unwrap();
+    symlink(&elsewhere, &set).unwrap();
+    let ran = check(&place, &[]);
+    let why = format!("`{}` is no directory, and the hook follows no symbolic links", name(&set));
+    assert!(ran.code == 1 && ran.out.contains(&why), "{ran}");
+    fs::remove_file(plans.join("current")).unwrap();
+    symlink(&elsewhere, plans.join("current")).unwrap();
+    let ran = check(&place, &[]);
+    assert!(ran.code == 1 && ran.out.contains("`plans/current` names no directory beside it"), "{ran}");
+    let json: Value = serde_json::from_str(&check(&place, &["--format", "json"]).out).unwrap();
+    assert_eq!(
+        (&json["same"], &json["damaged"]),
+        (&json!(false), &json!("`plans/current` names no directory beside it"))
+    );
 }
 
 #[test]
@@ -177,6 +262,24 @@ fn what_is_damaged_or_not_there_is_not_the_same() {
     assert_eq!(run(&place, &["plan", "--check", "nowhere"]).code, 2);
 }
 
+/// What is asserted holds of whatever is put in force, handed to engines or called right.
+#[test]
+fn what_breaks_an_assert_is_written_nowhere() {
+    let place = place("asserts");
+    change(&place, "grant serving", "assert never compute for prod\ngrant serving");
+    let export = |more: &[&str]| {
+        let args = ["export", "cdi", "p.kdl", "--topology", "builtin:campus", "-o", "cdi.json"];
+        run(&place, &[&args, more].concat())
+    };
+    let guarded = export(&["--entry", "podman"]);
+    let unguarded = export(&["--unguarded", "--libdir", "/usr/lib64"]);
+    for (ran, code) in [(compile(&place, &[]), 1), (check(&place, &[]), 2), (guarded, 1), (unguarded, 1)] {
+        assert_eq!((ran.code, ran.out.as_str()), (code, ""), "{ran}");
+        assert!(ran.err.contains("GP8005"), "{ran}");
+    }
+    assert!(!place.join("cdi.json").exists());
+}
+
 fn lease(place: &Path, device: &str, tenant: &str, pid: u32, start_time: u64) {
     let record = json!({"leaseVersion": 1, "engine": "podman", "container": "c7", "device": device,
         "tenant": tenant, "grant": "g", "sharing": {"mode": "exclusive"}, "pid": pid, "startTime": start_time});
@@ -212,6 +315,37 @@ fn a_device_in_use_is_not_dropped() {
     // Somebody else's plans have it, and its own tenant's do not.
     lease(&place, L40S, "nobody", pid, started);
     assert_eq!(compile(&place, &[]).code, 1);
+    assert_eq!(compile(&place, &["--force"]).code, 0);
+}
+
+/// A hook that is about to take a lease has the lock: what it takes is seen.
+#[test]
+fn compile_waits_for_who_looks_at_leases() {
+    let place = place("locked");
+    change(&place, "gpus small at-most=2", "gpus large at-most=2");
+    fs::create_dir(place.join("state/leases")).unwrap();
+    let lock = fs::File::create(place.join("state/leases/.lock")).unwrap();
+    lock.lock().unwrap();
+    let (pid, started) = me();
+    let ran = std::thread::scope(|scope| {
+        let compiling = scope.spawn(|| compile(&place, &[]));
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        lease(&place, L4, "lab", pid, started);
+        drop(lock);
+        compiling.join().unwrap()
+    });
+    assert!(ran.code == 1 && ran.err.contains("is held by container `c7`"), "{ran}");
+}
+
+#[test]
+fn leases_are_not_looked_for_at_a_place_that_is_not_there() {
+    let place = place("no-state");
+    fs::remove_dir(place.join("state")).unwrap();
+    let ran = compile(&place, &[]);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{ran}");
+    let expected =
+        "error: `state` is not there\n  help: name the `stateDir` of the host's entries by `--state`\n";
+    assert!(ran.err.ends_with(expected), "{ran}");
     assert_eq!(compile(&place, &["--force"]).code, 0);
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use given::{gpu, host, node, policy, sliced};
 use gpupol::emit::cdi::{Guarding, Specification};
-use gpupol::topology::{Gpu, Topology};
+use gpupol::topology::{DeviceNode, Gpu, MigDevice, Topology};
 use gpupol_plan::capability::Capability;
 use gpupol_plan::choose::{Choice, Leases, choose};
 use gpupol_plan::edit::Edit;
@@ -22,7 +22,7 @@ use serde_json::Value;
 fn made() -> Topology {
     let made = |index: u32| {
         let gpu = gpu(index, "A");
-        let mut gpu = if index % 2 == 1 { sliced(gpu, &["1g.10gb", "3g.40gb"]) } else { gpu };
+        let mut gpu = if index % 2 == 1 { sliced(gpu, &PROFILES) } else { gpu };
         let drm = [("card", index), ("renderD", 128 + index)];
         gpu.nodes.extend(drm.map(|(name, minor)| node(&format!("/dev/dri/{name}{minor}"), 226, minor)));
         gpu
@@ -30,17 +30,29 @@ fn made() -> Topology {
     host((0..6).map(made).collect(), &[&[0, 2, 4]])
 }
 
-/// Everything by which a container could tell a GPU or a part of it.
-fn traces(gpu: &Gpu) -> BTreeSet<String> {
-    let nodes = gpu.nodes.iter().chain(gpu.mig_devices.iter().flat_map(|mig| &mig.nodes));
-    let migs = gpu.mig_devices.iter().map(|mig| mig.uuid.clone());
-    let pci = gpu.pci.known().unwrap().clone();
-    nodes.map(|node| node.path.clone()).chain(migs).chain([gpu.uuid.clone(), pci]).collect()
+/// Everything by which a container could tell a GPU or a MIG device.
+struct Traces {
+    texts: BTreeSet<String>,
+    numbers: BTreeSet<(u64, u64)>,
 }
 
-fn numbers(gpu: &Gpu) -> impl Iterator<Item = (u64, u64)> + '_ {
-    let nodes = gpu.nodes.iter().chain(gpu.mig_devices.iter().flat_map(|mig| &mig.nodes));
-    nodes.map(|node| (u64::from(node.major), u64::from(node.minor)))
+impl Traces {
+    fn of<'n>(nodes: impl Iterator<Item = &'n DeviceNode> + Clone, others: &[String]) -> Self {
+        let number = |node: &DeviceNode| (u64::from(node.major), u64::from(node.minor));
+        let texts = nodes.clone().map(|node| node.path.clone()).chain(others.iter().cloned()).collect();
+        Self { texts, numbers: nodes.map(number).collect() }
+    }
+
+    /// Of a GPU, which all who have MIG devices of it share.
+    fn of_gpu(gpu: &Gpu) -> Self {
+        Self::of(gpu.nodes.iter(), &[gpu.uuid.clone(), gpu.pci.known().unwrap().clone()])
+    }
+
+    /// Of a MIG device and nobody else's.
+    fn of_mig(gpu: &Gpu, mig: &MigDevice) -> Self {
+        let instance = format!("capabilities/gpu{}/mig/gi{}/", gpu.index, mig.gi);
+        Self::of(mig.nodes.iter(), &[mig.uuid.clone(), instance])
+    }
 }
 
 /// Every text and every pair of numbers of a document.
@@ -57,21 +69,24 @@ fn leaves(value: &Value, texts: &mut BTreeSet<String>, pairs: &mut BTreeSet<(u64
     }
 }
 
-/// What of a GPU stands in a document.
-fn found_of(gpu: &Gpu, document: &impl Serialize) -> Vec<String> {
+/// What of a device stands in a document.
+fn found_of(traces: &Traces, document: &impl Serialize) -> Vec<String> {
     let (mut texts, mut pairs) = (BTreeSet::new(), BTreeSet::new());
     leaves(&serde_json::to_value(document).unwrap(), &mut texts, &mut pairs);
     let in_part =
         |trace: &String| !trace.starts_with("/dev/") && texts.iter().any(|text| text.contains(trace));
-    let traces = traces(gpu).into_iter().filter(|trace| texts.contains(trace) || in_part(trace));
-    let numbers =
-        numbers(gpu).filter(|pair| pairs.contains(pair)).map(|(major, minor)| format!("{major}:{minor}"));
-    traces.chain(numbers).collect()
+    let named = traces.texts.iter().filter(|trace| texts.contains(*trace) || in_part(trace)).cloned();
+    let numbered = traces.numbers.intersection(&pairs).map(|(major, minor)| format!("{major}:{minor}"));
+    named.chain(numbered).collect()
 }
 
-/// Whose each GPU is: nobody's, `a`'s or `b`'s; and their driver capabilities.
-fn shares() -> impl Strategy<Value = (Vec<usize>, [BTreeSet<Capability>; 2])> {
-    (prop::collection::vec(0..3usize, 6), [capabilities(1), capabilities(1)])
+/// The profiles of each GPU in MIG mode.
+const PROFILES: [&str; 2] = ["1g.10gb", "3g.40gb"];
+
+/// Whose each device is, nobody's, `a`'s or `b`'s, GPU by GPU: one for a whole GPU, one for each MIG device. And their driver
+/// capabilities. Two tenants may have one board.
+fn shares() -> impl Strategy<Value = (Vec<[usize; 2]>, [BTreeSet<Capability>; 2])> {
+    (prop::collection::vec([0..3usize, 0..3usize], 6), [capabilities(1), capabilities(1)])
 }
 
 fn capabilities(least: usize) -> impl Strategy<Value = BTreeSet<Capability>> {
@@ -81,25 +96,32 @@ fn capabilities(least: usize) -> impl Strategy<Value = BTreeSet<Capability>> {
 const TENANTS: [&str; 3] = ["nobody", "a", "b"];
 
 /// Two tenants with GPUs of their own, and MIG devices of their own.
-fn kdl(shares: &[usize], capabilities: &[BTreeSet<Capability>; 2]) -> String {
+fn kdl(shares: &[[usize; 2]], capabilities: &[BTreeSet<Capability>; 2]) -> String {
     let mut kdl = "tenant a { identity podman }\ntenant b { identity docker }\n".to_owned();
     for (tenant, own) in [(1, &capabilities[0]), (2, &capabilities[1])] {
-        let uuids: Vec<String> = (0u32..)
-            .zip(shares)
-            .filter(|(_, share)| **share == tenant)
-            .map(|(index, _)| format!("\"{}\"", gpu(index, "A").uuid))
-            .collect();
-        if uuids.is_empty() {
-            continue;
-        }
-        let (name, uuids) = (TENANTS[tenant], uuids.join(" "));
+        let name = TENANTS[tenant];
         let words: Vec<&str> = own.iter().map(|capability| capability.name()).collect();
         let words = words.join(" ");
-        kdl.push_str(&format!(
-            "gpu-set whole-{name} {{ uuid {uuids} }}\ngpu-set slices-{name} {{ uuid {uuids}; mig-profile \"1g.10gb\" \"3g.40gb\" }}\n\
-             grant whole-{name} {{ to {name}; gpus whole-{name} at-most=3 default=2; capabilities {words} }}\n\
-             grant slices-{name} named=#true {{ to {name}; gpus slices-{name} at-most=4; capabilities {words} }}\n"
-        ));
+        let uuids = |of: &dyn Fn(u32, &[usize; 2]) -> bool| {
+            let own = (0u32..).zip(shares).filter(|(index, shares)| of(*index, shares));
+            own.map(|(index, _)| format!("\"{}\"", gpu(index, "A").uuid)).collect::<Vec<_>>().join(" ")
+        };
+        let whole = uuids(&|index, shares| index % 2 == 0 && shares[0] == tenant);
+        if !whole.is_empty() {
+            kdl.push_str(&format!(
+                "gpu-set whole-{name} {{ uuid {whole} }}\n\
+                 grant whole-{name} {{ to {name}; gpus whole-{name} at-most=3 default=2; capabilities {words} }}\n"
+            ));
+        }
+        for (slot, profile) in PROFILES.iter().enumerate() {
+            let boards = uuids(&|index, shares| index % 2 == 1 && shares[slot] == tenant);
+            if !boards.is_empty() {
+                kdl.push_str(&format!(
+                    "gpu-set slices-{name}-{slot} {{ uuid {boards}; mig-profile \"{profile}\" }}\n\
+                     grant slices-{name}-{slot} named=#true {{ to {name}; gpus slices-{name}-{slot} at-most=4; capabilities {words} }}\n"
+                ));
+            }
+        }
     }
     kdl
 }
@@ -137,21 +159,29 @@ proptest! {
         let plans = policy(&kdl(&shares, &capabilities)).plans(&topology);
         let guarding = Guarding::Hook { path: "/usr/libexec/gpupol-hook".to_owned(), entry: "e".to_owned() };
         let specification = Specification::of(&plans, &guarding);
-        for (gpu, share) in topology.gpus.iter().zip(&shares) {
-            for plan in &plans {
-                let found = found_of(gpu, plan);
-                let is_in = plan.lines.iter().flat_map(|line| &line.devices).any(|device| device.pci == *gpu.pci.known().unwrap());
-                prop_assert_eq!(found.is_empty(), !is_in, "plan of {}: {:?}", &plan.tenant, found);
-                prop_assert!(!is_in || plan.tenant == TENANTS[*share]);
-            }
-            prop_assert_eq!(found_of(gpu, &specification.container_edits), Vec::<String>::new());
-            for device in &specification.devices {
-                let is_its = device.name.starts_with(&format!("{}.", TENANTS[*share]));
-                prop_assert!(is_its || found_of(gpu, device).is_empty(), "{device:?}");
+        for (gpu, shares) in topology.gpus.iter().zip(&shares) {
+            let migs = gpu.mig_devices.iter().zip(shares).map(|(mig, share)| (Traces::of_mig(gpu, mig), vec![*share], mig.uuid.clone()));
+            // A board's own nodes are of all who have a MIG device of it.
+            let owners = if gpu.mig_devices.is_empty() { vec![shares[0]] } else { shares.to_vec() };
+            let board = (Traces::of_gpu(gpu), owners, gpu.pci.known().unwrap().clone());
+            for (traces, owners, called) in migs.chain([board]) {
+                for plan in &plans {
+                    let found = found_of(&traces, plan);
+                    let mut devices = plan.lines.iter().flat_map(|line| &line.devices);
+                    let is_in = devices.any(|device| [&device.uuid, &device.pci].contains(&&called));
+                    prop_assert_eq!(found.is_empty(), !is_in, "plan of {}: {:?}", &plan.tenant, found);
+                    prop_assert!(!is_in || owners.iter().any(|owner| plan.tenant == TENANTS[*owner]));
+                }
+                prop_assert_eq!(found_of(&traces, &specification.container_edits), Vec::<String>::new());
+                for device in &specification.devices {
+                    let is_its = owners.iter().any(|owner| device.name.starts_with(&format!("{}.", TENANTS[*owner])));
+                    prop_assert!(is_its || found_of(&traces, device).is_empty(), "{device:?}");
+                }
             }
         }
         let given = plans.iter().filter(|plan| plan.lines.iter().any(|line| !line.devices.is_empty())).count();
-        prop_assert!(given > 0 || shares.iter().all(|share| *share == 0));
+        let used = |(index, shares): (usize, &[usize; 2])| shares[0] > 0 || (index % 2 == 1 && shares[1] > 0);
+        prop_assert!(given > 0 || !shares.iter().enumerate().any(used));
     }
 
     /// Neither more capabilities nor more devices give anything beyond the ceiling or of others; nothing is clamped.
@@ -179,7 +209,12 @@ proptest! {
                     // Nodes of its own devices, and of no other of the same plan.
                     for gpu in &topology.gpus {
                         let is_given = choice.given.iter().any(|given| given.device.pci == *gpu.pci.known().unwrap());
-                        prop_assert!(is_given || found_of(gpu, &edits(choice, &plan)).is_empty());
+                        prop_assert!(is_given || found_of(&Traces::of_gpu(gpu), &edits(choice, &plan)).is_empty());
+                        for mig in &gpu.mig_devices {
+                            let is_given = uuids(choice).contains(&mig.uuid);
+                            let found = found_of(&Traces::of_mig(gpu, mig), &edits(choice, &plan));
+                            prop_assert!(is_given || found.is_empty(), "{found:?}");
+                        }
                     }
                 }
                 if let (Ok(narrow), Ok(broad)) = (&narrow, &broad) {

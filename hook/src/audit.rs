@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gpupol_plan::feature::Feature;
+use gpupol_plan::identity::Key;
 use gpupol_plan::index::Auditing;
 use gpupol_plan::plan::Rule;
 use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
@@ -66,6 +67,9 @@ pub(crate) struct Record<'r> {
     pub engine: &'r str,
     /// The container's id.
     pub container: &'r str,
+    /// By what the container is known, and whose word each is.
+    #[serde(skip_serializing_if = "<[Key]>::is_empty")]
+    pub identity: &'r [Key],
     /// The tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<&'r str>,
@@ -78,6 +82,9 @@ pub(crate) struct Record<'r> {
     /// Digest of the policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_digest: Option<&'r str>,
+    /// Digest of the topology.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topology_digest: Option<&'r str>,
     /// UUIDs of the devices.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<&'r str>,
@@ -108,6 +115,9 @@ pub(crate) struct Record<'r> {
     /// Whether the container starts all the same, without a GPU.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runs_without_gpu: Option<bool>,
+    /// Microseconds from the hook's first look at the container to this record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_us: Option<u64>,
     /// How a lease ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_by: Option<EndedBy>,
@@ -123,10 +133,12 @@ impl<'r> Record<'r> {
             event,
             engine,
             container,
+            identity: &[],
             tenant: None,
             grant: None,
             rule: None,
             policy_digest: None,
+            topology_digest: None,
             devices: Vec::new(),
             capabilities: Vec::new(),
             features: Vec::new(),
@@ -137,6 +149,7 @@ impl<'r> Record<'r> {
             rows: Vec::new(),
             answer: None,
             runs_without_gpu: None,
+            duration_us: None,
             ended_by: None,
         }
     }
@@ -245,7 +258,33 @@ fn rfc3339(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use gpupol_plan::identity::Class;
+    use serde_json::Value;
+
     use super::*;
+
+    #[test]
+    fn the_page_has_every_field() {
+        let rule = Rule { file: "p.kdl".to_owned(), line: 1, name: "grant g".to_owned() };
+        let mut record = Record::new(Event::Start, "podman", "c");
+        let identity = [Key { key: "user", value: "1".to_owned(), class: Class::Kernel }];
+        (record.identity, record.tenant, record.grant) = (&identity, Some("t"), Some("g"));
+        (record.rule, record.policy_digest, record.topology_digest) = (Some(&rule), Some("p"), Some("t"));
+        (record.devices, record.capabilities) = (vec!["GPU-1"], vec!["compute"]);
+        (record.features, record.created, record.note) = (vec![Feature::Gds], vec!["/x"], Some("n"));
+        (record.reason, record.message, record.runs_without_gpu) = (Some("r"), Some("m"), Some(false));
+        (record.rows, record.answer) = (vec!["row"], Some("contain"));
+        (record.duration_us, record.ended_by) = (Some(1), Some(EndedBy::Poststop));
+        let page = include_str!("../../docs/audit.md");
+        let Value::Object(fields) = serde_json::to_value(&record).unwrap() else { panic!("no object") };
+        // A field that is left out of the record above would be left out here.
+        assert_eq!(fields.len(), 23);
+        for field in fields.keys() {
+            let cell =
+                |line: &&str| line.split('|').nth(1).is_some_and(|cell| cell.contains(&format!("`{field}`")));
+            assert_eq!(page.lines().filter(cell).count(), 1, "{field}");
+        }
+    }
 
     #[test]
     fn seconds_become_dates() {

@@ -22,7 +22,7 @@ const NAMESPACES: [(&str, &str); 4] = [("pid", "pid"), ("ipc", "ipc"), ("mount",
 #[must_use]
 pub(crate) fn look(state: &State, config: &Config, majors: &Majors) -> Surroundings {
     let shared_with_host = shared_with_host(state, config);
-    Surroundings { majors: majors.guarded(), shared_with_host, sources: sources(config) }
+    Surroundings { majors: majors.guarded(), shared_with_host, sources: sources(state, config) }
 }
 
 /// The drivers that this kernel has.
@@ -55,14 +55,19 @@ fn joined<'c>(kind: &str, config: &'c Config) -> Option<&'c str> {
     joined.find(|namespace| namespace.kind == kind).map(|namespace| namespace.path.as_str())
 }
 
-fn sources(config: &Config) -> Vec<(String, Source)> {
-    let absolute = config.mounts.iter().filter(|mount| mount.source.starts_with('/'));
-    absolute.filter_map(|mount| Some((mount.source.clone(), source(mount)?))).collect()
+fn sources(state: &State, config: &Config) -> Vec<(String, Source)> {
+    let bound = config.mounts.iter().filter(|mount| mount.source.starts_with('/') || mount.is_bind());
+    bound.filter_map(|mount| Some((mount.source.clone(), source(state, mount)?))).collect()
 }
 
-fn source(mount: &Mount) -> Option<Source> {
+/// A source that is not absolute is one of the bundle.
+fn source(state: &State, mount: &Mount) -> Option<Source> {
+    let path = match mount.source.as_str() {
+        absolute if absolute.starts_with('/') => absolute.to_owned(),
+        relative => format!("{}/{relative}", state.bundle),
+    };
     // The kernel follows the links, and says where they end.
-    let file = openat(CWD, mount.source.as_str(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let file = openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let path = readlinkat(CWD, format!("/proc/self/fd/{}", file.as_raw_fd()), Vec::new()).ok()?;
     let stat = fstat(&file).ok()?;
     let kind = match FileType::from_raw_mode(stat.st_mode) {

@@ -59,13 +59,23 @@ pub struct Survey {
 /// Leases that this call of the executor wrote.
 #[derive(Debug, Default)]
 pub struct Taken {
-    written: Vec<(OwnedFd, String)>,
+    /// The directory of all leases, if there are any.
+    leases: Option<OwnedFd>,
+    written: Vec<Written>,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Written {
+    directory: OwnedFd,
+    name: String,
+    record: Record,
 }
 
 /// Looks at the leases in the scope, and removes those whose container is gone.
 ///
 /// # Errors
-/// The call that failed; another container of the same id that lives; what `on_dead` says.
+/// The call that failed; a holder that has ended; another container of the same id that lives; what `on_dead` says.
 pub fn survey(
     store: &Store,
     scope: &Scope<'_>,
@@ -73,6 +83,7 @@ pub fn survey(
     liveness: &Liveness,
     mut on_dead: impl FnMut(&Record) -> Result<()>,
 ) -> Result<Survey> {
+    require_alive(holder)?;
     let mut survey = Survey::default();
     for (directory, device) in scope.directories(store)? {
         let Some(opened) = store.device(&directory)? else { continue };
@@ -108,12 +119,12 @@ pub fn survey(
 /// # Errors
 /// The call that failed.
 pub fn take(store: &Store, records: &[Record]) -> Result<Taken> {
-    let mut taken = Taken::default();
+    let mut taken = Taken { leases: Some(store.descriptor()?), written: Vec::new() };
     for record in records {
         match store.write(record) {
-            Ok(written) => taken.written.push(written),
+            Ok((directory, name)) => taken.written.push(Written { directory, name, record: record.clone() }),
             Err(error) => {
-                taken.give_back();
+                remove_written(taken.written);
                 return Err(error);
             }
         }
@@ -166,12 +177,32 @@ impl Survey {
 }
 
 impl Taken {
-    /// Removes them again. What cannot be removed is found dead once the container is gone.
+    /// Waits for the lock and removes them again, as far as they still are what was written: a container whose runtime
+    /// was killed may have been started anew under its id. What cannot be removed is found dead once the container is gone.
     pub fn give_back(self) {
-        for (directory, name) in self.written {
+        // Where the lock lies is named by a descriptor: by now this process may see the container's mounts alone.
+        if let Some(Ok(_store)) = self.leases.map(Store::of) {
+            remove_written(self.written);
+        }
+    }
+}
+
+/// Under the lock.
+fn remove_written(written: Vec<Written>) {
+    for Written { directory, name, record } in written {
+        if matches!(Found::read(&directory, &name), Found::Record(found) if found == record) {
             let _ = unlinkat(&directory, name.as_str(), AtFlags::empty());
         }
     }
+}
+
+/// A hook whose container's runtime was killed may have waited for the lock while the container was started anew, and
+/// would take what that one holds for its own past.
+fn require_alive(holder: Holder<'_>) -> Result<()> {
+    if holder.process.is_alive()? {
+        return Ok(());
+    }
+    Err(Error::found(format!("process {}, the container's init, has ended", holder.process.pid)))
 }
 
 fn is_own(record: &Record, holder: Holder<'_>) -> bool {

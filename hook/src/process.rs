@@ -36,14 +36,16 @@ impl Process {
             Err(Error::Failed { errno: Some(Errno::NOENT | Errno::SRCH), .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let stat = match file::read_lossy(directory.as_fd(), "stat", LIMIT) {
-            Ok(stat) => stat,
-            Err(Error::Failed { errno: Some(Errno::NOENT | Errno::SRCH), .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let Stat { is_alive, start_time } =
-            Stat::parse(&stat).ok_or_else(|| Error::found(format!("`{path}/stat` cannot be understood")))?;
-        Ok(is_alive.then_some(Self { pid, start_time, directory }))
+        let start_time = alive_since(&directory, &path)?;
+        Ok(start_time.map(|start_time| Self { pid, start_time, directory }))
+    }
+
+    /// Whether it still is.
+    ///
+    /// # Errors
+    /// The call that failed.
+    pub fn is_alive(&self) -> Result<bool> {
+        alive_since(&self.directory, &format!("/proc/{}", self.pid)).map(|since| since.is_some())
     }
 
     /// Its membership in cgroups, the text of `/proc/PID/cgroup`.
@@ -159,6 +161,18 @@ pub(crate) fn since_boot() -> Result<u64> {
     let text = file::read_text(CWD, "/proc/uptime", 4096)?;
     let seconds = text.split('.').next().and_then(|seconds| seconds.parse().ok());
     seconds.ok_or_else(|| Error::found("`/proc/uptime` cannot be understood"))
+}
+
+/// When the process of this directory in `/proc` started; `None`: it is gone, or a zombie.
+fn alive_since(directory: &OwnedFd, path: &str) -> Result<Option<u64>> {
+    let stat = match file::read_lossy(directory.as_fd(), "stat", LIMIT) {
+        Ok(stat) => stat,
+        Err(Error::Failed { errno: Some(Errno::NOENT | Errno::SRCH), .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let Stat { is_alive, start_time } =
+        Stat::parse(&stat).ok_or_else(|| Error::found(format!("`{path}/stat` cannot be understood")))?;
+    Ok(is_alive.then_some(start_time))
 }
 
 const OWN_UID_MAP: &str = "/proc/self/uid_map";

@@ -1,5 +1,8 @@
 //! A container is about to start: prestart and createRuntime.
 
+use std::cell::OnceCell;
+use std::time::Instant;
+
 use gpupol_plan::choose::Choice;
 use gpupol_plan::config::{Config, LIMIT_WITH_GPUS};
 use gpupol_plan::edit::Edit;
@@ -44,6 +47,9 @@ struct Start<'s> {
     surroundings: &'s Surroundings,
     /// The rows of the guard that the container is in, but for nodes of CDI, which its plan may give.
     trips: &'s [Trip],
+    began: Instant,
+    /// By what the container is known, once that was looked at.
+    known_by: OnceCell<Vec<identity::Key>>,
 }
 
 /// Where the container is on this host.
@@ -83,6 +89,7 @@ struct Claim<'c> {
 /// # Errors
 /// Why the container must not start.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let began = Instant::now();
     let state = State::read()?;
     let entry = entry::load(&arguments.entries, &arguments.entry)?;
     let (config, size) = bundle::config(&state)?;
@@ -100,12 +107,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     let (surroundings, trips) = (&surroundings, trips.as_slice());
-    let start = Start { entry: &entry, state: &state, config: &config, majors: &majors, surroundings, trips };
+    let (entry, state, config, majors, known_by) = (&entry, &state, &config, &majors, OnceCell::new());
+    let start = Start { began, entry, state, config, majors, surroundings, trips, known_by };
     if asks && size > LIMIT_WITH_GPUS {
         return start.refuse(OnDenied::Refuse, None, None, too_large(size));
     }
-    if asks && entry.form == Form::Spec && !cdi::is_given(&config) {
-        return start.refuse(OnDenied::Refuse, None, None, without_wrapper(&entry, arguments));
+    if asks && entry.form == Form::Spec && !cdi::is_given(config) {
+        return start.refuse(OnDenied::Refuse, None, None, without_wrapper(entry, arguments));
     }
     match PlanSet::open(&entry.plans) {
         Ok(plans) => start.decide(&plans),
@@ -134,7 +142,9 @@ impl Start<'_> {
             }
             other => other?,
         };
-        let whose = identity::tenant(&plans.index, &identity::facts(self.entry, self.config, &observed));
+        let facts = identity::facts(self.entry, self.config, &observed);
+        let _ = self.known_by.set(identity::keys(&facts));
+        let whose = identity::tenant(&plans.index, &facts);
         let guarded = self.guard(settings, &whose, &observed)?;
         match lookup::decide(&plans.index, &whose, self.entry, self.config, &observed) {
             Decision::NotAsked => self.without_devices(&guarded),
@@ -253,6 +263,7 @@ impl Start<'_> {
         record.grant = Some(&plan.grant);
         record.rule = Some(&plan.rule);
         record.policy_digest = Some(&plan.policy_digest);
+        record.topology_digest = Some(&plan.topology_digest);
         record.devices = choice.given.iter().map(|given| given.device.uuid.as_str()).collect();
         record.capabilities = choice.capabilities.iter().map(|capability| capability.name()).collect();
         record.features = choice.features.iter().map(|granted| granted.feature).collect();
@@ -262,7 +273,10 @@ impl Start<'_> {
     }
 
     fn record(&self, event: Event) -> audit::Record<'_> {
-        audit::Record::new(event, self.entry.engine.name(), &self.state.id)
+        let mut record = audit::Record::new(event, self.entry.engine.name(), &self.state.id);
+        record.identity = self.known_by.get().map_or(&[], Vec::as_slice);
+        record.duration_us = u64::try_from(self.began.elapsed().as_micros()).ok();
+        record
     }
 }
 

@@ -195,8 +195,9 @@ pub(super) struct Compile {
     #[arg(short, long, value_name = "DIR")]
     pub(super) output: PathBuf,
     /// Where the hook's leases lie: devices that containers hold are not dropped from their tenants' plans.
-    #[arg(long, value_name = "DIR", default_value = "/run/gpupol")]
-    pub(super) state: PathBuf,
+    /// [default: /run/gpupol]
+    #[arg(long, value_name = "DIR")]
+    pub(super) state: Option<PathBuf>,
     /// Drop devices that containers hold; these keep them until they end.
     #[arg(long)]
     pub(super) force: bool,
@@ -231,9 +232,9 @@ pub(super) struct Cdi {
     /// Write nothing, say in what this file differs from it, and exit with 1 if it does.
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     pub(super) check: Option<PathBuf>,
-    /// The entry through which the containers come.
-    #[arg(long, value_name = "NAME", default_value = "cdi")]
-    pub(super) entry: String,
+    /// The entry through which the containers come: the name of a file of /etc/gpupol/entries, without its `.json`.
+    #[arg(long, value_name = "NAME", required_unless_present = "unguarded")]
+    pub(super) entry: Option<String>,
     /// Where `gpupol-hook` is on the host.
     #[arg(long, value_name = "FILE", default_value = "/usr/libexec/gpupol-hook")]
     pub(super) hook: PathBuf,

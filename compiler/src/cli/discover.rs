@@ -1,7 +1,6 @@
 //! `gpupol discover`
-#![expect(clippy::disallowed_methods, reason = "the command line writes the files")]
 
-use super::{Exit, Failure, args, input, print};
+use super::{Exit, Failure, args, input, print, replace};
 use crate::topology::{discover, read};
 
 pub(super) fn run(args: &args::Discover) -> Result<Exit, Failure> {
@@ -16,7 +15,8 @@ pub(super) fn run(args: &args::Discover) -> Result<Exit, Failure> {
     match &args.output {
         None => print::data(&text)?,
         Some(path) => {
-            std::fs::write(path, text).map_err(|why| Failure::Unwritable { what: input::name(path), why })?;
+            replace::whole(path, &text)
+                .map_err(|why| Failure::Unwritable { what: input::name(path), why })?;
         }
     }
     Ok(Exit::Clean)

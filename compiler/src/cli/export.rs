@@ -1,16 +1,12 @@
 //! `gpupol export cdi`
-#![expect(clippy::disallowed_methods, reason = "the command line writes the files")]
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use gpupol_plan::request::cdi::PROGRAM;
 
 use super::chain::{self, Files};
 use super::hosts::{self, Host};
-use super::{Exit, Failure, args, input, print, today};
+use super::{Exit, Failure, args, input, print, replace, today, trial};
 use crate::diag::{Code, Finding, Sink};
 use crate::emit::cdi::{Guarding, KIND, Specification};
 use crate::emit::{self, Digests};
@@ -27,27 +23,40 @@ pub(super) fn run(args: &args::Export) -> Result<Exit, Failure> {
     };
     let host = hosts::only(&args.topology, &policy, &files.sources)?;
     let specification = specification(&policy, &files, &host, &guarding, &mut sink);
-    if let (Some(specification), Guarding::Nobody { .. }) = (&specification, &guarding) {
+    if let (Some(specification), Guarding::Nobody { .. }) = (&specification, &guarding)
+        && !specification.devices.is_empty()
+    {
         sink.push(unguarded(specification));
     }
     let remaining = allow::apply(&policy, sink.finish(), today::today(), false);
     chain::say(remaining.findings, &files.sources);
     let Some(specification) = specification else { return Ok(Exit::Findings) };
     if specification.devices.is_empty() {
-        let message =
-            format!("no grant gives a device on `{}`, and a specification has one at least", host.name);
-        return Err(Failure::usage(message, "`gpupol check` says what each grant has there"));
+        return Err(nothing(&host, &guarding));
     }
     match (&args.check, &args.output) {
         (Some(path), _) => return stale::check(path, &specification, &host),
-        (None, Some(path)) => put(path, &specification.json())
+        (None, Some(path)) => replace::whole(path, &specification.json())
             .map_err(|why| Failure::Unwritable { what: input::name(path), why })?,
         (None, None) => print::data(&specification.json())?,
     }
     Ok(Exit::Clean)
 }
 
-/// Nothing if the policy has errors on the host, which are in `sink` then.
+/// That a specification would have no device, and why.
+fn nothing(host: &Host, guarding: &Guarding) -> Failure {
+    let [which, help] = match guarding {
+        Guarding::Hook { .. } => ["", "`gpupol check` says what each grant has there"],
+        Guarding::Nobody { .. } => {
+            [" that does without the hook", "leave out `--unguarded` for devices that are shared by MPS"]
+        }
+    };
+    let message =
+        format!("no grant gives a device{which} on `{}`, and a specification has one at least", host.name);
+    Failure::usage(message, help)
+}
+
+/// Nothing if the policy has errors on the host or does not do there what it asserts; that is in `sink` then.
 fn specification(
     policy: &Policy,
     files: &Files,
@@ -55,10 +64,10 @@ fn specification(
     guarding: &Guarding,
     sink: &mut Sink,
 ) -> Option<Specification> {
-    let resolution = chain::resolution(policy, host, sink)?;
+    let proven = trial::proven(policy, files, host, sink)?;
     let digests = Digests::of(files.policy(), host.text.as_bytes());
-    let plans = emit::plans(policy, &files.sources, &resolution, &host.topology, &digests);
-    (!sink.has_errors()).then(|| Specification::of(&plans, guarding))
+    let plans = emit::plans(policy, &files.sources, &proven.resolution, &host.topology, &digests);
+    Some(Specification::of(&plans, guarding))
 }
 
 fn guarding(args: &args::Cdi) -> Result<Guarding, Failure> {
@@ -70,9 +79,10 @@ fn guarding(args: &args::Cdi) -> Result<Guarding, Failure> {
         let message = format!("`{path}` is not called `{PROGRAM}`, by which its calls are known");
         return Err(Failure::usage(message, format!("name it so: `--hook /usr/libexec/{PROGRAM}`")));
     }
-    let entry = args.entry.clone();
-    if entry.is_empty() || entry.contains('/') || entry.starts_with(['-', '.']) {
-        let message = format!("`{entry}` is no name of an entry");
+    let entry = args.entry.clone().unwrap_or_default();
+    let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if entry.is_empty() || entry.starts_with(['-', '.']) || !entry.bytes().all(is_of_names) {
+        let message = format!("`{entry}` is no name of an entry: letters, digits, `_`, `-` and `.`");
         return Err(Failure::usage(message, "name a file of /etc/gpupol/entries without its `.json`"));
     }
     Ok(Guarding::Hook { path, entry })
@@ -98,21 +108,4 @@ fn unguarded(specification: &Specification) -> Finding {
     let witness = first.map(|device| format!("any container started with `--device {KIND}={}`", device.name));
     let finding = Finding::general(Code::UnguardedExport, message).help(help);
     witness.into_iter().fold(finding, Finding::witness)
-}
-
-/// Engines read these files whenever they change: whoever reads sees the old one or the new one, whole.
-fn put(path: &Path, text: &str) -> io::Result<()> {
-    let unfinished: PathBuf = path.with_file_name(format!(".gpupol-new-{}", std::process::id()));
-    // One of that name was left by a process that was killed.
-    _ = fs::remove_file(&unfinished);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&unfinished)?;
-    let written = file
-        .write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&unfinished, path));
-    if written.is_err() {
-        // The reason for the failure is told; that this is left over is of no interest beside it.
-        _ = fs::remove_file(&unfinished);
-    }
-    written
 }

@@ -1,6 +1,6 @@
 //! Why a command could not decide.
 
-use std::io;
+use std::io::{self, ErrorKind};
 
 use thiserror::Error;
 
@@ -59,6 +59,17 @@ impl Failure {
     /// What to do about it.
     pub(super) fn help(&self) -> Option<&str> {
         match self {
+            Self::Unreadable { why, .. } => match why.kind() {
+                ErrorKind::NotFound => Some("name what is there"),
+                ErrorKind::PermissionDenied => Some("run this as somebody who may read it"),
+                _ => Some("see what lies there, or name another"),
+            },
+            Self::Unwritable { why, .. } => match why.kind() {
+                ErrorKind::NotFound => Some("make the directory in which it is to lie first, by `mkdir -p`"),
+                ErrorKind::PermissionDenied => Some("run this as somebody who may write there"),
+                ErrorKind::StorageFull => Some("make room there, or name another place"),
+                _ => Some("see what lies there, or name another place"),
+            },
             Self::Usage { help, .. } => Some(help),
             Self::Topology(TopologyError::Version { found, .. }) if *found > TOPOLOGY_VERSION => {
                 Some("read it with a newer gpupol, or record the host again with `gpupol discover -o FILE`")

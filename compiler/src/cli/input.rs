@@ -12,6 +12,8 @@ use crate::diag::Finding;
 use crate::source::{Source, SourceId, Sources};
 use crate::syntax::{self, MAX_FILE};
 
+mod place;
+
 /// More files than any policy has; a wrong directory was named.
 const MOST_FILES: usize = 10_000;
 /// Directories nested deeper than any policy's.
@@ -39,11 +41,14 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Input, Failure> {
     if search.files.is_empty() {
         return Err(nothing(paths));
     }
-    let mut paths = search.files;
-    // As sources are sorted, files of one name too.
-    paths.sort_by_key(|path| name(path));
-    let texts: Result<Vec<_>, Failure> =
-        paths.iter().map(|path| Ok((name(path), read_file(path, MAX_FILE)?))).collect();
+    let mut files = place::places(search.files)?;
+    // As sources are sorted.
+    files.sort_by_key(|(place, path)| (place.clone(), name(path)));
+    let read = |(place, path): &(String, PathBuf)| {
+        Ok(Text { name: name(path), place: place.clone(), bytes: read_file(path, MAX_FILE)? })
+    };
+    let texts: Result<Vec<_>, Failure> = files.iter().map(read).collect();
+    let paths = files.into_iter().map(|(_, path)| path).collect();
     Ok(Input { paths, ..Input::of(texts?) })
 }
 
@@ -51,15 +56,23 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Input, Failure> {
 pub(super) fn standard() -> Result<Input, Failure> {
     let unreadable = |why| Failure::Unreadable { what: STANDARD.to_owned(), why };
     let bytes = at_most(io::stdin().lock(), MAX_FILE).map_err(unreadable)?;
-    Ok(Input::of(vec![(STANDARD.to_owned(), bytes)]))
+    Ok(Input::of(vec![Text { name: STANDARD.to_owned(), place: STANDARD.to_owned(), bytes }]))
+}
+
+/// A file as it was found.
+struct Text {
+    name: String,
+    place: String,
+    bytes: Vec<u8>,
 }
 
 impl Input {
     /// The same files with other texts.
     pub(super) fn with(&self, texts: &BTreeMap<SourceId, String>) -> Self {
-        let text = |(id, source): (SourceId, &Source)| texts.get(&id).unwrap_or(&source.text).clone();
-        let names = self.sources.iter().map(|(_, source)| source.name.clone());
-        let sources = names.zip(self.sources.iter().map(text)).map(|(name, text)| Source::new(name, text));
+        let sources = self.sources.iter().map(|(id, source)| {
+            let text = texts.get(&id).unwrap_or(&source.text);
+            Source::new(source.name.as_str(), text.as_str()).at(source.place.as_str())
+        });
         Self {
             sources: Sources::new(sources.collect()),
             paths: self.paths.clone(),
@@ -67,15 +80,15 @@ impl Input {
         }
     }
 
-    fn of(texts: Vec<(String, Vec<u8>)>) -> Self {
+    fn of(texts: Vec<Text>) -> Self {
         let mut damaged = BTreeMap::new();
         let mut sources = Vec::with_capacity(texts.len());
-        for (name, bytes) in texts {
+        for Text { name, place, bytes } in texts {
             let text = syntax::text(&name, bytes).unwrap_or_else(|finding| {
                 damaged.insert(name.clone(), finding);
                 String::new()
             });
-            sources.push(Source::new(name, text));
+            sources.push(Source::new(name, text).at(place));
         }
         Self { sources: Sources::new(sources), paths: Vec::new(), damaged }
     }

@@ -29,6 +29,8 @@ const LATER: [(&str, &str, &str); 6] = [
 /// The refusal of such a command, if that is what the arguments name.
 pub(super) fn refusal(error: &clap::Error) -> Option<Failure> {
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return None };
-    let (name, does, instead) = LATER.iter().find(|(name, ..)| name.rsplit(' ').next() == Some(word))?;
+    let usage = error.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
+    let asked = if usage.contains("gpupol export") { format!("export {word}") } else { word.clone() };
+    let (name, does, instead) = LATER.iter().find(|(name, ..)| *name == asked)?;
     Some(Failure::usage(format!("this version has no `gpupol {name}`, which will {does}"), *instead))
 }

@@ -2,11 +2,15 @@
 #![expect(clippy::disallowed_methods, reason = "the command line looks at leases and processes")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
 use gpupol_plan::lease::{CgroupName, CgroupVersion, Record, Stat, escape};
+use rustix::fs::OFlags;
 
 use super::render::escape as escape_text;
 use super::{Failure, input, print};
@@ -14,6 +18,13 @@ use crate::resolve::Resolution;
 
 /// Longer than any lease.
 const MAX_LEASE: usize = 64 << 10;
+/// Where hooks keep what they must know of other containers, unless their entry says otherwise.
+const STATE: &str = "/run/gpupol";
+/// The file that whoever looks at leases or changes them has locked.
+const LOCK: &str = ".lock";
+/// As long as hooks wait: five seconds.
+const ATTEMPTS: u32 = 500;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Which devices are in the plans of which tenants, by UUID.
 pub(super) struct Given(BTreeMap<String, BTreeSet<String>>);
@@ -70,53 +81,100 @@ impl Dropped {
     }
 }
 
-/// The devices that containers hold, or may hold, and that would be in no plan of their tenants.
-pub(super) fn dropped(state: &Path, given: &Given) -> Result<Vec<Dropped>, Failure> {
-    let leases = state.join("leases");
-    let at = |path: &Path| {
-        let what = input::name(path);
-        move |why| Failure::Unreadable { what, why }
-    };
-    let mut dropped = Vec::new();
-    for device in names(&leases).map_err(at(&leases))? {
-        let directory = leases.join(&device);
-        for name in names(&directory).map_err(at(&directory))? {
-            let path = directory.join(name);
-            let record = match input::read_whole(&path, MAX_LEASE) {
-                Ok(bytes) => Record::parse(&bytes).ok(),
-                // Whoever wrote it has given it back.
-                Err(Failure::Unreadable { why, .. }) if why.kind() == io::ErrorKind::NotFound => continue,
-                Err(_) => None,
-            };
-            match record {
-                Some(record) if given.gives(&record.tenant, &record.device) || is_over(&record) => {}
-                Some(record) => dropped.push(Dropped::Held(Box::new(record))),
-                None if given.gives_to_anybody(&device) => {}
-                None => dropped.push(Dropped::Unreadable { file: input::name(&path) }),
+/// The leases of this host. As long as this lives, no hook takes one.
+pub(super) struct Leases {
+    directory: PathBuf,
+    _lock: Option<File>,
+}
+
+impl Leases {
+    /// Waits for the hooks' lock. Without a directory of leases nobody has had one since the last boot; one that was
+    /// named must be there, as leases that are looked for at the wrong place are none.
+    pub(super) fn lock(state: Option<&Path>) -> Result<Self, Failure> {
+        let named = state.unwrap_or(Path::new(STATE));
+        let at = |path: &Path| {
+            let what = input::name(path);
+            move |why| Failure::Unreadable { what, why }
+        };
+        if state.is_some() && !named.try_exists().map_err(at(named))? {
+            let message = format!("`{}` is not there", input::name(named));
+            return Err(Failure::usage(message, "name the `stateDir` of the host's entries by `--state`"));
+        }
+        let directory = named.join("leases");
+        let file = directory.join(LOCK);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let opened =
+            options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()).open(&file);
+        let lock = match opened {
+            Err(why) if why.kind() == io::ErrorKind::NotFound => None,
+            opened => Some(opened.map_err(at(&file))?),
+        };
+        if let Some(lock) = &lock {
+            wait_for(lock, &file)?;
+        }
+        Ok(Self { directory, _lock: lock })
+    }
+
+    /// The devices that containers hold, or may hold, and that would be in no plan of their tenants.
+    pub(super) fn dropped(&self, given: &Given) -> Result<Vec<Dropped>, Failure> {
+        let mut dropped = Vec::new();
+        for device in names(&self.directory)? {
+            let directory = self.directory.join(&device);
+            for name in names(&directory)? {
+                let path = directory.join(name);
+                let record = match input::read_whole(&path, MAX_LEASE) {
+                    Ok(bytes) => Record::parse(&bytes).ok(),
+                    // Whoever wrote it has given it back.
+                    Err(Failure::Unreadable { why, .. }) if why.kind() == io::ErrorKind::NotFound => continue,
+                    Err(_) => None,
+                };
+                match record {
+                    Some(record) if given.gives(&record.tenant, &record.device) || is_over(&record) => {}
+                    Some(record) => dropped.push(Dropped::Held(Box::new(record))),
+                    None if given.gives_to_anybody(&device) => {}
+                    None => dropped.push(Dropped::Unreadable { file: input::name(&path) }),
+                }
+            }
+        }
+        Ok(dropped)
+    }
+}
+
+fn wait_for(lock: &File, path: &Path) -> Result<(), Failure> {
+    for _ in 0..ATTEMPTS {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => sleep(PAUSE),
+            Err(TryLockError::Error(why)) => {
+                return Err(Failure::Unreadable { what: input::name(path), why });
             }
         }
     }
-    Ok(dropped)
+    let message = format!("`{}` is locked by somebody who looks at leases, and for long", input::name(path));
+    Err(Failure::usage(message, "try again; `fuser` of that file says who it is"))
 }
 
 /// What lies in a directory, by name, but for what is no lease; nothing if there is no such directory.
-fn names(directory: &Path) -> io::Result<Vec<String>> {
+fn names(directory: &Path) -> Result<Vec<String>, Failure> {
+    let unreadable = |why| Failure::Unreadable { what: input::name(directory), why };
     let entries = match fs::read_dir(directory) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(Vec::new());
         }
-        entries => entries?,
+        entries => entries.map_err(unreadable)?,
     };
     let mut names = Vec::new();
     for entry in entries {
-        names.push(entry?.file_name().to_string_lossy().into_owned());
+        names.push(entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned());
     }
     names.retain(|name| !name.starts_with('.'));
     names.sort();
     Ok(names)
 }
 
-/// Whether its container has ended for sure: its init is gone, and so is its cgroup, or nothing runs in that.
+/// Whether its container has ended for sure: its init is gone, and so is its cgroup; one that is there counts as in
+/// use, with nothing in it too.
 fn is_over(record: &Record) -> bool {
     let stat = match fs::read(format!("/proc/{}/stat", record.pid)) {
         Ok(stat) => Stat::parse(&String::from_utf8_lossy(&stat)),
@@ -124,19 +182,18 @@ fn is_over(record: &Record) -> bool {
         Err(_) => return false,
     };
     let lives = stat.is_some_and(|stat| stat.is_alive && stat.start_time == record.start_time);
-    !lives && record.cgroup.as_ref().is_none_or(is_empty)
+    !lives && record.cgroup.as_ref().is_none_or(is_gone)
 }
 
-fn is_empty(cgroup: &CgroupName) -> bool {
+fn is_gone(cgroup: &CgroupName) -> bool {
     let root = match cgroup.version {
         CgroupVersion::V1 => "/sys/fs/cgroup/devices",
         CgroupVersion::V2 => "/sys/fs/cgroup",
     };
     // Where the hierarchy itself is not to be seen, nothing is known.
-    if !Path::new(root).join("cgroup.procs").exists() {
-        return false;
-    }
-    !Path::new(root).join(cgroup.path.trim_start_matches('/')).exists()
+    let is_seen = Path::new(root).join("cgroup.procs").try_exists();
+    let cgroup = Path::new(root).join(cgroup.path.trim_start_matches('/'));
+    matches!((is_seen, cgroup.try_exists()), (Ok(true), Ok(false)))
 }
 
 #[cfg(test)]
@@ -173,5 +230,6 @@ mod tests {
         assert!(is_over(&record(me, started + 1, None)), "its number is another process's now");
         assert!(is_over(&record(u32::MAX, 1, None)));
         assert!(!is_over(&record(u32::MAX, 1, Some("/"))), "something runs in its cgroup");
+        assert!(!is_over(&record(u32::MAX, 1, Some("/a\0b"))), "whether it is there cannot be said");
     }
 }

@@ -99,7 +99,7 @@ fn known<'p>(
     let identity = known_by(policy, &gift.tenant, container)?;
     let source = files.sources.get(identity.span.source)?;
     let (line, _) = source.position(identity.span.start());
-    Some(Known { identity: &identity.value, file: &source.name, line })
+    Some(Known { identity: &identity.value, file: &source.place, line })
 }
 
 /// The container; an exit code after what is wrong with its file has been said.

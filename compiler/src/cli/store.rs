@@ -12,14 +12,14 @@ use rustix::process::geteuid;
 use super::{Failure, input};
 use crate::emit::PlanSet;
 
+pub(super) mod found;
+
 /// The symlink that the hook follows.
 const CURRENT: &str = "current";
 /// What is not finished begins so; no plan set's name does.
 const UNFINISHED: &str = ".new-";
 /// Length of a plan set's name, in hexadecimal digits of its digest.
 const NAME_LENGTH: usize = 16;
-/// Longer than any file of a plan set.
-const MAX_FILE: usize = 4 << 30;
 /// How many plan sets stay beside the current one.
 const OLDER_KEPT: usize = 2;
 
@@ -79,41 +79,19 @@ pub(super) fn write(directory: &Path, plans: &PlanSet) -> Result<Stored, Failure
     Ok(Stored { name, before, removed })
 }
 
-/// A plan set as it lies there.
-pub(super) struct Found {
-    /// Its directory.
-    pub(super) name: String,
-    /// The file `index`.
-    pub(super) index: Vec<u8>,
-    /// The file `plans`.
-    pub(super) plans: Vec<u8>,
-}
-
-/// The plan set in force; nothing if there is none.
-pub(super) fn in_force(directory: &Path) -> Result<Option<Found>, Failure> {
-    let current = directory.join(CURRENT);
-    let unreadable = |path: &Path| {
-        let what = input::name(path);
-        move |why| Failure::Unreadable { what, why }
-    };
-    fs::metadata(directory).map_err(unreadable(directory))?;
-    let Some(name) = named(&current).map_err(unreadable(&current))? else { return Ok(None) };
-    // One that is not whole is not the same as any, and the comparison says what is wrong with it.
-    let read = |file: &str| match input::read_whole(&current.join(file), MAX_FILE) {
-        Err(Failure::Unreadable { why, .. }) if why.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        read => read,
-    };
-    Ok(Some(Found { name, index: read("index")?, plans: read("plans")? }))
-}
-
 /// The name of a plan set's directory.
 pub(super) fn name(plans: &PlanSet) -> String {
     plans.digest.chars().take(NAME_LENGTH).collect()
 }
 
 /// Whether a plan set is in force there, sound or not.
-pub(super) fn is_in_force(directory: &Path) -> bool {
-    fs::symlink_metadata(directory.join(CURRENT)).is_ok()
+pub(super) fn is_in_force(directory: &Path) -> Result<bool, Failure> {
+    let current = directory.join(CURRENT);
+    match fs::symlink_metadata(&current) {
+        Ok(_) => Ok(true),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(why) => Err(Failure::Unreadable { what: input::name(&current), why }),
+    }
 }
 
 /// Whoever else may write the directory could put their own plan set in force, and the hook would refuse ours.

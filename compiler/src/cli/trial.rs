@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::chain::{self, Files};
 use super::hosts::{self, Host};
-use crate::diag::Finding;
+use crate::diag::{Finding, Sink};
+use crate::emit::PlanSet;
 use crate::outcome::Reader;
 use crate::outcome::assert::{self, Verdict};
 use crate::outcome::test::{self, Run};
@@ -82,6 +83,32 @@ pub(super) fn all<'p>(
     };
     let proof = |assert| proof(assert, policy, host, resolution, &reader);
     Trials { tests: tests.into_iter().map(trial).collect(), proofs: asserts.map(proof).collect() }
+}
+
+/// A policy on a host, on which it has no errors and does what it asserts.
+pub(super) struct Proven<'a> {
+    /// What it gives there.
+    pub(super) resolution: Resolution<'a>,
+    /// The plan set of that.
+    pub(super) plans: PlanSet,
+}
+
+/// A policy on a host, for whatever is put in force or called right. Nothing if it has errors there or gives what it asserts to give
+/// nobody; what is wrong is in `sink` then.
+pub(super) fn proven<'a>(
+    policy: &'a Policy,
+    files: &Files,
+    host: &'a Host,
+    sink: &mut Sink,
+) -> Option<Proven<'a>> {
+    let resolution = chain::resolution(policy, host, sink)?;
+    let plans = chain::emitted(policy, files, host, &resolution);
+    let reader = chain::reader(&plans);
+    for assert in &policy.asserts {
+        let proof = proof(assert, policy, host, &resolution, &reader);
+        proof.findings().for_each(|finding| sink.push(finding));
+    }
+    (!sink.has_errors()).then_some(Proven { resolution, plans })
 }
 
 /// Judges an assert on one host.

@@ -1,10 +1,10 @@
 //! The plans of a host as one specification of the Container Device Interface (CDI), for engines that know no gpupol.
 //!
-//! A device of it is one device of one tenant's grant, `TENANT.GRANT.INDEX`, or `TENANT.GRANT.any`: as many as the grant gives
-//! by itself. A specification says nothing of who may name a device, of how many together, or of who holds one, so each
+//! A device of it is one device of one tenant's grant, `TENANT.GRANT.INDEX`; a group of devices that its
+//! place allows, `TENANT.GRANT.INDEX-INDEX`; or `TENANT.GRANT.any`: as many as the grant gives by itself. A specification says nothing of who may name a device, of how many together, or of who holds one, so each
 //! device calls the hook, which does; what every device has stands once, for the whole specification.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gpupol_plan::edit::{Bind, Edit};
 use gpupol_plan::plan::{self, Line, Plan, Sharing};
@@ -20,6 +20,8 @@ mod edits;
 const VERSION: &str = "0.5.0";
 /// The lowest version that knows groups.
 const VERSION_WITH_GROUPS: &str = "0.7.0";
+/// More names for groups of devices than anybody looks through.
+const MOST_GROUPS: usize = 64;
 /// What qualified names of devices begin with: `gpupol.io/gpu=NAME`.
 pub const KIND: &str = "gpupol.io/gpu";
 
@@ -148,15 +150,20 @@ impl Specification {
 
     /// Its document.
     #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "plain structs with string keys: there is nothing in them that JSON lacks"
+    )]
     pub fn json(&self) -> String {
-        let text = serde_json::to_string_pretty(self);
-        text.map(|text| text + "\n").unwrap_or_default()
+        serde_json::to_string_pretty(self).expect("plain data has a JSON form") + "\n"
     }
 }
 
 /// Each device of a plan, and any of them. Whom the policy trusts gets all devices at once, so there is nothing else to name.
 fn of_plan(plan: &Plan, guarding: &Guarding) -> Vec<Device> {
-    let can_be_given = |line: &&Line| !matches!(line.sharing, Sharing::Mps { .. });
+    // Only the hook sees to it that an MPS daemon is there, without which a container has the GPU for itself.
+    let is_guarded = matches!(guarding, Guarding::Hook { .. });
+    let can_be_given = |line: &&Line| is_guarded || !matches!(line.sharing, Sharing::Mps { .. });
     let lines: Vec<&Line> = plan.lines.iter().filter(can_be_given).collect();
     if lines.iter().all(|line| line.devices.is_empty()) {
         return Vec::new();
@@ -165,11 +172,38 @@ fn of_plan(plan: &Plan, guarding: &Guarding) -> Vec<Device> {
     let mut seen = BTreeSet::new();
     let each: Vec<&plan::Device> = each.filter(|device| seen.insert(&device.uuid)).collect();
     let any = any(plan, &lines, &each, guarding);
-    let named = each.iter().filter(|_| !plan.trusted).map(|one| {
-        let wanted = edits::of(plan, &[one], guarding);
-        device(plan, &one.index, &one.uuid, wanted, guarding)
+    let named = each.into_iter().map(|one| vec![one]).chain(lines.into_iter().flat_map(groups));
+    let named: BTreeMap<String, Vec<&plan::Device>> = match plan.trusted {
+        true => BTreeMap::new(),
+        false => named.map(|devices| (indices(&devices), devices)).collect(),
+    };
+    let named = named.into_iter().map(|(indices, devices)| {
+        let uuids: Vec<&str> = devices.iter().map(|device| device.uuid.as_str()).collect();
+        device(plan, &indices, &uuids, edits::of(plan, &devices, guarding), guarding)
     });
     named.chain(any).collect()
+}
+
+/// The groups of several devices that a line's place allows, if these are few enough to be looked through; of more, and
+/// where any devices will do, the devices are named one by one.
+fn groups(line: &Line) -> Vec<Vec<&plan::Device>> {
+    let Some(slots) = line.slots.as_ref().filter(|slots| slots.len() <= MOST_GROUPS) else {
+        return Vec::new();
+    };
+    let at = |position: &u32| line.devices.get(usize::try_from(*position).ok()?);
+    let devices = |slot: &Vec<u32>| slot.iter().map(at).collect::<Option<Vec<_>>>();
+    slots.iter().filter(|slot| slot.len() > 1).filter_map(devices).collect()
+}
+
+fn indices(devices: &[&plan::Device]) -> String {
+    let mut devices = devices.to_vec();
+    devices.sort_by_key(|device| index_numbers(&device.index));
+    devices.iter().map(|device| device.index.as_str()).collect::<Vec<_>>().join("-")
+}
+
+/// So that 10 stands behind 9.
+fn index_numbers(index: &str) -> Vec<u32> {
+    index.split(':').map(|part| part.parse().unwrap_or(u32::MAX)).collect()
 }
 
 /// What the hook chooses has no node before it is chosen; what all of a vendor need is known.
@@ -188,18 +222,25 @@ fn any(plan: &Plan, lines: &[&Line], each: &[&plan::Device], guarding: &Guarding
             )
         }
     };
-    Some(device(plan, ANY, ANY, wanted, guarding))
+    Some(device(plan, ANY, &[ANY], wanted, guarding))
 }
 
-fn device(plan: &Plan, last: &str, called: &str, mut wanted: ContainerEdits, guarding: &Guarding) -> Device {
+/// Each of the devices that a name stands for is asked of the hook by a call of its own; it reads all of them together.
+fn device(
+    plan: &Plan,
+    last: &str,
+    called: &[&str],
+    mut wanted: ContainerEdits,
+    guarding: &Guarding,
+) -> Device {
     let Plan { tenant, grant, .. } = plan;
     if let Guarding::Hook { path, entry } = guarding {
         let call = |stage: &str, more: &[String]| {
             let args = [PROGRAM, stage, "--entry", entry].map(str::to_owned);
             Hook { hook_name: stage.to_owned(), path: path.clone(), args: [&args, more].concat() }
         };
-        let which = [FLAG.to_owned(), format!("{tenant}/{grant}/{called}")];
-        wanted.hooks = vec![call("createRuntime", &which), call("poststop", &[])];
+        let start = |one: &&str| call("createRuntime", &[FLAG.to_owned(), format!("{tenant}/{grant}/{one}")]);
+        wanted.hooks = called.iter().map(start).chain([call("poststop", &[])]).collect();
     }
     Device { name: name(&[tenant, grant, last]), container_edits: wanted }
 }

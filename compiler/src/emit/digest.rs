@@ -9,10 +9,11 @@ pub(crate) fn bytes(bytes: &[u8]) -> String {
     format!("sha256:{}", hex(&Sha256::digest(bytes)))
 }
 
-/// `sha256:HEX` over the name, length and text of each file, in the order of names.
+/// `sha256:HEX` over the place, length and text of each file, in the order of places.
 pub(super) fn sources<'s>(sources: impl Iterator<Item = &'s Source>) -> String {
-    let files: Vec<(&str, &[u8])> =
-        sources.map(|source| (source.name.as_str(), source.text.as_bytes())).collect();
+    let mut files: Vec<(&str, &[u8])> =
+        sources.map(|source| (source.place.as_str(), source.text.as_bytes())).collect();
+    files.sort();
     format!("sha256:{}", self::files(&files))
 }
 

@@ -75,7 +75,7 @@ pub(super) fn edits(grant: &str, uuid: &str) -> [Edit; 2] {
 
 /// Whether something of a daemon's is bound.
 pub(super) fn is_of_daemon(bind: &Bind) -> bool {
-    bind.host_path.starts_with(DAEMONS)
+    bind.host_path.strip_prefix(DAEMONS).is_some_and(|below| below.starts_with('/'))
 }
 
 /// Names of grants, and UUIDs, are names of files.

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use gpupol_plan::edit::{Edit, Target};
-use gpupol_plan::index::{Grant, Identity, Index, Settings, Slice, TenantRecord};
+use gpupol_plan::index::{Grant, Identity, Index, Settings, TenantRecord};
 use gpupol_plan::plan::{Device, Plan};
-use gpupol_plan::refusal::{Reason, Refusal};
+use gpupol_plan::refusal::Refusal;
 use serde_json::{Value, json};
 
 use crate::emit::PlanSet;
@@ -24,43 +24,56 @@ pub struct Files<'f> {
     pub plans: &'f [u8],
 }
 
-/// What an installed plan set lacks of, has beside, or says otherwise than today's; nothing if they are the same.
+/// In what an installed plan set differs from today's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// What it lacks, has beside, or says otherwise.
+    pub drift: Vec<Drift>,
+    /// How many grants and `gpus` lines only stand at other places of the policy's files, as after a comment more.
+    pub moved: usize,
+}
+
+impl Differences {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.drift.is_empty() && self.moved == 0
+    }
+}
+
+/// In what an installed plan set differs from today's; nothing if they are the same.
 ///
 /// # Errors
 ///
 /// If the installed one is damaged or of another version.
-pub fn differences(installed: Files<'_>, today: &PlanSet) -> Result<Vec<Drift>, Refusal> {
+pub fn differences(installed: Files<'_>, today: &PlanSet) -> Result<Differences, Refusal> {
     let files = Files { index: &today.index, plans: &today.plans };
     if installed.index == files.index && installed.plans == files.plans {
-        return Ok(Vec::new());
+        return Ok(Differences::default());
     }
-    let mut drift = moved(compare(&parts(installed)?, &parts(files)?));
-    if drift.is_empty() {
+    let mut found = without_places(compare(&parts(installed)?, &parts(files)?));
+    if found.is_empty() {
         let change = Change::Changed {
             property: "form".to_owned(),
             was: Some(json!("that of another gpupol")),
             is: Some(json!("that of this one")),
         };
-        drift.push(Drift { of: "plan set".to_owned(), change });
+        found.drift.push(Drift { of: "plan set".to_owned(), change });
     }
-    Ok(drift)
+    Ok(found)
 }
 
-/// Rules that only stand at other places of the policy's files, as after a comment more, are counted and not listed.
-fn moved(drift: Vec<Drift>) -> Vec<Drift> {
+/// Other places of rules are counted and not listed.
+fn without_places(drift: Vec<Drift>) -> Differences {
     let is_place = |drift: &Drift| match &drift.change {
         Change::Changed { property, .. } => {
             PLACES.iter().any(|place| property == place || property.ends_with(&format!(".{place}")))
         }
         _ => false,
     };
-    let (places, mut others): (Vec<Drift>, Vec<Drift>) = drift.into_iter().partition(is_place);
-    if !places.is_empty() {
-        let (property, was) = ("rulesAtOtherPlaces".to_owned(), Some(json!(0)));
-        let is = Some(json!(places.iter().map(|drift| drift.of.as_str()).collect::<BTreeSet<_>>().len()));
-        others.push(Drift { of: "plan set".to_owned(), change: Change::Changed { property, was, is } });
-    }
-    others
+    let (places, drift): (Vec<Drift>, Vec<Drift>) = drift.into_iter().partition(is_place);
+    let moved = places.iter().map(|drift| drift.of.as_str()).collect::<BTreeSet<_>>().len();
+    Differences { drift, moved }
 }
 
 /// A part of a plan set, by what stays the same of it. What is the same in every plan that has it, as devices and edits are, is
@@ -99,12 +112,7 @@ fn parts(files: Files<'_>) -> Result<Parts, Refusal> {
     let mut parts = Parts::from([(Part::Whole, settings(index.settings))]);
     contents.tenants.iter().for_each(|tenant| self::tenant(tenant, &mut parts));
     for record in &contents.grants {
-        let slice = |Slice { offset, length }| {
-            let range = usize::try_from(offset).ok().zip(usize::try_from(length).ok());
-            let bytes = range.and_then(|(offset, length)| files.plans.get(offset..)?.get(..length));
-            bytes.ok_or_else(|| Refusal::new(Reason::PlanSet, "a plan lies outside of `plans`"))
-        };
-        let plan = Plan::join(slice(record.plan)?, slice(record.shared)?)?;
+        let plan = Plan::join(record.plan.of(files.plans)?, record.shared.of(files.plans)?)?;
         grant(record, &plan, &mut parts);
     }
     Ok(parts)

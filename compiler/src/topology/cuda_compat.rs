@@ -32,19 +32,22 @@ impl CudaCompat {
         let Some(running) = driver.version.known() else {
             return Some("the running driver's version is unknown".to_owned());
         };
-        let (own, host) = (numbers(&self.version), numbers(running));
+        let (Some(own), Some(host)) = (numbers(&self.version), numbers(running)) else {
+            return Some(format!("`{}` and `{running}` cannot be compared as versions", self.version));
+        };
         if own <= host {
             return Some(format!("the running driver {running} is not older than {}", self.version));
         }
         let branch = host.first().copied().unwrap_or(0);
-        match self.branches.known() {
-            Some(branches) if branches.contains(&branch) => None,
-            Some(branches) => {
+        match &self.branches {
+            Fact::Known(branches) if branches.contains(&branch) => None,
+            Fact::Known(branches) => {
                 let branches: Vec<String> = branches.iter().map(u32::to_string).collect();
                 Some(format!("they work on drivers {}, not on {running}", branches.join(", ")))
             }
-            None if own.first() > Some(&branch) => None,
-            None => Some(format!("the running driver {running} is of their own branch")),
+            Fact::Unknown(why) => Some(format!("on which drivers they work is unknown: {why}")),
+            Fact::Absent if own.first() > Some(&branch) => None,
+            Fact::Absent => Some(format!("the running driver {running} is of their own branch")),
         }
     }
 
@@ -59,9 +62,9 @@ impl CudaCompat {
     }
 }
 
-/// The numbers of a version; a part that is none counts as 0.
-fn numbers(version: &str) -> Vec<u32> {
-    version.split('.').map(|part| part.parse().unwrap_or(0)).collect()
+/// The numbers of a version, if that is what it is.
+fn numbers(version: &str) -> Option<Vec<u32>> {
+    version.split('.').map(|part| part.parse().ok()).collect()
 }
 
 #[cfg(test)]
@@ -71,9 +74,13 @@ mod tests {
     use crate::topology::read;
 
     fn judged(version: &str, branches: Option<&[u32]>, brand: Fact<String>) -> Option<String> {
+        let branches = branches.map_or(Fact::Absent, |branches| Fact::Known(branches.to_vec()));
+        judged_by(version, branches, brand)
+    }
+
+    fn judged_by(version: &str, branches: Fact<Vec<u32>>, brand: Fact<String>) -> Option<String> {
         let mut host = read::read("campus", builtin::builtin("campus").unwrap().1).unwrap();
         host.gpus.iter_mut().for_each(|gpu| gpu.brand = brand.clone());
-        let branches = branches.map_or(Fact::Absent, |branches| Fact::Known(branches.to_vec()));
         let (version, cuda) = (version.to_owned(), Fact::Absent);
         CudaCompat { version, cuda, branches, files: Vec::new() }.obstacle(&host)
     }
@@ -92,6 +99,19 @@ mod tests {
         ] {
             assert_eq!(judged(version, branches, tesla()).as_deref(), expected, "{version} {branches:?}");
         }
+    }
+
+    #[test]
+    fn what_is_unknown_permits_nothing() {
+        let tesla = || Fact::Known("tesla".to_owned());
+        assert_eq!(
+            judged_by("590.44.01", Fact::unknown("torn"), tesla()).unwrap(),
+            "on which drivers they work is unknown: torn"
+        );
+        assert_eq!(
+            judged("590.x", None, tesla()).unwrap(),
+            "`590.x` and `550.163.01` cannot be compared as versions"
+        );
     }
 
     #[test]

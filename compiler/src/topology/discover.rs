@@ -201,7 +201,7 @@ fn topology(root: &Arc<Root>, options: &Options) -> Result<Topology, DiscoverErr
     let shares = shares(&nvidia::Places { root, driver: &driver, majors: &majors }, options)?;
     for share in shares {
         if share.vendor == Vendor::Nvidia {
-            let files = driver_file::all(root, &driver, share.driver.version.known().map(String::as_str));
+            let files = driver_file::all(root, &driver, share.driver.version.known().map(String::as_str))?;
             (topology.driver_files, topology.missing_driver_files) = (files.files, files.missing);
         }
         topology.drivers.insert(share.vendor, share.driver);

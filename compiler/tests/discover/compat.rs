@@ -116,10 +116,14 @@ fn a_directory_without_them_is_an_error() {
 }
 
 #[test]
-fn a_note_that_is_torn_says_nothing() {
+fn a_note_that_is_torn_permits_nothing() {
     for (number, note) in ["", "{", "{}", "[1]", r#"{"Driver":"all"}"#].into_iter().enumerate() {
         let host = host(&format!("compat-torn-{number}"));
         libraries(&host, Some(note));
-        assert_eq!(found(&host).unwrap().cuda_compat.unwrap().branches, Fact::Absent, "{note}");
+        let topology = found(&host).unwrap();
+        let compat = topology.cuda_compat.as_ref().unwrap();
+        let damaged = || "its note of older drivers is damaged".to_owned();
+        assert_eq!((&compat.cuda, &compat.branches), (&Fact::Unknown(damaged()), &Fact::Unknown(damaged())));
+        assert!(compat.obstacle(&topology).is_some_and(|why| why.contains("unknown")), "{note}");
     }
 }

@@ -39,6 +39,29 @@ const NEW_IN_610: [(&str, Option<u32>, Capability); 5] = [
     ("libnvidia-vksc-core", Some(1), Graphics),
 ];
 
+/// What comes in packages of its own, with any branch: libraries with the driver's version, those with one of their own, and what
+/// is no library.
+const PACKAGES: [(&str, Option<u32>, Capability); 4] = [
+    ("libnvidia-fatbinaryloader", None, Compute),
+    ("libnvidia-nscq", Some(2), Utility),
+    ("libnvidia-vulkan-producer", None, Graphics),
+    ("libnvidia-wayland-client", None, Graphics),
+];
+const OWN_VERSIONS: [(&str, &str); 4] = [
+    ("libnvidia-egl-wayland.so.1", "1.13"),
+    ("libnvidia-egl-wayland2.so.1", "0.0"),
+    ("libnvidia-egl-xcb.so.1", "0.1"),
+    ("libnvidia-egl-xlib.so.1", "0.1"),
+];
+const OTHER_PACKAGES: [(&str, DriverFileKind, Capability); 6] = [
+    ("/usr/bin/nvidia-imex", DriverFileKind::Binary, Compute),
+    ("/usr/bin/nvidia-imex-ctl", DriverFileKind::Binary, Compute),
+    ("/usr/bin/nvidia-xconfig", DriverFileKind::Binary, Graphics),
+    ("/usr/share/X11/xorg.conf.d/10-nvidia.conf", DriverFileKind::Data, Graphics),
+    ("/usr/share/X11/xorg.conf.d/nvidia-drm-outputclass.conf", DriverFileKind::Data, Graphics),
+    ("/usr/share/egl/egl_external_platform.d/10_nvidia_wayland.json", DriverFileKind::Data, Graphics),
+];
+
 /// 32-bit libraries.
 const OLD: [(&str, Option<u32>, Capability); 5] = [
     ("libGLX_nvidia", Some(0), Graphics),
@@ -62,6 +85,13 @@ pub(crate) fn host((branch, version): Branch) -> Topology {
         _ => {}
     }
     host.driver_files.extend(OLD.map(|known| old(branch, known, version)));
+    let libraries = if branch == 470 { "/usr/lib64" } else { "/usr/lib/x86_64-linux-gnu" };
+    host.driver_files.extend(PACKAGES.map(|known| library(libraries, known, version)));
+    host.driver_files.extend(OWN_VERSIONS.map(|(soname, rest)| {
+        let known = (soname, Graphics);
+        named(format!("{libraries}/{soname}.{rest}"), DriverFileKind::Library, known)
+    }));
+    host.driver_files.extend(OTHER_PACKAGES.map(|(path, kind, capability)| other(path, kind, capability)));
     host.driver_files.sort_by(|one, other| one.path.cmp(&other.path));
     host
 }
@@ -84,25 +114,23 @@ fn to_470(files: &mut Vec<DriverFile>, version: &str) {
 fn to_610(files: &mut Vec<DriverFile>, version: &str) {
     let libraries = "/usr/lib/x86_64-linux-gnu";
     files.extend(NEW_IN_610.map(|known| library(libraries, known, version)));
-    let nvvm = DriverFile {
-        path: format!("{libraries}/libnvidia-nvvm70.so.4"),
-        kind: DriverFileKind::Library,
-        soname: Some("libnvidia-nvvm70.so.4".to_owned()),
-        links: Vec::new(),
-        capability: Some(Compute),
-    };
-    let fabric = |path: &str, kind| DriverFile {
-        path: path.to_owned(),
-        kind,
-        soname: None,
-        links: Vec::new(),
-        capability: Some(Utility),
-    };
+    let nvvm = "libnvidia-nvvm70.so.4";
     files.extend([
-        nvvm,
-        fabric("/usr/bin/nv-fabricmanager", DriverFileKind::Binary),
-        fabric("/run/nvidia/driver/run/nvidia-fabricmanager/socket", DriverFileKind::Socket),
+        named(format!("{libraries}/{nvvm}"), DriverFileKind::Library, (nvvm, Compute)),
+        other("/usr/bin/nv-fabricmanager", DriverFileKind::Binary, Utility),
+        other("/run/nvidia/driver/run/nvidia-fabricmanager/socket", DriverFileKind::Socket, Utility),
+        other("/usr/share/vulkansc/icd.d/nvidia_icd.json", DriverFileKind::Data, Graphics),
     ]);
+}
+
+fn named(path: String, kind: DriverFileKind, (soname, capability): (&str, Capability)) -> DriverFile {
+    let soname = Some(soname.to_owned());
+    DriverFile { path, kind, soname, links: Vec::new(), capability: Some(capability) }
+}
+
+fn other(path: &str, kind: DriverFileKind, capability: Capability) -> DriverFile {
+    let capability = Some(capability);
+    DriverFile { path: path.to_owned(), kind, soname: None, links: Vec::new(), capability }
 }
 
 fn old(branch: u32, known: (&str, Option<u32>, Capability), version: &str) -> DriverFile {

@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use gpupol::topology::{CudaCompat, DriverFile, DriverFileKind, Fact, Topology, Vendor};
 use gpupol_plan::capability::Capability::{self, Compat32, Compute, Graphics, Utility};
 use gpupol_plan::edit::{Bind, Edit, MountOption};
+use gpupol_plan::glob;
 use gpupol_plan::plan::Plan;
 
 /// The plan of a grant with all driver capabilities.
@@ -62,6 +63,48 @@ fn each_file_is_given_exactly_under_its_capabilities() {
         assert_eq!(paths(&plan, &Capability::ALL), all);
         assert_eq!(all.len(), table::rows(branch).count(), "no row stands twice");
     }
+}
+
+/// What discovery knows by name, read off its own source: nothing of it is without a row, and every made file has the capability
+/// by which discovery would record it.
+#[test]
+fn whatever_discovery_knows_has_a_row() {
+    let source = include_str!("../../src/topology/discover/driver_file/known.rs");
+    let hosts = drivers::BRANCHES.map(drivers::host);
+    let files: Vec<&DriverFile> = hosts.iter().flat_map(|host| &host.driver_files).collect();
+    let mut seen = 0;
+    for (kind, rest) in calls(source) {
+        let words: Vec<&str> = rest.split(", ").collect();
+        let quoted = |word: &str| word.trim_matches('"').replace("VERSION", "*");
+        let capability = if kind == "known" { words[1] } else { words[2] };
+        let is_it = |path: &str| match kind {
+            "known" => is_called(path, &quoted(words[0])),
+            _ => glob::matches(&format!("**/{}/{}", quoted(words[0]), quoted(words[1])), path),
+        };
+        assert!(table::all().any(is_it), "no row: {rest}");
+        for file in files.iter().filter(|file| is_it(&file.path)) {
+            let own = file.capability.map(|capability| format!("{capability:?}"));
+            assert_eq!(own.as_deref(), Some(capability), "{rest}: {}", file.path);
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 40 + 8 + 9 + 10);
+}
+
+/// The calls of `known` and `data` in that source, each with its arguments.
+fn calls(source: &str) -> impl Iterator<Item = (&str, &str)> {
+    source.lines().filter_map(|line| {
+        let (kind, rest) = line.trim().split_once("(\"")?;
+        let rest = rest.strip_suffix("),")?;
+        ["known", "data"].contains(&kind).then_some((kind, rest))
+    })
+}
+
+/// Whether the file at a path has a name that discovery knows: whole, or before `.so.`, or as the beginning of one.
+fn is_called(path: &str, name: &str) -> bool {
+    let file = path.rsplit('/').next().unwrap();
+    let is_whole = file == name || file.strip_prefix(name).is_some_and(|rest| rest.starts_with(".so"));
+    is_whole || (name.contains(".so.") && (file.starts_with(name) || name.starts_with(file)))
 }
 
 #[test]

@@ -62,19 +62,23 @@ const LIBRARIES: [(&str, &[&str]); 5] = [
 const LINKS: [&str; 3] = ["libcuda.so", "libnvidia-opticalflow.so", "libGLX_indirect.so.0"];
 
 /// What is no library: `nvidia-container-cli`, CDI.
-const OTHERS: [(&str, &str, &str); 15] = [
+const OTHERS: [(&str, &str, &str); 19] = [
     ("/usr/bin/nvidia-smi", "utility", "each"),
     ("/usr/bin/nvidia-debugdump", "utility", "each"),
     ("/usr/bin/nvidia-persistenced", "utility", "each"),
     ("/usr/bin/nv-fabricmanager", "utility", "no"),
     ("/usr/bin/nvidia-cuda-mps-control", "compute", "each"),
     ("/usr/bin/nvidia-cuda-mps-server", "compute", "each"),
+    ("/usr/bin/nvidia-imex", "no", "each"),
+    ("/usr/bin/nvidia-xconfig", "graphics, display", "each"),
     ("/lib/firmware/", "each", "each"),
     ("/var/run/", "utility", "each"),
     ("/etc/OpenCL/", "graphics, display", "each"),
     ("/etc/vulkan/", "graphics, display", "each"),
     ("/usr/share/glvnd/", "graphics, display", "each"),
     ("/usr/share/egl/", "graphics, display", "each"),
+    ("/usr/share/vulkansc/", "no", "no"),
+    ("/usr/share/X11/", "graphics, display", "each"),
     ("/usr/share/nvidia/nvoptix.bin", "graphics, display", "each"),
     ("/usr/share/nvidia/nvidia-application-profiles", "no", "no"),
     ("{xorgdir}/", "no", "each"),
@@ -119,7 +123,7 @@ const FEATURES: [(&str, &str); 5] = [
 ];
 
 /// What is decided: NVIDIA's runtime and hook, CDI, gpupol, and the test that shows that.
-const DECISIONS: [[&str; 5]; 19] = [
+const DECISIONS: [[&str; 5]; 20] = [
     [
         "who may have a GPU",
         "whoever sets a variable in the container",
@@ -239,6 +243,13 @@ const DECISIONS: [[&str; 5]; 19] = [
         "the file is stale",
         "refused",
         "stale_driver",
+    ],
+    [
+        "a GPU that is divided into other MIG devices by now",
+        "asked at each start",
+        "the file is stale",
+        "refused",
+        "a_gpu_that_was_divided_anew",
     ],
     [
         "who had which GPU when",

@@ -36,11 +36,12 @@ const fn until(branch: u32) -> [u32; 2] {
     [0, branch]
 }
 
-const TABLE: [Row; 74] = [
+const TABLE: [Row; 89] = [
     // Libraries: utility.
     row("{libdir}/libnvidia-ml.so.1", FOR_UTILITY, ALL),
     row("{libdir}/libnvidia-cfg.so.1", FOR_UTILITY, ALL),
     row("{libdir}/libnvidia-sandboxutils.so.1", FOR_UTILITY, since(570)),
+    row("{libdir}/libnvidia-nscq.so.2", FOR_UTILITY, ALL),
     // Libraries: compute, which the codecs of video work through.
     row("{libdir}/libcuda.so.1", FOR_CUDA, ALL),
     row("{libdir}/libcuda.so", FOR_CUDA, ALL),
@@ -54,6 +55,7 @@ const TABLE: [Row; 74] = [
     row("{libdir}/libnvidia-nvvm70.so.4", FOR_CUDA, since(580)),
     row("{libdir}/libnvidia-tileiras.so.VERSION", FOR_CUDA, since(590)),
     row("{libdir}/libnvcuextend.so.1", FOR_CUDA, since(610)),
+    row("{libdir}/libnvidia-fatbinaryloader.so.VERSION", FOR_CUDA, ALL),
     row("{libdir}/libnvidia-gpucomp.so.VERSION", FOR_ALL_BUT_UTILITY, since(545)),
     row("{libdir}/libnvidia-allocator.so.1", FOR_ALL_BUT_UTILITY, ALL),
     // Libraries: video.
@@ -86,6 +88,12 @@ const TABLE: [Row; 74] = [
     row("{libdir}/gbm/nvidia-drm_gbm.so", FOR_PICTURES, since(515)),
     row("{libdir}/libnvidia-present.so.VERSION", FOR_PICTURES, since(580)),
     row("{libdir}/libnvidia-vksc-core.so.1", FOR_PICTURES, since(560)),
+    row("{libdir}/libnvidia-egl-wayland.so.1", FOR_PICTURES, ALL),
+    row("{libdir}/libnvidia-egl-wayland2.so.1", FOR_PICTURES, ALL),
+    row("{libdir}/libnvidia-egl-xcb.so.1", FOR_PICTURES, ALL),
+    row("{libdir}/libnvidia-egl-xlib.so.1", FOR_PICTURES, ALL),
+    row("{libdir}/libnvidia-vulkan-producer.so.VERSION", FOR_PICTURES, ALL),
+    row("{libdir}/libnvidia-wayland-client.so.VERSION", FOR_PICTURES, ALL),
     row("{xorgdir}/drivers/nvidia_drv.so", FOR_PICTURES, ALL),
     row("{xorgdir}/extensions/libglxserver_nvidia.so", FOR_PICTURES, ALL),
     // Libraries: ngx.
@@ -106,6 +114,9 @@ const TABLE: [Row; 74] = [
     row("/usr/bin/nv-fabricmanager", FOR_UTILITY, since(610)),
     row("/usr/bin/nvidia-cuda-mps-control", FOR_CUDA, ALL),
     row("/usr/bin/nvidia-cuda-mps-server", FOR_CUDA, ALL),
+    row("/usr/bin/nvidia-imex", FOR_CUDA, ALL),
+    row("/usr/bin/nvidia-imex-ctl", FOR_CUDA, ALL),
+    row("/usr/bin/nvidia-xconfig", FOR_PICTURES, ALL),
     // Firmware.
     row("/lib/firmware/nvidia/VERSION/gsp.bin", ALWAYS, until(470)),
     row("/lib/firmware/nvidia/VERSION/gsp_tu10x.bin", ALWAYS, since(515)),
@@ -119,6 +130,10 @@ const TABLE: [Row; 74] = [
     row("/etc/vulkan/implicit_layer.d/nvidia_layers.json", FOR_PICTURES, since(535)),
     row("/usr/share/glvnd/egl_vendor.d/10_nvidia.json", FOR_PICTURES, ALL),
     row("/usr/share/egl/egl_external_platform.d/15_nvidia_gbm.json", FOR_PICTURES, since(515)),
+    row("/usr/share/egl/egl_external_platform.d/10_nvidia_wayland.json", FOR_PICTURES, ALL),
+    row("/usr/share/vulkansc/icd.d/nvidia_icd.json", FOR_PICTURES, since(560)),
+    row("/usr/share/X11/xorg.conf.d/10-nvidia.conf", FOR_PICTURES, ALL),
+    row("/usr/share/X11/xorg.conf.d/nvidia-drm-outputclass.conf", FOR_PICTURES, ALL),
     row("/usr/share/nvidia/nvoptix.bin", FOR_PICTURES, since(550)),
     row("/usr/share/nvidia/nvidia-application-profiles-VERSION-rc", FOR_PICTURES, ALL),
 ];

@@ -77,7 +77,7 @@ everywhere! {
         other_gpu_hooks, restored, an_edited_bundle, a_runtime_of_somebody_else, a_runtime_that_fails;
     guard: everything_is_contained, only_what_is_granted_opens, what_could_undo_it, refuse, report, a_bind_of_dev,
         without_a_plan_set, trusted;
-    audit: required_on_a_full_disk, best_effort_on_a_full_disk, unwritable;
+    audit: of_a_start, required_on_a_full_disk, best_effort_on_a_full_disk, unwritable;
     failures: undone, stale_boot, stale_driver, other_minor, state_without_pid, big_config;
     crash: after_each_call;
     plan_sets: missing, truncated_index, truncated_plans, newer_index, newer_plan, wrong_owner, writable_by_group,

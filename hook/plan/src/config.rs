@@ -102,6 +102,14 @@ pub struct Mount {
     pub options: Vec<String>,
 }
 
+impl Mount {
+    /// Whether it binds what is at its source.
+    #[must_use]
+    pub fn is_bind(&self) -> bool {
+        self.kind == "bind" || self.options.iter().any(|option| matches!(option.as_str(), "bind" | "rbind"))
+    }
+}
+
 /// One hook.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct HookCall {

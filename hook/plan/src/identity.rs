@@ -3,6 +3,8 @@
 //! A key counts only under the engine that owns it: a Kubernetes annotation says nothing under Docker, where
 //! whoever calls may write it.
 
+use serde::Serialize;
+
 use crate::automaton::Kind;
 use crate::config::Config;
 use crate::entry::{Engine, Entry};
@@ -177,6 +179,62 @@ pub fn matches(identity: &Identity, facts: &Facts<'_>) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whose word a key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// The kernel's.
+    Kernel,
+    /// An orchestrator's, written after all that its users say.
+    Orchestrator,
+    /// A file's that is root's.
+    Root,
+    /// That of whoever calls the engine, who is root there.
+    Caller,
+    /// The tenant's own: it narrows what another key says, and says nothing by itself.
+    Tenant,
+}
+
+/// One thing by which a container is known, for audit records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Key {
+    /// As policies name it, such as `namespace`.
+    pub key: &'static str,
+    /// What was found.
+    pub value: String,
+    /// Whose word it is.
+    pub class: Class,
+}
+
+/// Each key that is there.
+#[must_use]
+pub fn keys(facts: &Facts<'_>) -> Vec<Key> {
+    let mut keys = Vec::new();
+    let mut add = |key, value: Option<&str>, class| {
+        keys.extend(value.map(|value| Key { key, value: value.to_owned(), class }));
+    };
+    match facts.who {
+        Who::Kubernetes { namespace, uid, name } => {
+            add("namespace", namespace, Class::Orchestrator);
+            add("uid", uid, Class::Orchestrator);
+            add("name", name, Class::Tenant);
+        }
+        Who::Docker { daemon, runtime } => {
+            add("daemon", Some(daemon), Class::Root);
+            add("runtime", runtime, Class::Caller);
+        }
+        Who::Podman { user } => add("user", user.map(|uid| uid.to_string()).as_deref(), Class::Kernel),
+        Who::Slurm { job: None } => {}
+        Who::Slurm { job: Some(job) } => {
+            add("account", Some(&job.account), Class::Orchestrator);
+            add("user", Some(&job.user), Class::Orchestrator);
+            add("partition", Some(&job.partition), Class::Orchestrator);
+        }
+    }
+    add("cgroup", facts.cgroup, Class::Kernel);
+    keys
 }
 
 /// The facts in words, for messages and audit records: `kubernetes namespace=research-7`.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::automaton::Pattern;
 use crate::entry::Engine;
+use crate::refusal::{Reason, Refusal};
 
 mod contents;
 mod decode;
@@ -262,6 +263,19 @@ pub struct Slice {
     pub offset: u64,
     /// How many.
     pub length: u64,
+}
+
+impl Slice {
+    /// These bytes of the whole file.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::PlanSet`] if the file does not have them.
+    pub fn of(self, plans: &[u8]) -> Result<&[u8], Refusal> {
+        let range = usize::try_from(self.offset).ok().zip(usize::try_from(self.length).ok());
+        let slice = range.and_then(|(offset, length)| plans.get(offset..)?.get(..length));
+        slice.ok_or_else(|| Refusal::new(Reason::PlanSet, "a plan lies outside of `plans`"))
+    }
 }
 
 /// One positive test of a `when`.

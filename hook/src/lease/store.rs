@@ -55,10 +55,22 @@ impl Store {
         }
     }
 
-    fn of(leases: OwnedFd) -> Result<Self> {
+    /// The same of an open directory.
+    ///
+    /// # Errors
+    /// The call that failed, or a lock that did not come free.
+    pub(super) fn of(leases: OwnedFd) -> Result<Self> {
         let lock = openat(&leases, ".lock", CREATE, PRIVATE_FILE).called(|| "openat(`.lock`)".to_owned())?;
         wait_for(&lock)?;
         Ok(Self { leases, _lock: lock })
+    }
+
+    /// A second descriptor of the directory.
+    ///
+    /// # Errors
+    /// The call that failed.
+    pub(super) fn descriptor(&self) -> Result<OwnedFd> {
+        file::duplicate(&self.leases)
     }
 
     /// The directory of that name, which holds one device's leases if it ever had one.

@@ -3,6 +3,9 @@
 //! It is decided here as at its start, and once more by the hook that the file then has: what was given stands in the hook's
 //! arguments as if it had been asked for.
 
+use std::cell::OnceCell;
+use std::time::Instant;
+
 use gpupol_plan::choose::Choice;
 use gpupol_plan::config::{Config, Hooks, LIMIT_WITH_GPUS};
 use gpupol_plan::edit::Edit;
@@ -75,6 +78,7 @@ struct Before<'b> {
 /// # Errors
 /// Why the container must not be made.
 pub(crate) fn edit(container: &Container<'_>, bytes: &[u8]) -> Result<Option<Edited>> {
+    let began = Instant::now();
     let Container { entry, state, .. } = container;
     let config = bundle::parse(state, bytes)?;
     if cdi::is_of_spec_form(&config) {
@@ -94,7 +98,8 @@ pub(crate) fn edit(container: &Container<'_>, bytes: &[u8]) -> Result<Option<Edi
         return Ok(None);
     }
     let (surroundings, trips) = (&surroundings, trips.as_slice());
-    let start = Start { entry, state, config: &config, majors: &majors, surroundings, trips };
+    let (config, majors, known_by) = (&config, &majors, OnceCell::new());
+    let start = Start { began, entry, state, config, majors, surroundings, trips, known_by };
     let before = Before { container, start, bytes, has_gpu_hook };
     if asks && bytes.len() > LIMIT_WITH_GPUS {
         return before.start.refuse(OnDenied::Refuse, None, None, too_large(bytes.len())).map(|()| None);
@@ -118,7 +123,9 @@ impl Before<'_> {
         let settings = plans.index.settings;
         // It is in no cgroup yet; the hook will see in which.
         let observed = Observed { user: process::caller()?, ..Observed::default() };
-        let whose = identity::tenant(&plans.index, &identity::facts(entry, config, &observed));
+        let facts = identity::facts(entry, config, &observed);
+        let _ = self.start.known_by.set(identity::keys(&facts));
+        let whose = identity::tenant(&plans.index, &facts);
         let without = || self.without_devices(settings, &whose, &observed);
         match lookup::decide(&plans.index, &whose, entry, config, &observed) {
             Decision::NotAsked => without(),

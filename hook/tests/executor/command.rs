@@ -198,7 +198,7 @@ fn a_record_that_was_cut_off_does_not_take_the_next_one_with_it() {
     assert_eq!((audit.lines().count(), audit.lines().filter(whole).count()), (3, 2), "{audit}");
 }
 
-/// A source whose name is no text is looked at all the same.
+/// A source whose name is no text, or that is written from the bundle on, is looked at all the same.
 #[test]
 fn a_bind_of_a_socket_in_a_directory_of_any_name() {
     use std::os::unix::ffi::OsStrExt;
@@ -208,13 +208,15 @@ fn a_bind_of_a_socket_in_a_directory_of_any_name() {
     std::fs::create_dir(directory).unwrap();
     let _listening = std::os::unix::net::UnixListener::bind(directory.join("docker.sock")).unwrap();
     std::os::unix::fs::symlink(directory.join("docker.sock"), folder.path("link")).unwrap();
-    let bind = json!({"type": "bind", "source": folder.path("link"), "options": ["bind"]});
-    let config = json!({"root": {"path": "rootfs"}, "mounts": [bind], "linux": {
-        "namespaces": [{"type": "mount"}, {"type": "pid"}, {"type": "ipc"}],
-        "resources": {"devices": [{"allow": false, "access": "rwm"}]},
-    }});
-    folder.write("bundle/config.json", config.to_string());
-    // It is to be contained, and is not made yet.
-    let (code, line) = call(&folder, &["createRuntime"], &state(&folder));
-    assert!(code == 1 && line.contains("names no process"), "{line}");
+    for source in [&folder.path("link"), "../link"] {
+        let bind = json!({"type": "bind", "source": source, "options": ["bind"]});
+        let config = json!({"root": {"path": "rootfs"}, "mounts": [bind], "linux": {
+            "namespaces": [{"type": "mount"}, {"type": "pid"}, {"type": "ipc"}],
+            "resources": {"devices": [{"allow": false, "access": "rwm"}]},
+        }});
+        folder.write("bundle/config.json", config.to_string());
+        // It is to be contained, and is not made yet.
+        let (code, line) = call(&folder, &["createRuntime"], &state(&folder));
+        assert!(code == 1 && line.contains("names no process"), "{source}: {line}");
+    }
 }

@@ -138,8 +138,10 @@ fn a_second_call_for_a_container_finds_its_own_lease() {
     assert!(other.own.is_empty());
     let lease = record("b", &process, Sharing::Exclusive {}).lease();
     assert_eq!(other.leases[DEVICE], [lease]);
+    // To give back is to wait for the lock.
+    drop(store);
     taken.give_back();
-    assert!(survey(&store, "b", &process).0.leases.is_empty());
+    assert!(survey(&Store::lock(&state).unwrap(), "b", &process).0.leases.is_empty());
 }
 
 #[test]
@@ -180,6 +182,41 @@ fn a_pending_lease_is_the_containers_own() {
     lease::take(&store, &[record("a", &process, Sharing::Exclusive {})]).unwrap();
     let held = survey(of(false)).unwrap();
     assert!(held.own.contains(DEVICE) && held.pending.is_empty());
+}
+
+/// Its runtime was killed, and the container started anew, while the hook of its first life failed.
+#[test]
+fn only_what_was_written_is_given_back() {
+    let folder = Folder::new("anew");
+    let state = folder.path("state");
+    let lock = || Store::lock(&state).unwrap();
+    let first = lease::take(&lock(), &[record("a", &me(), Sharing::Exclusive {})]).unwrap();
+    let init = Process::open(1).unwrap().unwrap();
+    let second = lease::take(&lock(), &[record("a", &init, Sharing::Exclusive {})]).unwrap();
+    first.give_back();
+    assert_eq!(survey(&lock(), "b", &me()).0.leases[DEVICE].len(), 1, "the second life lost its lease");
+    second.give_back();
+    assert!(survey(&lock(), "b", &me()).0.leases.is_empty());
+}
+
+/// Its runtime was killed, and the container started anew in its cgroup, while the hook of its first life waited.
+#[test]
+fn a_hook_whose_container_has_ended_judges_nobody() {
+    let folder = Folder::new("ended");
+    let store = Store::lock(&folder.path("state")).unwrap();
+    let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+    let ended = Process::open(child.id()).unwrap().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let version = liveness().hierarchy.version;
+    let own = Some(CgroupName { version, path: "/".to_owned() });
+    let mut anew = record("a", &me(), Sharing::Exclusive {});
+    (anew.cgroup, anew.start_time) = (own.clone(), anew.start_time + 1);
+    lease::take(&store, &[anew]).unwrap();
+    let holder = Holder { engine: "podman", container: "a", process: &ended, is_pending: false };
+    let liveness = Liveness { own, ..liveness() };
+    let found = lease::survey(&store, &of_device(), holder, &liveness, |_| panic!("a life was taken"));
+    assert!(found.unwrap_err().to_string().contains("has ended"));
 }
 
 #[test]

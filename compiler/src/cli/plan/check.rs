@@ -5,12 +5,13 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::cli::args::{self, Format};
-use crate::cli::chain::{self, Files};
+use crate::cli::chain;
 use crate::cli::render::{escape, json};
-use crate::cli::{Exit, Failure, hosts, input, print, store};
+use crate::cli::store::found::{Files, InForce, in_force};
+use crate::cli::{Exit, Failure, hosts, input, print, store, trial};
 use crate::diag::Sink;
 use crate::emit::PlanSet;
-use crate::outcome::installed::{self, differences};
+use crate::outcome::installed::{self, Differences, differences};
 use crate::policy::Policy;
 use crate::topology::drift::Drift;
 
@@ -33,6 +34,9 @@ struct Document<'d> {
     #[serde(skip_serializing_if = "Option::is_none")]
     damaged: Option<String>,
     differences: Vec<Drift>,
+    /// How many rules stand at other places and say the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rules_at_other_places: Option<usize>,
 }
 
 pub(super) fn run(args: &args::Plan, directory: &Path) -> Result<Exit, Failure> {
@@ -43,7 +47,7 @@ pub(super) fn run(args: &args::Plan, directory: &Path) -> Result<Exit, Failure> 
     let host = hosts::only(&args.topology, &policy, &files.sources)?;
     let Some(today) = plans(&policy, &files, &host) else { return Ok(Exit::Undecided) };
     let name = store::name(&today);
-    let found = store::in_force(directory)?;
+    let found = in_force(directory)?;
     let mut document = Document {
         format_version: FORMAT_VERSION,
         topology: &host.name,
@@ -52,14 +56,16 @@ pub(super) fn run(args: &args::Plan, directory: &Path) -> Result<Exit, Failure> 
         same: false,
         damaged: None,
         differences: Vec::new(),
+        rules_at_other_places: None,
     };
-    if let Some(found) = &found {
-        let files = installed::Files { index: &found.index, plans: &found.plans };
-        match differences(files, &today) {
-            Ok(differences) => document.differences = differences,
-            Err(refusal) => document.damaged = Some(refusal.message),
+    match found.as_ref().map(|found| compared(found, &today)) {
+        Some(Ok(found)) => {
+            document.same = found.is_empty();
+            document.rules_at_other_places = Some(found.moved).filter(|moved| *moved > 0);
+            document.differences = found.drift;
         }
-        document.same = document.damaged.is_none() && document.differences.is_empty();
+        Some(Err(why)) => document.damaged = Some(why),
+        None => {}
     }
     print::data(&match args.format {
         Format::Json => json(&document),
@@ -68,13 +74,19 @@ pub(super) fn run(args: &args::Plan, directory: &Path) -> Result<Exit, Failure> 
     Ok(if document.same { Exit::Clean } else { Exit::Findings })
 }
 
-fn plans(policy: &Policy, files: &Files, host: &hosts::Host) -> Option<PlanSet> {
+/// In what the plan set in force differs from today's, or why the hook would not take it.
+fn compared(found: &InForce, today: &PlanSet) -> Result<Differences, String> {
+    let Files { index, plans } = found.files.as_ref().map_err(Clone::clone)?;
+    differences(installed::Files { index, plans }, today).map_err(|refusal| refusal.message)
+}
+
+fn plans(policy: &Policy, files: &chain::Files, host: &hosts::Host) -> Option<PlanSet> {
     let mut sink = Sink::default();
-    let plans = chain::plan_set(policy, files, host, &mut sink);
-    if plans.is_none() {
+    let proven = trial::proven(policy, files, host, &mut sink);
+    if proven.is_none() {
         chain::say(chain::errors(sink), &files.sources);
     }
-    plans
+    Some(proven?.plans)
 }
 
 fn human(document: &Document<'_>, directory: &Path) -> String {
@@ -83,7 +95,8 @@ fn human(document: &Document<'_>, directory: &Path) -> String {
         return escape(&format!("no plan set is in force in `{}`", input::name(directory))) + "\n";
     };
     let set = input::name(&directory.join(installed));
-    let verdict = match (&document.damaged, differences.len()) {
+    let moved = document.rules_at_other_places;
+    let verdict = match (&document.damaged, differences.len() + usize::from(moved.is_some())) {
         (Some(why), _) => format!("`{set}` cannot be used: {why}"),
         (None, 0) => format!("`{set}` is what the policy gives on {topology} today"),
         (None, count) => {
@@ -92,5 +105,9 @@ fn human(document: &Document<'_>, directory: &Path) -> String {
         }
     };
     let lines = differences.iter().map(|drift| format!("  {}\n", escape(&drift.to_string())));
-    std::iter::once(escape(&verdict) + "\n").chain(lines).collect()
+    let moved = moved.map(|moved| match moved {
+        1 => "  1 rule stands at another place\n".to_owned(),
+        _ => format!("  {moved} rules stand at other places\n"),
+    });
+    std::iter::once(escape(&verdict) + "\n").chain(lines).chain(moved).collect()
 }

@@ -6,9 +6,12 @@ use super::escape::is_harmful;
 
 /// A document with a line feed at its end. What would be harmful on a terminal is written as `\u202e`, which is the same
 /// string to whoever reads the JSON.
+#[expect(
+    clippy::expect_used,
+    reason = "plain structs with string keys: there is nothing in them that JSON lacks"
+)]
 pub(in crate::cli) fn json(document: &impl Serialize) -> String {
-    // Plain structs with string keys: there is nothing in them that JSON lacks.
-    let text = serde_json::to_string_pretty(document).unwrap_or_default();
+    let text = serde_json::to_string_pretty(document).expect("plain data has a JSON form");
     let mut plain = String::with_capacity(text.len() + 1);
     for character in text.chars() {
         if character != '\n' && is_harmful(character) {

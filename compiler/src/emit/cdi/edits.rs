@@ -66,13 +66,7 @@ fn place(path: &str, guarding: &Guarding) -> Option<String> {
 }
 
 fn options(options: &BTreeSet<MountOption>) -> Vec<String> {
-    let word = |option: &MountOption| match option {
-        MountOption::Ro => "ro",
-        MountOption::Nosuid => "nosuid",
-        MountOption::Nodev => "nodev",
-        MountOption::Noexec => "noexec",
-    };
-    ["bind"].into_iter().chain(options.iter().map(word)).map(str::to_owned).collect()
+    ["bind"].into_iter().chain(options.iter().map(|option| option.name())).map(str::to_owned).collect()
 }
 
 /// Takes out of all devices what each of them has. What is a device's own in some plan stays, even if every name stands for

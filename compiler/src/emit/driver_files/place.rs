@@ -18,12 +18,13 @@ const MORE_NAMES: [(&str, &str); 3] = [
 ];
 
 /// Directories of data, and below what NVIDIA's tools put them; what lies in any other is not given.
-const DATA: [(&str, &str); 7] = [
+const DATA: [(&str, &str); 8] = [
     ("/etc", "/OpenCL/vendors/"),
     ("/etc", "/vulkan/icd.d/"),
     ("/etc", "/vulkan/implicit_layer.d/"),
     ("/usr/share", "/egl/egl_external_platform.d/"),
     ("/usr/share", "/glvnd/egl_vendor.d/"),
+    ("/usr/share", "/vulkansc/icd.d/"),
     ("/usr/share", "/X11/xorg.conf.d/"),
     ("/usr/share", "/nvidia/"),
 ];

@@ -56,7 +56,7 @@ pub(super) fn share(
         let gpu = gpu(root, majors, index, &node, &properties)?;
         found.push(Found { node, properties, gpu });
     }
-    let links = link::all(root, &found);
+    let links = link::all(root, &found)?;
     Ok(Ok(Share {
         vendor: Vendor::Amd,
         driver: Driver { version: version(root), cuda: Fact::Absent },
@@ -70,7 +70,7 @@ pub(super) fn share(
 /// What each KFD node says of itself, in the order of their numbers. The kernel lets who may not use a GPU not read of it either: then
 /// nobody can say what this host has.
 fn properties(root: &Root) -> Result<Vec<(u32, String)>, DiscoverError> {
-    let numbers = root.names(NODES).into_iter().filter_map(|name| name.parse().ok());
+    let numbers = root.names(NODES)?.into_iter().filter_map(|name| name.parse().ok());
     let mut numbers: Vec<u32> = numbers.take(MOST).collect();
     numbers.sort_unstable();
     let read = |number: u32| {
@@ -154,7 +154,10 @@ fn memory(root: &Root, node: u32) -> Fact<u64> {
         let is_own = kfd::value(&text, "heap_type").is_some_and(|kind| OWN_MEMORY.contains(&kind));
         is_own.then(|| kfd::value(&text, "size_in_bytes")?.parse::<u64>().ok())?
     };
-    let sizes: Vec<u64> = root.names(&banks).into_iter().filter_map(size).collect();
+    let sizes: Vec<u64> = match root.names(&banks) {
+        Ok(names) => names.into_iter().filter_map(size).collect(),
+        Err(why) => return Fact::Unknown(why.to_string()),
+    };
     if sizes.is_empty() {
         return Fact::Unknown(format!("`{banks}` names no memory of its own"));
     }
@@ -171,7 +174,7 @@ fn memory_node(memory: &Fact<u64>) -> Fact<u32> {
 
 /// The DRM nodes of the directory that lists its render node: the board's own, or a partition's.
 fn nodes(root: &Root, majors: &Majors, node: &kfd::Gpu) -> Result<Vec<DeviceNode>, DiscoverError> {
-    let partitions = root.names("/sys/devices/platform").into_iter();
+    let partitions = root.names("/sys/devices/platform")?.into_iter();
     let partitions = partitions.filter(|name| name.starts_with("amdgpu_xcp_"));
     let directories = [format!("/sys/bus/pci/devices/{}/drm", node.pci)]
         .into_iter()

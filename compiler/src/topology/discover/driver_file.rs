@@ -6,6 +6,7 @@
 
 use gpupol_plan::capability::Capability;
 
+use super::DiscoverError;
 use super::driver_root::DriverRoot;
 use super::root::Root;
 use crate::topology::{DriverFile, Fact, MissingFile};
@@ -57,17 +58,20 @@ impl<'v> Wanted<'v> {
 
 /// The files of the driver `version`, each once; of several with one name the one that the loader finds, else the first in
 /// the order of directories. Without a version only libraries that carry none of it, and programs.
-pub(super) fn all(root: &Root, driver: &DriverRoot, version: Option<&str>) -> Found {
+///
+/// # Errors
+/// That a directory where they may be cannot be read.
+pub(super) fn all(root: &Root, driver: &DriverRoot, version: Option<&str>) -> Result<Found, DiscoverError> {
     let wanted = Wanted::new(driver, version);
-    let (mut files, is_aarch64) = library::all(driver, &wanted);
+    let (mut files, is_aarch64) = library::all(driver, &wanted)?;
     files.extend(data::binaries(driver));
     files.extend(data::sockets(root, driver));
     if let Some(version) = version {
-        files.extend(data::firmware(root, driver, version));
-        files.extend(data::data(driver, version));
+        files.extend(data::firmware(root, driver, version)?);
+        files.extend(data::data(driver, version)?);
     }
     files.sort_by(|one, other| one.path.cmp(&other.path));
     files.dedup_by(|one, other| one.path == other.path);
     let missing = missing::all(&files, &wanted, is_aarch64);
-    Found { files, missing }
+    Ok(Found { files, missing })
 }

@@ -30,8 +30,13 @@ impl DriverRoot {
             return Self::at(root, &named.to_string_lossy());
         }
         let own = Self::at(root, "/")?;
-        let container = || Self::at(root, DRIVER_CONTAINER).ok().filter(|driver| driver.nvml().is_some());
-        Ok(if own.nvml().is_some() { own } else { container().unwrap_or(own) })
+        if own.nvml()?.is_some() {
+            return Ok(own);
+        }
+        match Self::at(root, DRIVER_CONTAINER) {
+            Ok(container) if container.nvml()?.is_some() => Ok(container),
+            _ => Ok(own),
+        }
     }
 
     fn at(root: &Root, path: &str) -> Result<Self, DiscoverError> {
@@ -48,11 +53,17 @@ impl DriverRoot {
     }
 
     /// NVML's library, without symbolic links.
-    pub(super) fn nvml(&self) -> Option<String> {
-        self.libraries.iter().find_map(|directory| {
-            let names = self.files.names(directory).into_iter().filter(|name| name.starts_with(NVML));
+    ///
+    /// # Errors
+    /// That a directory of libraries cannot be read.
+    pub(super) fn nvml(&self) -> Result<Option<String>, DiscoverError> {
+        for directory in &self.libraries {
+            let names = self.files.names(directory)?.into_iter().filter(|name| name.starts_with(NVML));
             let mut files = names.filter_map(|name| self.files.resolve(&format!("{directory}/{name}")));
-            files.find(|path| self.files.is(path, FileType::RegularFile))
-        })
+            if let Some(found) = files.find(|path| self.files.is(path, FileType::RegularFile)) {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 }

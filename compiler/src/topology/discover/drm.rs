@@ -15,7 +15,7 @@ pub(super) fn nodes(root: &Root, majors: &Majors, pci: &str) -> Result<Vec<Devic
 
 /// The nodes that the directory `drm` of a device lists, sorted by path.
 pub(super) fn below(root: &Root, majors: &Majors, directory: &str) -> Result<Vec<DeviceNode>, DiscoverError> {
-    let names = root.names(directory).into_iter().filter(|name| is_node(name));
+    let names = root.names(directory)?.into_iter().filter(|name| is_node(name));
     let known = names.filter_map(|name| Some((numbers(root, &format!("{directory}/{name}"))?, name)));
     known.map(|(numbers, name)| one(root, majors, &name, numbers)).collect()
 }

@@ -60,6 +60,7 @@ pub(super) struct Compatibility {
 /// The section of that note, and whose note it is; its content is JSON.
 const COMPATIBILITY: &[u8] = b".note.cuda.fwd_compatibility";
 const COMPATIBILITY_OWNER: &[u8] = b"NVIDIA Corporation";
+const DAMAGED: &str = "its note of older drivers is damaged";
 
 /// The note's content, of which only this matters.
 #[derive(Deserialize)]
@@ -70,24 +71,31 @@ struct Note {
     branches: Option<BTreeSet<u32>>,
 }
 
-/// What `file` says of older drivers, if it is a library that does.
-pub(super) fn compatibility(file: File) -> Option<Compatibility> {
-    if file.metadata().ok()?.len() > MAX_BYTES {
-        return None;
+/// What `file` says of older drivers; nothing if it has no such note.
+///
+/// # Errors
+/// Why that cannot be known: the file is no library, or its note is damaged.
+pub(super) fn compatibility(file: File) -> Result<Compatibility, &'static str> {
+    let size = file.metadata().map_err(|_| "its size cannot be read")?.len();
+    if size > MAX_BYTES {
+        return Err("it is larger than any library");
     }
     let data = ReadCache::new(file);
-    let header = FileHeader64::<Endianness>::parse(&data).ok()?;
-    let endian = header.endian().ok()?;
-    let sections = header.sections(endian, &data).ok()?;
-    let (_, section) = sections.section_by_name(endian, COMPATIBILITY)?;
-    let mut notes = section.notes(endian, &data).ok()??;
-    let note = notes.next().ok()??;
-    if note.name() != COMPATIBILITY_OWNER {
-        return None;
-    }
+    let no_library = |_| "it is no library for 64-bit programs";
+    let header = FileHeader64::<Endianness>::parse(&data).map_err(no_library)?;
+    let endian = header.endian().map_err(no_library)?;
+    let sections = header.sections(endian, &data).map_err(no_library)?;
+    let Some((_, section)) = sections.section_by_name(endian, COMPATIBILITY) else {
+        return Ok(Compatibility::default());
+    };
+    let mut notes = section.notes(endian, &data).ok().flatten().ok_or(DAMAGED)?;
+    let note =
+        notes.next().ok().flatten().filter(|note| note.name() == COMPATIBILITY_OWNER).ok_or(DAMAGED)?;
     let end = note.desc().iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    let Note { cuda, branches } = serde_json::from_slice(note.desc().get(..end)?).ok()?;
-    Some(Compatibility { cuda, branches: branches.map(|branches| branches.into_iter().collect()) })
+    let note = note.desc().get(..end).and_then(|text| serde_json::from_slice(text).ok());
+    let Note { cuda, branches } = note.ok_or(DAMAGED)?;
+    let branches = branches.ok_or(DAMAGED)?.into_iter().collect();
+    Ok(Compatibility { cuda, branches: Some(branches) })
 }
 
 #[cfg(test)]

@@ -84,7 +84,11 @@ pub(super) fn files(root: &Root) -> BTreeMap<Feature, Vec<FeatureFile>> {
 fn of_patterns(patterns: &[Pattern], root: &Root, majors: &Majors) -> Fact<Vec<DeviceNode>> {
     let mut nodes = Vec::new();
     for pattern in patterns {
-        for name in root.names(pattern.directory) {
+        let names = match root.names(pattern.directory) {
+            Ok(names) => names,
+            Err(why) => return Fact::Unknown(why.to_string()),
+        };
+        for name in names {
             let Some(minor) = minor(pattern, &name) else { continue };
             match node(format!("{}/{name}", pattern.directory), minor, pattern.driver, root, majors) {
                 Ok(node) => nodes.push(node),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::DiscoverError;
 use super::module::value;
 use super::root::Root;
 use super::watch::{self, Pending};
@@ -41,13 +42,13 @@ pub(super) struct Listed(BTreeMap<String, Information>);
 pub(super) struct Reading(Vec<(String, Pending<Information>)>);
 
 /// Begins to read what the module says.
-pub(super) fn read(root: &Arc<Root>) -> Reading {
-    let addresses = root.names(GPUS).into_iter().filter(|name| is_pci_address(name)).take(MOST);
+pub(super) fn read(root: &Arc<Root>) -> Result<Reading, DiscoverError> {
+    let addresses = root.names(GPUS)?.into_iter().filter(|name| is_pci_address(name)).take(MOST);
     let ask = |pci: String| {
         let (root, path) = (Arc::clone(root), path(&pci));
         (pci, watch::ask(move || Information::parse(path.clone(), root.text(&path))))
     };
-    Reading(addresses.map(ask).collect())
+    Ok(Reading(addresses.map(ask).collect()))
 }
 
 impl Reading {

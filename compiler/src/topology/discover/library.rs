@@ -17,7 +17,7 @@ pub(super) fn place(driver: &DriverRoot, path: Option<&Path>) -> Result<PathBuf,
     match path {
         Some(path) => Ok(path.to_owned()),
         None if driver.files.is_host() => Ok(PathBuf::from(NAME)),
-        None => driver.nvml().map(|path| driver.files.place(&path)).ok_or_else(none_there),
+        None => driver.nvml()?.map(|path| driver.files.place(&path)).ok_or_else(none_there),
     }
 }
 

@@ -16,7 +16,11 @@ pub(super) fn nodes(root: &Root) -> Fact<Vec<NumaNode>> {
         return Fact::Absent;
     }
     let named = |name: String| name.strip_prefix("node")?.parse().ok();
-    let mut numbers: Vec<u32> = root.names(NODES).into_iter().filter_map(named).take(MOST).collect();
+    let names = match root.names(NODES) {
+        Ok(names) => names,
+        Err(why) => return Fact::Unknown(why.to_string()),
+    };
+    let mut numbers: Vec<u32> = names.into_iter().filter_map(named).take(MOST).collect();
     numbers.sort_unstable();
     numbers.dedup();
     let nodes: Result<Vec<NumaNode>, String> =

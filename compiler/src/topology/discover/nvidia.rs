@@ -47,7 +47,7 @@ pub(super) fn share(places: &Places<'_>, options: &Options) -> Result<(Share, u3
     let Places { root, driver, majors } = places;
     let library = library::place(driver, options.nvml_lib.as_deref())?;
     let opening = watch::ask(move || Opened::by(library::load(&library)?));
-    let reading = information::read(root);
+    let reading = information::read(root)?;
     let deadline = watch::deadline(options.patience);
     let opened = opening.until(deadline).ok_or(DiscoverError::Silent { patience: options.patience })??;
     let listed = reading.until(deadline, options.patience);

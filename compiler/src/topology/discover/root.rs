@@ -11,10 +11,12 @@ use std::path::PathBuf;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, openat2};
 use rustix::io::Errno;
 
+use super::DiscoverError;
+
 /// Files of `/proc` and `/sys` that are larger than this are not what they should be.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// More names than this are not looked at in one directory.
+/// A directory with more names than this is not what it should be.
 const MAX_NAMES: usize = 1 << 16;
 
 /// The kernel's own limit on symbolic links in one path.
@@ -90,15 +92,34 @@ impl Root {
         })
     }
 
-    /// The names in a directory, sorted; none if it cannot be read.
-    pub(super) fn names(&self, path: &str) -> Vec<String> {
-        let Ok(directory) = self.at(path, OFlags::RDONLY | OFlags::DIRECTORY) else { return Vec::new() };
-        let entries = rustix::fs::Dir::new(directory).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned));
-        let mut names: Vec<String> =
-            names.filter(|name| !matches!(name.as_str(), "." | "..")).take(MAX_NAMES).collect();
+    /// The names in a directory, sorted, but for those that are no text; none if there is no such directory.
+    ///
+    /// # Errors
+    /// That it cannot be read whole: what is not known is not absent.
+    pub(super) fn names(&self, path: &str) -> Result<Vec<String>, DiscoverError> {
+        let unreadable = |reason: String| DiscoverError::Read { path: path.to_owned(), reason };
+        let directory = match self.at(path, OFlags::RDONLY | OFlags::DIRECTORY) {
+            Err(error) if is_absent(&error) => return Ok(Vec::new()),
+            directory => directory.map_err(|error| unreadable(reason(&error)))?,
+        };
+        let failed = |errno: Errno| unreadable(reason(&errno.into()));
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::new(directory).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            names.extend(
+                entry
+                    .file_name()
+                    .to_str()
+                    .ok()
+                    .filter(|name| !matches!(*name, "." | ".."))
+                    .map(str::to_owned),
+            );
+            if names.len() > MAX_NAMES {
+                return Err(unreadable(format!("more than {MAX_NAMES} names")));
+            }
+        }
         names.sort();
-        names
+        Ok(names)
     }
 
     /// The regular file at `path`.
@@ -154,7 +175,7 @@ impl Root {
     }
 
     /// A regular file to read. A pipe that lies there instead must not be waited for.
-    fn regular(&self, path: &str) -> io::Result<File> {
+    pub(super) fn regular(&self, path: &str) -> io::Result<File> {
         let file = self.at(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
         if is(&rustix::fs::fstat(&file)?, FileType::RegularFile) {
             Ok(File::from(file))
@@ -206,6 +227,12 @@ fn parts(path: &str) -> Vec<String> {
     path.split('/').filter(|part| !matches!(*part, "" | ".")).rev().map(str::to_owned).collect()
 }
 
+/// Whether an error says that there is no such directory, and not just that nobody can tell. Links in a circle lead to none.
+fn is_absent(error: &io::Error) -> bool {
+    let absent = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|errno| absent.contains(&errno))
+}
+
 fn reason(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::NotFound => "no such file".to_owned(),
@@ -240,6 +267,19 @@ mod tests {
             over.store(true, Ordering::Relaxed);
             assert_eq!(all.map(|all| all.len()), Ok(20_000));
         });
+    }
+
+    /// A list that was cut would be taken for the whole one.
+    #[test]
+    fn too_many_names_are_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::new(folder.path().to_owned()).unwrap();
+        (0..=MAX_NAMES)
+            .for_each(|number| drop(File::create(folder.path().join(number.to_string())).unwrap()));
+        let error = root.names("/").unwrap_err().to_string();
+        assert_eq!(error, format!("cannot read `/`: more than {MAX_NAMES} names"));
+        std::fs::remove_file(folder.path().join("0")).unwrap();
+        assert_eq!(root.names("/").unwrap().len(), MAX_NAMES);
     }
 
     #[test]
@@ -294,8 +334,13 @@ mod tests {
         assert_eq!(why("/proc/out"), "no such file", "it would be below the directory");
         assert!(why("/proc/loop").contains("symbolic links"));
         assert_eq!(why("/etc/hostname"), "no such file", "an absolute link is one of the directory");
-        assert!(root.names("/etc").contains(&"proc".to_owned()));
-        assert!(root.open("/proc/pipe").is_none() && root.names("/proc/pipe").is_empty());
+        let names = |path: &str| root.names(path).map_err(|error| error.to_string());
+        assert!(names("/etc").unwrap().contains(&"proc".to_owned()));
+        assert!(root.open("/proc/pipe").is_none() && names("/proc/pipe").unwrap().is_empty());
+        assert_eq!(names("/nothing"), Ok(Vec::new()));
+        assert_eq!(names("/proc/loop"), Ok(Vec::new()));
+        let long = format!("/{}", "a".repeat(300));
+        assert!(names(&long).unwrap_err().starts_with("cannot read `/aaa"), "nobody can tell");
         std::fs::remove_dir_all(directory).unwrap();
         assert!(Root::new(PathBuf::from("/nothing")).is_err());
     }

@@ -20,6 +20,24 @@ pub(crate) fn required_on_a_full_disk(site: &Site) {
     on_full_disk(site, || required(site, "No space left on device"));
 }
 
+/// A start's record says who got what by which rule, and how long that took.
+pub(crate) fn of_a_start(site: &Site) {
+    let held = holds(site, &Container::training("1"));
+    let records = site.installed.audit();
+    let record = records.iter().find(|record| record["event"] == "start").unwrap();
+    let class = |key: &str| {
+        let keys = record["identity"].as_array().unwrap();
+        keys.iter().find(|one| one["key"] == key).map(|one| one["class"].clone())
+    };
+    assert_eq!(class("namespace"), Some("orchestrator".into()));
+    assert_eq!(class("name").unwrap_or("tenant".into()), "tenant");
+    for digest in ["policyDigest", "topologyDigest"] {
+        assert!(record[digest].as_str().unwrap().starts_with("sha256:"), "{record}");
+    }
+    assert!(record["durationUs"].as_u64().is_some_and(|took| (1..60_000_000).contains(&took)), "{record}");
+    site.delete(held);
+}
+
 /// `audit best-effort`: what cannot be written down is given all the same.
 pub(crate) fn best_effort_on_a_full_disk(site: &Site) {
     site.installed.change_policies("on-denied refuse", "on-denied refuse\n    audit best-effort");

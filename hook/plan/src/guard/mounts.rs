@@ -63,7 +63,7 @@ pub(super) fn trips(config: &Config, surroundings: &Surroundings) -> Vec<Trip> {
 fn trip(mount: &Mount, surroundings: &Surroundings) -> Option<Trip> {
     let has = |option: &str| mount.options.iter().any(|own| own == option);
     let writable = !has("ro") && !has("rro");
-    if !(mount.kind == "bind" || has("bind") || has("rbind")) {
+    if !mount.is_bind() {
         let row = match mount.kind.as_str() {
             "devtmpfs" => &BIND_DEV,
             "bpf" => &BIND_BPF,

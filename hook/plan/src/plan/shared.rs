@@ -29,7 +29,7 @@ impl Plan {
     ///
     /// [`Reason::PlanSet`] if one is of another version or not such a document, or if they are not of each other.
     pub fn join(own: &[u8], shared: &[u8]) -> Result<Self, Refusal> {
-        let mut plan = Self::parse(own)?;
+        let plan = Self::parse(own)?;
         let shared: Shared = document::parse("plan", PLAN_VERSION, shared)?;
         let is_bare = plan.edits.is_empty() && plan.lines.iter().all(|line| line.devices.is_empty());
         if !is_bare || plan.lines.len() != shared.devices.len() {
@@ -38,11 +38,17 @@ impl Plan {
                 "plan is damaged: its two parts are not of each other",
             ));
         }
-        plan.edits = shared.edits;
-        for (line, devices) in plan.lines.iter_mut().zip(shared.devices) {
+        Ok(plan.with(shared))
+    }
+
+    /// A plan's own part with what others have alike.
+    #[must_use]
+    pub fn with(mut self, shared: Shared) -> Self {
+        self.edits = shared.edits;
+        for (line, devices) in self.lines.iter_mut().zip(shared.devices) {
             line.devices = devices;
         }
-        Ok(plan)
+        self
     }
 
     /// Takes out of a plan what others may have alike.

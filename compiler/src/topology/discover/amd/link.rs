@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gpupol_plan::kfd;
 
 use super::{Found, NODES, Root};
-use crate::topology::discover::pcie;
+use crate::topology::discover::{DiscoverError, pcie};
 use crate::topology::{Fact, Level, Link, P2p};
 
 /// KFD's kind of a link that is XGMI.
@@ -22,8 +22,10 @@ struct Ways {
 }
 
 /// One for each pair of `found`.
-pub(super) fn all(root: &Root, found: &[Found]) -> Vec<Link> {
-    let places: Vec<(&Found, Ways)> = found.iter().map(|found| (found, ways(root, found))).collect();
+pub(super) fn all(root: &Root, found: &[Found]) -> Result<Vec<Link>, DiscoverError> {
+    let places: Result<Vec<(&Found, Ways)>, DiscoverError> =
+        found.iter().map(|found| Ok((found, ways(root, found)?))).collect();
+    let places = places?;
     let mut links = Vec::new();
     for (position, one) in places.iter().enumerate() {
         for other in places.iter().skip(position.saturating_add(1)) {
@@ -37,13 +39,13 @@ pub(super) fn all(root: &Root, found: &[Found]) -> Vec<Link> {
             });
         }
     }
-    links
+    Ok(links)
 }
 
-fn ways(root: &Root, from: &Found) -> Ways {
+fn ways(root: &Root, from: &Found) -> Result<Ways, DiscoverError> {
     let directory = |kind: &str| format!("{NODES}/{}/{kind}", from.node.node);
     let mut xgmi = BTreeMap::new();
-    for text in leading(root, &directory("io_links")) {
+    for text in leading(root, &directory("io_links"))? {
         if let (Some(XGMI), Some(to)) = (kfd::value(&text, "type"), to(&text)) {
             let most: &mut u32 = xgmi.entry(to).or_default();
             *most = lanes(&text).max(*most);
@@ -51,17 +53,17 @@ fn ways(root: &Root, from: &Found) -> Ways {
     }
     let list = directory("p2p_links");
     let reached = if root.has(&list) {
-        Ok(leading(root, &list).iter().filter_map(|text| to(text)).collect())
+        Ok(leading(root, &list)?.iter().filter_map(|text| to(text)).collect())
     } else {
         Err(format!("`{list}`: no such directory"))
     };
-    Ways { xgmi, reached, path: pcie::path(root, &from.node.pci) }
+    Ok(Ways { xgmi, reached, path: pcie::path(root, &from.node.pci) })
 }
 
 /// What is said of each link in the directory `links`.
-fn leading(root: &Root, links: &str) -> Vec<String> {
+fn leading(root: &Root, links: &str) -> Result<Vec<String>, DiscoverError> {
     let read = |link: String| root.text(&format!("{links}/{link}/properties")).ok();
-    root.names(links).into_iter().filter_map(read).collect()
+    Ok(root.names(links)?.into_iter().filter_map(read).collect())
 }
 
 fn to(text: &str) -> Option<u32> {

@@ -21,7 +21,7 @@ pub(in crate::topology::discover) fn read(root: &Root, directory: &str) -> Resul
     if !directory.starts_with('/') {
         return Err(unreadable("it is no absolute path"));
     }
-    let names = root.names(directory);
+    let names = root.names(directory)?;
     let is_file = |name: &&String| {
         root.resolve(&place(directory, name)).is_some_and(|real| real.ends_with(name.as_str()))
     };
@@ -45,13 +45,17 @@ pub(in crate::topology::discover) fn read(root: &Root, directory: &str) -> Resul
     let mut files: Vec<DriverFile> = names.iter().filter_map(file).collect();
     files.sort_by(|one, other| one.path.cmp(&other.path));
     files.dedup_by(|one, other| one.path == other.path);
-    let Compatibility { cuda, branches } = root
-        .open(&place(directory, &format!("{CUDA}{version}")))
-        .and_then(elf::compatibility)
-        .unwrap_or_default();
-    let fact = |cuda: Option<String>| cuda.map_or(Fact::Absent, Fact::Known);
-    let branches = branches.map_or(Fact::Absent, Fact::Known);
-    Ok(CudaCompat { version: version.to_owned(), cuda: fact(cuda), branches, files })
+    let cuda = format!("{CUDA}{version}");
+    let said = root.regular(&place(directory, &cuda)).map(elf::compatibility);
+    let (cuda, branches) = match said.map_err(|why| unreadable(&format!("`{cuda}`: {why}")))? {
+        Ok(Compatibility { cuda, branches }) => (said_or_not(cuda), said_or_not(branches)),
+        Err(why) => (Fact::unknown(why), Fact::unknown(why)),
+    };
+    Ok(CudaCompat { version: version.to_owned(), cuda, branches, files })
+}
+
+fn said_or_not<T>(said: Option<T>) -> Fact<T> {
+    said.map_or(Fact::Absent, Fact::Known)
 }
 
 fn file(root: &Root, directory: &str, name: &str, wanted: &Wanted<'_>) -> Option<DriverFile> {

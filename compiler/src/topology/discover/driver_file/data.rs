@@ -6,6 +6,7 @@ use rustix::fs::FileType;
 
 use super::known::{self, Data};
 use super::place;
+use crate::topology::discover::DiscoverError;
 use crate::topology::discover::driver_root::DriverRoot;
 use crate::topology::discover::root::Root;
 use crate::topology::{DriverFile, DriverFileKind};
@@ -28,7 +29,11 @@ pub(super) fn binaries(driver: &DriverRoot) -> Vec<DriverFile> {
 }
 
 /// The firmware of the driver `version`: what the kernel would find first, else what the driver's container has.
-pub(super) fn firmware(root: &Root, driver: &DriverRoot, version: &str) -> Vec<DriverFile> {
+pub(super) fn firmware(
+    root: &Root,
+    driver: &DriverRoot,
+    version: &str,
+) -> Result<Vec<DriverFile>, DiscoverError> {
     let release = root.text("/proc/sys/kernel/osrelease").unwrap_or_default();
     let told = root.text(FIRMWARE_PATH).unwrap_or_default();
     let told = Some(told.trim()).filter(|told| told.starts_with('/')).map(str::to_owned);
@@ -37,16 +42,18 @@ pub(super) fn firmware(root: &Root, driver: &DriverRoot, version: &str) -> Vec<D
         told.into_iter().chain(usual).map(|place| format!("{place}/nvidia/{version}")).collect();
     let of_host = places.iter().map(|place| gsp(root, place));
     let of_driver = places.iter().map(|place| {
-        gsp(&driver.files, place).into_iter().map(|path| driver.on_host(&path)).collect::<Vec<_>>()
+        let paths = gsp(&driver.files, place)?;
+        Ok(paths.into_iter().map(|path| driver.on_host(&path)).collect::<Vec<_>>())
     });
-    let found = of_host.chain(of_driver).find(|paths| !paths.is_empty()).unwrap_or_default();
-    found.into_iter().map(|path| file(path, DriverFileKind::Firmware, None)).collect()
+    let is_it = |paths: &Result<Vec<String>, _>| paths.as_ref().map_or(true, |paths| !paths.is_empty());
+    let found = of_host.chain(of_driver).find(is_it).transpose()?.unwrap_or_default();
+    Ok(found.into_iter().map(|path| file(path, DriverFileKind::Firmware, None)).collect())
 }
 
 /// The firmware of GPUs' own processors.
-fn gsp(root: &Root, directory: &str) -> Vec<String> {
-    let names = root.names(directory).into_iter().filter(|name| glob::matches("gsp*.bin", name));
-    files(root, directory, names)
+fn gsp(root: &Root, directory: &str) -> Result<Vec<String>, DiscoverError> {
+    let names = root.names(directory)?.into_iter().filter(|name| glob::matches("gsp*.bin", name));
+    Ok(files(root, directory, names))
 }
 
 /// The sockets of the driver's daemons, in its container or on the host.
@@ -64,19 +71,17 @@ fn socket(root: &Root, place: &str) -> Option<String> {
 }
 
 /// The data of the driver `version`.
-pub(super) fn data(driver: &DriverRoot, version: &str) -> Vec<DriverFile> {
-    let found = place::DATA.iter().flat_map(|base| {
-        known::DATA.iter().flat_map(move |data| {
-            let directory = format!("{base}/{}", data.directory);
-            let pattern = names(data, version);
-            let names =
-                driver.files.names(&directory).into_iter().filter(|name| glob::matches(&pattern, name));
-            let paths = files(&driver.files, &directory, names);
-            let capability = Some(data.capability);
-            paths.into_iter().map(move |path| file(driver.on_host(&path), DriverFileKind::Data, capability))
-        })
-    });
-    found.collect()
+pub(super) fn data(driver: &DriverRoot, version: &str) -> Result<Vec<DriverFile>, DiscoverError> {
+    let mut found = Vec::new();
+    for (base, data) in place::DATA.iter().flat_map(|base| known::DATA.iter().map(move |data| (base, data))) {
+        let directory = format!("{base}/{}", data.directory);
+        let pattern = names(data, version);
+        let names = driver.files.names(&directory)?.into_iter().filter(|name| glob::matches(&pattern, name));
+        let paths = files(&driver.files, &directory, names).into_iter();
+        let one = |path: String| file(driver.on_host(&path), DriverFileKind::Data, Some(data.capability));
+        found.extend(paths.map(one));
+    }
+    Ok(found)
 }
 
 /// The pattern of names in the driver `version`.

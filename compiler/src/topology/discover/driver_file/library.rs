@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Wanted;
 use super::known::{self, Known};
 use super::place;
+use crate::topology::discover::DiscoverError;
 use crate::topology::discover::driver_root::DriverRoot;
 use crate::topology::discover::elf::{self, Library};
 use crate::topology::{DriverFile, DriverFileKind};
@@ -27,16 +28,22 @@ struct Found {
 }
 
 /// The driver's libraries and modules, each once by kind and soname, and whether they are for aarch64.
-pub(super) fn all(driver: &DriverRoot, wanted: &Wanted<'_>) -> (Vec<DriverFile>, bool) {
+///
+/// # Errors
+/// That a directory of libraries cannot be read.
+pub(super) fn all(
+    driver: &DriverRoot,
+    wanted: &Wanted<'_>,
+) -> Result<(Vec<DriverFile>, bool), DiscoverError> {
     let mut found = Found::default();
     for directory in &driver.libraries {
         for beside in BESIDE {
-            look(driver, wanted, &format!("{directory}{beside}"), false, &mut found);
+            look(driver, wanted, &format!("{directory}{beside}"), false, &mut found)?;
         }
     }
     for directory in &driver.libraries {
         for modules in place::MODULES {
-            look(driver, wanted, &format!("{directory}/{modules}"), true, &mut found);
+            look(driver, wanted, &format!("{directory}/{modules}"), true, &mut found)?;
         }
     }
     let Found { mut files, named, mut links, has_aarch64 } = found;
@@ -46,11 +53,17 @@ pub(super) fn all(driver: &DriverRoot, wanted: &Wanted<'_>) -> (Vec<DriverFile>,
         let links = links.iter().map(|link| driver.on_host(link)).collect();
         DriverFile { path: driver.on_host(&file.path), links, ..file }
     });
-    (linked.collect(), has_aarch64)
+    Ok((linked.collect(), has_aarch64))
 }
 
-fn look(driver: &DriverRoot, wanted: &Wanted<'_>, directory: &str, modules: bool, found: &mut Found) {
-    for name in driver.files.names(directory) {
+fn look(
+    driver: &DriverRoot,
+    wanted: &Wanted<'_>,
+    directory: &str,
+    modules: bool,
+    found: &mut Found,
+) -> Result<(), DiscoverError> {
+    for name in driver.files.names(directory)? {
         let capability = if modules { module(&name, wanted) } else { capability(&name, wanted) };
         if capability.is_none() && !may_lead_to_one(&name, modules) {
             continue;
@@ -71,6 +84,7 @@ fn look(driver: &DriverRoot, wanted: &Wanted<'_>, directory: &str, modules: bool
             found.links.entry(path).or_default().insert(at);
         }
     }
+    Ok(())
 }
 
 fn read(
