@@ -168,6 +168,20 @@ pub(crate) fn other_gpu_hooks(site: &Site) {
     assert!(seen.nodes.is_empty(), "{seen:?}");
 }
 
+/// A file without end is passed on as it is, if nothing of it must be changed.
+pub(crate) fn big_configs(site: &Site) {
+    site.use_wrapper();
+    let big = |container: Container| container.annotation("x", &"y".repeat(17 << 20));
+    let seen = runs(site, &big(Container::in_namespace("default")));
+    assert!(seen.nodes.is_empty(), "{seen:?}");
+    let hooked = big(Container::in_namespace("default")).edited(|config| {
+        config["hooks"] = json!({"prestart": [{"path": "/nowhere/nvidia-container-runtime-hook"}]});
+    });
+    let line = does_not_start(site.run(&hooked));
+    assert!(line.contains("too many for it to be edited"), "{line}");
+    refused(site, &big(Container::training("1")), "bad-request");
+}
+
 /// A file that was edited once is not what the engine wrote: it is refused, before and after its lease has ended.
 pub(crate) fn an_edited_bundle(site: &Site) {
     site.use_wrapper();
