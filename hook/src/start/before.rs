@@ -202,7 +202,7 @@ impl Before<'_> {
         let surroundings = Surroundings {
             loader: image.loader(&edits)?,
             is_gone: &|path| matches!(statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT)),
-            file: &|path| image.file(path),
+            resolved: &|path| image.resolved(path),
         };
         let mut config = self.value()?;
         spec::apply(&mut config, &edits, &surroundings)?;
