@@ -201,7 +201,12 @@ impl<'s> Reader<'s> {
     fn guarded(&self, container: &Workload, own: &[Number]) -> Guarded {
         let Workload { entry, config, .. } = container;
         let standing = guard::standing(&self.whose(container));
-        let trips = guard::trips(entry, config, &self.surroundings, own);
+        // Devices of CDI bring a hook of their own, and the spec form leaves such a container to it.
+        let trips = if entry.form == Form::Spec && !cdi::is_named(config) {
+            guard::trips_before(entry, config, &self.surroundings)
+        } else {
+            guard::trips(entry, config, &self.surroundings, own)
+        };
         let answer = guard::answer(self.index.settings.on_bypass, standing, &trips);
         Guarded { trips, answer }
     }

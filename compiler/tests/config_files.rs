@@ -235,6 +235,20 @@ fn spec_form(config: &Path, entry: &Path, rootfs: &Path) -> Ran {
     run(Path::new("/"), &[&args[..], &["--spec-form", rootfs]].concat())
 }
 
+/// dockerd's hook for `--gpus` under another engine: a way around the plan, which an entry of the spec form takes out.
+#[test]
+fn hooks_of_other_gpu_stacks_by_form() {
+    let by_hook = entry("podman", Some("by-hook"));
+    let by_spec = entry("podman", Some("by-spec"));
+    let text = text(&by_spec).replace(r#""form":"hook""#, r#""form":"spec""#);
+    fs::write(&by_spec, text).expect("cargo's directory for tests is ours");
+    let ran = |entry: &Path| command(&recorded("docker.json"), entry, "human", &[]);
+    let (by_hook, by_spec) = (ran(&by_hook), ran(&by_spec));
+    assert!(by_hook.code == 4 && format!("{by_hook}").contains("(gpu-hook)"), "{by_hook}");
+    let said = format!("{by_spec}");
+    assert!(said.contains("denied (no-grant)") && !said.contains("gpu-hook"), "{said}");
+}
+
 /// Every recorded configuration is in the table above.
 #[test]
 fn none_is_forgotten() {

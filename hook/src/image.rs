@@ -1,15 +1,17 @@
 //! A root file system of which no container is made yet, looked at from the host.
 
 use std::collections::BTreeSet;
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd;
 
 use gpupol_plan::edit::Edit;
 use gpupol_plan::loader::Loader;
+use gpupol_plan::spec::Resolved;
+use rustix::fs::FileType;
 
 use crate::apply::loader;
 use crate::error::Result;
 use crate::file;
-use crate::rootfs::{Rootfs, Surroundings};
+use crate::rootfs::{self, Rootfs, Surroundings};
 
 /// The image of a container, at its place on the host.
 #[derive(Debug)]
@@ -39,11 +41,21 @@ impl Image {
         loader::look(&self.rootfs, edits.iter().filter_map(|edit| edit.container_path()))
     }
 
-    /// The path of the regular file to which a path leads in it, without links. What cannot be looked at now, the hook will
-    /// meet again.
-    pub(crate) fn file(&self, path: &str) -> Option<String> {
-        let found: OwnedFd = self.rootfs.file(path).ok()??;
-        let path = file::path_of(&found).ok()?;
-        path.strip_prefix(self.path.trim_end_matches('/')).map(str::to_owned)
+    /// Where a path leads in it, without links. Of what is missing the deepest directory above it counts; a link to nothing
+    /// leads nowhere, and what cannot be looked at now, the hook will meet again.
+    pub(crate) fn resolved(&self, path: &str) -> Option<Resolved> {
+        const ROOT: &str = "/.";
+        let path = Some(path.trim_end_matches('/')).filter(|path| !path.is_empty()).unwrap_or(ROOT);
+        if let Some(found) = self.rootfs.find(path).ok()? {
+            let is_file = rootfs::place(found.as_fd()).ok()?.kind == FileType::RegularFile;
+            let path = file::path_of(&found).ok()?;
+            let below = path.strip_prefix(self.path.trim_end_matches('/'))?;
+            return Some(Resolved { path: below.to_owned(), is_file });
+        }
+        let (parent, name) = path.rsplit_once('/').filter(|_| path != ROOT)?;
+        let above = self.resolved(parent)?;
+        let here = format!("{}/{name}", above.path);
+        let is_link = self.rootfs.is_link(&here).ok()?;
+        (!is_link).then_some(Resolved { path: here, is_file: false })
     }
 }

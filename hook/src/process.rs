@@ -153,6 +153,16 @@ pub(crate) fn may_be_outer_root(uid: u32) -> bool {
     elsewhere && overflow() == Some(uid)
 }
 
+/// Seconds since boot.
+///
+/// # Errors
+/// The call that failed, or what the kernel said.
+pub(crate) fn since_boot() -> Result<u64> {
+    let text = file::read_text(CWD, "/proc/uptime", 4096)?;
+    let seconds = text.split('.').next().and_then(|seconds| seconds.parse().ok());
+    seconds.ok_or_else(|| Error::found("`/proc/uptime` cannot be understood"))
+}
+
 /// When the process of this directory in `/proc` started; `None`: it is gone, or a zombie.
 fn alive_since(directory: &OwnedFd, path: &str) -> Result<Option<u64>> {
     let stat = match file::read_lossy(directory.as_fd(), "stat", LIMIT) {
@@ -163,16 +173,6 @@ fn alive_since(directory: &OwnedFd, path: &str) -> Result<Option<u64>> {
     let Stat { is_alive, start_time } =
         Stat::parse(&stat).ok_or_else(|| Error::found(format!("`{path}/stat` cannot be understood")))?;
     Ok(is_alive.then_some(start_time))
-}
-
-/// Seconds since boot.
-///
-/// # Errors
-/// The call that failed, or what the kernel said.
-pub(crate) fn since_boot() -> Result<u64> {
-    let text = file::read_text(CWD, "/proc/uptime", 4096)?;
-    let seconds = text.split('.').next().and_then(|seconds| seconds.parse().ok());
-    seconds.ok_or_else(|| Error::found("`/proc/uptime` cannot be understood"))
 }
 
 const OWN_UID_MAP: &str = "/proc/self/uid_map";

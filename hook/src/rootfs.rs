@@ -166,9 +166,23 @@ impl Rootfs {
         self.find(path).map(|found| found.is_some())
     }
 
+    /// Whether the last name of a path is a symbolic link, wherever that leads.
+    ///
+    /// # Errors
+    /// The call that failed.
+    pub(crate) fn is_link(&self, path: &str) -> Result<bool> {
+        match self.resolve(path, PATH | OFlags::NOFOLLOW) {
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => Ok(false),
+            other => {
+                let file = other.called(|| call("openat2", path))?;
+                Ok(place(file.as_fd()).called(|| call("statx", path))?.kind == FileType::Symlink)
+            }
+        }
+    }
+
     /// What a path leads to, if that is anything. An image can make links that lead nowhere or in a circle, and names that
     /// no path has.
-    fn find(&self, path: &str) -> Result<Option<OwnedFd>> {
+    pub(crate) fn find(&self, path: &str) -> Result<Option<OwnedFd>> {
         match self.resolve(path, PATH) {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => Ok(None),
             other => other.called(|| call("openat2", path)).map(Some),

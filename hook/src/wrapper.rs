@@ -38,6 +38,11 @@ fn replace(
     command_line: &CommandLine,
     arguments: Vec<OsString>,
 ) -> Result<core::convert::Infallible> {
+    if sys::is_set_id() {
+        return Err(Error::found(
+            "the program has a set-user-ID bit or capabilities of its own, and must not",
+        ));
+    }
     let entry = entry::load(ENTRIES, name)?;
     let runtime = real_runtime(name, &entry)?;
     if entry.form != Form::Spec {

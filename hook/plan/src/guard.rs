@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::Config;
+use crate::config::{Config, Hooks};
 use crate::edit::Edit;
 use crate::entry::Entry;
 use crate::identity::Whose;
@@ -130,6 +130,14 @@ pub fn trips(entry: &Entry, config: &Config, surroundings: &Surroundings, own: &
         first
     });
     trips
+}
+
+/// The same of a container that is still to be made through an entry of the spec form: hooks of other GPU stacks are taken
+/// out of its configuration then, so they are in no row.
+#[must_use]
+pub fn trips_before(entry: &Entry, config: &Config, surroundings: &Surroundings) -> Vec<Trip> {
+    let others = Config { hooks: Hooks::default(), ..config.clone() };
+    trips(entry, &others, surroundings, &[])
 }
 
 /// The numbers of the nodes that CDI gave a container which asks by naming its devices. Whether its plan gives them too is

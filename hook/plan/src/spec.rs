@@ -21,9 +21,17 @@ pub struct Surroundings<'s> {
     pub loader: Loader,
     /// Whether a path is missing on the host; asked for the sources of optional binds.
     pub is_gone: &'s dyn Fn(&str) -> bool,
-    /// The path of the regular file of the image to which a path in the container leads, without symbolic links; none if it
-    /// leads to none.
-    pub file: &'s dyn Fn(&str) -> Option<String>,
+    /// Where a path leads in the image; `None`: that cannot be said, as of a link to nothing.
+    pub resolved: &'s dyn Fn(&str) -> Option<Resolved>,
+}
+
+/// Where a path leads in an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// The path without symbolic links, as far as there is anything.
+    pub path: String,
+    /// Whether a regular file is there.
+    pub is_file: bool,
 }
 
 /// Makes the edits to a `config.json`; gives back those that are left to the hook, in their order. Made twice, they are
@@ -39,6 +47,7 @@ pub fn apply<'e>(
     surroundings: &Surroundings<'_>,
 ) -> Result<Vec<&'e Edit>, Refusal> {
     let in_user_namespace = in_user_namespace(config);
+    let foreign = foreign_mounts(config, edits, surroundings);
     let mut left = Vec::new();
     for edit in edits {
         match edit {
@@ -54,7 +63,11 @@ pub fn apply<'e>(
             Edit::Tmpfs(_) | Edit::File(_) => left.push(*edit),
             Edit::Bind(_) if is_below_a_tmpfs(edit, edits) => left.push(edit),
             Edit::Bind(Bind { listening: Some(_), .. }) => left.push(edit),
-            Edit::Bind(bind) => self::bind(config, bind, surroundings)?,
+            Edit::Bind(bind) => {
+                if !self::bind(config, bind, surroundings, &foreign)? {
+                    left.push(edit);
+                }
+            }
             Edit::Env(variable) => env(config, variable)?,
             Edit::Gid(group) => {
                 add(list(config, &["process", "user", "additionalGids"])?, json!(group.gid));
@@ -107,6 +120,7 @@ pub fn in_user_namespace(config: &Value) -> bool {
 
 fn device_node(config: &mut Value, node: &DeviceNode) -> Result<(), Refusal> {
     let DeviceNode { container_path, major, minor, file_mode, .. } = node;
+    require_own_dev(config, container_path)?;
     let devices = list(config, &["linux", "devices"])?;
     let is_same =
         |there: &Value| there["type"] == "c" && there["major"] == *major && there["minor"] == *minor;
@@ -126,19 +140,58 @@ fn device_node(config: &mut Value, node: &DeviceNode) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// A runtime makes a node wherever its path leads: in a volume it would stay on the host, and in a `/dev` of the image that is
+/// a link some runtimes have made it in the host's.
+fn require_own_dev(config: &Value, node: &str) -> Result<(), Refusal> {
+    let mounts = config["mounts"].as_array().into_iter().flatten();
+    let above = mounts.filter(|mount| is_at_or_below(node, &destination(mount))).last();
+    match above.map(|mount| (destination(mount), &mount["type"])) {
+        Some((place, kind)) if place == "/dev" && kind == "tmpfs" => Ok(()),
+        Some((place, _)) if place != "/dev" => {
+            Err(bad(&format!("config.json mounts something at `{place}`, where `{node}` goes")))
+        }
+        _ => Err(bad("`/dev` of the container is not its own: mount a tmpfs there")),
+    }
+}
+
+/// Where a mount of the file goes, without `.` and `..`.
+fn destination(mount: &Value) -> String {
+    format!("/{}", parts(mount["destination"].as_str().unwrap_or_default()).join("/"))
+}
+
+fn is_at_or_below(path: &str, directory: &str) -> bool {
+    let below = path.strip_prefix(directory.trim_end_matches('/'));
+    below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Where the file mounts something that the plan does not give. What lies there nobody can see before, and a runtime would make
+/// the target of a mount in a directory of the host.
+fn foreign_mounts(config: &Value, edits: &[&Edit], surroundings: &Surroundings<'_>) -> Vec<String> {
+    let gives = |source: &Value| {
+        edits.iter().any(|edit| matches!(edit, Edit::Bind(bind) if source == bind.host_path.as_str()))
+    };
+    let mounts = config["mounts"].as_array().into_iter().flatten().filter(|mount| !gives(&mount["source"]));
+    let place = |mount| {
+        let written = destination(mount);
+        (surroundings.resolved)(&written).map_or(written, |resolved| resolved.path)
+    };
+    mounts.map(place).collect()
+}
+
+fn parts(path: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
+        if part == ".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    parts
+}
+
 /// Whether a path as somebody wrote it is this plain one.
 fn is_path(written: &str, plain: &str) -> bool {
-    let parts = |path: &'_ str| -> Vec<String> {
-        let mut parts = Vec::new();
-        for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
-            if part == ".." {
-                parts.pop();
-            } else {
-                parts.push(part.to_owned());
-            }
-        }
-        parts
-    };
     written == plain || parts(written) == parts(plain)
 }
 
@@ -149,21 +202,30 @@ fn device_rule(config: &mut Value, node: &DeviceNode) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn bind(config: &mut Value, bind: &Bind, surroundings: &Surroundings<'_>) -> Result<(), Refusal> {
+/// Whether the bind could be made in the file; what is below a mount of somebody else is the hook's.
+fn bind(
+    config: &mut Value,
+    bind: &Bind,
+    surroundings: &Surroundings<'_>,
+    foreign: &[String],
+) -> Result<bool, Refusal> {
     if bind.optional && (surroundings.is_gone)(&bind.host_path) {
-        return Ok(());
+        return Ok(true);
     }
-    let Surroundings { loader, file, .. } = surroundings;
+    let Surroundings { loader, resolved, .. } = surroundings;
+    let is_foreign = |path: &str| foreign.iter().any(|place| is_at_or_below(path, place));
     let place = loader.directories.path(&bind.container_path);
+    let Some(own) = resolved(&place).filter(|own| !is_foreign(&own.path)) else { return Ok(false) };
     mount(config, bind, &place)?;
     // What the loader would take for it is covered as well: once where several of the paths lead to one file.
-    let mut covered: BTreeSet<String> = file(&place).into_iter().collect();
-    for path in loader.taken_for(&bind.container_path).iter().filter_map(|path| file(path)) {
-        if covered.insert(path.clone()) {
-            mount(config, bind, &path)?;
+    let mut covered = BTreeSet::from([own.path]);
+    let taken = loader.taken_for(&bind.container_path);
+    for other in taken.iter().filter_map(|path| resolved(path)).filter(|other| other.is_file) {
+        if !is_foreign(&other.path) && covered.insert(other.path.clone()) {
+            mount(config, bind, &other.path)?;
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 fn mount(config: &mut Value, bind: &Bind, destination: &str) -> Result<(), Refusal> {

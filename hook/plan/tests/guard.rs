@@ -5,7 +5,9 @@
 use gpupol_plan::config::Config;
 use gpupol_plan::entry::Entry;
 use gpupol_plan::guard::row::{Effect, ROWS};
-use gpupol_plan::guard::{Answer, Source, SourceKind, Standing, Surroundings, answer, standing, trips};
+use gpupol_plan::guard::{
+    Answer, Source, SourceKind, Standing, Surroundings, Trip, answer, standing, trips, trips_before,
+};
 use gpupol_plan::identity::{facts, tenant};
 use gpupol_plan::index::{self, Contents, Index, OnBypass};
 use gpupol_plan::observed::Observed;
@@ -230,6 +232,17 @@ fn a_pods_namespaces_and_dockers_own_hook_are_no_row() {
     assert_eq!(rows("docker", &joined), ["joined-namespace"]);
     let hook = put("/hooks/prestart", json!({"path": "/usr/bin/nvidia-container-runtime-hook"}));
     assert_eq!(rows("docker", &hook), [""; 0]);
+}
+
+#[test]
+fn hooks_that_the_spec_form_takes_out_are_no_row() {
+    let mut config = put("/hooks/prestart", json!({"path": "/usr/bin/nvidia-container-runtime-hook"}));
+    config["linux"]["resources"]["devices"] = json!([]);
+    let config = Config::parse(config.to_string().as_bytes()).unwrap();
+    let slugs = |trips: Vec<Trip>| trips.iter().map(|trip| trip.row.slug).collect::<Vec<_>>();
+    let (entry, surroundings) = (entry("podman"), Surroundings::default());
+    assert_eq!(slugs(trips(&entry, &config, &surroundings, &[])), ["all-devices", "gpu-hook"]);
+    assert_eq!(slugs(trips_before(&entry, &config, &surroundings)), ["all-devices"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use gpupol_plan::loader::Loader;
 use gpupol_plan::place::Directories;
 use gpupol_plan::refusal::Refusal;
 use gpupol_plan::spec::hooks::{self, Calls};
-use gpupol_plan::spec::{Surroundings, apply, require_rules};
+use gpupol_plan::spec::{Resolved, Surroundings, apply, require_rules};
 use serde_json::{Value, json};
 
 fn node(host: &str, container: &str, minor: u32) -> Value {
@@ -38,12 +38,15 @@ fn edited_in(mut config: Value, edits: &[Value], image: &Image<'_>) -> Result<(V
     let edits: Vec<&Edit> = edits.iter().collect();
     let paths = edits.iter().filter_map(|edit| edit.container_path());
     let directories = Directories::of(|path| Ok::<_, Refusal>(image.has.contains(&path)))?;
-    let file =
-        |path: &str| image.files.iter().find(|(from, _)| *from == path).map(|(_, to)| (*to).to_owned());
+    let resolved = |path: &str| match image.files.iter().find(|(from, _)| *from == path) {
+        Some((_, "")) => None,
+        Some((_, to)) => Some(Resolved { path: (*to).to_owned(), is_file: true }),
+        None => Some(Resolved { path: path.to_owned(), is_file: false }),
+    };
     let surroundings = Surroundings {
         loader: Loader::of(directories, &image.cache, paths)?,
         is_gone: &|path| path == "/run/gone",
-        file: &file,
+        resolved: &resolved,
     };
     let left = apply(&mut config, &edits, &surroundings)?;
     let left: Vec<String> = left.iter().map(|edit| edit.container_path().unwrap().to_owned()).collect();
@@ -53,11 +56,17 @@ fn edited_in(mut config: Value, edits: &[Value], image: &Image<'_>) -> Result<(V
     Ok((config, left))
 }
 
+/// What every engine writes for `/dev`.
+fn own_dev() -> Value {
+    json!({"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]})
+}
+
 const DEBIAN: [&str; 1] = ["/etc/debian_version"];
 
 #[test]
 fn each_kind_has_its_place_and_the_rest_is_kept() {
-    let config = json!({"ociVersion": "1.0.2", "unknown": {"kept": [1]},
+    let dev = own_dev();
+    let config = json!({"ociVersion": "1.0.2", "unknown": {"kept": [1]}, "mounts": [dev],
         "process": {"env": ["PATH=/bin", "A=1", "AB=2", "A", "A=3"], "user": {"uid": 7}},
         "linux": {"resources": {"devices": [{"allow": false, "access": "rwm"}], "memory": {"limit": 1}}}});
     let edits = [
@@ -80,7 +89,7 @@ fn each_kind_has_its_place_and_the_rest_is_kept() {
         let (found, left) = edited(config.clone(), &edits, has).unwrap();
         let expected = json!({"ociVersion": "1.0.2", "unknown": {"kept": [1]},
             "process": {"env": ["PATH=/bin", "AB=2", "A=x=y"], "user": {"uid": 7, "additionalGids": [44]}},
-            "mounts": [mount("/lib/libcuda.so.550", library), mount("/lib/mod.so", module)],
+            "mounts": [dev, mount("/lib/libcuda.so.550", library), mount("/lib/mod.so", module)],
             "linux": {
                 "devices": [{"path": "/dev/nvidia0", "type": "c", "major": 195, "minor": 0, "fileMode": 438}],
                 "resources": {"memory": {"limit": 1}, "devices": [{"allow": false, "access": "rwm"},
@@ -108,12 +117,54 @@ fn what_is_there_and_overruled_is_there_again_at_the_end() {
     let deny = json!({"allow": false, "access": "rwm"});
     let ours = json!({"destination": "/a", "type": "bind", "source": "/host/a",
         "options": ["bind", "private", "ro", "nosuid", "nodev"]});
-    let over = json!({"destination": "/a", "type": "tmpfs", "source": "tmpfs"});
-    let config = json!({"mounts": [ours, over], "linux": {"resources": {"devices": [rule, deny]}}});
+    let dev = own_dev();
+    let config = json!({"mounts": [ours, dev], "linux": {"resources": {"devices": [rule, deny]}}});
     let (found, _) =
         edited(config, &[node("/dev/nvidia0", "/dev/nvidia0", 0), bind("/host/a", "/a")], &[]).unwrap();
-    assert_eq!(found["mounts"], json!([over, ours]));
+    assert_eq!(found["mounts"], json!([dev, ours]));
     assert_eq!(found["linux"]["resources"]["devices"], json!([deny, rule]));
+}
+
+/// A runtime would make the node in the volume, or where a link of the image leads.
+#[test]
+fn nodes_go_into_a_dev_of_the_containers_own() {
+    let mount =
+        |destination: &str, kind: &str| json!({"destination": destination, "type": kind, "source": "x"});
+    let own = node("/dev/nvidia-caps/nvidia-cap1", "/dev/nvidia-caps/nvidia-cap1", 1);
+    let none = "`/dev` of the container is not its own: mount a tmpfs there";
+    let below =
+        "config.json mounts something at `/dev/nvidia-caps`, where `/dev/nvidia-caps/nvidia-cap1` goes";
+    for (mounts, why) in [
+        (json!([mount("/dev", "tmpfs"), mount("/dev/shm", "tmpfs"), mount("/devices", "bind")]), None),
+        (json!([mount("/dev/nvidia-caps", "bind"), mount("/dev/", "tmpfs")]), None),
+        (json!([]), Some(none)),
+        (json!([mount("/dev", "bind")]), Some(none)),
+        (json!([mount("/dev", "tmpfs"), mount("//dev/.", "bind")]), Some(none)),
+        (json!([mount("/dev", "tmpfs"), mount("/dev/x/../nvidia-caps", "bind")]), Some(below)),
+    ] {
+        let found = edited(json!({"mounts": mounts}), std::slice::from_ref(&own), &[]);
+        assert_eq!(found.err().map(|refusal| refusal.message).as_deref(), why, "{mounts}");
+    }
+}
+
+/// What is below a mount that the plan does not give, nobody can see before: a runtime would make targets in somebody's volume.
+#[test]
+fn below_a_mount_of_somebody_else_binds_are_the_hooks() {
+    let library = bind("/lib/libcuda.so.550", "{libdir}/libcuda.so.1");
+    let left = |destination: &str, files: &[(&str, &str)]| {
+        let config = json!({"mounts": [{"destination": destination, "type": "bind", "source": "/volume"}]});
+        let image = Image { files, ..Image::default() };
+        edited_in(config, std::slice::from_ref(&library), &image).unwrap().1
+    };
+    let hooks = ["{libdir}/libcuda.so.1"];
+    assert_eq!(left("/usr/lib64", &[]), hooks);
+    assert_eq!(left("usr/./lib64/", &[]), hooks);
+    assert_eq!(left("/usr/lib64/libcuda.so.1", &[]), hooks);
+    assert_eq!(left("/usr/lib", &[]), [""; 0]);
+    assert_eq!(left("/volume", &[("/usr/lib64/libcuda.so.1", "/volume/libcuda.so.1")]), hooks);
+    assert_eq!(left("/link", &[("/link", "/usr/lib64")]), hooks);
+    // A link to nothing: only the hook can say what it meets there.
+    assert_eq!(left("/volume", &[("/usr/lib64/libcuda.so.1", "")]), hooks);
 }
 
 /// The image's loader would take these files for the driver's library: by its cache, by the older directory, and by a link
@@ -260,11 +311,16 @@ fn what_is_in_the_way_is_refused() {
         json!({"path": "/dev/nvidia0", "type": "b", "major": 195, "minor": 0}),
         json!({"path": "/dev//./shm/../nvidia0", "type": "c", "major": 195, "minor": 1}),
     ] {
-        let refusal =
-            edited(json!({"linux": {"devices": [device]}}), std::slice::from_ref(&own), &[]).unwrap_err();
+        let refusal = edited(
+            json!({"mounts": [own_dev()], "linux": {"devices": [device]}}),
+            std::slice::from_ref(&own),
+            &[],
+        )
+        .unwrap_err();
         assert_eq!(refusal.message, "config.json has another device at `/dev/nvidia0`");
     }
-    for config in [json!([]), json!({"linux": 1}), json!({"linux": {"devices": {}}})] {
+    let wrong = |linux: Value| json!({"mounts": [own_dev()], "linux": linux});
+    for config in [wrong(json!(1)), wrong(json!({"devices": {}}))] {
         let refusal = edited(config, std::slice::from_ref(&own), &[]).unwrap_err();
         assert_eq!(refusal.message, "`linux.devices` of config.json is not what it should be");
     }

@@ -7,7 +7,7 @@ use std::cell::OnceCell;
 use std::time::Instant;
 
 use gpupol_plan::choose::Choice;
-use gpupol_plan::config::{Config, Hooks, LIMIT_WITH_GPUS};
+use gpupol_plan::config::LIMIT_WITH_GPUS;
 use gpupol_plan::edit::Edit;
 use gpupol_plan::entry::Entry;
 use gpupol_plan::guard::{self as rows, Standing, is_gpu_hook};
@@ -92,8 +92,7 @@ pub(crate) fn edit(container: &Container<'_>, bytes: &[u8]) -> Result<Option<Edi
     let has_gpu_hook = config.hooks.before_start().any(|call| is_gpu_hook(&call.path));
     let majors = guard::majors()?;
     let surroundings = guard::look(state, &config, &majors);
-    let others = Config { hooks: Hooks::default(), ..config.clone() };
-    let trips = rows::trips(entry, &others, &surroundings, &[]);
+    let trips = rows::trips_before(entry, &config, &surroundings);
     if !asks && trips.is_empty() && !has_gpu_hook {
         return Ok(None);
     }
@@ -203,7 +202,7 @@ impl Before<'_> {
         let surroundings = Surroundings {
             loader: image.loader(&edits)?,
             is_gone: &|path| matches!(statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT)),
-            file: &|path| image.file(path),
+            resolved: &|path| image.resolved(path),
         };
         let mut config = self.value()?;
         spec::apply(&mut config, &edits, &surroundings)?;
@@ -222,6 +221,10 @@ impl Before<'_> {
     }
 
     fn value(&self) -> Result<Value> {
+        if self.bytes.len() > LIMIT_WITH_GPUS {
+            let bytes = self.bytes.len();
+            return Err(Error::found(format!("config.json has {bytes} bytes, too many for it to be edited")));
+        }
         serde_json::from_slice(self.bytes).map_err(|error| Error::found(error.to_string()))
     }
 }

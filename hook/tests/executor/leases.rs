@@ -156,6 +156,34 @@ fn a_living_container_of_the_same_id_is_not_the_same_container() {
     assert!(found.unwrap_err().to_string().contains("lives as process 1"));
 }
 
+/// What was taken for a container before it was made is its own once it is there, and somebody else's for another who
+/// would make one of that id.
+#[test]
+fn a_pending_lease_is_the_containers_own() {
+    let folder = Folder::new("pending");
+    let store = Store::lock(&folder.path("state")).unwrap();
+    let maker = Process::open(1).unwrap().unwrap();
+    let pending = Record { pending: true, ..record("a", &maker, Sharing::Exclusive {}) };
+    lease::take(&store, &[pending]).unwrap();
+    let process = me();
+    let of = |is_pending| Holder { engine: "podman", container: "a", process: &process, is_pending };
+    let survey = |holder| lease::survey(&store, &of_device(), holder, &liveness(), |_| Ok(()));
+    let own = survey(of(false)).unwrap();
+    assert_eq!((&own.own, &own.pending), (&[DEVICE.to_owned()].into(), &[DEVICE.to_owned()].into()));
+    assert!(own.leases.is_empty());
+    assert!(survey(of(true)).unwrap_err().to_string().contains("lives as process 1"));
+    let until = |until| Record {
+        pending: true,
+        pending_until: Some(until),
+        ..record("a", &maker, Sharing::Exclusive {})
+    };
+    assert!(liveness().is_live(&until(u64::MAX)).unwrap());
+    assert!(!liveness().is_live(&until(0)).unwrap(), "whoever makes it runs on, and has not come so far");
+    lease::take(&store, &[record("a", &process, Sharing::Exclusive {})]).unwrap();
+    let held = survey(of(false)).unwrap();
+    assert!(held.own.contains(DEVICE) && held.pending.is_empty());
+}
+
 /// Its runtime was killed, and the container started anew, while the hook of its first life failed.
 #[test]
 fn only_what_was_written_is_given_back() {
@@ -189,34 +217,6 @@ fn a_hook_whose_container_has_ended_judges_nobody() {
     let liveness = Liveness { own, ..liveness() };
     let found = lease::survey(&store, &of_device(), holder, &liveness, |_| panic!("a life was taken"));
     assert!(found.unwrap_err().to_string().contains("has ended"));
-}
-
-/// What was taken for a container before it was made is its own once it is there, and somebody else's for another who
-/// would make one of that id.
-#[test]
-fn a_pending_lease_is_the_containers_own() {
-    let folder = Folder::new("pending");
-    let store = Store::lock(&folder.path("state")).unwrap();
-    let maker = Process::open(1).unwrap().unwrap();
-    let pending = Record { pending: true, ..record("a", &maker, Sharing::Exclusive {}) };
-    lease::take(&store, &[pending]).unwrap();
-    let process = me();
-    let of = |is_pending| Holder { engine: "podman", container: "a", process: &process, is_pending };
-    let survey = |holder| lease::survey(&store, &of_device(), holder, &liveness(), |_| Ok(()));
-    let own = survey(of(false)).unwrap();
-    assert_eq!((&own.own, &own.pending), (&[DEVICE.to_owned()].into(), &[DEVICE.to_owned()].into()));
-    assert!(own.leases.is_empty());
-    assert!(survey(of(true)).unwrap_err().to_string().contains("lives as process 1"));
-    let until = |until| Record {
-        pending: true,
-        pending_until: Some(until),
-        ..record("a", &maker, Sharing::Exclusive {})
-    };
-    assert!(liveness().is_live(&until(u64::MAX)).unwrap());
-    assert!(!liveness().is_live(&until(0)).unwrap(), "whoever makes it runs on, and has not come so far");
-    lease::take(&store, &[record("a", &process, Sharing::Exclusive {})]).unwrap();
-    let held = survey(of(false)).unwrap();
-    assert!(held.own.contains(DEVICE) && held.pending.is_empty());
 }
 
 #[test]

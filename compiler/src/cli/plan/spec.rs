@@ -9,7 +9,7 @@ use std::path::Path;
 use gpupol_plan::config::LIMIT_WITH_GPUS;
 use gpupol_plan::loader::{CACHE, CACHE_LIMIT, Loader};
 use gpupol_plan::place::Directories;
-use gpupol_plan::spec::Surroundings;
+use gpupol_plan::spec::{Resolved, Surroundings};
 use rustix::fs::{CWD, FileType, OFlags, fstat, readlinkat};
 use rustix::io::Errno;
 use serde_json::Value;
@@ -37,7 +37,8 @@ pub(super) fn run(decided: &Decided<'_>, path: &Path, rootfs: &Path) -> Result<E
         Outcome::Granted(gift) => {
             let loader = image.loader(gift)?;
             // Every file that the topology names counts as being there.
-            let surroundings = Surroundings { loader, is_gone: &|_| false, file: &|path| image.file(path) };
+            let surroundings =
+                Surroundings { loader, is_gone: &|_| false, resolved: &|path| image.resolved(path) };
             edit(&mut config, gift, &surroundings).map(drop)
         }
     };
@@ -85,7 +86,7 @@ impl Image {
 
     fn cache(&self) -> std::io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        if self.file(CACHE).is_some() {
+        if self.resolved(CACHE).is_some_and(|cache| cache.is_file) {
             let opened = open_within(&self.root, CACHE, OFlags::RDONLY | OFlags::NONBLOCK)?;
             File::from(opened).take(CACHE_LIMIT as u64 + 1).read_to_end(&mut bytes)?;
         }
@@ -95,12 +96,28 @@ impl Image {
         }
     }
 
-    /// The path of the regular file to which a path leads.
-    fn file(&self, path: &str) -> Option<String> {
-        let found: OwnedFd = open_within(&self.root, path, OFlags::PATH).ok()?;
-        let is_regular = FileType::from_raw_mode(fstat(&found).ok()?.st_mode) == FileType::RegularFile;
-        let path = path_of(&found).ok().filter(|_| is_regular)?;
-        path.strip_prefix(self.path.trim_end_matches('/')).map(str::to_owned)
+    /// Where a path leads, as the hook looks at it (`image::Image::resolved` there).
+    fn resolved(&self, path: &str) -> Option<Resolved> {
+        const ROOT: &str = "/.";
+        let path = Some(path.trim_end_matches('/')).filter(|path| !path.is_empty()).unwrap_or(ROOT);
+        let kind = |found: &OwnedFd| fstat(found).map(|stat| FileType::from_raw_mode(stat.st_mode));
+        match open_within(&self.root, path, OFlags::PATH) {
+            Ok(found) => {
+                let is_file = kind(&found).ok()? == FileType::RegularFile;
+                let path = path_of(&found).ok()?;
+                let below = path.strip_prefix(self.path.trim_end_matches('/'))?;
+                Some(Resolved { path: below.to_owned(), is_file })
+            }
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => {
+                let (parent, name) = path.rsplit_once('/').filter(|_| path != ROOT)?;
+                let here = format!("{}/{name}", self.resolved(parent)?.path);
+                let link = open_within(&self.root, &here, OFlags::PATH | OFlags::NOFOLLOW).ok();
+                let is_link =
+                    link.is_some_and(|link| kind(&link).is_ok_and(|kind| kind == FileType::Symlink));
+                (!is_link).then_some(Resolved { path: here, is_file: false })
+            }
+            Err(_) => None,
+        }
     }
 }
 

@@ -220,7 +220,7 @@ fn assert_driver_files(seen: &Seen, libraries: &str) {
     }
 }
 
-fn without_dev(config: &mut Value) {
+pub(super) fn without_dev(config: &mut Value) {
     let below_dev =
         |mount: &Value| mount["destination"].as_str().is_some_and(|path| path.starts_with("/dev"));
     mounts(config).retain(|mount| !below_dev(mount));

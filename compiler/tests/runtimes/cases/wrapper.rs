@@ -53,6 +53,26 @@ pub(crate) fn puts_files_where_the_hook_does(site: &Site) {
     loader::libraries_of_the_image(site);
 }
 
+/// Images and volumes that lead elsewhere: nothing is made on the host, neither by us nor by the runtime for us.
+pub(crate) fn hostile_images(site: &Site) {
+    site.use_wrapper();
+    rootfs::hostile_library_directory(site);
+    rootfs::dev_is_the_hosts(site);
+    rootfs::image_library_stays(site);
+    rootfs::volume_over_libraries(site);
+    loader::hostile_caches(site);
+    loader::another_drivers_files(site);
+    let bundle = site.bundle();
+    fs::remove_dir(bundle.rootfs().join("dev")).unwrap();
+    std::os::unix::fs::symlink("/dev", bundle.rootfs().join("dev")).unwrap();
+    let line = is_refused(
+        site.run_in(&bundle, &Container::training("1").edited(rootfs::without_dev)),
+        "bad-request",
+    );
+    assert!(line.contains("mount a tmpfs there"), "{line}");
+    assert_eq!(site.installed.leases(), Vec::<String>::new());
+}
+
 /// Whoever goes around its plan is contained, by the hook that stands in its `config.json` then.
 pub(crate) fn guards_as_the_hook_does(site: &Site) {
     site.use_wrapper();
@@ -166,6 +186,20 @@ pub(crate) fn other_gpu_hooks(site: &Site) {
     assert_sees(&runs(site, &with_hook(Container::training("1"))), &computing(site, &[GPUS[0].minor]));
     let seen = runs(site, &with_hook(Container::in_namespace("default")));
     assert!(seen.nodes.is_empty(), "{seen:?}");
+}
+
+/// A file without end is passed on as it is, if nothing of it must be changed.
+pub(crate) fn big_configs(site: &Site) {
+    site.use_wrapper();
+    let big = |container: Container| container.annotation("x", &"y".repeat(17 << 20));
+    let seen = runs(site, &big(Container::in_namespace("default")));
+    assert!(seen.nodes.is_empty(), "{seen:?}");
+    let hooked = big(Container::in_namespace("default")).edited(|config| {
+        config["hooks"] = json!({"prestart": [{"path": "/nowhere/nvidia-container-runtime-hook"}]});
+    });
+    let line = does_not_start(site.run(&hooked));
+    assert!(line.contains("too many for it to be edited"), "{line}");
+    refused(site, &big(Container::training("1")), "bad-request");
 }
 
 /// A file that was edited once is not what the engine wrote: it is refused, before and after its lease has ended.
