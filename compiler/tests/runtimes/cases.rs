@@ -1,6 +1,8 @@
 //! What must be so under every runtime and in every view.
 
 pub(crate) mod amd;
+pub(crate) mod attacks_by_files;
+pub(crate) mod attacks_by_words;
 pub(crate) mod audit;
 pub(crate) mod cdi;
 pub(crate) mod crash;

@@ -78,6 +78,12 @@ pub(crate) fn trap(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("the bundle is ours");
 }
 
+/// A library that leaves a trace on this machine wherever it is loaded.
+pub(crate) fn preload(path: &Path, trace: &Path) {
+    let trace = format!("-DTRACE=\"{}\"", trace.display());
+    compile(Path::new("cc"), "preload.c", &["-shared", "-fPIC", &trace], path);
+}
+
 /// The driver files of a recorded host, all of which lie below a directory of this machine: libraries as real ones that
 /// say their own file's name, the rest as lines of text.
 pub(crate) fn driver(dir: &Path) -> Value {

@@ -29,6 +29,7 @@ mod podman;
 mod runtime;
 mod site;
 mod traced;
+mod untouched;
 mod view;
 
 /// One test for each case under each runtime and each view.
@@ -80,6 +81,10 @@ everywhere! {
     audit: of_a_start, required_on_a_full_disk, best_effort_on_a_full_disk, unwritable;
     failures: undone, stale_boot, stale_driver, other_minor, state_without_pid, big_config;
     crash: after_each_call, of_the_wrapper;
+    attacks_by_files: links_at_every_component, links_that_stay_inside, directories_swapped_during_a_start,
+        targets_of_every_kind, compatibility_libraries, mounts_over_targets, shared_mounts, nodes_of_its_own;
+    attacks_by_words: preloaded_libraries, hostile_annotations, escaped_words, keys_of_others,
+        a_pods_keys_under_other_engines, cdi_annotations, states_of_others, the_hook_is_not_seen;
     plan_sets: missing, truncated_index, truncated_plans, newer_index, newer_plan, wrong_owner, writable_by_group,
         hostile_offsets, plan_of_another_tenant, index_is_a_fifo, endless;
 }

@@ -58,6 +58,13 @@ pub(crate) struct Held {
     pid: u32,
 }
 
+impl Held {
+    /// Its init.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+}
+
 impl Site {
     /// A world with a freshly compiled plan set.
     pub(crate) fn new(kind: Kind, cgroup: Cgroup) -> Self {
@@ -293,14 +300,14 @@ fn owner_of_null() -> u32 {
     fs::metadata("/dev/null").expect("the host has a /dev/null").uid()
 }
 
-/// What crun 1.8.1 itself puts wherever a rootfs's `/dev` leads to, before it calls any hook.
-const LINKS_OF_CRUN: [&str; 6] = ["core", "fd", "ptmx", "stderr", "stdin", "stdout"];
+/// What runc 1.1 and crun 1.8.1 themselves put wherever a rootfs's `/dev` leads to.
+pub(crate) const LINKS_OF_RUNTIMES: [&str; 6] = ["core", "fd", "ptmx", "stderr", "stdin", "stdout"];
 
 /// Everything directly in the view's `/dev`, with mode and device number.
 fn nodes_of_dev(view: &View) -> BTreeMap<PathBuf, (u32, u64)> {
     let entries = fs::read_dir(view.path("/dev")).expect("the view has a /dev");
     let entries = entries.map(|entry| entry.expect("/dev can be read"));
-    let ours = entries.filter(|entry| !LINKS_OF_CRUN.iter().any(|name| entry.file_name() == *name));
+    let ours = entries.filter(|entry| !LINKS_OF_RUNTIMES.iter().any(|name| entry.file_name() == *name));
     let node =
         |path: PathBuf| fs::symlink_metadata(&path).ok().map(|data| (path, (data.mode(), data.rdev())));
     ours.filter_map(|entry| node(entry.path())).collect()

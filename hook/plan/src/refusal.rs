@@ -119,8 +119,8 @@ const LINE_LIMIT: usize = 2_000;
 /// Foreign text within a line.
 const EXCERPT_LIMIT: usize = 100;
 
-/// The text on one line: control characters, which names that tenants choose may hold, are escaped, and a long text
-/// is cut.
+/// The text on one line: what is [harmful](is_harmful) in it, which names that tenants choose may hold, is escaped, and a
+/// long text is cut.
 #[must_use]
 pub fn one_line(text: &str) -> String {
     let mut line = String::new();
@@ -129,13 +129,22 @@ pub fn one_line(text: &str) -> String {
             line.push('…');
             break;
         }
-        if character.is_control() {
+        if is_harmful(character) {
             line.extend(character.escape_default());
         } else {
             line.push(character);
         }
     }
     line
+}
+
+/// Whether a character does something to a terminal or to what stands beside it: control characters, line and paragraph
+/// separators, and Unicode's marks, embeddings, overrides and isolates of direction.
+#[must_use]
+pub fn is_harmful(character: char) -> bool {
+    let breaks = matches!(character, '\u{2028}' | '\u{2029}');
+    let turns = matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    character.is_control() || breaks || turns
 }
 
 /// The beginning of a text that somebody else wrote, for a message that quotes it.
@@ -153,6 +162,7 @@ mod tests {
     #[test]
     fn foreign_text_stays_on_its_line_and_short() {
         assert_eq!(one_line("a\nb\u{1b}"), "a\\nb\\u{1b}");
+        assert_eq!(one_line("a\u{202e}b\u{2028}c\u{85}é"), "a\\u{202e}b\\u{2028}c\\u{85}é");
         let long = one_line(&"é".repeat(1_000_000));
         assert!(long.len() < 2_100 && long.ends_with('…'), "{}", long.len());
         assert_eq!(excerpt("short"), "short");

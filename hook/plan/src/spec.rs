@@ -143,8 +143,8 @@ fn device_node(config: &mut Value, node: &DeviceNode) -> Result<(), Refusal> {
 /// A runtime makes a node wherever its path leads: in a volume it would stay on the host, and in a `/dev` of the image that is
 /// a link some runtimes have made it in the host's.
 fn require_own_dev(config: &Value, node: &str) -> Result<(), Refusal> {
-    let mounts = config["mounts"].as_array().into_iter().flatten();
-    let above = mounts.filter(|mount| is_at_or_below(node, &destination(mount))).last();
+    let mut mounts = config["mounts"].as_array().into_iter().flatten();
+    let above = mounts.rfind(|mount| is_at_or_below(node, &destination(mount)));
     match above.map(|mount| (destination(mount), &mount["type"])) {
         Some((place, kind)) if place == "/dev" && kind == "tmpfs" => Ok(()),
         Some((place, _)) if place != "/dev" => {

@@ -11,6 +11,7 @@
 )]
 #![expect(clippy::indexing_slicing, reason = "what a test stands on must be there")]
 
+mod attacks;
 mod calls;
 mod cgroups;
 mod command;

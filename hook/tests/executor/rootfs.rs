@@ -9,7 +9,7 @@ use gpupol_hook::rootfs::{Made, Rootfs, Surroundings};
 
 use crate::scene::{self, Folder};
 
-fn open(path: &str) -> Rootfs {
+pub(crate) fn open(path: &str) -> Rootfs {
     let private = BTreeSet::new();
     Rootfs::open(path, Surroundings { private, shared: BTreeSet::new(), owner: None }).unwrap()
 }

@@ -1,6 +1,8 @@
 //! Text of others made harmless for a terminal.
 
-/// Escapes control characters and those that change the direction of text, as `\u{202e}`.
+use gpupol_plan::refusal::is_harmful;
+
+/// Escapes what is [harmful](is_harmful), as `\u{202e}`.
 pub(in crate::cli) fn escape(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
@@ -46,12 +48,6 @@ pub(super) fn cover(text: &str) -> String {
         plain.push(cover);
     }
     plain
-}
-
-/// Control characters, and Unicode's marks, embeddings, overrides and isolates of direction.
-pub(super) fn is_harmful(character: char) -> bool {
-    let turns = matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    character.is_control() || turns
 }
 
 #[cfg(test)]

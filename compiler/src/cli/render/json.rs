@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::escape::is_harmful;
+use gpupol_plan::refusal::is_harmful;
 
 /// A document with a line feed at its end. What would be harmful on a terminal is written as `\u202e`, which is the same
 /// string to whoever reads the JSON.
