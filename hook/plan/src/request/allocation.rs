@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{VISIBLE_DEVICES, bad, cdi, is_sandbox, items, names};
+use super::{LIST_LIMIT, VISIBLE_DEVICES, bad, cdi, is_sandbox, items, names};
 use crate::config::{Config, LinuxDevice, Mount};
 use crate::entry::{Entry, Form};
 use crate::feature::Feature;
@@ -78,6 +78,10 @@ pub(super) fn read(
         named = by_variable(config)?;
     }
     let allocation = Allocation { names: named, nodes: nodes(config) };
+    let count = allocation.names.len().saturating_add(allocation.nodes.len());
+    if count > LIST_LIMIT {
+        return Err(bad(format!("{count} devices are allocated, more than {LIST_LIMIT}")));
+    }
     Ok((allocation != Allocation::default()).then_some((allocation, features)))
 }
 
