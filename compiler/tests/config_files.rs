@@ -325,34 +325,19 @@ fn where_kubernetes_allocates() {
         fs::write(&file, config.to_string()).expect("cargo's directory for tests is ours");
         file
     };
-    let one = allocated("allocated-one.json", 1);
+    let one = allocated("allocated-one.json", 6);
     let (code, granted) = plan_file(&one, &ceiling, &[]);
     assert_eq!((code, indices(&granted), &granted["guard"]), (0, vec!["1"], &Value::Null), "{granted:#}");
     let (code, by_gpupol) = plan_file(&one, &entry("containerd", None), &[]);
     assert_eq!((code, &by_gpupol["reason"]), (4, &json!("guard")), "{by_gpupol:#}");
-    let (code, other) = plan_file(&allocated("allocated-other.json", 9), &ceiling, &[]);
+    let (code, other) = plan_file(&allocated("allocated-other.json", 1), &ceiling, &[]);
     assert_eq!((code, &other["reason"]), (4, &json!("device-not-granted")), "{other:#}");
-    let rootfs = env!("CARGO_TARGET_TMPDIR");
-    let policies = recorded("policies.kdl");
-    let [policies, one, entry] = [&policies, &one, &ceiling].map(|path| path.to_str().expect("UTF-8"));
-    let args = [
-        "plan",
-        policies,
-        "--topology",
-        "builtin:campus",
-        "--config",
-        one,
-        "--entry",
-        entry,
-        "--spec-form",
-        rootfs,
-    ];
-    let ran = run(Path::new("/"), &args);
+    let ran = spec_form(&one, &ceiling, Path::new(env!("CARGO_TARGET_TMPDIR")));
     let edited: Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{}", ran.err));
     assert_eq!(edited["hooks"]["createContainer"], json!([]), "{edited:#}");
     let devices = edited["linux"]["devices"].as_array().expect("a list");
     let paths: Vec<&str> = devices.iter().filter_map(|device| device["path"].as_str()).collect();
-    assert!(paths.contains(&"/dev/nvidia1") && paths.contains(&"/dev/nvidia-uvm"), "{paths:?}");
+    assert!(paths.contains(&"/dev/nvidia6") && paths.contains(&"/dev/nvidia-uvm"), "{paths:?}");
     let written = devices.iter().all(|device| device["fileMode"] == 438);
     assert!(written, "a node is the allocation's own: {edited:#}");
 }

@@ -98,7 +98,7 @@ pub fn request(indices: RequestIndices, entry: &Entry, config: &Config) -> Resul
         return Ok(None);
     }
     if allocation::is_elsewhere(entry) {
-        return by_allocation(entry, config);
+        return allocation::asked(entry, config);
     }
     let grant = gpupol_word(entry, config, GRANT, "GPUPOL_GRANT");
     let asked = match gpupol_word(entry, config, GPUS, "GPUPOL_GPUS") {
@@ -116,24 +116,6 @@ pub fn request(indices: RequestIndices, entry: &Entry, config: &Config) -> Resul
     let features = features::asked(entry, config)?;
     let grant = grant.map(str::to_owned);
     Ok(Some(Request { devices, capabilities, features, grant, tenant: None, requirements }))
-}
-
-/// What others allocated alone decides which devices; a pod's annotation may still say by which grant. That annotation asks for
-/// nothing by itself, as it is on all containers of the pod, of which only some have devices.
-fn by_allocation(entry: &Entry, config: &Config) -> Result<Option<Request>, Refusal> {
-    let Some((allocation, mut features)) = allocation::read(entry, config)? else {
-        let asked = gpupol_word(entry, config, GPUS, "GPUPOL_GPUS").map(annotation_devices).transpose()?;
-        return if asked.flatten().is_some() { Err(not_allocated()) } else { Ok(None) };
-    };
-    features.extend(features::asked(entry, config)?);
-    Ok(Some(Request {
-        devices: Devices::Allocated(allocation),
-        capabilities: capabilities(config)?,
-        features,
-        grant: gpupol_word(entry, config, GRANT, "GPUPOL_GRANT").map(str::to_owned),
-        tenant: None,
-        requirements: requirement::requirements(config)?,
-    }))
 }
 
 /// A CDI device has the nodes and files of all driver capabilities of its grant, so these are what is asked for; what the
@@ -161,14 +143,6 @@ fn not_allocating(entry: &Entry) -> Refusal {
     let engine = entry.engine.name();
     let message = format!(
         "the entry has no `allocate`, so nobody chooses devices: through an entry of {engine} set it, or name devices"
-    );
-    Refusal::new(Reason::NotSupported, message)
-}
-
-fn not_allocated() -> Refusal {
-    let message = format!(
-        "{GPUS} asks for devices, and through this entry Kubernetes allocates them: ask for a resource of its device \
-         plugin, or set the entry's `allocate`"
     );
     Refusal::new(Reason::NotSupported, message)
 }
