@@ -146,6 +146,7 @@ fn each_strategy_is_read_where_it_writes() {
         ),
     ] {
         assert_eq!(allocated(&ceiling(), &value), expected, "{what}");
+        assert_eq!(allocated(&entry(json!({"engine": "crio"})), &value), expected, "{what}");
     }
     let many: Vec<String> = (0..1025).map(|index| index.to_string()).collect();
     let many = marks(&many.iter().map(String::as_str).collect::<Vec<_>>());
