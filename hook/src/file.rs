@@ -13,7 +13,13 @@ use crate::process;
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW).union(OFlags::NOCTTY);
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW).union(OFlags::DIRECTORY);
+
+/// Nothing is read in larger pieces.
 const CHUNK: usize = 64 * 1024;
+
+/// Files of the kernel say that they have no size; most come in one piece of this.
+const PAGE: usize = 4096;
+
 /// How often a path is tried that something else on the host keeps the kernel from following.
 const ATTEMPTS: u32 = 10_000;
 
@@ -180,7 +186,7 @@ pub(crate) fn read_regular(file: &OwnedFd, name: &str, limit: usize) -> Result<V
 /// The call that failed, or that there is more.
 pub(crate) fn read_all(file: impl AsFd, expected: usize, limit: usize) -> Result<Vec<u8>> {
     let mut content = Vec::new();
-    let mut chunk = vec![0_u8; expected.saturating_add(1).clamp(512, CHUNK)];
+    let mut chunk = vec![0_u8; expected.saturating_add(1).clamp(PAGE, CHUNK)];
     loop {
         let count = match rustix::io::read(&file, chunk.as_mut_slice()) {
             Ok(count) => count,
