@@ -15,11 +15,12 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::apply::device_rule::{Opened, Rule};
 use crate::apply::tmpfs::Below;
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, Version};
 use crate::error::{Called, Error, Result};
 use crate::mountinfo::MountInfo;
 use crate::process::{self, Process};
 use crate::rootfs::{Made, Rootfs, Surroundings};
+use crate::systemd::Unit;
 
 mod daemon;
 mod device_node;
@@ -39,6 +40,8 @@ pub struct Container<'c> {
     pub cgroup: &'c Cgroup,
     /// Whether the runtime has made its nodes and rules from an edited `config.json`: then they are only looked at.
     pub is_of_spec_form: bool,
+    /// Whether it is to be contained.
+    pub is_contained: bool,
     /// The GPUs that it gets, as files with content name them: [`gpupol_plan::choose::Choice::visible_gpus`].
     pub visible_gpus: u64,
 }
@@ -92,16 +95,16 @@ pub fn apply<'c>(container: &Container<'c>, edits: &[&Edit], mounts: &MountInfo)
     };
     let ready = prepare(edits, surroundings.owner.is_some())?;
     let rules = if container.is_of_spec_form { Vec::new() } else { device_rule::all(edits)? };
-    if !rules.is_empty() {
-        container.cgroup.require_alone(container.process)?;
-    }
+    let unit = if rules.is_empty() { None } else { unit(container)? };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let descriptors =
         openat(CWD, "/proc/self/fd", flags, Mode::empty()).called(|| "openat(`/proc/self/fd`)".to_owned())?;
     enter(container.process)?;
     let rootfs = Rootfs::open(&container.rootfs, surroundings)?;
     let mut applied = Applied { steps: Vec::new(), rules: None, is_musl: false, descriptors };
-    match applied.all(container, &rootfs, ready, &rules) {
+    let done = applied.all(container, &rootfs, ready, &rules);
+    // Last, as it cannot be undone: systemd forgets it with the unit, which ends with the container.
+    match done.and_then(|()| unit.map_or(Ok(()), |unit| unit.allow(&rules))) {
         Ok(()) => Ok(applied),
         Err(error) => Err(applied.undo_after(error)),
     }
@@ -205,6 +208,19 @@ impl<'c> Applied<'c> {
             }
         }
     }
+}
+
+/// The unit of systemd's that must be told of device rules, which are opened for this container alone.
+fn unit(container: &Container<'_>) -> Result<Option<Unit>> {
+    let Container { process, cgroup, is_contained, .. } = container;
+    cgroup.require_alone(process)?;
+    let unit = Unit::of(cgroup)?;
+    if unit.is_some() && *is_contained && cgroup.version == Version::V1 {
+        let message =
+            "systemd writes its device rules anew, which on cgroup v1 would undo what contains the container";
+        return Err(Error::found(format!("cgroup `{}`: {message}", cgroup.path)));
+    }
+    Ok(unit)
 }
 
 /// Opens what each edit needs of the host. Variables and groups are not the hook form's.

@@ -40,6 +40,7 @@ mod start;
 pub mod state;
 mod stop;
 pub mod sys;
+pub mod systemd;
 mod wrapper;
 
 use arguments::{Arguments, Stage};

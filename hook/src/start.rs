@@ -248,7 +248,8 @@ impl Start<'_> {
             spec::require_rules(self.config, edits)?;
         }
         let (process, cgroup) = (&scene.process, &scene.cgroup);
-        let container = Container { process, rootfs, cgroup, is_of_spec_form, visible_gpus };
+        let is_contained = guarded.contains();
+        let container = Container { process, rootfs, cgroup, is_of_spec_form, is_contained, visible_gpus };
         let applied = apply::apply(&container, edits, &scene.mounts)?;
         let done = guarded
             .contain(&scene.cgroup, &self.surroundings.majors, edits)

@@ -40,6 +40,11 @@ impl Guarded<'_> {
         self.answer == Answer::Pass
     }
 
+    /// Whether the container is to be contained.
+    pub(super) fn contains(&self) -> bool {
+        self.answer == Answer::Contain
+    }
+
     /// Containment is of a whole cgroup. This is asked while the host's `/proc` can be seen.
     pub(super) fn require_alone(&self, process: &Process, cgroup: &Cgroup) -> Result<()> {
         if self.answer == Answer::Contain { cgroup.require_alone(process) } else { Ok(()) }
