@@ -94,8 +94,8 @@ pub fn apply<'c>(container: &Container<'c>, edits: &[&Edit], mounts: &MountInfo)
         owner: container.process.foreign_root()?,
     };
     let ready = prepare(edits, surroundings.owner.is_some())?;
-    let rules = if container.is_of_spec_form { Vec::new() } else { device_rule::all(edits)? };
-    let unit = if rules.is_empty() { None } else { unit(container)? };
+    let rules = device_rule::all(edits)?;
+    let unit = unit(container, &rules)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let descriptors =
         openat(CWD, "/proc/self/fd", flags, Mode::empty()).called(|| "openat(`/proc/self/fd`)".to_owned())?;
@@ -159,6 +159,8 @@ impl<'c> Applied<'c> {
             done.map_err(|error| error.during(|| name(edit)))?;
         }
         placed.iter().try_for_each(tmpfs::Placed::seal)?;
+        // In the spec form they stand in `config.json`, and the runtime has opened them.
+        let rules = if container.is_of_spec_form { &[] } else { rules };
         self.rules = Some(device_rule::open(container.cgroup, rules)?);
         Ok(())
     }
@@ -210,11 +212,18 @@ impl<'c> Applied<'c> {
     }
 }
 
-/// The unit of systemd's that must be told of device rules, which are opened for this container alone.
-fn unit(container: &Container<'_>) -> Result<Option<Unit>> {
-    let Container { process, cgroup, is_contained, .. } = container;
-    cgroup.require_alone(process)?;
-    let unit = Unit::of(cgroup)?;
+/// The unit of systemd's that must be told of device rules. Where a runtime has opened them it may have told systemd, or
+/// not: runc before 1.2 leaves out what has no link in the host's `/dev/char`, as NVIDIA's nodes.
+fn unit(container: &Container<'_>, rules: &[Rule]) -> Result<Option<Unit>> {
+    let Container { process, cgroup, is_of_spec_form, is_contained, .. } = container;
+    if rules.is_empty() {
+        return Ok(None);
+    }
+    match cgroup.require_alone(process) {
+        Err(_) if *is_of_spec_form => return Ok(None),
+        other => other?,
+    }
+    let unit = Unit::of(cgroup, rules)?;
     if unit.is_some() && *is_contained && cgroup.version == Version::V1 {
         let message =
             "systemd writes its device rules anew, which on cgroup v1 would undo what contains the container";

@@ -30,17 +30,17 @@ pub(crate) struct Unit {
 const PROPERTIES: [&str; 3] = ["ControlGroup", "DevicePolicy", "DeviceAllow"];
 
 impl Unit {
-    /// The unit that a container's cgroup is of, if systemd restricts the devices of it. A cgroup of which systemd says
-    /// that it is no unit's is left to others by systemd too, whatever its name.
+    /// The unit that a container's cgroup is of, if systemd restricts its devices and does not know of these rules. A cgroup
+    /// of which systemd says that it is no unit's is left to others by systemd too, whatever its name.
     ///
     /// # Errors
     /// systemd is there and does not answer, or what it answers cannot be understood.
-    pub(crate) fn of(cgroup: &Cgroup) -> Result<Option<Self>> {
+    pub(crate) fn of(cgroup: &Cgroup, rules: &[Rule]) -> Result<Option<Self>> {
         let Some((path, name, interface)) = named(cgroup)? else { return Ok(None) };
         let asked = Bus::connect().and_then(|bus| {
             let Some(bus) = bus else { return Ok(None) };
             let mut unit = Self { name: name.to_owned(), bus };
-            Ok(unit.restricts(path, interface)?.then_some(unit))
+            Ok(unit.would_close(rules, path, interface)?.then_some(unit))
         });
         asked.map_err(|error| during(error, name))
     }
@@ -56,17 +56,25 @@ impl Unit {
         done.map_err(|error| during(error, &self.name))
     }
 
-    /// Whether it is the unit of that cgroup, and its devices are not all allowed.
-    fn restricts(&mut self, path: &str, interface: &str) -> Result<bool> {
+    /// Whether it is the unit of that cgroup, and does not allow all of this.
+    fn would_close(&mut self, rules: &[Rule], path: &str, interface: &str) -> Result<bool> {
         let object = message::object_of(&self.name);
         let calls: Vec<Call> =
             PROPERTIES.iter().map(|property| message::get(&object, interface, property)).collect();
         let answers = self.bus.call(&calls)?;
-        let [Value::Text(own), Value::Text(policy), Value::Array { is_empty }] = answers.as_slice() else {
+        let [Value::Text(own), Value::Text(policy), Value::Pairs(allowed)] = answers.as_slice() else {
             return Err(Error::found("what systemd says of it cannot be understood"));
         };
-        Ok(own == path && (policy != "auto" || !is_empty))
+        let everything = policy == "auto" && allowed.is_empty();
+        Ok(own == path && !everything && !rules.iter().all(|rule| allows(allowed, *rule)))
     }
+}
+
+/// Whether a unit that allows these devices allows what a rule opens.
+fn allows(allowed: &[(String, String)], rule: Rule) -> bool {
+    let (device, letters) = (message::device(rule), rule.access.letters());
+    let covers = |granted: &str| letters.chars().all(|letter| granted.contains(letter));
+    allowed.iter().any(|(path, granted)| *path == device && covers(granted))
 }
 
 fn during(error: Error, unit: &str) -> Error {
@@ -94,6 +102,16 @@ fn unit_at(path: &str) -> Option<(&str, &str, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::apply::device_rule::Access;
+
+    #[test]
+    fn what_systemd_knows_it_need_not_be_told() {
+        let rule = |write| Rule { access: Access { read: true, write }, major: 195, minor: 4 };
+        let list = |letters: &str| vec![("/dev/char/195:4".to_owned(), letters.to_owned())];
+        assert!(allows(&list("rwm"), rule(true)) && allows(&list("r"), rule(false)));
+        assert!(!allows(&list("r"), rule(true)) && !allows(&[], rule(false)));
+        assert!(!allows(&[("/dev/char/195:40".to_owned(), "rw".to_owned())], rule(true)));
+    }
 
     #[test]
     fn units_are_known_by_their_names() {

@@ -9,6 +9,7 @@ pub(crate) mod crash;
 pub(crate) mod crowd;
 pub(crate) mod denials;
 pub(crate) mod devices;
+pub(crate) mod durable;
 pub(crate) mod expect;
 pub(crate) mod failures;
 pub(crate) mod features;

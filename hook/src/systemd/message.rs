@@ -39,11 +39,8 @@ pub enum Value {
     Nothing,
     /// A text.
     Text(String),
-    /// An array.
-    Array {
-        /// Whether there is nothing in it.
-        is_empty: bool,
-    },
+    /// Pairs of texts.
+    Pairs(Vec<(String, String)>),
 }
 
 /// A message from systemd that answers a call.
@@ -77,14 +74,19 @@ pub fn allow_devices(object: &str, rules: &[Rule]) -> Call {
         properties.array(|devices| {
             for rule in rules {
                 devices.align(8);
-                // By its number: there need be no such node on the host.
-                devices.text(&format!("/dev/char/{}:{}", rule.major, rule.minor));
+                devices.text(&device(*rule));
                 devices.text(rule.access.letters());
             }
         });
     });
     let interface = "org.freedesktop.systemd1.Unit";
     Call { object: object.to_owned(), interface, member: "SetProperties", signature: "ba(sv)", body: body.0 }
+}
+
+/// How systemd is told which device a rule is of: by its number, so there need be no such node on the host.
+#[must_use]
+pub fn device(rule: Rule) -> String {
+    format!("/dev/char/{}:{}", rule.major, rule.minor)
 }
 
 /// The object of a unit. Whatever is no letter and no digit of its name, and a digit at its beginning, is written as its byte.
@@ -236,12 +238,24 @@ impl<'m> Reader<'m> {
         (self.byte()? == 0).then_some(text)
     }
 
+    fn pairs(&mut self) -> Option<Vec<(String, String)>> {
+        let length = usize::try_from(self.u32()?).ok()?;
+        self.align(8);
+        let end = self.at.checked_add(length)?;
+        let mut pairs = Vec::new();
+        while self.at < end {
+            self.align(8);
+            pairs.push((self.text()?.to_owned(), self.text()?.to_owned()));
+        }
+        (self.at == end).then_some(pairs)
+    }
+
     /// The value of a body.
     fn value(&mut self, signature: &str) -> Option<Value> {
         match signature {
             "" => Some(Value::Nothing),
             "s" => self.text().map(|text| Value::Text(text.to_owned())),
-            "a(ss)" => self.u32().map(|length| Value::Array { is_empty: length == 0 }),
+            "a(ss)" => self.pairs().map(Value::Pairs),
             "v" => match self.signature()? {
                 inner @ ("s" | "a(ss)") => self.value(inner),
                 _ => None,

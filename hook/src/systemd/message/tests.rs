@@ -98,9 +98,18 @@ fn answers_are_understood() {
     assert_eq!(understood(&answer(4, "", b"")), of(4, Ok(Value::Nothing)));
     let closed = variant("s", &text("closed"));
     assert_eq!(understood(&answer(5, "v", &closed)), of(5, Ok(Value::Text("closed".to_owned()))));
-    for (bytes, is_empty) in [(0_u32, true), (24, false)] {
-        let list = variant("a(ss)", &bytes.to_le_bytes());
-        assert_eq!(understood(&answer(6, "v", &list)), of(6, Ok(Value::Array { is_empty })));
+    for devices in [[].as_slice(), &["/dev/char/195:0"], &["/dev/char/195:0", "char-pts"]] {
+        let mut list = Writer::default();
+        list.signature("a(ss)");
+        list.array(|array| {
+            for device in devices {
+                array.align(8);
+                array.text(device);
+                array.text("rw");
+            }
+        });
+        let pairs = devices.iter().map(|device| ((*device).to_owned(), "rw".to_owned())).collect();
+        assert_eq!(understood(&answer(6, "v", &list.0)), of(6, Ok(Value::Pairs(pairs))));
     }
     let name = text("org.freedesktop.systemd1.NoSuchUnit");
     let fields: [(u8, &str, &[u8]); 3] =
