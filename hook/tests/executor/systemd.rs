@@ -4,6 +4,7 @@
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -45,9 +46,17 @@ pub(crate) enum Mood {
     Absent,
 }
 
+/// Whether it is there for this process.
+pub(crate) fn is_init() -> bool {
+    STANDS_IN.load(Ordering::Relaxed)
+}
+
+static STANDS_IN: AtomicBool = AtomicBool::new(false);
+
 /// Answers at systemd's place; what it was told is in the list.
 pub(crate) fn stand_in(mood: Mood) -> Arc<Mutex<Vec<String>>> {
     let told = Arc::new(Mutex::new(Vec::new()));
+    STANDS_IN.store(true, Ordering::Relaxed);
     let _ = std::fs::remove_file("/run/systemd/private");
     let listener = UnixListener::bind("/run/systemd/private").unwrap();
     if mood == Mood::Absent {
