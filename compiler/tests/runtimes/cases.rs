@@ -21,4 +21,5 @@ pub(crate) mod mps;
 pub(crate) mod plan_sets;
 pub(crate) mod precreate;
 pub(crate) mod rootfs;
+pub(crate) mod side_by_side;
 pub(crate) mod wrapper;

@@ -86,6 +86,7 @@ everywhere! {
     loader: every_library_opens, every_library_opens_under_podman, libraries_of_the_image, another_drivers_files, nothing_of_the_image_is_run, musl_opens_them,
         no_etc, hostile_caches, caches_of_another_kind;
     precreate: same_as_the_hook;
+    side_by_side: by_the_hook, by_the_wrapper, by_podman;
     wrapper: gives_what_the_hook_gives, keeps_leases, refuses_as_the_hook_does, puts_files_where_the_hook_does, guards_as_the_hook_does,
         ordinary_containers_stay_as_they_are, other_commands, no_entry, refusals_in_the_log, without_the_wrapper,
         other_gpu_hooks, restored, hostile_images, big_configs, an_edited_bundle, a_runtime_of_somebody_else, a_runtime_that_fails;

@@ -66,6 +66,11 @@ impl Runtime {
         self.kind
     }
 
+    /// In which hierarchy.
+    pub(crate) fn cgroup(&self) -> Cgroup {
+        self.cgroup
+    }
+
     /// The program itself.
     pub(crate) fn program(&self) -> &Path {
         &self.program

@@ -211,6 +211,16 @@ impl Site {
         child.wait_with_output().expect("the hook ends")
     }
 
+    /// The link of an entry, once there are such.
+    pub(crate) fn link(&self, entry: Entry) -> PathBuf {
+        self.dir.join("links").join(format!("gpupol-runtime.{}", entry.name()))
+    }
+
+    /// Which hierarchy its containers are in.
+    pub(crate) fn cgroup(&self) -> Cgroup {
+        self.runtime.cgroup()
+    }
+
     /// Which runtime it is.
     pub(crate) fn kind(&self) -> Kind {
         self.runtime.kind()
