@@ -213,7 +213,7 @@ impl<'c> Applied<'c> {
 }
 
 /// The unit of systemd's that must be told of device rules. Where a runtime has opened them it may have told systemd, or
-/// not: runc before 1.2 leaves out what has no link in the host's `/dev/char`, as NVIDIA's nodes.
+/// not: runc 1.1.5 leaves out what has no link in the host's `/dev/char`, as NVIDIA's nodes.
 fn unit(container: &Container<'_>, rules: &[Rule]) -> Result<Option<Unit>> {
     let Container { process, cgroup, is_of_spec_form, is_contained, .. } = container;
     if rules.is_empty() {

@@ -106,7 +106,7 @@ fn said_of(site: &Site, held: &Held, property: &str) -> String {
     in_machine(site, &["systemctl", "show", &unit(held), "--property", property])
 }
 
-/// Whether its runtime has systemd restrict the container's devices: runc does, crun from 1.9 on.
+/// Whether its runtime has systemd restrict the container's devices: runc does, crun 1.21 too, 1.8.1 does not.
 fn is_restricted(site: &Site, held: &Held) -> bool {
     let is_restricted = !said_of(site, held, "DevicePolicy").contains("=auto");
     assert!(is_restricted || site.kind() == Kind::Crun);
