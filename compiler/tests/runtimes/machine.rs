@@ -13,21 +13,22 @@ use crate::needs;
 /// A machine that runs.
 pub(crate) struct Machine {
     holder: Child,
-    cgroup: PathBuf,
+    /// Its cgroup in each hierarchy that it has.
+    cgroups: Vec<PathBuf>,
     /// Its init, as this host knows it.
     pub(crate) init: u32,
 }
 
-/// `$1` is a directory to mount on, `$2` what is booted; the rest are directories that it has too, at their own places.
+/// `$1` is a directory to mount on, `$2` what is booted, `$3` which cgroups it has; the rest are directories that it has too, at their own places.
 /// Nothing that this host would start is started there: what is enabled stands below `/etc`, and is hidden.
 const BOOT: &str = r#"
 set -e
-umount -R /sys/fs/cgroup
 mount -t tmpfs -o mode=755 gpupol-test "$1"
 root=$1/root
 mkdir "$1/upper" "$1/work" "$root"
 mount -t overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" gpupol-test "$root"
-shift 2
+version=$3
+shift 3
 mkdir -p "$root/old"
 for at in run tmp var/tmp etc/systemd/system dev; do
     mkdir -p "$root/$at"
@@ -43,7 +44,21 @@ done
 mount -t proc proc "$root/proc"
 mount -t tmpfs -o mode=755 gpupol-test "$root/proc/driver"
 mount -t sysfs sysfs "$root/sys"
-mount -t cgroup2 none "$root/sys/fs/cgroup"
+if [ "$version" = V2 ]; then
+    mount -t cgroup2 none "$root/sys/fs/cgroup"
+else
+    # crun takes no host that shows it both.
+    export SYSTEMD_PROC_CMDLINE="systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1"
+    mount -t tmpfs -o mode=755 gpupol-test "$root/sys/fs/cgroup"
+    while IFS=: read -r number controllers path; do
+        [ -n "$controllers" ] || continue
+        at=$root/sys/fs/cgroup/${controllers#name=}
+        mkdir "$at"
+        case $controllers in name=*) controllers=none,$controllers ;; esac
+        mount -t cgroup -o "$controllers" cgroup "$at"
+    done </proc/self/cgroup
+fi
+umount -R /sys/fs/cgroup
 for node in null zero full random urandom tty; do cp -a "/dev/$node" "$root/dev/"; done
 mkdir "$root/dev/pts" "$root/dev/shm" "$root/dev/mqueue"
 mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
@@ -64,11 +79,26 @@ unset LISTEN_FDS
 exec /lib/systemd/systemd --system --unit=basic.target --log-target=console --show-status=no'
 "#;
 
+/// The cgroups before `--` are entered, and what stands behind it is run.
+const ENTER: &str = r#"
+while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit; shift; done
+shift
+exec "$@""#;
+
+/// Which cgroups it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// The hierarchies of v1 that this host has, as far as systemd still knows them.
+    V1,
+    /// The unified one.
+    V2,
+}
+
 impl Machine {
     /// Boots one that shares these directories; `empty` is a directory to mount on.
-    pub(crate) fn boot(empty: &Path, shared: &[&Path]) -> Self {
-        let cgroup = cgroup_of(empty);
-        fs::create_dir(&cgroup).expect("cgroup2 is mounted, and the name is ours");
+    pub(crate) fn boot(version: Version, empty: &Path, shared: &[&Path]) -> Self {
+        let cgroups = cgroups_of(version, empty);
+        cgroups.iter().for_each(|cgroup| make(cgroup));
         let tree = std::env::var("GPUPOL_TEST_TREE").unwrap_or_else(|_| "/".to_owned());
         assert!(
             Path::new(&tree).join("lib/systemd/systemd").exists(),
@@ -77,13 +107,13 @@ impl Machine {
         needs::program("dbus-daemon", "dbus");
         let log = File::create(empty.with_extension("log")).expect("the directory is ours");
         let mut command = Command::new("sh");
-        command.args(["-c", r#"echo $$ >"$0/cgroup.procs" && exec "$@""#]).arg(&cgroup);
+        command.args(["-c", ENTER, "enter"]).args(&cgroups).arg("--");
         command.args(["unshare", "--cgroup", "--mount", "--uts", "--ipc", "--net", "--pid", "--fork"]);
         command.args(["--propagation", "private", "--kill-child", "sh", "-c", BOOT, "boot"]);
-        command.arg(empty).arg(&tree).args(shared);
+        command.arg(empty).arg(&tree).arg(format!("{version:?}")).args(shared);
         let streams = log.try_clone().expect("a descriptor is free");
         let holder = command.stdin(Stdio::null()).stdout(streams).stderr(log).spawn().expect("sh runs");
-        let mut machine = Self { holder, cgroup, init: 0 };
+        let mut machine = Self { holder, cgroups, init: 0 };
         assert!(wait_until(|| machine.find_init()), "no init: {}", machine.said(empty));
         assert!(wait_until(|| machine.is_up()), "it did not start: {}", machine.said(empty));
         machine
@@ -92,7 +122,11 @@ impl Machine {
     /// A command that runs in it.
     pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new("sh");
-        command.args(["-c", r#"echo $$ >"$0/init.scope/cgroup.procs" && exec "$@""#]).arg(&self.cgroup);
+        let scope = |cgroup: &PathBuf| {
+            let scope = cgroup.join("init.scope");
+            if scope.is_dir() { scope } else { cgroup.clone() }
+        };
+        command.args(["-c", ENTER, "enter"]).args(self.cgroups.iter().map(scope)).arg("--");
         command.args(["nsenter", "-m", "-u", "-i", "-n", "-p", "-C", "-t", &self.init.to_string(), "--"]);
         command.arg(program);
         command
@@ -126,15 +160,34 @@ impl Drop for Machine {
         // With the one that holds it its init ends, and with that everything in it.
         let _ = self.holder.kill();
         let _ = self.holder.wait();
-        let name = self.cgroup.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        wait_until(|| remove_cgroups(&name));
+        let name = self.cgroups.first().and_then(|cgroup| cgroup.file_name()).unwrap_or_default();
+        wait_until(|| remove_cgroups(&name.to_string_lossy()));
     }
 }
 
-/// A cgroup of its own in the unified hierarchy.
-fn cgroup_of(empty: &Path) -> PathBuf {
-    let hybrid = Path::new("/sys/fs/cgroup/unified");
-    let root = if hybrid.is_dir() { hybrid } else { Path::new("/sys/fs/cgroup") };
+/// The cgroups of its own in each hierarchy of this version.
+fn cgroups_of(version: Version, empty: &Path) -> Vec<PathBuf> {
+    let root = Path::new("/sys/fs/cgroup");
+    let unified = root.join("unified");
+    let hierarchies: Vec<PathBuf> = match version {
+        Version::V2 if unified.is_dir() => vec![unified],
+        Version::V2 => vec![root.to_owned()],
+        Version::V1 => {
+            let all = fs::read_dir(root).expect("cgroups are mounted").flatten().map(|entry| entry.path());
+            all.filter(|path| path.join("cgroup.procs").is_file() && *path != unified).collect()
+        }
+    };
     let site = empty.parent().and_then(Path::file_name).unwrap_or_default();
-    root.join(format!("{}-machine", site.to_string_lossy()))
+    let name = format!("{}-machine", site.to_string_lossy());
+    hierarchies.into_iter().map(|hierarchy| hierarchy.join(&name)).collect()
+}
+
+/// In the hierarchy of `cpuset` nothing can be in a cgroup that has no processors.
+fn make(cgroup: &Path) {
+    fs::create_dir(cgroup).expect("cgroups are mounted, and the name is ours");
+    for file in ["cpuset.cpus", "cpuset.mems"] {
+        if let Ok(all) = fs::read(cgroup.with_file_name(file)) {
+            fs::write(cgroup.join(file), all).expect("the cgroup is ours");
+        }
+    }
 }

@@ -48,6 +48,8 @@ macro_rules! under_systemd {
     ($($cases:tt)+) => {
         under!(runc_systemd, Runc, Systemd, $($cases)+);
         under!(crun_systemd, Crun, Systemd, $($cases)+);
+        under!(runc_systemd_v1, Runc, SystemdV1, $($cases)+);
+        under!(crun_systemd_v1, Crun, SystemdV1, $($cases)+);
     };
 }
 

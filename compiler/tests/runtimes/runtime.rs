@@ -121,7 +121,7 @@ impl Runtime {
 
     /// A program that an engine can call: as it keeps no variables, what is needed of them stands in a script.
     pub(crate) fn alone(&self, dir: &Path) -> PathBuf {
-        if self.kind != Kind::Crun || self.cgroup == Cgroup::V1 {
+        if self.kind != Kind::Crun || self.cgroup.is_v1() {
             return self.program.clone();
         }
         let script = dir.join("crun");
@@ -149,10 +149,10 @@ impl Runtime {
             }
         };
         command.arg("--root").arg(&self.state);
-        if self.cgroup == Cgroup::Systemd {
+        if self.cgroup.is_systemds() {
             command.arg("--systemd-cgroup");
         }
-        if self.kind == Kind::Crun && self.cgroup != Cgroup::V1 {
+        if self.kind == Kind::Crun && !self.cgroup.is_v1() {
             command.env("LD_PRELOAD", needs::memlock_shim());
         }
         command

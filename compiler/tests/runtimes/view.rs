@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::machine::Machine;
+use crate::machine::{Machine, Version};
 use crate::needs;
 
 /// Which cgroup hierarchy a view shows.
@@ -20,6 +20,20 @@ pub(crate) enum Cgroup {
     V2,
     /// The same, and systemd is init and holds the cgroups for its own.
     Systemd,
+    /// As `V1`, with such a systemd.
+    SystemdV1,
+}
+
+impl Cgroup {
+    /// Whether the device rules are those of cgroup v1.
+    pub(crate) fn is_v1(self) -> bool {
+        matches!(self, Self::V1 | Self::SystemdV1)
+    }
+
+    /// Whether runtimes leave it to systemd.
+    pub(crate) fn is_systemds(self) -> bool {
+        matches!(self, Self::Systemd | Self::SystemdV1)
+    }
 }
 
 /// A held mount namespace.
@@ -59,10 +73,8 @@ impl View {
         let setup = match cgroup {
             Cgroup::V1 => ONLY_V1,
             Cgroup::V2 => ONLY_V2,
-            Cgroup::Systemd => {
-                let site = empty.parent().expect("it lies in a site");
-                return Self::Machine(Machine::boot(empty, &[site, needs::target()]));
-            }
+            Cgroup::Systemd => return Self::boot(Version::V2, empty),
+            Cgroup::SystemdV1 => return Self::boot(Version::V1, empty),
         };
         let mut holder = Command::new("unshare")
             .args(["--mount", "--propagation", "private", "sh", "-c"])
@@ -78,6 +90,11 @@ impl View {
         BufReader::new(output).read_line(&mut said).expect("the holder speaks");
         assert_eq!(said.trim_end(), "held", "no {cgroup:?} view on this host");
         Self::Held(holder)
+    }
+
+    fn boot(version: Version, empty: &Path) -> Self {
+        let site = empty.parent().expect("it lies in a site");
+        Self::Machine(Machine::boot(version, empty, &[site, needs::target()]))
     }
 
     /// A command that runs inside.

@@ -12,7 +12,6 @@ use crate::oracle::Seen;
 use crate::podman::Podman;
 use crate::runtime::Kind;
 use crate::site::{Held, Site, text};
-use crate::view::Cgroup;
 
 /// A GPU of its own for one, a share of another GPU for the other, in the hook form.
 pub(crate) fn by_the_hook(site: &Site) {
@@ -112,7 +111,7 @@ fn commands(site: &Site, held: &[Held; 2]) {
 /// Whether the view has the controllers of ordinary limits: they are in one of a host's hierarchies alone.
 fn can_limit(site: &Site) -> bool {
     let controllers = fs::read_to_string(site.view.path("/sys/fs/cgroup/cgroup.controllers"));
-    controllers.map_or(site.cgroup() == Cgroup::V1, |list| {
+    controllers.map_or(site.cgroup().is_v1(), |list| {
         ["memory", "cpu", "pids"].iter().all(|name| list.contains(name))
     })
 }
