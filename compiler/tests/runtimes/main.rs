@@ -106,7 +106,7 @@ everywhere! {
 }
 
 under_systemd! {
-    durable: each_keeps_its_own, each_keeps_its_own_by_the_wrapper, lost_when_systemd_is_not_told;
+    durable: each_keeps_its_own, each_keeps_its_own_by_the_wrapper, lost_when_systemd_is_not_told, contained;
 }
 
 /// What is too much to be done everywhere.

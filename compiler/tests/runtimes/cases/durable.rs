@@ -1,12 +1,14 @@
 //! Whatever systemd does with its units, a container keeps its own nodes and gets no others.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use super::expect::{assert_sees, computing, holds};
+use super::expect::{assert_sees, computing, does_not_start, holds};
+use super::guard::{self, gpus};
 use crate::container::Container;
 use crate::host::{GPUS, MAJOR};
 use crate::runtime::Kind;
@@ -45,6 +47,38 @@ pub(crate) fn lost_when_systemd_is_not_told(site: &Site) {
     let kept = if is_restricted(site, &held) { BTreeSet::new() } else { computing(site, &[GPUS[0].minor]) };
     assert_eq!(site.looks(&held).allowed(), kept);
     site.delete(held);
+}
+
+/// What is contained on cgroup v2 stays so. On v1 systemd's list is all that there is: nobody is given a GPU there who must
+/// be contained too, and whoever is given none is contained until systemd writes the list anew.
+pub(crate) fn contained(site: &Site) {
+    let is_v1 = site.cgroup().is_v1();
+    // By this runc tells systemd of the node.
+    let link = site.view.path(&format!("/dev/char/{MAJOR}:{}", GPUS[0].minor));
+    fs::create_dir_all(link.parent().expect("it has one")).expect("the machine's /dev is its own");
+    fs::write(&link, "").expect("the machine's /dev is its own");
+    let tenant = Container::of_student("1").in_cgroup(SCOPE).edited(guard::allow_another);
+    let nobody = Container::in_namespace("kube-system").in_cgroup(SCOPE).edited(guard::allow_another);
+    let nobody = holds(site, &nobody);
+    let restricted = is_restricted(site, &nobody);
+    assert_eq!(gpus(&nobody.seen), BTreeSet::new());
+    if is_v1 && restricted {
+        let line = does_not_start(site.run(&tenant));
+        assert!(line.contains("on cgroup v1 would undo what contains the container"), "{line}");
+        reload(site);
+        let known = BTreeSet::from([(MAJOR, GPUS[0].minor)]);
+        assert_eq!(gpus(&site.looks(&nobody)), known);
+    } else {
+        let tenant = holds(site, &tenant);
+        let own = BTreeSet::from([(MAJOR, GPUS[2].minor), (MAJOR, 255)]);
+        assert_eq!(gpus(&tenant.seen), own);
+        reload(site);
+        assert_eq!((gpus(&site.looks(&tenant)), gpus(&site.looks(&nobody))), (own, BTreeSet::new()));
+        site.delete(tenant);
+    }
+    site.delete(nobody);
+    fs::remove_dir_all(link.parent().expect("it has one")).expect("the machine's /dev is its own");
+    assert_eq!(site.installed.leases(), Vec::<String>::new());
 }
 
 /// Two containers of two tenants: a GPU of its own for one, a share of another GPU for the other.
@@ -114,7 +148,7 @@ fn is_restricted(site: &Site, held: &Held) -> bool {
 }
 
 fn find(directory: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.map(|entry| entry.path().display().to_string()).collect()
 }
 
