@@ -8,11 +8,13 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use gpupol_plan::edit::{Edit, File};
 use gpupol_plan::loader::Loader;
+use gpupol_plan::majors::Majors;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, unlinkat};
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::fchdir;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::apply::device_rule::contain::Containment;
 use crate::apply::device_rule::{Opened, Rule};
 use crate::apply::tmpfs::Below;
 use crate::cgroup::{Cgroup, Version};
@@ -40,8 +42,8 @@ pub struct Container<'c> {
     pub cgroup: &'c Cgroup,
     /// Whether the runtime has made its nodes and rules from an edited `config.json`: then they are only looked at.
     pub is_of_spec_form: bool,
-    /// Whether it is to be contained.
-    pub is_contained: bool,
+    /// What it is to be kept from, if it is to be contained, and the drivers of this host.
+    pub contained: Option<(&'c Containment, &'c Majors)>,
     /// The GPUs that it gets, as files with content name them: [`gpupol_plan::choose::Choice::visible_gpus`].
     pub visible_gpus: u64,
 }
@@ -104,7 +106,7 @@ pub fn apply<'c>(container: &Container<'c>, edits: &[&Edit], mounts: &MountInfo)
     let mut applied = Applied { steps: Vec::new(), rules: None, is_musl: false, descriptors };
     let done = applied.all(container, &rootfs, ready, &rules);
     // Last, as it cannot be undone: systemd forgets it with the unit, which ends with the container.
-    match done.and_then(|()| unit.map_or(Ok(()), |unit| unit.allow(&rules))) {
+    match done.and_then(|()| unit.map_or(Ok(()), |unit| tell(unit, container, &rules))) {
         Ok(()) => Ok(applied),
         Err(error) => Err(applied.undo_after(error)),
     }
@@ -215,21 +217,23 @@ impl<'c> Applied<'c> {
 /// The unit of systemd's that must be told of device rules. Where a runtime has opened them it may have told systemd, or
 /// not: runc 1.1.5 leaves out what has no link in the host's `/dev/char`, as NVIDIA's nodes.
 fn unit(container: &Container<'_>, rules: &[Rule]) -> Result<Option<Unit>> {
-    let Container { process, cgroup, is_of_spec_form, is_contained, .. } = container;
     if rules.is_empty() {
         return Ok(None);
     }
-    match cgroup.require_alone(process) {
-        Err(_) if *is_of_spec_form => return Ok(None),
-        other => other?,
+    match container.cgroup.require_alone(container.process) {
+        Err(_) if container.is_of_spec_form => Ok(None),
+        other => other.and_then(|()| Unit::of(container.cgroup)),
     }
-    let unit = Unit::of(cgroup, rules)?;
-    if unit.is_some() && *is_contained && cgroup.version == Version::V1 {
-        let message =
-            "systemd writes its device rules anew, which on cgroup v1 would undo what contains the container";
-        return Err(Error::found(format!("cgroup `{}`: {message}", cgroup.path)));
+}
+
+/// Tells it. On cgroup v1 systemd's list is all that there is, and must not have what the container is to be kept from.
+fn tell(unit: Unit, container: &Container<'_>, rules: &[Rule]) -> Result<()> {
+    match container.contained {
+        Some((containment, majors)) if container.cgroup.version == Version::V1 => {
+            unit.contain(rules, containment, majors)
+        }
+        _ => unit.allow(rules),
     }
-    Ok(unit)
 }
 
 /// Opens what each edit needs of the host. Variables and groups are not the hook form's.

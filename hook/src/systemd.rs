@@ -5,15 +5,19 @@
 
 use std::path::Path;
 
+use gpupol_plan::majors::Majors;
+
 use crate::apply::device_rule::Rule;
+use crate::apply::device_rule::contain::Containment;
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result};
 
 mod bus;
+mod devices;
 pub mod message;
 
 use bus::Bus;
-use message::{Call, Value};
+use message::{Call, Device, Property, Value};
 
 /// The kinds of units that hold processes, and where systemd keeps what is of their cgroups.
 const KINDS: [(&str, &str); 2] =
@@ -23,6 +27,9 @@ const KINDS: [(&str, &str); 2] =
 #[derive(Debug)]
 pub(crate) struct Unit {
     name: String,
+    /// What systemd allows it, as `DevicePolicy` and `DeviceAllow` say.
+    policy: String,
+    allowed: Vec<Device>,
     bus: Bus,
 }
 
@@ -30,51 +37,65 @@ pub(crate) struct Unit {
 const PROPERTIES: [&str; 3] = ["ControlGroup", "DevicePolicy", "DeviceAllow"];
 
 impl Unit {
-    /// The unit that a container's cgroup is of, if systemd restricts its devices and does not know of these rules. A cgroup
-    /// of which systemd says that it is no unit's is left to others by systemd too, whatever its name.
+    /// The unit that a container's cgroup is of, if systemd restricts its devices. A cgroup of which systemd says that it is
+    /// no unit's is left to others by systemd too, whatever its name.
     ///
     /// # Errors
     /// systemd is there and does not answer, or what it answers cannot be understood.
-    pub(crate) fn of(cgroup: &Cgroup, rules: &[Rule]) -> Result<Option<Self>> {
+    pub(crate) fn of(cgroup: &Cgroup) -> Result<Option<Self>> {
         let Some((path, name, interface)) = named(cgroup)? else { return Ok(None) };
-        let asked = Bus::connect().and_then(|bus| {
-            let Some(bus) = bus else { return Ok(None) };
-            let mut unit = Self { name: name.to_owned(), bus };
-            Ok(unit.would_close(rules, path, interface)?.then_some(unit))
+        let asked = Bus::connect().and_then(|bus| match bus {
+            Some(bus) => Self::ask(bus, path, name, interface),
+            None => Ok(None),
         });
         asked.map_err(|error| during(error, name))
     }
 
-    /// Has systemd allow what the rules open, beside what it allows already. It forgets that with the unit.
+    /// Has systemd allow what the rules open, beside what it allows already. It forgets that with the unit. systemd is told
+    /// nothing that it knows.
     ///
     /// # Errors
     /// systemd does not answer, or says why not.
-    pub(crate) fn allow(mut self, rules: &[Rule]) -> Result<()> {
-        let object = message::object_of(&self.name);
-        let call = message::allow_devices(&object, rules);
-        let done = self.bus.call(&[call]).map(drop);
-        done.map_err(|error| during(error, &self.name))
+    pub(crate) fn allow(self, rules: &[Rule]) -> Result<()> {
+        if rules.iter().all(|rule| devices::allows(&self.allowed, *rule)) {
+            return Ok(());
+        }
+        self.set(&[Property::DeviceAllow(devices::of(rules))])
     }
 
-    /// Whether it is the unit of that cgroup, and does not allow all of this.
-    fn would_close(&mut self, rules: &[Rule], path: &str, interface: &str) -> Result<bool> {
-        let object = message::object_of(&self.name);
+    /// Has systemd allow what the rules open, and of what it allows already nothing that is contained.
+    ///
+    /// # Errors
+    /// As [`Self::allow`], or a device of which nobody knows here what it is.
+    pub(crate) fn contain(self, rules: &[Rule], containment: &Containment, majors: &Majors) -> Result<()> {
+        let kept = devices::outside_of(&self.allowed, containment, majors);
+        let mut list = kept.map_err(|error| during(error, &self.name))?;
+        list.extend(devices::of(rules));
+        // An empty list takes back what was allowed, and under `auto` would be no restriction.
+        let policy = (self.policy == "auto").then_some(Property::DevicePolicy("closed"));
+        let anew = [Property::DeviceAllow(Vec::new()), Property::DeviceAllow(list)];
+        self.set(&policy.into_iter().chain(anew).collect::<Vec<_>>())
+    }
+
+    fn ask(mut bus: Bus, path: &str, name: &str, interface: &str) -> Result<Option<Self>> {
+        let object = message::object_of(name);
         let calls: Vec<Call> =
             PROPERTIES.iter().map(|property| message::get(&object, interface, property)).collect();
-        let answers = self.bus.call(&calls)?;
-        let [Value::Text(own), Value::Text(policy), Value::Pairs(allowed)] = answers.as_slice() else {
+        let Ok([Value::Text(own), Value::Text(policy), Value::Pairs(allowed)]) =
+            <[Value; 3]>::try_from(bus.call(&calls)?)
+        else {
             return Err(Error::found("what systemd says of it cannot be understood"));
         };
         let everything = policy == "auto" && allowed.is_empty();
-        Ok(own == path && !everything && !rules.iter().all(|rule| allows(allowed, *rule)))
+        let is_its = own == path && !everything;
+        Ok(is_its.then(|| Self { name: name.to_owned(), policy, allowed, bus }))
     }
-}
 
-/// Whether a unit that allows these devices allows what a rule opens.
-fn allows(allowed: &[(String, String)], rule: Rule) -> bool {
-    let (device, letters) = (message::device(rule), rule.access.letters());
-    let covers = |granted: &str| letters.chars().all(|letter| granted.contains(letter));
-    allowed.iter().any(|(path, granted)| *path == device && covers(granted))
+    fn set(mut self, properties: &[Property]) -> Result<()> {
+        let call = message::set(&message::object_of(&self.name), properties);
+        let done = self.bus.call(&[call]).map(drop);
+        done.map_err(|error| during(error, &self.name))
+    }
 }
 
 fn during(error: Error, unit: &str) -> Error {
@@ -102,16 +123,6 @@ fn unit_at(path: &str) -> Option<(&str, &str, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::apply::device_rule::Access;
-
-    #[test]
-    fn what_systemd_knows_it_need_not_be_told() {
-        let rule = |write| Rule { access: Access { read: true, write }, major: 195, minor: 4 };
-        let list = |letters: &str| vec![("/dev/char/195:4".to_owned(), letters.to_owned())];
-        assert!(allows(&list("rwm"), rule(true)) && allows(&list("r"), rule(false)));
-        assert!(!allows(&list("r"), rule(true)) && !allows(&[], rule(false)));
-        assert!(!allows(&[("/dev/char/195:40".to_owned(), "rw".to_owned())], rule(true)));
-    }
 
     #[test]
     fn units_are_known_by_their_names() {

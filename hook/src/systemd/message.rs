@@ -3,7 +3,6 @@
 //! The form is that of the D-Bus specification, little-endian: a header, an array of fields, a body. Each value begins at a
 //! multiple of its size, counted from the beginning of the message.
 
-use crate::apply::device_rule::Rule;
 use crate::error::{Error, Result};
 
 /// The longest message that is taken from systemd. What it tells of other units has a few KiB.
@@ -32,6 +31,18 @@ pub struct Call {
     body: Vec<u8>,
 }
 
+/// A device, or devices, as systemd names them, and the letters of what may be done with them.
+pub type Device = (String, String);
+
+/// A property of a unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Property {
+    /// What is allowed beside the list.
+    DevicePolicy(&'static str),
+    /// What is to be added to the list; nothing empties it.
+    DeviceAllow(Vec<Device>),
+}
+
 /// What a method answers, as far as anybody wants to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
@@ -40,7 +51,7 @@ pub enum Value {
     /// A text.
     Text(String),
     /// Pairs of texts.
-    Pairs(Vec<(String, String)>),
+    Pairs(Vec<Device>),
 }
 
 /// A message from systemd that answers a call.
@@ -62,31 +73,20 @@ pub fn get(object: &str, interface: &str, property: &str) -> Call {
     Call { object: object.to_owned(), interface, member: "Get", signature: "ss", body: body.0 }
 }
 
-/// Has a unit allow devices until it ends, beside what it allows.
+/// Sets properties of a unit, one after the other, until it ends.
 #[must_use]
-pub fn allow_devices(object: &str, rules: &[Rule]) -> Call {
+pub fn set(object: &str, properties: &[Property]) -> Call {
     let mut body = Writer::default();
     let is_runtime = 1;
     body.u32(is_runtime);
-    body.array(|properties| {
-        properties.text("DeviceAllow");
-        properties.signature("a(ss)");
-        properties.array(|devices| {
-            for rule in rules {
-                devices.align(8);
-                devices.text(&device(*rule));
-                devices.text(rule.access.letters());
-            }
-        });
+    body.array(|array| {
+        for property in properties {
+            array.align(8);
+            property.write(array);
+        }
     });
     let interface = "org.freedesktop.systemd1.Unit";
     Call { object: object.to_owned(), interface, member: "SetProperties", signature: "ba(sv)", body: body.0 }
-}
-
-/// How systemd is told which device a rule is of: by its number, so there need be no such node on the host.
-#[must_use]
-pub fn device(rule: Rule) -> String {
-    format!("/dev/char/{}:{}", rule.major, rule.minor)
 }
 
 /// The object of a unit. Whatever is no letter and no digit of its name, and a digit at its beginning, is written as its byte.
@@ -130,6 +130,29 @@ impl Call {
         message.align(8);
         message.0.extend_from_slice(&self.body);
         message.0
+    }
+}
+
+impl Property {
+    fn write(&self, body: &mut Writer) {
+        match self {
+            Self::DevicePolicy(policy) => {
+                body.text("DevicePolicy");
+                body.signature("s");
+                body.text(policy);
+            }
+            Self::DeviceAllow(devices) => {
+                body.text("DeviceAllow");
+                body.signature("a(ss)");
+                body.array(|array| {
+                    for (path, letters) in devices {
+                        array.align(8);
+                        array.text(path);
+                        array.text(letters);
+                    }
+                });
+            }
+        }
     }
 }
 
@@ -238,7 +261,7 @@ impl<'m> Reader<'m> {
         (self.byte()? == 0).then_some(text)
     }
 
-    fn pairs(&mut self) -> Option<Vec<(String, String)>> {
+    fn pairs(&mut self) -> Option<Vec<Device>> {
         let length = usize::try_from(self.u32()?).ok()?;
         self.align(8);
         let end = self.at.checked_add(length)?;

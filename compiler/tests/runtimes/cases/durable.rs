@@ -7,10 +7,11 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use super::expect::{assert_sees, computing, does_not_start, holds};
+use super::expect::{assert_sees, computing, holds};
 use super::guard::{self, gpus};
 use crate::container::Container;
 use crate::host::{GPUS, MAJOR};
+use crate::oracle::Seen;
 use crate::runtime::Kind;
 use crate::site::{Held, Site};
 
@@ -49,34 +50,28 @@ pub(crate) fn lost_when_systemd_is_not_told(site: &Site) {
     site.delete(held);
 }
 
-/// What is contained on cgroup v2 stays so. On v1 systemd's list is all that there is: nobody is given a GPU there who must
-/// be contained too, and whoever is given none is contained until systemd writes the list anew.
+/// What is contained stays so, though systemd was told by the runtime of what the container brought.
 pub(crate) fn contained(site: &Site) {
-    let is_v1 = site.cgroup().is_v1();
     // By this runc tells systemd of the node.
     let link = site.view.path(&format!("/dev/char/{MAJOR}:{}", GPUS[0].minor));
     fs::create_dir_all(link.parent().expect("it has one")).expect("the machine's /dev is its own");
     fs::write(&link, "").expect("the machine's /dev is its own");
-    let tenant = Container::of_student("1").in_cgroup(SCOPE).edited(guard::allow_another);
-    let nobody = Container::in_namespace("kube-system").in_cgroup(SCOPE).edited(guard::allow_another);
-    let nobody = holds(site, &nobody);
-    let restricted = is_restricted(site, &nobody);
-    assert_eq!(gpus(&nobody.seen), BTreeSet::new());
-    if is_v1 && restricted {
-        let line = does_not_start(site.run(&tenant));
-        assert!(line.contains("on cgroup v1 would undo what contains the container"), "{line}");
+    let [tenant, nobody] = [Container::of_student("1"), Container::in_namespace("kube-system")]
+        .map(|container| holds(site, &container.in_cgroup(SCOPE).edited(guard::allow_another)));
+    let own = BTreeSet::from([(MAJOR, GPUS[2].minor), (MAJOR, 255)]);
+    let seen = |tenant: &Seen, nobody: &Seen, when: &str| {
+        assert_eq!((gpus(tenant), gpus(nobody)), (own.clone(), BTreeSet::new()), "{when}");
+    };
+    seen(&tenant.seen, &nobody.seen, "at the start");
+    for when in ["after a reload", "after another"] {
         reload(site);
-        let known = BTreeSet::from([(MAJOR, GPUS[0].minor)]);
-        assert_eq!(gpus(&site.looks(&nobody)), known);
-    } else {
-        let tenant = holds(site, &tenant);
-        let own = BTreeSet::from([(MAJOR, GPUS[2].minor), (MAJOR, 255)]);
-        assert_eq!(gpus(&tenant.seen), own);
-        reload(site);
-        assert_eq!((gpus(&site.looks(&tenant)), gpus(&site.looks(&nobody))), (own, BTreeSet::new()));
-        site.delete(tenant);
+        seen(&site.looks(&tenant), &site.looks(&nobody), when);
     }
-    site.delete(nobody);
+    assert!(
+        site.exec(&nobody, "echo said >/dev/null && echo done").contains("done"),
+        "it lost more than GPUs"
+    );
+    [tenant, nobody].into_iter().for_each(|held| site.delete(held));
     fs::remove_dir_all(link.parent().expect("it has one")).expect("the machine's /dev is its own");
     assert_eq!(site.installed.leases(), Vec::<String>::new());
 }

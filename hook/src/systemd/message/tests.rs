@@ -1,5 +1,4 @@
 use super::*;
-use crate::apply::device_rule::Access;
 
 const SCOPE: &str = "org.freedesktop.systemd1.Scope";
 
@@ -74,9 +73,10 @@ fn a_call_as_it_goes_over_the_wire() {
 }
 
 #[test]
-fn devices_are_named_by_their_numbers() {
-    let rule = |minor, write| Rule { access: Access { read: true, write }, major: 195, minor };
-    let call = allow_devices("/o", &[rule(0, true), rule(255, false)]);
+fn properties_that_are_set() {
+    let devices = [("/dev/char/195:0", "rw"), ("/dev/char/195:255", "r")];
+    let devices = devices.map(|(path, letters)| (path.to_owned(), letters.to_owned())).to_vec();
+    let call = set("/o", &[Property::DeviceAllow(devices)]);
     let text = String::from_utf8_lossy(&call.body).into_owned();
     assert!(text.contains("DeviceAllow\0\x05a(ss)\0"), "{text:?}");
     assert!(text.contains("/dev/char/195:0\0") && text.contains("\x02\0\0\0rw\0"), "{text:?}");
@@ -84,8 +84,13 @@ fn devices_are_named_by_their_numbers() {
     // For as long as the unit runs; one property; its name at a multiple of eight.
     assert_eq!(call.body[..4], [1, 0, 0, 0]);
     assert_eq!(call.body[8..12], [11, 0, 0, 0]);
-    let properties = u32::from_le_bytes(call.body[4..8].try_into().unwrap());
-    assert_eq!(properties as usize, call.body.len() - 8);
+    let length = u32::from_le_bytes(call.body[4..8].try_into().unwrap());
+    assert_eq!(length as usize, call.body.len() - 8);
+    let anew = set("/o", &[Property::DevicePolicy("closed"), Property::DeviceAllow(Vec::new())]);
+    let mut expected = b"\x01\0\0\0\x40\0\0\0\x0c\0\0\0DevicePolicy\0\x01s\0\x06\0\0\0closed\0".to_vec();
+    expected.resize(aligned(expected.len(), 8), 0);
+    expected.extend(b"\x0b\0\0\0DeviceAllow\0\x05a(ss)\0\0\0\0\0\0\0\0\0\0");
+    assert_eq!(String::from_utf8_lossy(&anew.body), String::from_utf8_lossy(&expected));
 }
 
 #[test]
