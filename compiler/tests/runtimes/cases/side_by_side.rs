@@ -117,7 +117,7 @@ fn can_limit(site: &Site) -> bool {
 }
 
 /// An update that names devices itself is the one thing that takes them away, under crun: it says what there is from then
-/// on, and ours is not in it. runc leaves devices out of an update. No engine of the project's tests writes such a list.
+/// on, and ours is not in it. runc leaves devices out of an update.
 fn forbid_devices(site: &Site, held: &[Held; 2]) {
     let resources = site.dir.join("devices.json");
     let rules = json!([

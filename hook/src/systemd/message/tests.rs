@@ -1,3 +1,4 @@
+use super::answer::{ERROR, METHOD_RETURN};
 use super::*;
 
 const SCOPE: &str = "org.freedesktop.systemd1.Scope";
