@@ -64,6 +64,9 @@ pub fn reply(message: &[u8]) -> Result<Option<Reply>> {
 /// `None` is for what cannot be understood.
 fn read(message: &[u8]) -> Option<Option<Reply>> {
     let kind = *message.get(1)?;
+    if !matches!(kind, METHOD_RETURN | ERROR) {
+        return Some(None);
+    }
     let mut reader = Reader { bytes: message, at: 12 };
     let end = usize::try_from(reader.u32()?).ok()?.checked_add(HEADER)?;
     let (mut serial, mut name, mut signature) = (None, "", "");
@@ -86,9 +89,8 @@ fn read(message: &[u8]) -> Option<Option<Reply>> {
     reader.align(8);
     let answer = match kind {
         METHOD_RETURN => Ok(reader.value(signature)?),
-        ERROR if signature.starts_with('s') => Err(format!("{} ({name})", reader.text()?)),
-        ERROR => Err(name.to_owned()),
-        _ => return Some(None),
+        _ if signature.starts_with('s') => Err(format!("{} ({name})", reader.text()?)),
+        _ => Err(name.to_owned()),
     };
     Some(Some(Reply { serial: serial?, answer }))
 }
