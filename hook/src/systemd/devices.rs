@@ -55,7 +55,9 @@ fn is_denied((path, letters): &Device, containment: &Containment, majors: &Major
         return Some(containment.denies(major.parse().ok()?, minor.parse().ok()?));
     }
     let driver = path.strip_prefix("char-").filter(|name| !name.contains(['*', '?', '[']))?;
-    Some(containment.majors.iter().any(|major| majors.has(driver, *major)))
+    // A whole major number is named by one of its drivers or, by newer runtimes, by itself.
+    let number = driver.parse().is_ok_and(|major| containment.majors.contains(&major));
+    Some(number || containment.majors.iter().any(|major| majors.has(driver, *major)))
 }
 
 #[cfg(test)]
@@ -91,6 +93,7 @@ mod tests {
             ("/dev/char/195:0", "rw"),
             ("/dev/char/195:255", "rw"),
             ("char-pts", "rwm"),
+            ("char-136", "rwm"),
             ("char-*", "m"),
             ("block-*", "m"),
             ("/dev/block/8:0", "rw"),
@@ -101,6 +104,7 @@ mod tests {
             ("char-nvidia", "rwm"),
             ("/dev/char/226:128", "w"),
             ("char-drm", "rw"),
+            ("char-195", "rwm"),
         ];
         let all: Vec<_> = gpus.into_iter().chain(others).collect();
         assert_eq!(outside_of(&list(&all), &containment, &majors).unwrap(), list(&others));
