@@ -9,18 +9,21 @@ use std::rc::Rc;
 
 use gpupol_plan::edit::{Edit, File};
 use gpupol_plan::loader::Loader;
+use gpupol_plan::majors::Majors;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, unlinkat};
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::fchdir;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::apply::device_rule::contain::Containment;
 use crate::apply::device_rule::{Opened, Rule};
 use crate::apply::tmpfs::Below;
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, Version};
 use crate::error::{Called, Error, Result};
 use crate::mountinfo::MountInfo;
 use crate::process::{self, Process};
 use crate::rootfs::{Made, Rootfs, Surroundings};
+use crate::systemd::Unit;
 
 mod daemon;
 mod device_node;
@@ -40,6 +43,8 @@ pub struct Container<'c> {
     pub cgroup: &'c Cgroup,
     /// Whether the runtime has made its nodes and rules from an edited `config.json`: then they are only looked at.
     pub is_of_spec_form: bool,
+    /// What it is to be kept from, if it is to be contained, and the drivers of this host.
+    pub contained: Option<(&'c Containment, &'c Majors)>,
     /// The GPUs that it gets, as files with content name them: [`gpupol_plan::choose::Choice::visible_gpus`].
     pub visible_gpus: u64,
 }
@@ -92,17 +97,17 @@ pub fn apply<'c>(container: &Container<'c>, edits: &[&Edit], mounts: &MountInfo)
         owner: container.process.foreign_root()?,
     };
     let ready = prepare(edits, surroundings.owner.is_some())?;
-    let rules = if container.is_of_spec_form { Vec::new() } else { device_rule::all(edits)? };
-    if !rules.is_empty() {
-        container.cgroup.require_alone(container.process)?;
-    }
+    let rules = device_rule::all(edits)?;
+    let unit = unit(container, &rules)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let descriptors =
         openat(CWD, "/proc/self/fd", flags, Mode::empty()).called(|| "openat(`/proc/self/fd`)".to_owned())?;
     enter(container.process)?;
     let rootfs = Rootfs::open(&container.rootfs, surroundings)?;
     let mut applied = Applied { steps: Vec::new(), rules: None, is_musl: false, descriptors };
-    match applied.all(container, &rootfs, ready, &rules) {
+    let done = applied.all(container, &rootfs, ready, &rules);
+    // Last, as it cannot be undone: systemd forgets it with the unit, which ends with the container.
+    match done.and_then(|()| unit.map_or(Ok(()), |unit| tell(unit, container, &rules))) {
         Ok(()) => Ok(applied),
         Err(error) => Err(applied.undo_after(error)),
     }
@@ -157,6 +162,8 @@ impl<'c> Applied<'c> {
             done.map_err(|error| error.during(|| name(edit)))?;
         }
         placed.iter().try_for_each(tmpfs::Placed::seal)?;
+        // In the spec form they stand in `config.json`, and the runtime has opened them.
+        let rules = if container.is_of_spec_form { &[] } else { rules };
         self.rules = Some(device_rule::open(container.cgroup, rules)?);
         Ok(())
     }
@@ -205,6 +212,28 @@ impl<'c> Applied<'c> {
                 unmount(tree.as_raw_fd().to_string(), UnmountFlags::DETACH).called(|| "umount2()".to_owned())
             }
         }
+    }
+}
+
+/// The unit of systemd's that must be told of device rules. Where a runtime has opened them it may have told systemd, or
+/// not: runc 1.1.5 leaves out what has no link in the host's `/dev/char`, as NVIDIA's nodes.
+fn unit(container: &Container<'_>, rules: &[Rule]) -> Result<Option<Unit>> {
+    if rules.is_empty() {
+        return Ok(None);
+    }
+    match container.cgroup.require_alone(container.process) {
+        Err(_) if container.is_of_spec_form => Ok(None),
+        other => other.and_then(|()| Unit::of(container.cgroup)),
+    }
+}
+
+/// Tells it. On cgroup v1 systemd's list is all that there is, and must not have what the container is to be kept from.
+fn tell(unit: Unit, container: &Container<'_>, rules: &[Rule]) -> Result<()> {
+    match container.contained {
+        Some((containment, majors)) if container.cgroup.version == Version::V1 => {
+            unit.contain(rules, containment, majors)
+        }
+        _ => unit.allow(rules),
     }
 }
 

@@ -171,6 +171,15 @@ impl Level {
         let processes = file::read_text(self.directory.as_fd(), "cgroup.procs", LIMIT)?;
         Ok(processes.trim().is_empty() && children(self.directory.as_fd())?.len() == 1)
     }
+
+    /// Whether this ancestor of a container is a scope that systemd made for it alone: `crun` puts a container into a cgroup
+    /// below that. Any other cgroup may hold this container alone just now and another one tomorrow.
+    ///
+    /// # Errors
+    /// The call that failed.
+    pub fn is_own_scope(&self) -> Result<bool> {
+        Ok(self.path.ends_with(".scope") && self.holds_one_child()?)
+    }
 }
 
 /// The path of the cgroup in `/proc/PID/cgroup`.

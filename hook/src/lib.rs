@@ -3,7 +3,7 @@
 //! ```text
 //! state on stdin ─state→ bundle ─bundle→ Config, ─observe→ Observed ─guard→ answer ─lookup→ Granted ─planset→ Plan
 //!     ─choose under lease→ Choice
-//!     ─apply→ nodes, mounts, device rules ─audit→ one line
+//!     ─apply→ nodes, mounts, device rules ─systemd→ the same rules, told ─audit→ one line
 //! ```
 //!
 //! Before all that it gives up what it does not need ([`confine`]).
@@ -40,6 +40,7 @@ mod start;
 pub mod state;
 mod stop;
 pub mod sys;
+pub mod systemd;
 mod wrapper;
 
 use arguments::{Arguments, Stage};

@@ -249,10 +249,13 @@ impl Start<'_> {
             spec::require_rules(self.config, edits)?;
         }
         let (process, cgroup) = (&scene.process, &scene.cgroup);
-        let container = Container { process, rootfs, cgroup, is_of_spec_form, visible_gpus };
+        let containment = guarded.containment(&self.surroundings.majors, edits)?;
+        let contained = containment.as_ref().map(|containment| (containment, self.majors));
+        let container = Container { process, rootfs, cgroup, is_of_spec_form, contained, visible_gpus };
         let applied = apply::apply(&container, edits, &scene.mounts)?;
-        let done = guarded
-            .contain(&scene.cgroup, &self.surroundings.majors, edits)
+        let done = containment
+            .as_ref()
+            .map_or(Ok(()), |containment| guarded::contain(&scene.cgroup, containment))
             .and_then(|()| self.audit(scene, plan, choice, &applied))
             .and_then(|()| self.audit_guard(&scene.audit, guarded));
         done.map_err(|error| applied.undo_after(error))

@@ -63,6 +63,11 @@ fn states() {
 }
 
 #[test]
+fn messages_of_systemd() {
+    corpus("systemd", judged::systemd, |bytes| gpupol_hook::systemd::message::reply(bytes).is_ok());
+}
+
+#[test]
 fn entries() {
     corpus("entry", judged::entry, |bytes| gpupol_plan::entry::Entry::parse(bytes).is_ok());
 }

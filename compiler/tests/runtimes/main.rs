@@ -22,6 +22,7 @@ mod container;
 mod host;
 mod images;
 mod leftovers;
+mod machine;
 mod needs;
 mod oracle;
 mod planset;
@@ -34,13 +35,27 @@ mod view;
 
 /// One test for each case under each runtime and each view.
 macro_rules! everywhere {
-    ($($module:ident: $($case:ident),+;)+) => {
-        everywhere!(@one runc_v1, Runc, V1, $($module: $($case),+;)+);
-        everywhere!(@one runc_v2, Runc, V2, $($module: $($case),+;)+);
-        everywhere!(@one crun_v1, Crun, V1, $($module: $($case),+;)+);
-        everywhere!(@one crun_v2, Crun, V2, $($module: $($case),+;)+);
+    ($($cases:tt)+) => {
+        under!(runc_v1, Runc, V1, $($cases)+);
+        under!(runc_v2, Runc, V2, $($cases)+);
+        under!(crun_v1, Crun, V1, $($cases)+);
+        under!(crun_v2, Crun, V2, $($cases)+);
     };
-    (@one $name:ident, $runtime:ident, $cgroup:ident, $($module:ident: $($case:ident),+;)+) => {
+}
+
+/// The same under a runtime that leaves cgroups to systemd.
+macro_rules! under_systemd {
+    ($($cases:tt)+) => {
+        under!(runc_systemd, Runc, Systemd, $($cases)+);
+        under!(crun_systemd, Crun, Systemd, $($cases)+);
+        under!(runc_systemd_v1, Runc, SystemdV1, $($cases)+);
+        under!(crun_systemd_v1, Crun, SystemdV1, $($cases)+);
+    };
+}
+
+/// One test for each case under one runtime in one view.
+macro_rules! under {
+    ($name:ident, $runtime:ident, $cgroup:ident, $($module:ident: $($case:ident),+;)+) => {
         mod $name {
             $(mod $module {
                 $(#[test]
@@ -74,6 +89,7 @@ everywhere! {
     loader: every_library_opens, every_library_opens_under_podman, libraries_of_the_image, another_drivers_files, nothing_of_the_image_is_run, musl_opens_them,
         no_etc, hostile_caches, caches_of_another_kind;
     precreate: same_as_the_hook;
+    side_by_side: by_the_hook, by_the_wrapper, by_podman;
     wrapper: gives_what_the_hook_gives, keeps_leases, refuses_as_the_hook_does, puts_files_where_the_hook_does, guards_as_the_hook_does,
         ordinary_containers_stay_as_they_are, other_commands, no_entry, refusals_in_the_log, without_the_wrapper,
         other_gpu_hooks, restored, hostile_images, big_configs, an_edited_bundle, a_runtime_of_somebody_else, a_runtime_that_fails;
@@ -88,6 +104,10 @@ everywhere! {
         a_pods_keys_under_other_engines, cdi_annotations, states_of_others, the_hook_is_not_seen;
     plan_sets: missing, truncated_index, truncated_plans, newer_index, newer_plan, wrong_owner, writable_by_group,
         hostile_offsets, plan_of_another_tenant, index_is_a_fifo, endless;
+}
+
+under_systemd! {
+    durable: each_keeps_its_own, each_keeps_its_own_by_the_wrapper, lost_when_systemd_is_not_told, contained;
 }
 
 /// What is too much to be done everywhere.

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 const BUILD_HOOK: &str = "cargo build -p gpupol-hook --profile hook --target x86_64-unknown-linux-musl";
 
 /// The directory that cargo builds into.
-fn target() -> &'static Path {
+pub(crate) fn target() -> &'static Path {
     Path::new(env!("CARGO_TARGET_TMPDIR"))
         .parent()
         .expect("cargo's directory for tests lies in the target directory")

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::json;
 
@@ -100,7 +100,42 @@ impl<'s> Podman<'s> {
         printed.into_owned()
     }
 
+    /// `podman run` of a container of that name that stays, by a runtime.
+    pub(crate) fn hold(&self, runtime: &Path, name: &str, options: &[&str]) {
+        let bundle = self.site.bundle();
+        let mut command = self.base(runtime);
+        command.args(["run", "--detach", "--name", name]).args(self.settings(&bundle)).args(options);
+        command.arg("--rootfs").arg(bundle.rootfs()).args(["sh", "-c", "exec sleep 600"]);
+        succeeds(&mut command);
+    }
+
+    /// What a container that stays sees by now.
+    pub(crate) fn looks(&self, runtime: &Path, name: &str) -> Seen {
+        let printed = succeeds(self.base(runtime).args(["exec", name, "sh", "-c", SCRIPT]));
+        Seen::read(&printed).unwrap_or_else(|| panic!("{name} said too little: {printed}"))
+    }
+
+    /// Calls Podman for a container that stays.
+    pub(crate) fn tell(&self, runtime: &Path, words: &[&str], name: &str) {
+        succeeds(self.base(runtime).args(words).arg(name));
+    }
+
     fn command(&self, bundle: &Bundle, options: &[&str], script: &str) -> Command {
+        let mut command = self.base(&self.site.runtime_of(&self.dir));
+        command.args(["run", "--rm"]).args(self.settings(bundle)).args(options);
+        command.arg("--rootfs").arg(bundle.rootfs()).args(["sh", "-c", script]);
+        command
+    }
+
+    fn settings(&self, bundle: &Bundle) -> [String; 2] {
+        [
+            format!("--cgroup-parent=/{}", self.parent),
+            format!("--annotation=run.oci.hooks.stderr={}", bundle.dir.join("hook").display()),
+        ]
+    }
+
+    /// Podman with that runtime, before its own words.
+    fn base(&self, runtime: &Path) -> Command {
         let mut command = self.site.view.command(Path::new("unshare"));
         command.args(["--mount", "--propagation", "private", "sh", "-c", OWN_ETC, "own-etc"]);
         command.args([&self.dir.join("etc"), &self.specification(), &self.site.installed.entries()]);
@@ -111,11 +146,7 @@ impl<'s> Podman<'s> {
         if let Some(hooks) = &self.hooks {
             command.arg("--hooks-dir").arg(hooks);
         }
-        command.arg("--runtime").arg(self.site.runtime_of(&self.dir)).args(["run", "--rm"]);
-        command.arg(format!("--cgroup-parent=/{}", self.parent));
-        command.arg(format!("--annotation=run.oci.hooks.stderr={}", bundle.dir.join("hook").display()));
-        command.args(options).arg("--rootfs").arg(bundle.rootfs()).args(["sh", "-c", script]);
-        command.env("CONTAINERS_CONF", self.dir.join("containers.conf"));
+        command.arg("--runtime").arg(runtime).env("CONTAINERS_CONF", self.dir.join("containers.conf"));
         command
     }
 
@@ -125,6 +156,14 @@ impl<'s> Podman<'s> {
         let seen = Seen::read(&words(&output.stdout));
         Outcome { started: output.status.success(), seen, said: words(&output.stderr) + &hook }
     }
+}
+
+/// What a command prints that must not fail.
+fn succeeds(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().expect("nsenter runs");
+    let [printed, said] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    assert!(output.status.success(), "{command:?}: {said}{printed}");
+    printed.into_owned()
 }
 
 impl Drop for Podman<'_> {

@@ -61,6 +61,16 @@ impl Runtime {
         Self { kind, cgroup, program, state, wrapper: OnceLock::new() }
     }
 
+    /// Which one it is.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// In which hierarchy.
+    pub(crate) fn cgroup(&self) -> Cgroup {
+        self.cgroup
+    }
+
     /// The program itself.
     pub(crate) fn program(&self) -> &Path {
         &self.program
@@ -111,7 +121,7 @@ impl Runtime {
 
     /// A program that an engine can call: as it keeps no variables, what is needed of them stands in a script.
     pub(crate) fn alone(&self, dir: &Path) -> PathBuf {
-        if self.kind != Kind::Crun || self.cgroup != Cgroup::V2 {
+        if self.kind != Kind::Crun || self.cgroup.is_v1() {
             return self.program.clone();
         }
         let script = dir.join("crun");
@@ -139,7 +149,10 @@ impl Runtime {
             }
         };
         command.arg("--root").arg(&self.state);
-        if self.kind == Kind::Crun && self.cgroup == Cgroup::V2 {
+        if self.cgroup.is_systemds() {
+            command.arg("--systemd-cgroup");
+        }
+        if self.kind == Kind::Crun && !self.cgroup.is_v1() {
             command.env("LD_PRELOAD", needs::memlock_shim());
         }
         command

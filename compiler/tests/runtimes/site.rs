@@ -229,6 +229,21 @@ impl Site {
         child.wait_with_output().expect("the hook ends")
     }
 
+    /// The link of an entry, once there are such.
+    pub(crate) fn link(&self, entry: Entry) -> PathBuf {
+        self.dir.join("links").join(format!("gpupol-runtime.{}", entry.name()))
+    }
+
+    /// Which hierarchy its containers are in.
+    pub(crate) fn cgroup(&self) -> Cgroup {
+        self.runtime.cgroup()
+    }
+
+    /// Which runtime it is.
+    pub(crate) fn kind(&self) -> Kind {
+        self.runtime.kind()
+    }
+
     /// The runtime for an engine, which calls it by itself; `dir` is for what it takes.
     pub(crate) fn runtime_of(&self, dir: &Path) -> PathBuf {
         self.runtime.alone(dir)
@@ -237,6 +252,35 @@ impl Site {
     /// Where a path of a held container is for this program.
     pub(crate) fn path_in(&self, held: &Held, inside: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{inside}", held.pid))
+    }
+
+    /// What a held container sees by now.
+    pub(crate) fn looks(&self, held: &Held) -> Seen {
+        let printed = self.exec(held, &look());
+        Seen::read(&printed).unwrap_or_else(|| panic!("container {} said too little: {printed}", held.id))
+    }
+
+    /// What a command prints that is run in a held container.
+    pub(crate) fn exec(&self, held: &Held, command: &str) -> String {
+        self.tell(held, &["exec"], &["sh", "-c", command])
+    }
+
+    /// Has the runtime change the limits of a held container, by a document that leaves its devices out.
+    pub(crate) fn update(&self, held: &Held) {
+        let resources = self.dir.join("resources.json");
+        // Of a kind that both hierarchies of this host have; where the container has no such file, the runtime writes none.
+        fs::write(&resources, "{}").expect("the directory is ours");
+        self.tell(held, &["update", "--resources", text(&resources)], &[]);
+    }
+
+    /// Calls the runtime for a held container: a verb with its options, and what stands behind the id.
+    pub(crate) fn tell(&self, held: &Held, verb: &[&str], more: &[&str]) -> String {
+        let mut command = self.runtime_command(held.entry.name());
+        command.args(verb).arg(&held.id).args(more).stdin(Stdio::null());
+        let output = command.output().expect("nsenter runs");
+        let [printed, said] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+        assert!(output.status.success(), "{verb:?}: {said}{printed}");
+        printed.into_owned()
     }
 
     /// Ends a held container as its engine would.

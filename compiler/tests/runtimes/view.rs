@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::machine::{Machine, Version};
+use crate::needs;
+
 /// Which cgroup hierarchy a view shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cgroup {
@@ -15,11 +18,30 @@ pub(crate) enum Cgroup {
     V1,
     /// The device rules are programs on cgroup2.
     V2,
+    /// The same, and systemd is init and holds the cgroups for its own.
+    Systemd,
+    /// As `V1`, with such a systemd.
+    SystemdV1,
+}
+
+impl Cgroup {
+    /// Whether the device rules are those of cgroup v1.
+    pub(crate) fn is_v1(self) -> bool {
+        matches!(self, Self::V1 | Self::SystemdV1)
+    }
+
+    /// Whether runtimes leave it to systemd.
+    pub(crate) fn is_systemds(self) -> bool {
+        matches!(self, Self::Systemd | Self::SystemdV1)
+    }
 }
 
 /// A held mount namespace.
-pub(crate) struct View {
-    holder: Child,
+pub(crate) enum View {
+    /// Held by a process of this host.
+    Held(Child),
+    /// That of a machine of its own.
+    Machine(Machine),
 }
 
 /// crun refuses a host that has both hierarchies, so each view shows one.
@@ -51,6 +73,8 @@ impl View {
         let setup = match cgroup {
             Cgroup::V1 => ONLY_V1,
             Cgroup::V2 => ONLY_V2,
+            Cgroup::Systemd => return Self::boot(Version::V2, empty),
+            Cgroup::SystemdV1 => return Self::boot(Version::V1, empty),
         };
         let mut holder = Command::new("unshare")
             .args(["--mount", "--propagation", "private", "sh", "-c"])
@@ -65,32 +89,50 @@ impl View {
         let output = holder.stdout.as_mut().expect("stdout is piped");
         BufReader::new(output).read_line(&mut said).expect("the holder speaks");
         assert_eq!(said.trim_end(), "held", "no {cgroup:?} view on this host");
-        Self { holder }
+        Self::Held(holder)
+    }
+
+    fn boot(version: Version, empty: &Path) -> Self {
+        let site = empty.parent().expect("it lies in a site");
+        Self::Machine(Machine::boot(version, empty, &[site, needs::target()]))
     }
 
     /// A command that runs inside.
     pub(crate) fn command(&self, program: &Path) -> Command {
+        let holder = match self {
+            Self::Held(holder) => holder,
+            Self::Machine(machine) => return machine.command(program),
+        };
         let mut command = Command::new("nsenter");
-        command.arg(format!("--mount=/proc/{}/ns/mnt", self.holder.id())).arg("--").arg(program);
+        command.arg(format!("--mount=/proc/{}/ns/mnt", holder.id())).arg("--").arg(program);
         command
     }
 
     /// Where a path of the view is for this program.
     pub(crate) fn path(&self, inside: &str) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/root{inside}", self.holder.id()))
+        PathBuf::from(format!("/proc/{}/root{inside}", self.process()))
     }
 
     /// The view's mounts, as the kernel lists them.
     pub(crate) fn mounts(&self) -> String {
-        let table = format!("/proc/{}/mountinfo", self.holder.id());
+        let table = format!("/proc/{}/mountinfo", self.process());
         std::fs::read_to_string(table).expect("the holder is alive")
+    }
+
+    fn process(&self) -> u32 {
+        match self {
+            Self::Held(holder) => holder.id(),
+            Self::Machine(machine) => machine.init,
+        }
     }
 }
 
 impl Drop for View {
     fn drop(&mut self) {
-        drop(self.holder.stdin.take());
-        let _ = self.holder.wait();
+        if let Self::Held(holder) = self {
+            drop(holder.stdin.take());
+            let _ = holder.wait();
+        }
     }
 }
 

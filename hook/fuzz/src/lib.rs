@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use gpupol_hook::state::State;
+use gpupol_hook::systemd::message;
 use gpupol_plan::choose::{Lease, Leases, choose};
 use gpupol_plan::config::Config;
 use gpupol_plan::edit::Edit;
@@ -130,6 +131,25 @@ pub fn state(bytes: &[u8]) {
     match State::parse(bytes) {
         Ok(state) => assert!(!state.id.is_empty() && state.bundle.starts_with('/')),
         Err(error) => assert!(!one_line(&error.to_string()).contains('\n')),
+    }
+}
+
+/// Messages of systemd's, one after the other as a connection gives them.
+pub fn systemd(mut bytes: &[u8]) {
+    let is_one_line =
+        |error: gpupol_hook::error::Error| assert!(!one_line(&error.to_string()).contains('\n'));
+    loop {
+        let length = match message::length(bytes) {
+            Ok(Some(length)) => length,
+            Ok(None) => return,
+            Err(error) => return is_one_line(error),
+        };
+        assert!((16..=message::LIMIT).contains(&length));
+        let Some((message, rest)) = bytes.split_at_checked(length) else { return };
+        if let Err(error) = message::reply(message) {
+            is_one_line(error);
+        }
+        bytes = rest;
     }
 }
 

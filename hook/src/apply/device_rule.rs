@@ -35,6 +35,19 @@ pub struct Access {
     pub write: bool,
 }
 
+impl Access {
+    /// Its letters, as the kernel and systemd write them.
+    #[must_use]
+    pub fn letters(self) -> &'static str {
+        match (self.read, self.write) {
+            (true, true) => "rw",
+            (true, false) => "r",
+            (false, true) => "w",
+            (false, false) => "",
+        }
+    }
+}
+
 /// Rules that were opened, and how to close them again.
 #[derive(Debug)]
 pub enum Opened<'c> {

@@ -12,12 +12,13 @@ use gpupol_plan::refusal::one_line;
 use gpupol_plan::request::{allocation, cdi};
 
 use crate::apply::device_rule;
-use crate::apply::device_rule::contain::{Containment, contain};
+use crate::apply::device_rule::contain::{self, Containment};
 use crate::audit::{Audit, Event};
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, Version};
 use crate::error::Result;
 use crate::process::Process;
 use crate::start::{Place, Start};
+use crate::systemd::Unit;
 
 /// The guard's answer for a container that starts.
 #[derive(Debug)]
@@ -45,14 +46,18 @@ impl Guarded<'_> {
         if self.answer == Answer::Contain { cgroup.require_alone(process) } else { Ok(()) }
     }
 
-    /// Denies every GPU number but those of the edits, if that is the answer.
-    pub(super) fn contain(&self, cgroup: &Cgroup, majors: &BTreeSet<u32>, edits: &[&Edit]) -> Result<()> {
+    /// Every GPU number but those of the edits, if the answer is to deny them.
+    pub(super) fn containment(&self, majors: &BTreeSet<u32>, edits: &[&Edit]) -> Result<Option<Containment>> {
         if self.answer != Answer::Contain {
-            return Ok(());
+            return Ok(None);
         }
-        contain(cgroup, &Containment::outside_of(&device_rule::all(edits)?, majors))
-            .map_err(|error| error.during(|| "containment".to_owned()))
+        Ok(Some(Containment::outside_of(&device_rule::all(edits)?, majors)))
     }
+}
+
+/// Denies what is contained.
+pub(super) fn contain(cgroup: &Cgroup, containment: &Containment) -> Result<()> {
+    contain::contain(cgroup, containment).map_err(|error| error.during(|| "containment".to_owned()))
 }
 
 impl<'s> Start<'s> {
@@ -137,6 +142,10 @@ impl<'s> Start<'s> {
     fn contain_alone(&self, guarded: &Guarded<'_>) -> Result<()> {
         let Place { process, cgroup, .. } = Place::of(self)?;
         guarded.require_alone(&process, &cgroup)?;
-        guarded.contain(&cgroup, &self.surroundings.majors, &[])
+        let Some(containment) = guarded.containment(&self.surroundings.majors, &[])? else { return Ok(()) };
+        contain(&cgroup, &containment)?;
+        // What systemd has in its list it would open again; of cgroup v2 it leaves our program alone.
+        let unit = if cgroup.version == Version::V1 { Unit::of(&cgroup)? } else { None };
+        unit.map_or(Ok(()), |unit| unit.contain(&[], &containment, self.majors))
     }
 }

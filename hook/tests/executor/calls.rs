@@ -6,6 +6,7 @@ use gpupol_tracer::{End, Then};
 use crate::cgroups::V2;
 use crate::crash::{Made, two_nodes_and_three_mounts};
 use crate::scene::{self, Folder};
+use crate::systemd;
 use crate::traced;
 use crate::undone::{DRIVER, make};
 
@@ -51,4 +52,19 @@ fn system_calls() {
     calls("contained", &folder, "createRuntime", &second.state(), End::Exited(0));
     folder.write("bundle/config.json", silent.replace(r#""allow":true"#, r#""allow":false"#));
     calls("nothing_asked", &folder, "createRuntime", &second.state(), End::Exited(0));
+}
+
+/// A container of which systemd must be told.
+#[test]
+fn system_calls_with_systemd() {
+    if scene::role().is_none() {
+        let shell = format!(r#"{V2}{DRIVER}{}exec "$@""#, systemd::BOOTED);
+        scene::run_child("calls::system_calls_with_systemd", &["calls"], &shell);
+        return;
+    }
+    let _told = systemd::stand_in(systemd::Mood::Helpful);
+    let folder = Folder::new("calls");
+    make(&folder, &two_nodes_and_three_mounts(&folder));
+    let told = Made::new(&folder, Version::V2, "told");
+    calls("told", &folder, "createRuntime", &told.state(), End::Exited(0));
 }

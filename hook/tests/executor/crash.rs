@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::cgroups::{Cgroups, V1, V2};
 use crate::scene::{self, Folder};
+use crate::systemd;
 use crate::traced::{self, Ended};
 use crate::undone::{DRIVER, Init, list, make, plan};
 
@@ -26,10 +27,13 @@ pub(crate) struct Made<'f> {
 impl<'f> Made<'f> {
     pub(crate) fn new(folder: &'f Folder, version: Version, id: &str) -> Self {
         let init = Init::start(&folder.path(ROOTFS), "");
-        let cgroups = Cgroups::empty(version, &format!("crash-{id}"), &[]);
+        // Where systemd is init, the unit that a runtime had it make.
+        let scope = format!("{id}-{}.scope", std::process::id());
+        let below: &[&str] = if systemd::is_init() { &[&scope] } else { &[] };
+        let cgroups = Cgroups::empty(version, &format!("crash-{id}"), below);
         match version {
             Version::V1 => std::fs::write(format!("{}/devices.deny", cgroups.names[0]), "a").unwrap(),
-            Version::V2 => cgroups.attach(0, BPF_F_ALLOW_MULTI),
+            Version::V2 => cgroups.attach(below.len(), BPF_F_ALLOW_MULTI),
         }
         cgroups.enter(init.pid);
         Self { folder, id: id.to_owned(), init, cgroups }
@@ -49,7 +53,7 @@ impl<'f> Made<'f> {
             Version::V1 => {
                 std::fs::read_to_string(format!("{}/devices.list", self.cgroups.names[0])).unwrap()
             }
-            Version::V2 => format!("{:?}", self.cgroups.programs(0)),
+            Version::V2 => format!("{:?}", self.cgroups.programs(self.cgroups.names.len() - 1)),
         };
         (nodes, rules)
     }
@@ -128,6 +132,8 @@ enum Case {
     OverDead,
     /// The end of a container.
     Poststop,
+    /// The first start where systemd is init.
+    Told,
 }
 
 const ROOTFS: &str = "bundle/rootfs";
@@ -164,7 +170,7 @@ fn survives(folder: &Folder, version: Version, which: Case, count: usize) -> boo
     assert!(made.iter().all(is_target) && before.0.is_subset(&after.0), "{case}: {made:?}");
     let mut gone = leases(folder);
     match which {
-        Case::First => {}
+        Case::First | Case::Told => {}
         Case::OverDead => gone.push("dead".to_owned()),
         Case::Poststop => gone.push("victim".to_owned()),
     }
@@ -185,9 +191,11 @@ fn survives(folder: &Folder, version: Version, which: Case, count: usize) -> boo
 fn everywhere(test: &str, version: Version, case: Case) {
     let view = if version == Version::V1 { V1 } else { V2 };
     if scene::role().is_none() {
-        scene::run_child(test, &["crash"], &format!(r#"{view}{DRIVER}exec "$@""#));
+        let booted = if case == Case::Told { systemd::BOOTED } else { "" };
+        scene::run_child(test, &["crash"], &format!(r#"{view}{DRIVER}{booted}exec "$@""#));
         return;
     }
+    let _told = (case == Case::Told).then(|| systemd::stand_in(systemd::Mood::Helpful));
     let folder = Folder::new("crash");
     make(&folder, &two_nodes_and_three_mounts(&folder));
     let count = (1..).take_while(|count| survives(&folder, version, case, *count)).count();
@@ -208,6 +216,11 @@ fn the_first_start_on_v2() {
 #[test]
 fn a_start_over_a_dead_container_on_v2() {
     everywhere("crash::a_start_over_a_dead_container_on_v2", Version::V2, Case::OverDead);
+}
+
+#[test]
+fn a_start_of_a_unit_of_systemd() {
+    everywhere("crash::a_start_of_a_unit_of_systemd", Version::V2, Case::Told);
 }
 
 #[test]

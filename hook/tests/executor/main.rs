@@ -24,6 +24,7 @@ mod plan_sets;
 mod rootfs;
 mod scene;
 mod stale;
+mod systemd;
 mod tmpfs;
 mod traced;
 mod undone;

@@ -130,7 +130,7 @@ pub(crate) fn plan(folder: &Folder) -> Value {
 }
 
 /// The files of leases.
-fn leases(folder: &Folder) -> Vec<String> {
+pub(crate) fn leases(folder: &Folder) -> Vec<String> {
     let mut found = Vec::new();
     list(Path::new(&folder.path("state/leases")), &mut found);
     found.retain(|path| Path::new(path).is_file() && !path.ends_with("/.lock"));

@@ -94,7 +94,7 @@ pub(crate) fn trusted(site: &Site) {
 }
 
 /// Numbers under NVIDIA's own major number that open.
-fn gpus(seen: &Seen) -> BTreeSet<(u32, u32)> {
+pub(super) fn gpus(seen: &Seen) -> BTreeSet<(u32, u32)> {
     seen.allowed().into_iter().filter(|number| number.0 == MAJOR).collect()
 }
 
@@ -107,7 +107,7 @@ pub(super) fn allow_everything(config: &mut Value) {
 }
 
 /// As `--device /dev/nvidia4`.
-fn allow_another(config: &mut Value) {
+pub(super) fn allow_another(config: &mut Value) {
     let minor = GPUS[0].minor;
     let rule = json!({ "allow": true, "type": "c", "major": MAJOR, "minor": minor, "access": "rwm" });
     list(config, "/linux/resources/devices").push(rule);

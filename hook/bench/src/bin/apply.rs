@@ -33,6 +33,7 @@ fn main() {
         rootfs: rootfs.clone(),
         cgroup: &cgroup,
         is_of_spec_form: false,
+        contained: None,
         visible_gpus: 0,
     };
     rustix::process::umask(rustix::fs::Mode::empty());

@@ -89,9 +89,7 @@ impl Opened<'_> {
 }
 
 fn text(rule: &Rule) -> String {
-    let read = if rule.access.read { "r" } else { "" };
-    let write = if rule.access.write { "w" } else { "" };
-    format!("c {}:{} {read}{write}", rule.major, rule.minor)
+    format!("c {}:{} {}", rule.major, rule.minor, rule.access.letters())
 }
 
 /// The kernel takes a whole rule in one write.

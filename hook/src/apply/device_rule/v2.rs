@@ -120,7 +120,7 @@ fn attached(cgroup: &Cgroup) -> Result<Vec<(&Level, Vec<u32>, u32)>> {
     let mut attached = Vec::new();
     let mut alone = true;
     for (depth, level) in cgroup.levels.iter().rev().enumerate() {
-        alone = alone && (depth == 0 || is_own_scope(level)?);
+        alone = alone && (depth == 0 || level.is_own_scope()?);
         let (ids, flags) = query(level)?;
         if ids.is_empty() {
             continue;
@@ -134,10 +134,4 @@ fn attached(cgroup: &Cgroup) -> Result<Vec<(&Level, Vec<u32>, u32)>> {
         attached.push((level, ids, flags));
     }
     Ok(attached)
-}
-
-/// `crun` puts a container into a cgroup below the scope that systemd made for it. Any other cgroup may hold this
-/// container alone just now and another one tomorrow.
-fn is_own_scope(level: &Level) -> Result<bool> {
-    Ok(level.path.ends_with(".scope") && level.holds_one_child()?)
 }

@@ -1,0 +1,137 @@
+//! What systemd must know of device rules.
+//!
+//! systemd holds the rules of its units' cgroups for its own. It writes them anew after `daemon-reload`, and then whatever
+//! somebody else had opened there is closed. So a container's unit is told of what was opened, for as long as the unit lives.
+
+use std::path::Path;
+
+use gpupol_plan::majors::Majors;
+
+use crate::apply::device_rule::Rule;
+use crate::apply::device_rule::contain::Containment;
+use crate::cgroup::Cgroup;
+use crate::error::{Error, Result};
+
+mod bus;
+mod devices;
+pub mod message;
+
+use bus::Bus;
+use message::{Call, Device, Property, Value};
+
+/// The kinds of units that hold processes, and where systemd keeps what is of their cgroups.
+const KINDS: [(&str, &str); 2] =
+    [("scope", "org.freedesktop.systemd1.Scope"), ("service", "org.freedesktop.systemd1.Service")];
+
+/// The unit of a container.
+#[derive(Debug)]
+pub(crate) struct Unit {
+    name: String,
+    /// What systemd allows it, as `DevicePolicy` and `DeviceAllow` say.
+    policy: String,
+    allowed: Vec<Device>,
+    bus: Bus,
+}
+
+/// What a unit says of its cgroup.
+const PROPERTIES: [&str; 3] = ["ControlGroup", "DevicePolicy", "DeviceAllow"];
+
+impl Unit {
+    /// The unit that a container's cgroup is of, if systemd restricts its devices. A cgroup of which systemd says that it is
+    /// no unit's is left to others by systemd too, whatever its name.
+    ///
+    /// # Errors
+    /// systemd is there and does not answer, or what it answers cannot be understood.
+    pub(crate) fn of(cgroup: &Cgroup) -> Result<Option<Self>> {
+        let Some((path, name, interface)) = named(cgroup)? else { return Ok(None) };
+        let asked = Bus::connect().and_then(|bus| match bus {
+            Some(bus) => Self::ask(bus, path, name, interface),
+            None => Ok(None),
+        });
+        asked.map_err(|error| during(error, name))
+    }
+
+    /// Has systemd allow what the rules open, beside what it allows already. It forgets that with the unit. systemd is told
+    /// nothing that it knows.
+    ///
+    /// # Errors
+    /// systemd does not answer, or says why not.
+    pub(crate) fn allow(self, rules: &[Rule]) -> Result<()> {
+        if rules.iter().all(|rule| devices::allows(&self.allowed, *rule)) {
+            return Ok(());
+        }
+        self.set(&[Property::DeviceAllow(devices::of(rules))])
+    }
+
+    /// Has systemd allow what the rules open, and of what it allows already nothing that is contained.
+    ///
+    /// # Errors
+    /// As [`Self::allow`], or a device of which nobody knows here what it is.
+    pub(crate) fn contain(self, rules: &[Rule], containment: &Containment, majors: &Majors) -> Result<()> {
+        let kept = devices::outside_of(&self.allowed, containment, majors);
+        let mut list = kept.map_err(|error| during(error, &self.name))?;
+        list.extend(devices::of(rules));
+        // An empty list takes back what was allowed, and under `auto` would be no restriction.
+        let policy = (self.policy == "auto").then_some(Property::DevicePolicy("closed"));
+        let anew = [Property::DeviceAllow(Vec::new()), Property::DeviceAllow(list)];
+        self.set(&policy.into_iter().chain(anew).collect::<Vec<_>>())
+    }
+
+    fn ask(mut bus: Bus, path: &str, name: &str, interface: &str) -> Result<Option<Self>> {
+        let object = message::object_of(name);
+        let calls: Vec<Call> =
+            PROPERTIES.iter().map(|property| message::get(&object, interface, property)).collect();
+        let Ok([Value::Text(own), Value::Text(policy), Value::Pairs(allowed)]) =
+            <[Value; 3]>::try_from(bus.call(&calls)?)
+        else {
+            return Err(Error::found("what systemd says of it cannot be understood"));
+        };
+        let everything = policy == "auto" && allowed.is_empty();
+        let is_its = own == path && !everything;
+        Ok(is_its.then(|| Self { name: name.to_owned(), policy, allowed, bus }))
+    }
+
+    fn set(mut self, properties: &[Property]) -> Result<()> {
+        let call = message::set(&message::object_of(&self.name), properties);
+        let done = self.bus.call(&[call]).map(drop);
+        done.map_err(|error| during(error, &self.name))
+    }
+}
+
+fn during(error: Error, unit: &str) -> Error {
+    error.during(|| format!("unit `{unit}` of systemd"))
+}
+
+/// The path of the cgroup that can be the container's own unit by its name, that name, and where its properties are.
+/// `crun` puts a container below the scope that systemd made for it.
+fn named(cgroup: &Cgroup) -> Result<Option<(&str, &str, &'static str)>> {
+    if let Some(found) = unit_at(&cgroup.path) {
+        return Ok(Some(found));
+    }
+    let Some(parent) = cgroup.levels.iter().rev().nth(1) else { return Ok(None) };
+    let above = cgroup.path.rsplit_once('/').map(|(above, _)| above);
+    Ok(if parent.is_own_scope()? { above.and_then(unit_at) } else { None })
+}
+
+fn unit_at(path: &str) -> Option<(&str, &str, &'static str)> {
+    let (_, name) = path.rsplit_once('/')?;
+    let extension = Path::new(name).extension()?;
+    let (_, interface) = KINDS.into_iter().find(|(kind, _)| extension == *kind)?;
+    Some((path, name, interface))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_known_by_their_names() {
+        let name =
+            |path| unit_at(path).map(|(_, name, interface)| (name, interface.rsplit('.').next().unwrap()));
+        assert_eq!(name("/system.slice/docker-1.scope"), Some(("docker-1.scope", "Scope")));
+        assert_eq!(name("/a.slice/b.slice/c.service"), Some(("c.service", "Service")));
+        for path in ["/docker/1", "/a.slice", "/a.scope/container", "/.scope", "", "/x.scope/"] {
+            assert_eq!(name(path), None, "{path}");
+        }
+    }
+}

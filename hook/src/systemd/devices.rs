@@ -1,0 +1,116 @@
+//! The devices that systemd allows a unit, as its lists name them.
+
+use gpupol_plan::majors::Majors;
+
+use super::message::Device;
+use crate::apply::device_rule::Rule;
+use crate::apply::device_rule::contain::Containment;
+use crate::error::{Error, Result};
+
+/// How a list has what rules open: by numbers, so there need be no such node on the host.
+pub(super) fn of(rules: &[Rule]) -> Vec<Device> {
+    let device = |rule: &Rule| (path(*rule), rule.access.letters().to_owned());
+    rules.iter().map(device).collect()
+}
+
+fn path(rule: Rule) -> String {
+    format!("/dev/char/{}:{}", rule.major, rule.minor)
+}
+
+/// Whether a list has what a rule opens.
+pub(super) fn allows(allowed: &[Device], rule: Rule) -> bool {
+    let (device, letters) = (path(rule), rule.access.letters());
+    let covers = |granted: &str| letters.chars().all(|letter| granted.contains(letter));
+    allowed.iter().any(|(path, granted)| *path == device && covers(granted))
+}
+
+/// A list without what is contained.
+///
+/// # Errors
+/// It has a device of which it cannot be said whether that is contained.
+pub(super) fn outside_of(
+    allowed: &[Device],
+    containment: &Containment,
+    majors: &Majors,
+) -> Result<Vec<Device>> {
+    let kept = |device: &&Device| match is_denied(device, containment, majors) {
+        Some(denied) => (!denied).then(|| Ok((*device).clone())),
+        None => Some(Err(Error::found(format!(
+            "it allows `{}`, and nobody knows here whether that is a GPU",
+            device.0
+        )))),
+    };
+    allowed.iter().filter_map(|device| kept(&device)).collect()
+}
+
+/// `None`: that cannot be known.
+fn is_denied((path, letters): &Device, containment: &Containment, majors: &Majors) -> Option<bool> {
+    let is_of_blocks = path.starts_with("/dev/block/") || path.starts_with("block-");
+    // To make a node is not to open it.
+    if is_of_blocks || !letters.contains(['r', 'w']) {
+        return Some(false);
+    }
+    if let Some(number) = path.strip_prefix("/dev/char/") {
+        let (major, minor) = number.split_once(':')?;
+        return Some(containment.denies(major.parse().ok()?, minor.parse().ok()?));
+    }
+    let driver = path.strip_prefix("char-").filter(|name| !name.contains(['*', '?', '[']))?;
+    // A whole major number is named by one of its drivers or, by newer runtimes, by itself.
+    let number = driver.parse().is_ok_and(|major| containment.majors.contains(&major));
+    Some(number || containment.majors.iter().any(|major| majors.has(driver, *major)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::apply::device_rule::Access;
+
+    fn list(devices: &[(&str, &str)]) -> Vec<Device> {
+        devices.iter().map(|(path, letters)| ((*path).to_owned(), (*letters).to_owned())).collect()
+    }
+
+    #[test]
+    fn what_systemd_knows_it_need_not_be_told() {
+        let rule = |write| Rule { access: Access { read: true, write }, major: 195, minor: 4 };
+        let has = |letters| list(&[("/dev/char/195:4", letters)]);
+        assert!(allows(&has("rwm"), rule(true)) && allows(&has("r"), rule(false)));
+        assert!(!allows(&has("r"), rule(true)) && !allows(&[], rule(false)));
+        assert!(!allows(&list(&[("/dev/char/195:40", "rw")]), rule(true)));
+        assert_eq!(
+            of(&[rule(true), rule(false)]),
+            list(&[("/dev/char/195:4", "rw"), ("/dev/char/195:4", "r")])
+        );
+    }
+
+    #[test]
+    fn what_is_contained_is_taken_out() {
+        let majors = Majors::read("Character devices:\n136 pts\n195 nvidia\n226 drm\n");
+        let containment = Containment { majors: BTreeSet::from([195, 226]), own: vec![(195, 0), (195, 255)] };
+        let others = [
+            ("/dev/char/1:3", "rwm"),
+            ("/dev/char/195:0", "rw"),
+            ("/dev/char/195:255", "rw"),
+            ("char-pts", "rwm"),
+            ("char-136", "rwm"),
+            ("char-*", "m"),
+            ("block-*", "m"),
+            ("/dev/block/8:0", "rw"),
+            ("/dev/char/195:1", "m"),
+        ];
+        let gpus = [
+            ("/dev/char/195:1", "r"),
+            ("char-nvidia", "rwm"),
+            ("/dev/char/226:128", "w"),
+            ("char-drm", "rw"),
+            ("char-195", "rwm"),
+        ];
+        let all: Vec<_> = gpus.into_iter().chain(others).collect();
+        assert_eq!(outside_of(&list(&all), &containment, &majors).unwrap(), list(&others));
+        for unknown in ["char-*", "char-nv?dia", "/dev/nvidia1", "/dev/char/195", "/dev/char/x:1", ""] {
+            let error = outside_of(&list(&[(unknown, "rw")]), &containment, &majors).unwrap_err().to_string();
+            assert!(error.contains("nobody knows here whether that is a GPU"), "{unknown}: {error}");
+        }
+    }
+}
