@@ -140,14 +140,17 @@ fn a_cgroup_is_the_kernels_word_under_the_engines_that_choose_it() {
 }
 
 #[test]
-fn who_runs_as_a_user_is_known_and_gets_nothing_yet() {
+fn nothing_is_counted_for_who_runs_as_a_user() {
     passes(
         r#"
         tenant own { identity podman user=1000; identity slurm account="lab-*" partition=gpu }
-        grant g { to own p; gpus a; sharing time-slicing replicas=9; capabilities compute }
+        grant g { to own p; gpus a; sharing time-slicing replicas=1; capabilities compute }
+        grant alone rank=1 { to own p; when { label stage=alone }; gpus a; capabilities compute }
         test users {
             container roots engine=podman { request gpus=1 }
             container own engine=podman user=1000 { request gpus=1 }
+            container again engine=podman user=1000 { request gpus=1 }
+            container alone engine=podman user=1000 { label stage=alone; request gpus=1 }
             container quiet engine=podman user=1000
             container other engine=podman user=1001 { request gpus=1 }
             container job engine=slurm account=lab-1 user=ada partition=gpu { request gpus=1 }
@@ -155,13 +158,15 @@ fn who_runs_as_a_user_is_known_and_gets_nothing_yet() {
             container unrecorded engine=slurm { request gpus=1 }
             container named tenant=own { request gpus=1 }
             expect roots gpus=1
-            expect own denied reason=not-supported
+            expect own gpus=1
+            expect again gpus=1 devices="0"
+            expect alone denied reason=not-supported
             expect quiet gpus=0
             expect other denied reason=no-tenant
             expect job denied reason=not-supported
             expect cpu denied reason=no-tenant
             expect unrecorded denied reason=no-tenant
-            expect named denied reason=not-supported
+            expect named gpus=1
         }
         "#,
     );

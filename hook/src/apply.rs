@@ -27,6 +27,7 @@ pub mod device_rule;
 pub(crate) mod loader;
 mod mount;
 mod tmpfs;
+mod user;
 
 /// The container to which edits are applied.
 #[derive(Debug)]
@@ -35,8 +36,9 @@ pub struct Container<'c> {
     pub process: &'c Process,
     /// Its root file system, by its path on the host.
     pub rootfs: String,
-    /// Its device cgroup.
-    pub cgroup: &'c Cgroup,
+    /// Its device cgroup. None: the engine runs as a user, where nobody makes nodes nor opens rules; the host's nodes are
+    /// bound, and who may open them is for their modes and that cgroup to say.
+    pub cgroup: Option<&'c Cgroup>,
     /// Whether the runtime has made its nodes and rules from an edited `config.json`: then they are only looked at.
     pub is_of_spec_form: bool,
     /// The GPUs that it gets, as files with content name them: [`gpupol_plan::choose::Choice::visible_gpus`].
@@ -88,13 +90,12 @@ pub fn apply<'c>(container: &Container<'c>, edits: &[&Edit], mounts: &MountInfo)
     let surroundings = Surroundings {
         private: container_mounts.private_beside(mounts),
         shared: container_mounts.shared(),
-        owner: container.process.foreign_root()?,
+        owner: user::become_owner(container.process)?,
     };
-    let ready = prepare(edits, surroundings.owner.is_some())?;
+    let ready = prepare(edits, container.cgroup.is_none() || surroundings.owner.is_some())?;
     let rules = if container.is_of_spec_form { Vec::new() } else { device_rule::all(edits)? };
-    if !rules.is_empty() {
-        container.cgroup.require_alone(container.process)?;
-    }
+    let opened = container.cgroup.filter(|_| !rules.is_empty());
+    opened.map_or(Ok(()), |cgroup| cgroup.require_alone(container.process))?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let descriptors =
         openat(CWD, "/proc/self/fd", flags, Mode::empty()).called(|| "openat(`/proc/self/fd`)".to_owned())?;
@@ -156,7 +157,7 @@ impl<'c> Applied<'c> {
             done.map_err(|error| error.during(|| name(edit)))?;
         }
         placed.iter().try_for_each(tmpfs::Placed::seal)?;
-        self.rules = Some(device_rule::open(container.cgroup, rules)?);
+        self.rules = container.cgroup.map(|cgroup| device_rule::open(cgroup, rules)).transpose()?;
         Ok(())
     }
 
@@ -208,11 +209,11 @@ impl<'c> Applied<'c> {
 }
 
 /// Opens what each edit needs of the host. Variables and groups are not the hook form's.
-fn prepare<'p>(edits: &[&'p Edit], in_user_namespace: bool) -> Result<Vec<(&'p Edit, Ready<'p>)>> {
+fn prepare<'p>(edits: &[&'p Edit], binds_nodes: bool) -> Result<Vec<(&'p Edit, Ready<'p>)>> {
     let ready = |edit: &&'p Edit| {
         let prepared = match edit {
             Edit::DeviceNode(node) => {
-                device_node::Ready::prepare(node, in_user_namespace).map(|node| Some(Ready::Node(node)))
+                device_node::Ready::prepare(node, binds_nodes).map(|node| Some(Ready::Node(node)))
             }
             Edit::Bind(bind) => mount::Ready::prepare(bind).map(|bind| bind.map(Ready::Mount)),
             Edit::Tmpfs(tmpfs) => tmpfs::Ready::prepare(tmpfs).map(|tmpfs| Some(Ready::Tmpfs(tmpfs))),

@@ -10,6 +10,7 @@ use gpupol_plan::entry::{Entry, Form};
 use gpupol_plan::guard::{Surroundings, Trip, put_off, trips};
 use gpupol_plan::identity;
 use gpupol_plan::index::{Auditing, OnDenied, Settings, Tenant};
+use gpupol_plan::keeper::Keeper;
 use gpupol_plan::lookup::{self, Decision, Granted};
 use gpupol_plan::majors::Majors;
 use gpupol_plan::observed::Observed;
@@ -34,6 +35,7 @@ use crate::{bundle, confine, entry, guard, host, observe, wrapper};
 pub(crate) mod before;
 mod guarded;
 mod leases;
+mod unenforced;
 
 use guarded::Guarded;
 
@@ -186,6 +188,9 @@ impl Start<'_> {
         let plan = plans.plan(&granted.grant).map_err(Error::into_plan_set_refusal)?;
         plan.require(self.entry.form)?;
         host::verify(&plan.host)?;
+        if granted.keeper != Keeper::Leases {
+            return self.give_unenforced(&plan, granted, guarded);
+        }
         let scene = Scene::of(self, plans.index.settings.audit)?;
         self.lease_and_apply(&scene, &plan, granted, guarded).inspect_err(|error| {
             // A refusal has a record of its own.
@@ -248,6 +253,7 @@ impl Start<'_> {
             spec::require_rules(self.config, edits)?;
         }
         let (process, cgroup) = (&scene.process, &scene.cgroup);
+        let cgroup = Some(cgroup);
         let container = Container { process, rootfs, cgroup, is_of_spec_form, visible_gpus };
         let applied = apply::apply(&container, edits, &scene.mounts)?;
         let done = guarded

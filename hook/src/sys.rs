@@ -11,6 +11,7 @@ use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::Errno;
+use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 unsafe extern "C" {
     fn syscall(number: c_long, ...) -> c_long;
@@ -109,6 +110,15 @@ pub fn set_fs_ids(uid: u32, gid: u32) -> Result<(), Errno> {
         (setfsgid(u32::MAX), setfsuid(u32::MAX))
     };
     if now_uid.cast_unsigned() == uid && now_gid.cast_unsigned() == gid { Ok(()) } else { Err(Errno::PERM) }
+}
+
+/// Goes on with a copy of the mounts, which nobody else sees.
+///
+/// # Errors
+/// What the kernel answers.
+pub fn copy_mounts() -> Result<(), Errno> {
+    // SAFETY: this flag copies mounts and no descriptors, which is what the function is marked for.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNS) }
 }
 
 /// Becomes another program, with the variables of this one; the first argument is its name.

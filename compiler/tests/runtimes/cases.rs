@@ -20,4 +20,5 @@ pub(crate) mod mps;
 pub(crate) mod plan_sets;
 pub(crate) mod precreate;
 pub(crate) mod rootfs;
+pub(crate) mod users;
 pub(crate) mod wrapper;

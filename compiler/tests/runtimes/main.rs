@@ -30,6 +30,7 @@ mod runtime;
 mod site;
 mod traced;
 mod untouched;
+mod user;
 mod view;
 
 /// One test for each case under each runtime and each view.
@@ -65,6 +66,7 @@ everywhere! {
     features: given_when_asked, one_channel, refused_features, other_number;
     denials: nothing_asked, no_tenant, denied_devices, more_than_granted, requirement, runs_without_gpu_when_so_said;
     identities: cgroup, cgroup_of_another_engine, slurm_record, users_own_podman;
+    users: rootless_podman, promises_that_nobody_keeps;
     leases: exclusive, killed_without_poststop, started_again, time_slicing, limit, poststop_releases,
         replaced_plan_set,
         simultaneous;

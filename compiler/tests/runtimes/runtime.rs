@@ -61,6 +61,11 @@ impl Runtime {
         Self { kind, cgroup, program, state, wrapper: OnceLock::new() }
     }
 
+    /// Which it is, and in which view.
+    pub(crate) fn kind(&self) -> (Kind, Cgroup) {
+        (self.kind, self.cgroup)
+    }
+
     /// The program itself.
     pub(crate) fn program(&self) -> &Path {
         &self.program

@@ -1,12 +1,13 @@
 //! From a container's configuration to its grant: who it is, what it asks for, by which grant it may have it.
 
 use crate::config::Config;
-use crate::entry::{Engine, Entry};
+use crate::entry::Entry;
 use crate::glob;
 use crate::identity::{self, Facts, Whose};
 use crate::index::{
     Clause, ClauseRecord, Grant, GrantPlan, GrantRecord, Grants, Index, ReadAt, Tenant, Test, engines,
 };
+use crate::keeper::Keeper;
 use crate::observed::Observed;
 use crate::refusal::{self, Reason, Refusal};
 use crate::request::{self, Request};
@@ -36,6 +37,8 @@ pub struct Granted {
     pub grant: GrantPlan,
     /// What it asks for.
     pub request: Request,
+    /// Who keeps what the grant says of sharing and limits.
+    pub keeper: Keeper,
 }
 
 /// Decides about a container that came in through `entry`, of which [`identity::tenant`] said `whose` it is. What a refusal
@@ -63,26 +66,14 @@ pub fn decide<S: ReadAt>(
         return refused(of_another(tenant, whose));
     }
     match grant(index, tenant, &request, entry, config) {
-        Ok(grant) => match unsupported(entry, observed) {
-            None => Decision::Granted(Box::new(Granted { tenant: tenant.clone(), grant, request })),
-            Some(message) => refused(Refusal::new(Reason::NotSupported, message)),
+        Ok(grant) => match Keeper::of(entry, observed) {
+            Ok(keeper) => {
+                Decision::Granted(Box::new(Granted { tenant: tenant.clone(), grant, request, keeper }))
+            }
+            Err(refusal) => refused(refusal),
         },
         Err(refusal) => refused(refusal),
     }
-}
-
-/// Why nothing can be given through this entry to anybody, if nothing can.
-fn unsupported(entry: &Entry, observed: &Observed) -> Option<String> {
-    if entry.engine == Engine::Slurm {
-        return Some("Slurm allocates, and checking what it allocated is not supported yet".to_owned());
-    }
-    let engine = entry.engine.name();
-    let rootless = |uid| {
-        format!(
-            "{engine} is run by uid {uid}, where nothing can enforce a grant; only root's is supported yet"
-        )
-    };
-    observed.user.map(rootless)
 }
 
 fn of_no_tenant(facts: &Facts<'_>) -> Refusal {

@@ -70,11 +70,11 @@ fn a_cgroup_counts_only_under_the_engines_of_its_identity() {
 }
 
 #[test]
-fn a_users_own_podman_is_not_roots_and_gives_nothing() {
+fn a_users_own_podman_is_not_roots() {
     let index = index(&json!([{"engine": "podman"}, {"engine": "podman", "user": 1000}]));
     let of = |user| Observed { user, ..Observed::default() };
     assert_eq!(outcome(&index, "podman", &of(None)), "t0 granted");
-    assert_eq!(outcome(&index, "podman", &of(Some(1000))), "t1 not-supported");
+    assert_eq!(outcome(&index, "podman", &of(Some(1000))), "t1 granted");
     assert_eq!(outcome(&index, "podman", &of(Some(1001))), "nobody no-tenant");
 }
 

@@ -49,7 +49,7 @@ pub(in crate::policy) fn unenforced(identity: &Spanned<Identity>, rules: &[(Stri
     let known = &identity.value;
     let wanted: Vec<&str> = rules.iter().map(|(rule, _)| rule.as_str()).collect();
     let message = match wanted.as_slice() {
-        [] => format!("containers of `{known}` are known and refused: nothing is given through it yet"),
+        [] => format!("containers of `{known}` get devices, and nobody counts, bounds or audits that"),
         wanted => {
             format!("nothing enforces {} for containers of `{known}`: they are refused", wanted.join(" and "))
         }

@@ -29,7 +29,7 @@ fn main() {
     let hierarchy = Hierarchy::find(&mounts).expect("a cgroup hierarchy holds device rules");
     let cgroup = hierarchy.cgroup_of(&container).expect("the container has a cgroup");
     let container =
-        Container { process: &container, rootfs: rootfs.clone(), cgroup: &cgroup, is_of_spec_form: false, visible_gpus: 0 };
+        Container { process: &container, rootfs: rootfs.clone(), cgroup: Some(&cgroup), is_of_spec_form: false, visible_gpus: 0 };
     rustix::process::umask(rustix::fs::Mode::empty());
     let start = Instant::now();
     let applied = apply::apply(&container, &edits, &mounts);
