@@ -9,14 +9,14 @@ use gpupol_plan::choose::{Lease, Leases, choose};
 use gpupol_plan::edit::{DeviceNode, Edit, File};
 use gpupol_plan::entry::Form;
 use gpupol_plan::feature::Feature;
-use gpupol_plan::guard::{self, Answer, Number, Surroundings, Trip};
+use gpupol_plan::guard::{self, Answer, Surroundings, Trip};
 use gpupol_plan::identity::{self, Whose};
 use gpupol_plan::index::{self, Index, Slice};
 use gpupol_plan::keeper::Keeper;
 use gpupol_plan::lookup::{Decision, Granted, decide};
 use gpupol_plan::plan::{Memory, Plan, Rule, Sharing};
 use gpupol_plan::refusal::{Reason, Refusal};
-use gpupol_plan::request::{self, Capabilities, Devices, Request, cdi};
+use gpupol_plan::request::{self, Capabilities, Devices, Request, allocation, cdi};
 
 use crate::emit::mps::Daemon;
 use crate::emit::{PlanSet, identities};
@@ -140,6 +140,12 @@ impl<'s> Reader<'s> {
         self.index.settings.on_denied
     }
 
+    /// Major numbers of GPUs on the host.
+    #[must_use]
+    pub fn majors(&self) -> &BTreeSet<u32> {
+        &self.surroundings.majors
+    }
+
     /// What a container gets while other containers hold `leases`.
     #[must_use]
     pub fn start(&self, container: &Workload, leases: &Leases) -> Outcome {
@@ -151,7 +157,7 @@ impl<'s> Reader<'s> {
     pub fn start_in(&self, form: Form, container: &Workload, leases: &Leases) -> Outcome {
         let Workload { entry, config, observed } = container;
         let whose = self.whose(container);
-        if let Answer::Refuse(refusal) = self.guarded(container, &self.own(container, leases)).answer {
+        if let Answer::Refuse(refusal) = self.guarded(container, leases).answer {
             return Outcome::Denied { tenant: whose.ok().flatten().map(|tenant| tenant.name), refusal };
         }
         match decide(&self.index, &whose, entry, config, observed) {
@@ -182,34 +188,49 @@ impl<'s> Reader<'s> {
     /// What the guard makes of a container.
     #[must_use]
     pub fn guard(&self, container: &Workload) -> Guarded {
-        self.guarded(container, &self.own(container, &Leases::new()))
+        self.guarded(container, &Leases::new())
     }
 
-    /// The numbers of the nodes of CDI that its plan gives too; all of them if it is refused, for another reason then.
-    fn own(&self, container: &Workload, leases: &Leases) -> Vec<Number> {
-        let Workload { entry, config, observed } = container;
-        if !cdi::is_named(config) {
-            return Vec::new();
-        }
-        let given = match decide(&self.index, &self.whose(container), entry, config, observed) {
-            Decision::Granted(granted) => self.give(&granted, entry.form, leases).ok(),
-            Decision::NotAsked | Decision::Refused { .. } => None,
-        };
-        let numbers = |gift: Gift| guard::given(&gift.edits.iter().map(|(_, edit)| edit).collect::<Vec<_>>());
-        given.map_or_else(|| guard::put_off(self.asked(container).as_ref(), config), numbers)
-    }
-
-    fn guarded(&self, container: &Workload, own: &[Number]) -> Guarded {
-        let Workload { entry, config, .. } = container;
+    fn guarded(&self, container: &Workload, leases: &Leases) -> Guarded {
+        let trips = self.trips(container, leases);
         let standing = guard::standing(&self.whose(container));
-        // Devices of CDI bring a hook of their own, and the spec form leaves such a container to it.
-        let trips = if entry.form == Form::Spec && !cdi::is_named(config) {
-            guard::trips_before(entry, config, &self.surroundings)
-        } else {
-            guard::trips(entry, config, &self.surroundings, own)
-        };
         let answer = guard::answer(self.index.settings.on_bypass, standing, &trips);
         Guarded { trips, answer }
+    }
+
+    fn trips(&self, container: &Workload, leases: &Leases) -> Vec<Trip> {
+        let Workload { entry, config, .. } = container;
+        let by_cdi = cdi::is_named(config);
+        // Devices of CDI bring a hook of their own, and the spec form leaves such a container to it.
+        if entry.form == Form::Spec && !by_cdi {
+            return guard::trips_before(entry, config, &self.surroundings);
+        }
+        if !by_cdi && !allocation::has_nodes(entry, config) {
+            return guard::trips(entry, config, &self.surroundings, &[]);
+        }
+        match self.covered(container, leases) {
+            Some(covered) => {
+                guard::trips_beside(entry, config, &self.surroundings, &covered.iter().collect::<Vec<_>>())
+            }
+            // It is refused for another reason.
+            None if by_cdi => {
+                let own = guard::put_off(self.asked(container).as_ref(), config);
+                guard::trips(entry, config, &self.surroundings, &own)
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// All that its grant could give a container with the devices that it gets; `None`: it is refused.
+    fn covered(&self, container: &Workload, leases: &Leases) -> Option<Vec<Edit>> {
+        let Workload { entry, config, observed } = container;
+        let Decision::Granted(granted) = decide(&self.index, &self.whose(container), entry, config, observed)
+        else {
+            return None;
+        };
+        let plan = self.plan(&granted.grant).ok()?;
+        let choice = choose(&plan, &granted.request, leases).ok()?;
+        Some(choice.covered(&plan, entry, config).into_iter().cloned().collect())
     }
 
     /// Whether a tenant gets so many of each gpu-set by a grant while nobody else holds anything.

@@ -97,9 +97,9 @@ pub(crate) struct Record<'r> {
     /// Paths in the container that were made as targets of mounts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub created: Vec<&'r str>,
-    /// What keeps a container from using what it got.
+    /// What keeps a container from using what it got, and what somebody else has put beside that.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub note: Option<&'static str>,
+    pub note: Option<String>,
     /// Slug of a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
@@ -271,7 +271,8 @@ mod tests {
         (record.identity, record.tenant, record.grant) = (&identity, Some("t"), Some("g"));
         (record.rule, record.policy_digest, record.topology_digest) = (Some(&rule), Some("p"), Some("t"));
         (record.devices, record.capabilities) = (vec!["GPU-1"], vec!["compute"]);
-        (record.features, record.created, record.note) = (vec![Feature::Gds], vec!["/x"], Some("n"));
+        (record.features, record.created, record.note) =
+            (vec![Feature::Gds], vec!["/x"], Some("n".to_owned()));
         (record.reason, record.message, record.runs_without_gpu) = (Some("r"), Some("m"), Some(false));
         (record.rows, record.answer) = (vec!["row"], Some("contain"));
         (record.duration_us, record.ended_by) = (Some(1), Some(EndedBy::Poststop));

@@ -7,7 +7,7 @@ use gpupol_plan::choose::Choice;
 use gpupol_plan::config::{Config, LIMIT_WITH_GPUS};
 use gpupol_plan::edit::Edit;
 use gpupol_plan::entry::{Entry, Form};
-use gpupol_plan::guard::{Surroundings, Trip, put_off, trips};
+use gpupol_plan::guard::{Surroundings, Trip, has_cdi_hooks, put_off, trips};
 use gpupol_plan::identity;
 use gpupol_plan::index::{Auditing, OnDenied, Settings, Tenant};
 use gpupol_plan::keeper::Keeper;
@@ -16,7 +16,7 @@ use gpupol_plan::majors::Majors;
 use gpupol_plan::observed::Observed;
 use gpupol_plan::plan::Plan;
 use gpupol_plan::refusal::{Reason, Refusal, one_line};
-use gpupol_plan::request::{self, cdi};
+use gpupol_plan::request::{self, allocation, cdi};
 use gpupol_plan::spec;
 
 use crate::apply::{self, Applied, Container};
@@ -99,8 +99,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let asks = !matches!(asked, Ok(None));
     let majors = guard::majors()?;
     let surroundings = guard::look(&state, &config, &majors);
-    // What the spec form gave is told from what is beside it when the plan is known.
-    let trips = if cdi::is_given(&config) {
+    // What the spec form gave, or somebody else allocated, is told from what is beside it when the plan is known.
+    let is_put_off = cdi::is_given(&config) || allocation::has_nodes(&entry, &config);
+    let trips = if is_put_off {
         Vec::new()
     } else {
         trips(&entry, &config, &surroundings, &put_off(asked.ok().flatten().as_ref(), &config))
@@ -171,8 +172,7 @@ impl Start<'_> {
         grant: Option<&str>,
         refusal: Refusal,
     ) -> Result<()> {
-        // What CDI gave it is in its configuration, and stays there.
-        let may = refusal.reason != Reason::PlanSet && !cdi::is_named(self.config);
+        let may = refusal.reason != Reason::PlanSet && !allocation::keeps_devices(self.entry, self.config);
         let runs = on_denied == OnDenied::RunWithoutGpu && may;
         let mut record = self.record(Event::Refusal);
         record.tenant = tenant.map(|tenant| tenant.name.as_str());
@@ -217,11 +217,12 @@ impl Start<'_> {
         };
         let (choice, taken) = leases::take(self, &claim, plan, granted)?;
         let edits: Vec<&Edit> = choice.edits(plan).into_iter().map(|(_, edit)| edit).collect();
-        let given = self.guard_cdi(guarded, &edits).and_then(|other| {
-            let guarded = other.as_ref().unwrap_or(guarded);
-            guarded.require_alone(&scene.process, &scene.cgroup)?;
-            self.apply(scene, plan, &choice, &edits, guarded)
-        });
+        let given =
+            self.guard_beside(guarded, &choice.covered(plan, self.entry, self.config)).and_then(|other| {
+                let guarded = other.as_ref().unwrap_or(guarded);
+                guarded.require_alone(&scene.process, &scene.cgroup)?;
+                self.apply(scene, plan, &choice, &edits, guarded)
+            });
         if given.is_err() {
             taken.give_back();
         }
@@ -274,8 +275,17 @@ impl Start<'_> {
         record.capabilities = choice.capabilities.iter().map(|capability| capability.name()).collect();
         record.features = choice.features.iter().map(|granted| granted.feature).collect();
         record.created = applied.created().collect();
-        record.note = applied.note();
+        let notes: Vec<&str> = applied.note().into_iter().chain(self.note()).collect();
+        record.note = (!notes.is_empty()).then(|| notes.join("; "));
         scene.audit.append(&record)
+    }
+
+    /// What the hook form lets stand beside its own, as somebody else has put it there.
+    fn note(&self) -> Option<&'static str> {
+        let Self { entry, config, .. } = *self;
+        (allocation::has_nodes(entry, config) && has_cdi_hooks(config)).then_some(
+            "NVIDIA's CDI has put its own files and hooks there; an entry of the spec form would take them out",
+        )
     }
 
     fn record(&self, event: Event) -> audit::Record<'_> {

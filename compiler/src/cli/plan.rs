@@ -8,6 +8,8 @@ use gpupol_plan::entry::{Entry, Form};
 use gpupol_plan::index::OnDenied;
 use gpupol_plan::observed::Observed;
 use gpupol_plan::refusal::{Reason, Refusal};
+use gpupol_plan::request::allocation;
+use gpupol_plan::spec::replaced::Replaced;
 
 use super::args::{self, Format};
 use super::chain::{self, Files};
@@ -52,7 +54,8 @@ pub(super) fn run(args: &args::Plan) -> Result<Exit, Failure> {
         guarded: &reader.guard(&container),
         known: known(&outcome, &policy, &files, &container),
         host: &host.name,
-        on_denied: on_denied(&outcome, &reader),
+        on_denied: on_denied(&outcome, &reader, &container),
+        allocated: allocated(&container, &reader),
     };
     if let (Some(rootfs), Some(config)) = (&args.spec_form, &args.config) {
         return spec::run(&decided, config, rootfs);
@@ -71,11 +74,20 @@ struct Decided<'d> {
     known: Option<Known<'d>>,
     host: &'d str,
     on_denied: OnDenied,
+    /// What the spec form takes out, if somebody else has allocated devices to the container.
+    allocated: Option<Replaced<'d>>,
 }
 
-/// What becomes of a container that is denied: whom the guard refuses does not start without a GPU either.
-fn on_denied(outcome: &Outcome, reader: &Reader) -> OnDenied {
+fn allocated<'r>(container: &Workload, reader: &'r Reader) -> Option<Replaced<'r>> {
+    let asks = allocation::is_elsewhere(&container.entry) && reader.asked(container).is_some();
+    asks.then(|| Replaced::of(&container.config, reader.majors()))
+}
+
+/// What becomes of a container that is denied: whom the guard refuses does not start without a GPU either, nor who has one in
+/// its configuration.
+fn on_denied(outcome: &Outcome, reader: &Reader, container: &Workload) -> OnDenied {
     match outcome {
+        _ if allocation::keeps_devices(&container.entry, &container.config) => OnDenied::Refuse,
         Outcome::Denied { refusal, .. } if refusal.reason == Reason::Guard => OnDenied::Refuse,
         _ => reader.on_denied(),
     }

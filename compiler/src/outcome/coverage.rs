@@ -79,6 +79,7 @@ fn is_denied_by(started: &Started, reach: &Reach) -> bool {
         && match started.asked.as_ref().map(|request| &request.devices) {
             Some(Devices::Named(names)) => names.iter().any(|name| takes(name)),
             Some(Devices::Lines(sets)) => reach.rule.gpu_sets.iter().any(|set| sets.contains_key(&set.value)),
+            Some(Devices::Allocated(allocation)) => allocation.names.iter().any(|name| takes(name)),
             // Made-up containers ask so for a number of devices, as Docker does.
             Some(Devices::Default | Devices::Count(_) | Devices::Indices(_)) | None => false,
         }

@@ -5,6 +5,7 @@ pub(crate) mod attacks_by_files;
 pub(crate) mod attacks_by_words;
 pub(crate) mod audit;
 pub(crate) mod cdi;
+pub(crate) mod ceiling;
 pub(crate) mod crash;
 pub(crate) mod crowd;
 pub(crate) mod denials;

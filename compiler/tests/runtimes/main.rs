@@ -62,6 +62,7 @@ everywhere! {
     amd: exactly_the_granted_nodes, beside_nvidia, no_longer_true, contained;
     cdi: same_as_the_hook, several_are_one_request, naming_is_asking, older_than_the_plans, a_node_beside,
         a_made_up_sandbox;
+    ceiling: in_the_hook_form, in_the_spec_form, made_by_cdi, made_by_cdi_in_the_spec_form, refused, refused_in_the_spec_form;
     mps: clients_of_one_daemon, no_daemon, planned;
     features: given_when_asked, one_channel, refused_features, other_number;
     denials: nothing_asked, no_tenant, denied_devices, more_than_granted, requirement, runs_without_gpu_when_so_said;

@@ -149,6 +149,24 @@ impl Site {
         self.stay(bundle, id, container.entry)
     }
 
+    /// The same of a container whose `config.json` is changed when it is written.
+    pub(crate) fn hold_written(
+        &self,
+        bundle: &Bundle,
+        container: &Container,
+        change: impl Fn(&Bundle),
+    ) -> Held {
+        let id = self.write(bundle, container, &look_and_stay());
+        change(bundle);
+        let held = self.stay(bundle, id, container.entry);
+        held.unwrap_or_else(|outcome| panic!("the container did not start: {outcome:?}"))
+    }
+
+    /// Whether the runtime is called by gpupol's links.
+    pub(crate) fn is_wrapped(&self) -> bool {
+        self.runtime.is_wrapped()
+    }
+
     /// Starts a container that was held in this bundle once more, under its own id and in its own cgroup.
     pub(crate) fn start_again(&self, bundle: &Bundle, held: Held) -> Result<Held, Box<Outcome>> {
         assert!(self.runtime.delete(&self.view, held.entry, &held.id), "`delete --force {}` failed", held.id);

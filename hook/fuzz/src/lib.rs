@@ -9,7 +9,9 @@ use std::sync::LazyLock;
 use gpupol_hook::state::State;
 use gpupol_plan::choose::{Lease, Leases, choose};
 use gpupol_plan::config::Config;
+use gpupol_plan::edit::Edit;
 use gpupol_plan::entry::Entry;
+use gpupol_plan::guard::row::ROWS;
 use gpupol_plan::guard::{self, Surroundings};
 use gpupol_plan::identity;
 use gpupol_plan::index::{self, Contents, Index, RequestIndices};
@@ -18,6 +20,7 @@ use gpupol_plan::lookup::decide;
 use gpupol_plan::observed::Observed;
 use gpupol_plan::plan::{Plan, Sharing};
 use gpupol_plan::refusal::{Refusal, one_line};
+use gpupol_plan::request::allocation::{Allocation, Node};
 use gpupol_plan::request::{Capabilities, Devices, Request, request};
 use gpupol_plan::slurm::Job;
 use serde_json::json;
@@ -58,7 +61,10 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
             "plans": "/p", "stateDir": "/s", "audit": "/a"});
         Entry::parse(text.to_string().as_bytes()).expect("it is sound")
     };
-    ["docker", "podman", "containerd", "crio", "slurm"].map(entry).to_vec()
+    let ceiling = json!({"entryVersion": 1, "engine": "containerd", "form": "hook", "allocationByEnv": true,
+        "plans": "/p", "stateDir": "/s", "audit": "/a"});
+    let ceiling = Entry::parse(ceiling.to_string().as_bytes()).expect("it is sound");
+    ["docker", "podman", "containerd", "crio", "slurm"].map(entry).into_iter().chain([ceiling]).collect()
 });
 
 /// A container with that configuration, through each entry.
@@ -75,6 +81,8 @@ pub fn config(bytes: &[u8]) {
         for trip in guard::trips(entry, &config, &surroundings, &[]) {
             assert!(!trip.row.slug.is_empty());
         }
+        drop(guard::trips_before(entry, &config, &surroundings));
+        assert!(guard::trips_beside(entry, &config, &surroundings, &[]).len() <= ROWS.len());
     }
 }
 
@@ -148,12 +156,30 @@ pub fn plan(bytes: &[u8]) {
         Devices::Count(u32::MAX),
         Devices::Indices(vec![0, 1]),
         Devices::Named(name().collect()),
+        Devices::Allocated(Allocation { names: name().take(1).collect(), nodes: Vec::new() }),
+        Devices::Allocated(Allocation { names: Vec::new(), nodes: nodes(&plan) }),
         Devices::Lines(plan.lines.iter().map(|line| (line.gpu_set.clone(), 1)).collect::<BTreeMap<_, _>>()),
     ] {
         for leases in [&Leases::new(), &first] {
             chosen(&plan, devices.clone(), leases);
         }
     }
+}
+
+/// The nodes of all devices of a plan.
+fn nodes(plan: &Plan) -> Vec<Node> {
+    let node = |edit: &Edit| match edit {
+        Edit::DeviceNode(node) => {
+            Some(Node { path: node.container_path.clone(), number: (node.major, node.minor) })
+        }
+        _ => None,
+    };
+    plan.lines
+        .iter()
+        .flat_map(|line| &line.devices)
+        .flat_map(|device| &device.edits)
+        .filter_map(node)
+        .collect()
 }
 
 /// Nobody gets what an exclusive lease of somebody else is on, nor a device twice.

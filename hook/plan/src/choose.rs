@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::capability::Capability;
+use crate::config::Config;
 use crate::edit::Edit;
+use crate::entry::Entry;
 use crate::plan::{Device, GpuCheck, GrantedFeature, Line, Order, Plan, Rule, Sharing};
 use crate::refusal::{Reason, Refusal};
-use crate::request::{Capabilities, Devices, Request};
+use crate::request::{Capabilities, Devices, Request, allocation};
 use crate::requirement;
 use crate::vendor::Vendor;
 
+mod allocated;
 mod features;
 
 /// How devices are held: by UUID, every live lease of other containers. Those of all devices of the host if the plan
@@ -62,17 +65,39 @@ impl<'p> Choice<'p> {
     /// device is of, each device's, then each feature's; what two of them share, such as the node of a parent GPU, once.
     #[must_use]
     pub fn edits(&self, plan: &'p Plan) -> Vec<(&'p Rule, &'p Edit)> {
+        self.edits_of(plan, &self.capabilities, &self.features)
+    }
+
+    /// What of a configuration is no way around the plan: the edits; beside an allocation all that the grant could give with
+    /// these devices, for who allocates by CDI gives the nodes and files of all driver capabilities and asks nobody.
+    #[must_use]
+    pub fn covered(&self, plan: &'p Plan, entry: &Entry, config: &Config) -> Vec<&'p Edit> {
+        let features: Vec<&GrantedFeature> = plan.features.iter().collect();
+        let edits = if allocation::has_nodes(entry, config) {
+            self.edits_of(plan, &plan.capabilities, &features)
+        } else {
+            self.edits(plan)
+        };
+        edits.into_iter().map(|(_, edit)| edit).collect()
+    }
+
+    fn edits_of(
+        &self,
+        plan: &'p Plan,
+        capabilities: &BTreeSet<Capability>,
+        features: &[&'p GrantedFeature],
+    ) -> Vec<(&'p Rule, &'p Edit)> {
         let is_given = |vendor: &Vendor| self.given.iter().any(|given| given.device.gpu.vendor() == *vendor);
         let common = plan.edits.iter().filter(|(vendor, _)| is_given(vendor));
         let common = common.map(|(_, edits)| (&plan.capabilities_rule, edits));
         let of_devices = self.given.iter().map(|given| (&given.line.rule, &given.device.edits));
-        let of_features = self.features.iter().map(|granted| (&granted.rule, &granted.edits));
+        let of_features = features.iter().map(|granted| (&granted.rule, &granted.edits));
         let mut targets = BTreeSet::new();
         common
             .chain(of_devices)
             .chain(of_features)
             .flat_map(|(rule, edits)| edits.iter().map(move |edit| (rule, edit)))
-            .filter(|(_, edit)| edit.applies(&self.capabilities) && targets.insert(edit.target()))
+            .filter(|(_, edit)| edit.applies(capabilities) && targets.insert(edit.target()))
             .collect()
     }
 }
@@ -86,6 +111,7 @@ pub fn choose<'p>(plan: &'p Plan, request: &Request, leases: &Leases) -> Result<
     let capabilities = capabilities(plan, &request.capabilities)?;
     let features = features::choose(plan, &request.features)?;
     let picked = match &request.devices {
+        Devices::Allocated(allocation) => allocated::pick(plan, allocation, leases)?,
         _ if plan.trusted => Picked::all(plan)?,
         Devices::Default => by_counts(plan, &defaults(plan)?, leases)?,
         Devices::Count(count) => by_counts(plan, &spread_count(plan, *count)?, leases)?,

@@ -94,6 +94,9 @@ pub struct Mount {
     /// `type`; `bind`, or a file system's.
     #[serde(default, rename = "type", deserialize_with = "nullable")]
     pub kind: String,
+    /// Where in the container.
+    #[serde(default, deserialize_with = "nullable")]
+    pub destination: String,
     /// What is mounted; for a bind a path of the host.
     #[serde(default, deserialize_with = "nullable")]
     pub source: String,
@@ -192,6 +195,26 @@ pub struct LinuxDevice {
     /// Minor number.
     #[serde(default)]
     pub minor: i64,
+}
+
+impl LinuxDevice {
+    /// Its number, if it can be one.
+    #[must_use]
+    pub fn number(&self) -> Option<(u32, u32)> {
+        Some((self.major.try_into().ok()?, self.minor.try_into().ok()?))
+    }
+
+    /// Whether it is a character device.
+    #[must_use]
+    pub fn is_character(&self) -> bool {
+        matches!(self.kind.as_str(), "c" | "u")
+    }
+
+    /// Whether a GPU's node is always at a path like its own.
+    #[must_use]
+    pub fn is_of_gpu_path(&self) -> bool {
+        self.path == "/dev/kfd" || self.path.starts_with("/dev/nvidia")
+    }
 }
 
 /// How many characters Podman's ids have.

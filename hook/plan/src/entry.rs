@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::document;
-use crate::refusal::Refusal;
+use crate::refusal::{Reason, Refusal};
 
 /// The version of [`Entry`] that this crate reads and writes.
 pub const ENTRY_VERSION: u32 = 1;
@@ -30,10 +30,11 @@ pub struct Entry {
     /// Whether a bare `NVIDIA_VISIBLE_DEVICES=all` asks for GPUs.
     #[serde(default)]
     pub ask_by_env: bool,
-    /// Whether gpupol chooses the devices; otherwise somebody else (a device plugin, Slurm) allocates.
+    /// Whether gpupol chooses the devices; otherwise somebody else (a device plugin, Slurm) allocates, and gpupol is the
+    /// ceiling.
     #[serde(default)]
     pub allocate: bool,
-    /// Whether the environment counts as an allocation under Kubernetes.
+    /// Whether `NVIDIA_VISIBLE_DEVICES` counts as an allocation under Kubernetes; never beside `allocate`.
     #[serde(default)]
     pub allocation_by_env: bool,
     /// Directory of the plan sets; the symlink `current` in it names the one in force.
@@ -49,9 +50,29 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// [`crate::refusal::Reason::PlanSet`] if it is of another version or not such a document.
+    /// [`Reason::PlanSet`] if it is of another version or not such a document, or if it trusts the environment where that
+    /// says nothing or where every image says `all`.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
-        document::parse("entry", ENTRY_VERSION, bytes)
+        let entry: Self = document::parse("entry", ENTRY_VERSION, bytes)?;
+        match entry.contradiction() {
+            None => Ok(entry),
+            Some(why) => Err(Refusal::new(Reason::PlanSet, format!("entry contradicts itself: {why}"))),
+        }
+    }
+
+    fn contradiction(&self) -> Option<&'static str> {
+        let is_ceiling = self.engine.is_kubernetes() && !self.allocate;
+        if self.allocation_by_env && self.allocate {
+            Some(
+                "`allocationByEnv` is about what others allocate, and with `allocate` gpupol does; leave one out",
+            )
+        } else if self.allocation_by_env && !is_ceiling {
+            Some("`allocationByEnv` is for entries of containerd and crio; leave it out")
+        } else if self.ask_by_env && is_ceiling {
+            Some("`askByEnv` lets every image ask, and through this entry Kubernetes allocates; leave it out")
+        } else {
+            None
+        }
     }
 }
 
@@ -74,6 +95,12 @@ pub enum Engine {
 impl Engine {
     /// Every engine, in the order of the bits by which an index names some of them.
     pub const ALL: [Self; 5] = [Self::Containerd, Self::Crio, Self::Docker, Self::Podman, Self::Slurm];
+
+    /// Whether it is an engine of Kubernetes' nodes.
+    #[must_use]
+    pub fn is_kubernetes(self) -> bool {
+        matches!(self, Self::Containerd | Self::Crio)
+    }
 
     /// The word for it in entries, leases and messages.
     #[must_use]

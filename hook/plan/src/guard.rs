@@ -13,7 +13,8 @@ use crate::identity::Whose;
 use crate::index::OnBypass;
 use crate::majors::NVIDIA_MAJOR;
 use crate::refusal::{Reason, Refusal};
-use crate::request::Request;
+use crate::request::{Request, allocation};
+use crate::spec::replaced::Replaced;
 
 mod devices;
 mod hooks;
@@ -133,10 +134,13 @@ pub fn trips(entry: &Entry, config: &Config, surroundings: &Surroundings, own: &
 }
 
 /// The same of a container that is still to be made through an entry of the spec form: hooks of other GPU stacks are taken
-/// out of its configuration then, so they are in no row.
+/// out of its configuration then, and so is what somebody else's allocation has put there, so neither is in a row.
 #[must_use]
 pub fn trips_before(entry: &Entry, config: &Config, surroundings: &Surroundings) -> Vec<Trip> {
-    let others = Config { hooks: Hooks::default(), ..config.clone() };
+    let mut others = Config { hooks: Hooks::default(), ..config.clone() };
+    if allocation::has_nodes(entry, config) {
+        others = Replaced::of(config, &surroundings.majors).without(others);
+    }
     trips(entry, &others, surroundings, &[])
 }
 
@@ -158,9 +162,31 @@ pub fn given(edits: &[&Edit]) -> Vec<Number> {
     edits.iter().filter_map(number).collect()
 }
 
-/// A configuration without the binds that a plan gives: those are no way around it.
+/// The rows of a container whose engine has put devices into its configuration, by CDI or by what somebody else allocated,
+/// where these edits are what its plan covers: nodes, rules and binds of them are in none, nor are the hooks that NVIDIA's
+/// CDI devices bring beside an allocation.
 #[must_use]
-pub fn without_given(config: &Config, edits: &[&Edit]) -> Config {
+pub fn trips_beside(
+    entry: &Entry,
+    config: &Config,
+    surroundings: &Surroundings,
+    covered: &[&Edit],
+) -> Vec<Trip> {
+    let mut others = without_given(config, covered);
+    if allocation::has_nodes(entry, config) {
+        hooks::remove_of_cdi(&mut others.hooks);
+    }
+    trips(entry, &others, surroundings, &given(covered))
+}
+
+/// Whether NVIDIA's CDI devices have brought hooks.
+#[must_use]
+pub fn has_cdi_hooks(config: &Config) -> bool {
+    hooks::remove_of_cdi(&mut config.hooks.clone())
+}
+
+/// A configuration without the binds that a plan gives: those are no way around it.
+fn without_given(config: &Config, edits: &[&Edit]) -> Config {
     let source = |edit: &&'_ Edit| match edit {
         Edit::Bind(bind) => Some(bind.host_path.clone()),
         _ => None,

@@ -16,8 +16,11 @@ use crate::majors::NVIDIA_MAJOR;
 use crate::refusal::{Reason, Refusal};
 use crate::requirement::{self, Requirement};
 
+pub mod allocation;
 pub mod cdi;
 mod features;
+
+use allocation::Allocation;
 
 /// Annotation: how many devices, or which.
 pub const GPUS: &str = "gpupol.io/gpus";
@@ -63,6 +66,8 @@ pub enum Devices {
     Lines(BTreeMap<String, u32>),
     /// Exactly these: NVML indices, UUIDs or PCI addresses.
     Named(Vec<String>),
+    /// Exactly those that somebody else has allocated.
+    Allocated(Allocation),
 }
 
 /// Which driver capabilities a container asks for.
@@ -79,7 +84,7 @@ pub enum Capabilities {
 /// # Errors
 ///
 /// [`Reason::BadRequest`] if it asks and cannot be understood, [`Reason::NotSupported`] if it asks through an
-/// entry without `allocate`, where others choose the devices.
+/// entry without `allocate` and nobody has allocated anything to it.
 pub fn request(indices: RequestIndices, entry: &Entry, config: &Config) -> Result<Option<Request>, Refusal> {
     let (named, is_sandbox) = (cdi::named(config)?, is_sandbox(entry, config));
     match named {
@@ -92,6 +97,9 @@ pub fn request(indices: RequestIndices, entry: &Entry, config: &Config) -> Resul
     if cdi::is_of_spec_form(config) {
         return Ok(None);
     }
+    if allocation::is_elsewhere(entry) {
+        return by_allocation(entry, config);
+    }
     let grant = gpupol_word(entry, config, GRANT, "GPUPOL_GRANT");
     let asked = match gpupol_word(entry, config, GPUS, "GPUPOL_GPUS") {
         Some(gpus) => annotation_devices(gpus)?,
@@ -101,7 +109,7 @@ pub fn request(indices: RequestIndices, entry: &Entry, config: &Config) -> Resul
         }
     };
     if !entry.allocate && (asked.is_some() || has_gpu_node(config)) {
-        return Err(not_allocating());
+        return Err(not_allocating(entry));
     }
     let Some(devices) = asked else { return Ok(None) };
     let (capabilities, requirements) = (capabilities(config)?, requirement::requirements(config)?);
@@ -110,15 +118,37 @@ pub fn request(indices: RequestIndices, entry: &Entry, config: &Config) -> Resul
     Ok(Some(Request { devices, capabilities, features, grant, tenant: None, requirements }))
 }
 
+/// What others allocated alone decides which devices; a pod's annotation may still say by which grant. That annotation asks for
+/// nothing by itself, as it is on all containers of the pod, of which only some have devices.
+fn by_allocation(entry: &Entry, config: &Config) -> Result<Option<Request>, Refusal> {
+    let Some((allocation, mut features)) = allocation::read(entry, config)? else {
+        let asked = gpupol_word(entry, config, GPUS, "GPUPOL_GPUS").map(annotation_devices).transpose()?;
+        return if asked.flatten().is_some() { Err(not_allocated()) } else { Ok(None) };
+    };
+    features.extend(features::asked(entry, config)?);
+    Ok(Some(Request {
+        devices: Devices::Allocated(allocation),
+        capabilities: capabilities(config)?,
+        features,
+        grant: gpupol_word(entry, config, GRANT, "GPUPOL_GRANT").map(str::to_owned),
+        tenant: None,
+        requirements: requirement::requirements(config)?,
+    }))
+}
+
 /// A CDI device has the nodes and files of all driver capabilities of its grant, so these are what is asked for; what the
 /// spec form gave has those that the container asked for.
 fn by_cdi(named: cdi::Named<'_>, entry: &Entry, config: &Config) -> Result<Request, Refusal> {
-    if !entry.allocate && named.devices == Devices::Default {
-        return Err(not_allocating());
-    }
+    let devices = match named.devices {
+        Devices::Default if !entry.allocate => return Err(not_allocating(entry)),
+        Devices::Named(names) if allocation::is_elsewhere(entry) => {
+            Devices::Allocated(Allocation { names, nodes: Vec::new() })
+        }
+        devices => devices,
+    };
     let capabilities = if named.with_all_capabilities { Capabilities::All } else { capabilities(config)? };
     Ok(Request {
-        devices: named.devices,
+        devices,
         capabilities,
         features: features::asked(entry, config)?,
         grant: Some(named.grant.to_owned()),
@@ -127,8 +157,19 @@ fn by_cdi(named: cdi::Named<'_>, entry: &Entry, config: &Config) -> Result<Reque
     })
 }
 
-fn not_allocating() -> Refusal {
-    let message = "the entry has no `allocate`, and checking what others allocate is not supported yet";
+fn not_allocating(entry: &Entry) -> Refusal {
+    let engine = entry.engine.name();
+    let message = format!(
+        "the entry has no `allocate`, so nobody chooses devices: through an entry of {engine} set it, or name devices"
+    );
+    Refusal::new(Reason::NotSupported, message)
+}
+
+fn not_allocated() -> Refusal {
+    let message = format!(
+        "{GPUS} asks for devices, and through this entry Kubernetes allocates them: ask for a resource of its device \
+         plugin, or set the entry's `allocate`"
+    );
     Refusal::new(Reason::NotSupported, message)
 }
 
@@ -158,8 +199,7 @@ fn gpupol_word<'c>(entry: &Entry, config: &'c Config, key: &str, variable: &str)
 /// NVIDIA's own number has one that its driver was given, but always this path.
 fn has_gpu_node(config: &Config) -> bool {
     let is_gpu = |device: &LinuxDevice| {
-        let of_path = device.path == "/dev/kfd" || device.path.starts_with("/dev/nvidia");
-        device.kind == "c" && (device.major == i64::from(NVIDIA_MAJOR) || of_path)
+        device.kind == "c" && (device.major == i64::from(NVIDIA_MAJOR) || device.is_of_gpu_path())
     };
     !config.allows_all_devices() && config.linux.devices.iter().any(is_gpu)
 }

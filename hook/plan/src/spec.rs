@@ -14,6 +14,7 @@ use crate::loader::Loader;
 use crate::refusal::{Reason, Refusal};
 
 pub mod hooks;
+pub mod replaced;
 
 /// What must be known besides the plan and the `config.json`.
 pub struct Surroundings<'s> {

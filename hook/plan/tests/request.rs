@@ -126,9 +126,10 @@ fn a_sandbox_never_asks() {
     );
 }
 
+/// Where Kubernetes allocates, `allocation.rs` has what is asked for.
 #[test]
 fn without_allocate_nobody_is_chosen_for() {
-    let entry = entry("containerd", json!({"allocate": false}));
+    let entry = entry("podman", json!({"allocate": false}));
     let asks =
         |annotations, env: &[&str]| devices(&entry, &config(annotations, env, false), RequestIndices::Auto);
     assert_eq!(asks(Value::Null, &["NVIDIA_VISIBLE_DEVICES=0"]), Ok(None));
@@ -143,23 +144,6 @@ fn without_allocate_nobody_is_chosen_for() {
         assert_eq!(with(path, major), Err("not-supported"), "{path}");
     }
     assert_eq!(with("/dev/fuse", 10), Ok(None));
-}
-
-#[test]
-fn a_privileged_container_was_allocated_nothing() {
-    let entry = entry("containerd", json!({"allocate": false}));
-    let with = |rules: Value| {
-        let linux = json!({"devices": [{"path": "/dev/nvidia0", "type": "c", "major": 195, "minor": 0}],
-            "resources": {"devices": rules}});
-        let config = Config::parse(json!({"linux": linux}).to_string().as_bytes()).unwrap();
-        devices(&entry, &config, RequestIndices::Auto)
-    };
-    assert_eq!(with(json!([{"allow": true, "access": "rwm"}])), Ok(None));
-    assert_eq!(with(json!([{"allow": true, "type": "a", "major": -1, "minor": -1}])), Ok(None));
-    let one = json!({"allow": true, "type": "c", "major": 195, "minor": 0, "access": "rw"});
-    let none = json!({"allow": false, "access": "rwm"});
-    assert_eq!(with(json!([none, one])), Err("not-supported"));
-    assert_eq!(with(json!([{"allow": true, "access": "rwm"}, none])), Err("not-supported"));
 }
 
 #[test]

@@ -17,8 +17,9 @@ use gpupol_plan::lookup::{self, Decision, Granted};
 use gpupol_plan::observed::Observed;
 use gpupol_plan::plan::Plan;
 use gpupol_plan::refusal::{Reason, Refusal};
-use gpupol_plan::request::{self, cdi};
+use gpupol_plan::request::{self, allocation, cdi};
 use gpupol_plan::spec::hooks::{self, Calls};
+use gpupol_plan::spec::replaced::Replaced;
 use gpupol_plan::spec::{self, Surroundings};
 use rustix::fs::{AtFlags, CWD, statat};
 use rustix::io::Errno;
@@ -71,6 +72,8 @@ struct Before<'b> {
     start: Start<'b>,
     bytes: &'b [u8],
     has_gpu_hook: bool,
+    /// Whether it may have devices that somebody else has allocated to it.
+    is_allocated: bool,
 }
 
 /// Puts the spec form into a `config.json`; `None`: it stays as it is.
@@ -88,7 +91,8 @@ pub(crate) fn edit(container: &Container<'_>, bytes: &[u8]) -> Result<Option<Edi
     if cdi::is_named(&config) {
         return Ok(None);
     }
-    let asks = !matches!(request::request(Settings::default().request_indices, entry, &config), Ok(None));
+    let asked = request::request(Settings::default().request_indices, entry, &config);
+    let asks = !matches!(asked, Ok(None));
     let has_gpu_hook = config.hooks.before_start().any(|call| is_gpu_hook(&call.path));
     let majors = guard::majors()?;
     let surroundings = guard::look(state, &config, &majors);
@@ -99,7 +103,8 @@ pub(crate) fn edit(container: &Container<'_>, bytes: &[u8]) -> Result<Option<Edi
     let (surroundings, trips) = (&surroundings, trips.as_slice());
     let (config, majors, known_by) = (&config, &majors, OnceCell::new());
     let start = Start { began, entry, state, config, majors, surroundings, trips, known_by };
-    let before = Before { container, start, bytes, has_gpu_hook };
+    let is_allocated = asks && allocation::is_elsewhere(entry);
+    let before = Before { container, start, bytes, has_gpu_hook, is_allocated };
     if asks && bytes.len() > LIMIT_WITH_GPUS {
         return before.start.refuse(OnDenied::Refuse, None, None, too_large(bytes.len())).map(|()| None);
     }
@@ -153,11 +158,11 @@ impl Before<'_> {
     ) -> Result<Option<Edited>> {
         let passes = self.start.guard(settings, whose, observed)?.passes();
         let is_trusted = rows::standing(whose) == Standing::Trusted;
-        if passes && (is_trusted || !self.has_gpu_hook) {
+        if passes && !self.is_allocated && (is_trusted || !self.has_gpu_hook) {
             return Ok(None);
         }
         let mut config = self.value()?;
-        hooks::remove_gpu_hooks(&mut config);
+        self.remove_others(&mut config);
         self.finish(config, &[]).map(|config| Some(Edited { config, taken: Taken::default() }))
     }
 
@@ -205,12 +210,21 @@ impl Before<'_> {
             resolved: &|path| image.resolved(path),
         };
         let mut config = self.value()?;
+        self.remove_others(&mut config);
         spec::apply(&mut config, &edits, &surroundings)?;
-        hooks::remove_gpu_hooks(&mut config);
         let word = |device: &str| format!("{}/{}/{device}", plan.tenant, plan.grant);
         let devices = choice.given.iter().map(|given| word(&given.device.uuid));
-        let given = if plan.trusted { vec![word(cdi::ANY)] } else { devices.collect() };
+        let is_any = plan.trusted && !self.is_allocated;
+        let given = if is_any { vec![word(cdi::ANY)] } else { devices.collect() };
         self.finish(config, &given)
+    }
+
+    /// Takes out what other GPU stacks have put there, and what of it somebody has allocated.
+    fn remove_others(&self, config: &mut Value) {
+        if self.is_allocated {
+            Replaced::of(self.start.config, &self.start.surroundings.majors).remove(config);
+        }
+        hooks::remove_gpu_hooks(config);
     }
 
     fn finish(&self, mut config: Value, given: &[String]) -> Result<Vec<u8>> {

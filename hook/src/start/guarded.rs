@@ -9,7 +9,7 @@ use gpupol_plan::identity::Whose;
 use gpupol_plan::index::{Auditing, OnBypass, OnDenied, Settings, Tenant};
 use gpupol_plan::observed::Observed;
 use gpupol_plan::refusal::one_line;
-use gpupol_plan::request::cdi;
+use gpupol_plan::request::{allocation, cdi};
 
 use crate::apply::device_rule;
 use crate::apply::device_rule::contain::{Containment, contain};
@@ -81,21 +81,20 @@ impl<'s> Start<'s> {
         Ok(Guarded { tenant, standing, on_bypass, trips, answer })
     }
 
-    /// Another one once it is known which nodes the plan gives: what CDI gave beside them goes around it.
+    /// Another one once it is known what the plan covers: what CDI or an allocation gave beside that goes around it.
     ///
     /// # Errors
     /// It does not start.
-    pub(super) fn guard_cdi<'i>(
+    pub(super) fn guard_beside<'i>(
         &self,
         guarded: &Guarded<'i>,
-        edits: &[&Edit],
+        covered: &[&Edit],
     ) -> Result<Option<Guarded<'i>>> {
-        if !cdi::is_named(self.config) {
+        if !cdi::is_named(self.config) && !allocation::has_nodes(self.entry, self.config) {
             return Ok(None);
         }
         let Guarded { tenant, standing, on_bypass, .. } = *guarded;
-        let others = guard::without_given(self.config, edits);
-        let trips = guard::trips(self.entry, &others, self.surroundings, &guard::given(edits));
+        let trips = guard::trips_beside(self.entry, self.config, self.surroundings, covered);
         match guard::answer(on_bypass, standing, &trips) {
             Answer::Refuse(refusal) => Err(refusal.into()),
             answer => Ok(Some(Guarded { tenant, standing, on_bypass, trips: Cow::Owned(trips), answer })),

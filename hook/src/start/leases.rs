@@ -45,10 +45,10 @@ fn survey(start: &Start<'_>, claim: &Claim<'_>, plan: &Plan, store: &Store) -> R
     lease::survey(store, &scope, holder, liveness, on_dead).map_err(|error| error.during(|| step(start)))
 }
 
-/// A container that has leases from an earlier call keeps just these devices.
+/// A container that has leases from an earlier call keeps just these devices; what others have allocated is no other choice.
 fn request(asked: &Request, survey: &Survey) -> Request {
     let mut request = asked.clone();
-    if !survey.own.is_empty() {
+    if !survey.own.is_empty() && !matches!(asked.devices, Devices::Allocated(_)) {
         request.devices = Devices::Named(survey.own.iter().cloned().collect());
     }
     request

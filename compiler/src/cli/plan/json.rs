@@ -119,7 +119,7 @@ struct DeviceRule<'o> {
 
 /// The document, with a line feed at its end.
 pub(super) fn outcome(decided: &Decided<'_>) -> String {
-    let Decided { outcome, guarded, known, host, on_denied } = decided;
+    let Decided { outcome, guarded, known, host, on_denied, .. } = decided;
     let body = match outcome {
         Outcome::NotAsked => Body::NotAsked,
         Outcome::Denied { tenant, refusal } => Body::Denied {

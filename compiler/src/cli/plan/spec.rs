@@ -9,7 +9,7 @@ use std::path::Path;
 use gpupol_plan::config::LIMIT_WITH_GPUS;
 use gpupol_plan::loader::{CACHE, CACHE_LIMIT, Loader};
 use gpupol_plan::place::Directories;
-use gpupol_plan::spec::{Resolved, Surroundings};
+use gpupol_plan::spec::{Resolved, Surroundings, hooks};
 use rustix::fs::{CWD, FileType, OFlags, fstat, readlinkat};
 use rustix::io::Errno;
 use serde_json::Value;
@@ -27,6 +27,10 @@ pub(super) fn run(decided: &Decided<'_>, path: &Path, rootfs: &Path) -> Result<E
     let bytes = input::read_whole(path, LIMIT_WITH_GPUS)?;
     let because = |error: serde_json::Error| unusable(name.clone(), &error.to_string());
     let mut config: Value = serde_json::from_slice(&bytes).map_err(because)?;
+    if let Some(allocated) = &decided.allocated {
+        allocated.remove(&mut config);
+        hooks::remove_gpu_hooks(&mut config);
+    }
     let image = Image::open(rootfs)?;
     let edited = match decided.outcome {
         Outcome::Denied { .. } => {

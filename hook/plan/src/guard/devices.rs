@@ -18,7 +18,7 @@ enum Covers {
 }
 
 pub(super) fn trips(config: &Config, surroundings: &Surroundings, own: &[Number]) -> Vec<Trip> {
-    let is_own = |device: &LinuxDevice| number(device).is_some_and(|number| own.contains(&number));
+    let is_own = |device: &LinuxDevice| device.number().is_some_and(|number| own.contains(&number));
     let node = |device: &&LinuxDevice| is_gpu(device, surroundings) && !is_own(device);
     let node = config.linux.devices.iter().find(node).map(|device| {
         let what = format!("device node `{}`, {}:{}", device.path, device.major, device.minor);
@@ -30,7 +30,7 @@ pub(super) fn trips(config: &Config, surroundings: &Surroundings, own: &[Number]
 }
 
 fn is_gpu(device: &LinuxDevice, surroundings: &Surroundings) -> bool {
-    matches!(device.kind.as_str(), "c" | "u")
+    device.is_character()
         && u32::try_from(device.major).is_ok_and(|major| surroundings.majors.contains(&major))
 }
 
@@ -76,11 +76,7 @@ pub fn lets_open(rules: &[DeviceRule], (major, minor): Number) -> bool {
 
 /// The numbers of all nodes.
 pub(super) fn numbers(config: &Config) -> Vec<Number> {
-    config.linux.devices.iter().filter_map(number).collect()
-}
-
-fn number(device: &LinuxDevice) -> Option<Number> {
-    Some((device.major.try_into().ok()?, device.minor.try_into().ok()?))
+    config.linux.devices.iter().filter_map(LinuxDevice::number).collect()
 }
 
 /// Whether a rule is about one number, and that is the plan's.
