@@ -13,10 +13,10 @@ use gpupol_plan::guard::{self, Answer, Surroundings, Trip};
 use gpupol_plan::identity::{self, Whose};
 use gpupol_plan::index::{self, Index, Slice};
 use gpupol_plan::keeper::Keeper;
-use gpupol_plan::lookup::{Decision, Granted, decide};
+use gpupol_plan::lookup::{self, Decision, Granted, decide};
 use gpupol_plan::plan::{Memory, Plan, Rule, Sharing};
 use gpupol_plan::refusal::{Reason, Refusal};
-use gpupol_plan::request::{self, Capabilities, Devices, Request, allocation, cdi};
+use gpupol_plan::request::{Capabilities, Devices, Request, allocation, cdi};
 
 use crate::emit::mps::Daemon;
 use crate::emit::{PlanSet, identities};
@@ -180,9 +180,8 @@ impl<'s> Reader<'s> {
     /// What a container asks for; nothing also if it cannot be understood.
     #[must_use]
     pub fn asked(&self, container: &Workload) -> Option<Request> {
-        request::request(self.index.settings.request_indices, &container.entry, &container.config)
-            .ok()
-            .flatten()
+        let Workload { entry, config, observed } = container;
+        lookup::asked(self.index.settings.request_indices, entry, config, observed).ok().flatten()
     }
 
     /// What the guard makes of a container.

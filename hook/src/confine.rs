@@ -99,6 +99,7 @@ const ALLOWED: &[u32] = &[
     number::__NR_read,
     number::__NR_pread64,
     number::__NR_newfstatat,
+    number::__NR_faccessat,
     number::__NR_statx,
     number::__NR_fcntl,
     number::__NR_openat2,

@@ -21,5 +21,6 @@ pub(crate) mod mps;
 pub(crate) mod plan_sets;
 pub(crate) mod precreate;
 pub(crate) mod rootfs;
+pub(crate) mod slurm;
 pub(crate) mod users;
 pub(crate) mod wrapper;

@@ -15,6 +15,8 @@ use crate::refusal::{Reason, Refusal};
 pub enum Keeper {
     /// The leases that the hook takes as root.
     Leases,
+    /// Slurm, which alone says who shares what.
+    Slurm,
     /// Nobody: the engine runs as the user of this uid.
     Nobody(u32),
 }
@@ -28,10 +30,7 @@ impl Keeper {
     /// made, or of an engine of which a user has none of their own.
     pub fn of(entry: &Entry, observed: &Observed) -> Result<Self, Refusal> {
         let keeper = match (entry.engine, observed.user) {
-            (Engine::Slurm, _) => {
-                let message = "Slurm allocates, and checking what it allocated is not supported yet";
-                return Err(Refusal::new(Reason::NotSupported, message));
-            }
+            (Engine::Slurm, _) => Self::Slurm,
             (_, None) => return Ok(Self::Leases),
             (Engine::Podman, Some(uid)) => Self::Nobody(uid),
             (engine, Some(uid)) => {
@@ -52,7 +51,7 @@ impl Keeper {
     }
 
     /// Checks that what is chosen promises nothing that nobody keeps: neither a device for one container alone nor a limit of
-    /// the tenant.
+    /// the tenant. Slurm keeps both in its own ways.
     ///
     /// # Errors
     ///

@@ -1,11 +1,12 @@
 //! From a container's configuration to its grant: who it is, what it asks for, by which grant it may have it.
 
 use crate::config::Config;
-use crate::entry::Entry;
+use crate::entry::{Engine, Entry};
 use crate::glob;
 use crate::identity::{self, Facts, Whose};
 use crate::index::{
-    Clause, ClauseRecord, Grant, GrantPlan, GrantRecord, Grants, Index, ReadAt, Tenant, Test, engines,
+    Clause, ClauseRecord, Grant, GrantPlan, GrantRecord, Grants, Index, ReadAt, RequestIndices, Tenant, Test,
+    engines,
 };
 use crate::keeper::Keeper;
 use crate::observed::Observed;
@@ -41,6 +42,23 @@ pub struct Granted {
     pub keeper: Keeper,
 }
 
+/// What a container asks for through any entry; `None`: for nothing.
+///
+/// # Errors
+///
+/// [`request::request`]'s and [`request::by_slurm`]'s.
+pub fn asked(
+    indices: RequestIndices,
+    entry: &Entry,
+    config: &Config,
+    observed: &Observed,
+) -> Result<Option<Request>, Refusal> {
+    match entry.engine {
+        Engine::Slurm => request::by_slurm(entry, config, observed),
+        _ => request::request(indices, entry, config),
+    }
+}
+
 /// Decides about a container that came in through `entry`, of which [`identity::tenant`] said `whose` it is. What a refusal
 /// leads to is `on_denied`'s to say.
 #[must_use]
@@ -52,7 +70,7 @@ pub fn decide<S: ReadAt>(
     observed: &Observed,
 ) -> Decision {
     let refused = |refusal| Decision::Refused { tenant: whose.as_ref().ok().cloned().flatten(), refusal };
-    let request = match request::request(index.settings.request_indices, entry, config) {
+    let request = match asked(index.settings.request_indices, entry, config, observed) {
         Ok(None) => return Decision::NotAsked,
         Ok(Some(request)) => request,
         Err(refusal) => return refused(refusal),

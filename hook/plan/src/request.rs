@@ -13,8 +13,10 @@ use crate::feature::Feature;
 use crate::index::RequestIndices;
 use crate::label;
 use crate::majors::NVIDIA_MAJOR;
+use crate::observed::Observed;
 use crate::refusal::{Reason, Refusal};
 use crate::requirement::{self, Requirement};
+use crate::slurm;
 
 pub mod allocation;
 pub mod cdi;
@@ -126,14 +128,43 @@ fn by_allocation(entry: &Entry, config: &Config) -> Result<Option<Request>, Refu
         return if asked.flatten().is_some() { Err(not_allocated()) } else { Ok(None) };
     };
     features.extend(features::asked(entry, config)?);
-    Ok(Some(Request {
+    exactly(allocation, features, entry, config).map(Some)
+}
+
+/// What a container of a Slurm job asks for, which is what was allocated to its step; `None`: nothing.
+///
+/// # Errors
+///
+/// [`slurm::allocated`]'s, and [`Reason::NotSupported`] if it asks by its annotation and nothing was allocated.
+pub fn by_slurm(entry: &Entry, config: &Config, observed: &Observed) -> Result<Option<Request>, Refusal> {
+    let allocation = slurm::allocated(observed)?;
+    if allocation != Allocation::default() {
+        return exactly(allocation, features::asked(entry, config)?, entry, config).map(Some);
+    }
+    let asked = gpupol_word(entry, config, GPUS, "GPUPOL_GPUS").map(annotation_devices).transpose()?;
+    if asked.flatten().is_none() {
+        return Ok(None);
+    }
+    let message = format!(
+        "{GPUS} asks for devices, and Slurm has allocated none to the step: ask Slurm, by `--gres=gpu:1`"
+    );
+    Err(observed.unknown.clone().unwrap_or_else(|| Refusal::new(Reason::NotSupported, message)))
+}
+
+fn exactly(
+    allocation: Allocation,
+    features: BTreeSet<Feature>,
+    entry: &Entry,
+    config: &Config,
+) -> Result<Request, Refusal> {
+    Ok(Request {
         devices: Devices::Allocated(allocation),
         capabilities: capabilities(config)?,
         features,
         grant: gpupol_word(entry, config, GRANT, "GPUPOL_GRANT").map(str::to_owned),
         tenant: None,
         requirements: requirement::requirements(config)?,
-    }))
+    })
 }
 
 /// A CDI device has the nodes and files of all driver capabilities of its grant, so these are what is asked for; what the

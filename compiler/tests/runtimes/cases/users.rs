@@ -64,7 +64,7 @@ fn hides(site: &Site, by: By) -> bool {
 }
 
 /// Just these devices' nodes and the shared ones are in `/dev`, and open.
-fn assert_has(seen: &Seen, devices: &[(u32, u32)], site: &Site) {
+pub(crate) fn assert_has(seen: &Seen, devices: &[(u32, u32)], site: &Site) {
     let shared = [(MAJOR, 255), (site.host.uvm, 0), (site.host.uvm, 1)];
     let mut numbers: Vec<(u32, u32)> = devices.iter().copied().chain(shared).collect();
     numbers.sort_unstable();
