@@ -26,6 +26,7 @@ mod needs;
 mod oracle;
 mod planset;
 mod podman;
+mod rootless;
 mod runtime;
 mod site;
 mod traced;
@@ -91,6 +92,14 @@ everywhere! {
         a_pods_keys_under_other_engines, cdi_annotations, states_of_others, the_hook_is_not_seen;
     plan_sets: missing, truncated_index, truncated_plans, newer_index, newer_plan, wrong_owner, writable_by_group,
         hostile_offsets, plan_of_another_tenant, index_is_a_fifo, endless;
+}
+
+/// Real Podman as a user, who has crun of their own; what it hands on is the same in each view.
+#[test]
+fn a_users_own_podman() {
+    let site = site::Site::new(runtime::Kind::Crun, view::Cgroup::V1);
+    cases::users::real_podman(&site);
+    site.finish();
 }
 
 /// What is too much to be done everywhere.

@@ -110,7 +110,7 @@ fn change(bundle: &Bundle, by: By) {
 }
 
 /// Gives all of a tree to the user.
-fn give_away(path: &Path) {
+pub(crate) fn give_away(path: &Path) {
     lchown(path, Some(UID), Some(UID)).expect("we are root");
     if path.is_dir() && !path.is_symlink() {
         for entry in fs::read_dir(path).expect("it can be read") {

@@ -4,6 +4,7 @@ use super::expect::{does_not_start, is_refused, ran};
 use crate::container::{Container, Entry};
 use crate::host::{GPUS, MAJOR};
 use crate::oracle::{Answer, Seen};
+use crate::rootless;
 use crate::runtime::Kind;
 use crate::site::Site;
 use crate::user::By;
@@ -34,6 +35,19 @@ pub(crate) fn rootless_podman(site: &Site) {
         let quiet = ran(site.run_as_user(&Container::through(Entry::Podman), by, None));
         assert!(quiet.nodes.is_empty() && quiet.files.is_empty(), "{quiet:?}");
     }
+    assert_eq!((site.installed.leases(), site.installed.audit()), (Vec::new(), Vec::new()));
+}
+
+/// The same by a real Podman.
+pub(crate) fn real_podman(site: &Site) {
+    site.installed.set_policies(POLICIES);
+    let seen = ran(rootless::run(site, &["--annotation=gpupol.io/gpus=1"]));
+    assert_has(&seen, &[(MAJOR, GPUS[2].minor)], site);
+    let quiet = ran(rootless::run(site, &[]));
+    assert!(quiet.nodes.is_empty() && quiet.files.is_empty(), "{quiet:?}");
+    let alone = ["--annotation=gpupol.io/gpus=1", "--annotation=stage=alone"];
+    let line = is_refused(rootless::run(site, &alone), "not-supported");
+    assert!(line.contains("podman is run by uid 1000"), "{line}");
     assert_eq!((site.installed.leases(), site.installed.audit()), (Vec::new(), Vec::new()));
 }
 
