@@ -97,7 +97,7 @@ fn what_the_guard_makes_of_them() {
     let namespaces = ["kube-system", "research-vision", "gpu-monitoring"];
     for (file, rows, answers) in GUARDED {
         let engine = file.split(['-', '.']).next().expect("a name");
-        let entry = entry(if engine == "runc" { "containerd" } else { engine }, None);
+        let entry = entry(if matches!(engine, "runc" | "crun") { "containerd" } else { engine }, None);
         let asked = if engine == "containerd" { namespaces.as_slice() } else { &[""] };
         for (namespace, answer) in asked.iter().zip(*answers) {
             let mut config: Value = serde_json::from_str(&text(&recorded(file))).expect("JSON");
@@ -134,10 +134,14 @@ const GUARDED: &[Case] = &[
     ("docker-plain.json", &[], ORDINARY),
     ("podman.json", &[], ORDINARY),
     ("containerd-pod.json", &[], ORDINARY),
+    ("crun.json", &[], ORDINARY),
     ("containerd-sandbox.json", &[], ORDINARY),
+    ("containerd-host-sandbox.json", &[], ORDINARY),
     ("containerd-cni-light.json", &[], ORDINARY),
     ("containerd-gpu-exporter.json", &["cap-sys-admin"], OF_THE_HOST),
-    ("containerd-node-exporter.json", &["bind-root", "bind-proc", "bind-bpf", "host-pid"], OF_THE_HOST),
+    // It joins its sandbox's pid namespace; that this is the host's, the hook asks the kernel.
+    ("containerd-node-exporter.json", &["bind-root", "bind-proc", "bind-bpf"], OF_THE_HOST),
+    ("containerd-host-pid-sandbox.json", &["host-pid"], OF_THE_HOST),
     ("containerd-kube-proxy.json", PRIVILEGED, OF_THE_HOST),
     (
         "containerd-cni-agent.json",
@@ -145,8 +149,8 @@ const GUARDED: &[Case] = &[
             "gpu-node",
             "all-devices",
             "bind-cgroup",
-            "bind-bpf",
             "bind-proc",
+            "bind-bpf",
             "cap-sys-admin",
             "cap-bpf",
             "cap-sys-rawio",
@@ -154,10 +158,18 @@ const GUARDED: &[Case] = &[
         ],
         OF_THE_HOST,
     ),
-    ("docker-privileged.json", PRIVILEGED, OF_THE_HOST),
+    // This version does not know CAP_BPF.
+    (
+        "docker-privileged.json",
+        &["gpu-node", "all-devices", "bind-cgroup", "cap-sys-admin", "cap-sys-rawio", "cap-sys-module"],
+        OF_THE_HOST,
+    ),
+    ("docker-device.json", &["gpu-node", "gpu-rule"], OF_THE_HOST),
+    ("docker-dev.json", &["bind-dev"], OF_THE_HOST),
+    ("docker-socket.json", &["engine-socket", "host-pid"], OF_THE_HOST),
 ];
 
-/// What `--privileged` and `privileged: true` come to on a host with GPUs.
+/// What `privileged: true` comes to on a host with GPUs.
 const PRIVILEGED: &[&str] = &[
     "gpu-node",
     "all-devices",

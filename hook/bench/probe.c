@@ -1,8 +1,8 @@
 /* What the hook's calls cost when nothing else is done: the kernel's share of applying a plan.
  *
- * probe PID ROOTFS DEVICES_ALLOW LIBRARIES MOUNTS MAJOR:MINOR...
+ * probe PID ROOTFS DEVICES_ALLOW SITE MOUNTS MAJOR:MINOR...
  *
- * Binds MOUNTS files LIBRARIES/libNN.so read-only to /usr/lib64/libNN.so in the mount namespace of PID, makes a node
+ * Binds MOUNTS files SITE/libraries/libNN.so read-only to /usr/lib64/libNN.so in the mount namespace of PID, makes a node
  * /dev/nodeMAJOR:MINOR for each number, and writes the device rules. Prints the nanoseconds from before the first
  * call to after the last. Without arguments it does nothing: that is what starting a static program costs. */
 #define _GNU_SOURCE
@@ -94,7 +94,7 @@ static void apply(char **argv, int numbers, char **number) {
     snprintf(path, sizeof path, "/proc/%s/ns/mnt", argv[1]);
     int namespace = checked(open(path, O_RDONLY | O_CLOEXEC), path);
     for (int i = 0; i < mounts; i++) {
-        snprintf(path, sizeof path, "%s/lib%02d.so", argv[4], i);
+        snprintf(path, sizeof path, "%s/libraries/lib%02d.so", argv[4], i);
         trees[i] = detached(path);
     }
     int allow = checked(open(argv[3], O_WRONLY | O_CLOEXEC), argv[3]);

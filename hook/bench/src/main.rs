@@ -62,7 +62,7 @@ fn measure_hook([hook, probe, apply]: [&Path; 3], rounds: usize) {
     let mut rows = [
         "a static program that does nothing",
         "hook, nothing asked",
-        "hook, 10 nodes and 40 mounts",
+        "hook, 12 nodes and 45 mounts",
         "  its apply part alone",
         "  the same calls in C",
     ]
@@ -76,6 +76,7 @@ fn measure_hook([hook, probe, apply]: [&Path; 3], rounds: usize) {
         calls.add(timed_inside(probe, &site, &Container::start(&site.dir, round, true)));
     }
     rows.iter().for_each(Row::print);
+    costs(hook, &site, rounds);
     let [.., part, calls] = &rows;
     println!(
         "apply / C: {:.2} (min), {:.2} (median)",
@@ -84,23 +85,44 @@ fn measure_hook([hook, probe, apply]: [&Path; 3], rounds: usize) {
     );
 }
 
+/// Instructions and memory, of which neither depends on what else the machine does.
+fn costs(hook: &Path, site: &Site, round: usize) {
+    println!("{:<44} {:>12} {:>12}", "hook, one instruction at a time", "instructions", "resident KiB");
+    for (name, asks) in [("  nothing asked", false), ("  12 nodes and 45 mounts", true)] {
+        let container = Container::start(&site.dir, round + usize::from(asks), asks);
+        let mut command = gpupol_tracer::command(hook);
+        words(&mut command, "createRuntime", site, &container);
+        let cost = gpupol_tracer::cost(&mut command).expect("the hook can be traced");
+        println!("{name:<44} {:>12} {:>12}", cost.instructions, cost.resident / 1024);
+        poststop(hook, site, &container);
+    }
+}
+
 /// The hook from spawn to exit; the lease is given back outside of the measured time.
 fn hook_call(hook: &Path, site: &Site, container: &Container) -> Measured {
-    let call = |verb: &str| {
-        let mut command = Command::new(hook);
-        let state = fs::File::open(&container.state).expect("the state is written");
-        command.args([verb, "--entry", "podman", "--entries"]).arg(site.dir.join("entries")).stdin(state);
-        command
-    };
-    let measured = figures::spawn(&mut call("createRuntime"));
-    assert!(call("poststop").status().expect("the hook runs").success(), "poststop failed");
+    let mut command = Command::new(hook);
+    words(&mut command, "createRuntime", site, container);
+    let measured = figures::spawn(&mut command);
+    poststop(hook, site, container);
     measured
+}
+
+fn poststop(hook: &Path, site: &Site, container: &Container) {
+    let mut command = Command::new(hook);
+    words(&mut command, "poststop", site, container);
+    assert!(command.status().expect("the hook runs").success(), "poststop failed");
+}
+
+/// What a runtime hands to a hook.
+fn words(command: &mut Command, verb: &str, site: &Site, container: &Container) {
+    let state = fs::File::open(&container.state).expect("the state is written");
+    command.args([verb, "--entry", "podman", "--entries"]).arg(site.dir.join("entries")).stdin(state);
 }
 
 /// A program that prints how many nanoseconds its own work took.
 fn timed_inside(program: &Path, site: &Site, container: &Container) -> Measured {
     let paths: [PathBuf; 3] =
-        [container.rootfs.clone(), container.cgroup.join("devices.allow"), site.dir.join("libraries")];
+        [container.rootfs.clone(), container.cgroup.join("devices.allow"), site.dir.clone()];
     let numbers = site::NUMBERS.map(|(major, minor)| format!("{major}:{minor}"));
     let mut command = Command::new(program);
     command.arg(container.pid.to_string()).args(paths).arg(site::MOUNTS.to_string()).args(numbers);

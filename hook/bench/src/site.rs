@@ -12,13 +12,26 @@ use gpupol_plan::index::{
 };
 use gpupol_plan::plan::{Device, GpuCheck, Host, Line, Order, PLAN_VERSION, Plan, Rule, Sharing};
 use gpupol_plan::vendor::Vendor;
+use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use serde_json::{Value, json};
 
 /// How many files are bound.
-pub const MOUNTS: usize = 40;
-/// The numbers of the nodes: seven GPUs' and three shared ones.
-pub const NUMBERS: [(u32, u32); 10] =
-    [(195, 255), (241, 0), (241, 1), (195, 0), (195, 1), (195, 2), (195, 3), (195, 4), (195, 5), (195, 6)];
+pub const MOUNTS: usize = 45;
+/// The numbers of the nodes: three shared ones, eight GPUs' and one more.
+pub const NUMBERS: [(u32, u32); 12] = [
+    (195, 255),
+    (241, 0),
+    (241, 1),
+    (195, 0),
+    (195, 1),
+    (195, 2),
+    (195, 3),
+    (195, 4),
+    (195, 5),
+    (195, 6),
+    (195, 7),
+    (195, 254),
+];
 
 const DRIVER: &str = "550.163.01";
 const UUID: &str = "GPU-00000000-0000-4000-8000-000000000000";
@@ -34,12 +47,17 @@ impl Site {
     /// Writes it, and what the driver would show below `/proc/driver`, which must be ours.
     pub fn make() -> Self {
         let dir = PathBuf::from(format!("/run/gpupol-bench-{}", std::process::id()));
-        for name in ["entries", "libraries", "plans/set", "asks/rootfs", "asks-nothing/rootfs"] {
+        for name in ["entries", "libraries", "nodes", "plans/set", "asks/rootfs", "asks-nothing/rootfs"] {
             fs::create_dir_all(dir.join(name)).expect("we are root");
         }
         for number in 0..MOUNTS {
             fs::write(dir.join(format!("libraries/lib{number:02}.so")), "library\n")
                 .expect("the directory is ours");
+        }
+        for (major, minor) in NUMBERS {
+            let node = host_node(&dir, major, minor);
+            mknodat(CWD, &node, FileType::CharacterDevice, Mode::from(0o666), makedev(major, minor))
+                .expect("we are root");
         }
         write_proc();
         write_plan_set(&dir);
@@ -57,7 +75,7 @@ impl Drop for Site {
 }
 
 /// The plan that everything here is about.
-pub fn plan(libraries: &Path) -> Plan {
+pub fn plan(dir: &Path) -> Plan {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("the kernel has a boot id");
     let gpu = GpuCheck::Nvidia { uuid: UUID.to_owned(), minor: 0 };
     let (shared, own) = NUMBERS.split_at(3);
@@ -69,7 +87,7 @@ pub fn plan(libraries: &Path) -> Plan {
         brand: None,
         gpu,
         mig: None,
-        edits: own.iter().map(node).collect(),
+        edits: own.iter().map(|numbers| node(dir, numbers)).collect(),
     };
     let line = Line {
         gpu_set: "all".to_owned(),
@@ -103,7 +121,11 @@ pub fn plan(libraries: &Path) -> Plan {
         lines: vec![line],
         edits: BTreeMap::from([(
             Vendor::Nvidia,
-            shared.iter().map(node).chain((0..MOUNTS).map(|number| bind(libraries, number))).collect(),
+            shared
+                .iter()
+                .map(|numbers| node(dir, numbers))
+                .chain((0..MOUNTS).map(|number| bind(dir, number)))
+                .collect(),
         )]),
         features: Vec::new(),
     }
@@ -113,12 +135,16 @@ fn rule() -> Rule {
     Rule { file: "bench.kdl".to_owned(), line: 1, name: "grant bench".to_owned() }
 }
 
-fn node((major, minor): &(u32, u32)) -> Edit {
-    let path = format!("/dev/node{major}:{minor}");
+/// Where the host has a node: not in its `/dev`, which stays as it is.
+fn host_node(dir: &Path, major: u32, minor: u32) -> String {
+    dir.join(format!("nodes/node{major}:{minor}")).display().to_string()
+}
+
+fn node(dir: &Path, (major, minor): &(u32, u32)) -> Edit {
     Edit::DeviceNode(DeviceNode {
         capabilities: BTreeSet::new(),
-        host_path: path.clone(),
-        container_path: path,
+        host_path: host_node(dir, *major, *minor),
+        container_path: format!("/dev/node{major}:{minor}"),
         major: *major,
         minor: *minor,
         file_mode: 0o666,
@@ -126,21 +152,21 @@ fn node((major, minor): &(u32, u32)) -> Edit {
     })
 }
 
-fn bind(libraries: &Path, number: usize) -> Edit {
+fn bind(dir: &Path, number: usize) -> Edit {
     let name = format!("lib{number:02}.so");
     Edit::Bind(Bind {
         capabilities: BTreeSet::from([Capability::Compute]),
         compat32: false,
         optional: false,
         listening: None,
-        host_path: libraries.join(&name).display().to_string(),
+        host_path: dir.join("libraries").join(&name).display().to_string(),
         container_path: format!("{{libdir}}/{name}"),
         options: BTreeSet::from([MountOption::Ro, MountOption::Nosuid, MountOption::Nodev]),
     })
 }
 
 fn write_plan_set(dir: &Path) {
-    let (own, shared) = plan(&dir.join("libraries")).split();
+    let (own, shared) = plan(dir).split();
     let [own, shared] =
         [serde_json::to_vec(&own), serde_json::to_vec(&shared)].map(|part| part.expect("a plan is JSON"));
     let slice = |offset: usize, part: &[u8]| Slice { offset: offset as u64, length: part.len() as u64 };

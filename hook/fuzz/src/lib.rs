@@ -57,7 +57,7 @@ static INDEX: LazyLock<Vec<u8>> = LazyLock::new(|| {
 /// An entry of each engine.
 static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
     let entry = |engine: &str| {
-        let text = json!({"entryVersion": 1, "engine": engine, "form": "hook", "allocate": true, "askByEnv": true,
+        let text = json!({"entryVersion": 1, "engine": engine, "form": "hook", "allocate": engine != "slurm", "askByEnv": engine != "slurm",
             "plans": "/p", "stateDir": "/s", "audit": "/a"});
         Entry::parse(text.to_string().as_bytes()).expect("it is sound")
     };

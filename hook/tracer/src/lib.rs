@@ -59,15 +59,62 @@ pub fn run(command: &mut Command, after: impl FnMut(Sysno) -> Then) -> Result<En
     Ok(trace(pid, after)?)
 }
 
+/// What a program used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Instructions of its own; what the kernel does in its system calls is not among them.
+    pub instructions: u64,
+    /// The most memory that was resident, in bytes.
+    pub resident: u64,
+}
+
+/// Runs a [`command`] to its end, one instruction at a time.
+///
+/// # Errors
+/// It cannot be started, or not be traced, or fails.
+pub fn cost(command: &mut Command) -> Result<Cost> {
+    let child = command.spawn()?;
+    let pid = Pid::from_raw(i32::try_from(child.id()).map_err(Error::other)?);
+    attach(pid, Options::PTRACE_O_TRACEEXIT)?;
+    if become_program(pid)?.is_some() {
+        return Err(Error::other("it could not be started"));
+    }
+    let mut cost = Cost { instructions: 0, resident: 0 };
+    let mut signal = None;
+    loop {
+        ptrace::step(pid, signal.take())?;
+        match waitpid(pid, None)? {
+            WaitStatus::Stopped(_, Signal::SIGTRAP) => cost.instructions += 1,
+            WaitStatus::Stopped(_, other) => signal = Some(other),
+            // It is about to end, and still has its memory.
+            WaitStatus::PtraceEvent(..) => cost.resident = resident(pid)?,
+            WaitStatus::Exited(_, 0) => return Ok(cost),
+            other => return Err(Error::other(format!("{other:?}"))),
+        }
+    }
+}
+
+/// `VmHWM` of proc_pid_status(5).
+fn resident(pid: Pid) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let kilobytes =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+    kilobytes.map(|kilobytes: u64| kilobytes * 1024).ok_or_else(|| Error::other("its memory is not known"))
+}
+
 fn trace(pid: Pid, after: impl FnMut(Sysno) -> Then) -> nix::Result<End> {
-    waitpid(pid, Some(WaitPidFlag::WUNTRACED))?;
-    let options = Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACEEXEC | Options::PTRACE_O_EXITKILL;
-    ptrace::seize(pid, options)?;
-    kill(pid, Signal::SIGCONT)?;
+    attach(pid, Options::PTRACE_O_TRACESYSGOOD)?;
     match become_program(pid)? {
         Some(end) => Ok(end),
         None => follow(pid, after),
     }
+}
+
+/// Takes hold of a [`command`] that waits for it.
+fn attach(pid: Pid, options: Options) -> nix::Result<()> {
+    waitpid(pid, Some(WaitPidFlag::WUNTRACED))?;
+    ptrace::seize(pid, options | Options::PTRACE_O_TRACEEXEC | Options::PTRACE_O_EXITKILL)?;
+    kill(pid, Signal::SIGCONT)
 }
 
 /// Until `execve` is done; something else is the end of a shell that could not do it.

@@ -17,19 +17,24 @@ mod site;
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [pid, rootfs, _, libraries, ..] = arguments.as_slice() else {
+    let [pid, rootfs, _, dir, ..] = arguments.as_slice() else {
         eprintln!("started by gpupol-bench");
         process::exit(2);
     };
-    let plan = site::plan(Path::new(libraries));
+    let plan = site::plan(Path::new(dir));
     let edits: Vec<&Edit> = plan.edits.values().flatten().chain(&plan.lines[0].devices[0].edits).collect();
     let pid = pid.parse().expect("a process id");
     let container = Process::open(pid).expect("the container can be seen").expect("the container is alive");
     let mounts = MountInfo::read().expect("/proc is mounted");
     let hierarchy = Hierarchy::find(&mounts).expect("a cgroup hierarchy holds device rules");
     let cgroup = hierarchy.cgroup_of(&container).expect("the container has a cgroup");
-    let container =
-        Container { process: &container, rootfs: rootfs.clone(), cgroup: Some(&cgroup), is_of_spec_form: false, visible_gpus: 0 };
+    let container = Container {
+        process: &container,
+        rootfs: rootfs.clone(),
+        cgroup: Some(&cgroup),
+        is_of_spec_form: false,
+        visible_gpus: 0,
+    };
     rustix::process::umask(rustix::fs::Mode::empty());
     let start = Instant::now();
     let applied = apply::apply(&container, &edits, &mounts);
