@@ -298,6 +298,59 @@ fn plan_file(config: &Path, entry: &Path, identity: &[&str]) -> (i32, Value) {
     (ran.code, document)
 }
 
+/// What Kubernetes allocates through an entry without `allocate`, in a pod as containerd writes it, and what the spec form makes of
+/// it. Who was allocated nothing is judged as through any entry.
+#[test]
+fn where_kubernetes_allocates() {
+    let ceiling = ceiling();
+    for file in GUARDED.iter().map(|(file, ..)| *file).filter(|file| file.starts_with("containerd-")) {
+        let of = |entry| plan(file, entry, &["namespace=research-vision"]);
+        assert_eq!(of(&ceiling), of(&entry("containerd", None)), "{file}");
+    }
+    let mut config: Value = serde_json::from_str(&text(&recorded("containerd-pod.json"))).expect("JSON");
+    config["annotations"]["stage"] = json!("train");
+    config["annotations"]["io.kubernetes.cri.sandbox-namespace"] = json!("research-vision");
+    let allocated = |name: &str, minor: u32| {
+        let mut config = config.clone();
+        let path = format!("/dev/nvidia{minor}");
+        config["linux"]["devices"] = json!([{ "path": path, "type": "c", "major": 195, "minor": minor }]);
+        let rule = json!({ "allow": true, "type": "c", "major": 195, "minor": minor, "access": "rwm" });
+        config["linux"]["resources"]["devices"]
+            .as_array_mut()
+            .expect("containerd denies all first")
+            .push(rule);
+        config["hooks"]["createContainer"] =
+            json!([{ "path": "/usr/bin/nvidia-cdi-hook", "args": ["nvidia-cdi-hook", "update-ldcache"] }]);
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::write(&file, config.to_string()).expect("cargo's directory for tests is ours");
+        file
+    };
+    let one = allocated("allocated-one.json", 6);
+    let (code, granted) = plan_file(&one, &ceiling, &[]);
+    assert_eq!((code, indices(&granted), &granted["guard"]), (0, vec!["1"], &Value::Null), "{granted:#}");
+    let (code, by_gpupol) = plan_file(&one, &entry("containerd", None), &[]);
+    assert_eq!((code, &by_gpupol["reason"]), (4, &json!("guard")), "{by_gpupol:#}");
+    let (code, other) = plan_file(&allocated("allocated-other.json", 1), &ceiling, &[]);
+    assert_eq!((code, &other["reason"]), (4, &json!("device-not-granted")), "{other:#}");
+    let ran = spec_form(&one, &ceiling, Path::new(env!("CARGO_TARGET_TMPDIR")));
+    let edited: Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{}", ran.err));
+    assert_eq!(edited["hooks"]["createContainer"], json!([]), "{edited:#}");
+    let devices = edited["linux"]["devices"].as_array().expect("a list");
+    let paths: Vec<&str> = devices.iter().filter_map(|device| device["path"].as_str()).collect();
+    assert!(paths.contains(&"/dev/nvidia6") && paths.contains(&"/dev/nvidia-uvm"), "{paths:?}");
+    let written = devices.iter().all(|device| device["fileMode"] == 438);
+    assert!(written, "a node is the allocation's own: {edited:#}");
+}
+
+/// An entry of containerd that does not allocate.
+fn ceiling() -> PathBuf {
+    let mut entry: Value = serde_json::from_str(&text(&entry("containerd", None))).expect("we wrote JSON");
+    entry["allocate"] = json!(false);
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("containerd-ceiling.json");
+    fs::write(&path, entry.to_string()).expect("cargo's directory for tests is ours");
+    path
+}
+
 /// `gpupol plan` on the recorded policy and the made-up host.
 fn command(config: &Path, entry: &Path, format: &str, identity: &[&str]) -> Ran {
     let policies = recorded("policies.kdl");

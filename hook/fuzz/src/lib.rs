@@ -22,7 +22,7 @@ use gpupol_plan::plan::{Plan, Sharing};
 use gpupol_plan::refusal::{Refusal, one_line};
 use gpupol_plan::request::allocation::{Allocation, Node};
 use gpupol_plan::request::{Capabilities, Devices, Request, request};
-use gpupol_plan::slurm::Job;
+use gpupol_plan::slurm::{Job, allocated};
 use serde_json::json;
 
 /// An index with something in every table.
@@ -119,7 +119,9 @@ pub fn lease(bytes: &[u8]) {
         }
         Err(refusal) => is_one_line(&refusal),
     }
-    if let Err(refusal) = Job::parse(bytes) {
+    let told =
+        Job::parse(bytes).and_then(|job| allocated(&Observed { job: Some(job), ..Observed::default() }));
+    if let Err(refusal) = told {
         is_one_line(&refusal);
     }
     let _ = Stat::parse(&String::from_utf8_lossy(bytes));

@@ -13,14 +13,15 @@ use crate::feature::Feature;
 use crate::index::RequestIndices;
 use crate::label;
 use crate::majors::NVIDIA_MAJOR;
-use crate::observed::Observed;
 use crate::refusal::{Reason, Refusal};
 use crate::requirement::{self, Requirement};
-use crate::slurm;
 
 pub mod allocation;
 pub mod cdi;
 mod features;
+mod slurm;
+
+pub use slurm::by_slurm;
 
 use allocation::Allocation;
 
@@ -100,7 +101,7 @@ pub fn request(indices: RequestIndices, entry: &Entry, config: &Config) -> Resul
         return Ok(None);
     }
     if allocation::is_elsewhere(entry) {
-        return by_allocation(entry, config);
+        return allocation::asked(entry, config);
     }
     let grant = gpupol_word(entry, config, GRANT, "GPUPOL_GRANT");
     let asked = match gpupol_word(entry, config, GPUS, "GPUPOL_GPUS") {
@@ -118,53 +119,6 @@ pub fn request(indices: RequestIndices, entry: &Entry, config: &Config) -> Resul
     let features = features::asked(entry, config)?;
     let grant = grant.map(str::to_owned);
     Ok(Some(Request { devices, capabilities, features, grant, tenant: None, requirements }))
-}
-
-/// What others allocated alone decides which devices; a pod's annotation may still say by which grant. That annotation asks for
-/// nothing by itself, as it is on all containers of the pod, of which only some have devices.
-fn by_allocation(entry: &Entry, config: &Config) -> Result<Option<Request>, Refusal> {
-    let Some((allocation, mut features)) = allocation::read(entry, config)? else {
-        let asked = gpupol_word(entry, config, GPUS, "GPUPOL_GPUS").map(annotation_devices).transpose()?;
-        return if asked.flatten().is_some() { Err(not_allocated()) } else { Ok(None) };
-    };
-    features.extend(features::asked(entry, config)?);
-    exactly(allocation, features, entry, config).map(Some)
-}
-
-/// What a container of a Slurm job asks for, which is what was allocated to its step; `None`: nothing.
-///
-/// # Errors
-///
-/// [`slurm::allocated`]'s, and [`Reason::NotSupported`] if it asks by its annotation and nothing was allocated.
-pub fn by_slurm(entry: &Entry, config: &Config, observed: &Observed) -> Result<Option<Request>, Refusal> {
-    let allocation = slurm::allocated(observed)?;
-    if allocation != Allocation::default() {
-        return exactly(allocation, features::asked(entry, config)?, entry, config).map(Some);
-    }
-    let asked = gpupol_word(entry, config, GPUS, "GPUPOL_GPUS").map(annotation_devices).transpose()?;
-    if asked.flatten().is_none() {
-        return Ok(None);
-    }
-    let message = format!(
-        "{GPUS} asks for devices, and Slurm has allocated none to the step: ask Slurm, by `--gres=gpu:1`"
-    );
-    Err(observed.unknown.clone().unwrap_or_else(|| Refusal::new(Reason::NotSupported, message)))
-}
-
-fn exactly(
-    allocation: Allocation,
-    features: BTreeSet<Feature>,
-    entry: &Entry,
-    config: &Config,
-) -> Result<Request, Refusal> {
-    Ok(Request {
-        devices: Devices::Allocated(allocation),
-        capabilities: capabilities(config)?,
-        features,
-        grant: gpupol_word(entry, config, GRANT, "GPUPOL_GRANT").map(str::to_owned),
-        tenant: None,
-        requirements: requirement::requirements(config)?,
-    })
 }
 
 /// A CDI device has the nodes and files of all driver capabilities of its grant, so these are what is asked for; what the
@@ -192,14 +146,6 @@ fn not_allocating(entry: &Entry) -> Refusal {
     let engine = entry.engine.name();
     let message = format!(
         "the entry has no `allocate`, so nobody chooses devices: through an entry of {engine} set it, or name devices"
-    );
-    Refusal::new(Reason::NotSupported, message)
-}
-
-fn not_allocated() -> Refusal {
-    let message = format!(
-        "{GPUS} asks for devices, and through this entry Kubernetes allocates them: ask for a resource of its device \
-         plugin, or set the entry's `allocate`"
     );
     Refusal::new(Reason::NotSupported, message)
 }

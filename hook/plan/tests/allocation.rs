@@ -146,7 +146,11 @@ fn each_strategy_is_read_where_it_writes() {
         ),
     ] {
         assert_eq!(allocated(&ceiling(), &value), expected, "{what}");
+        assert_eq!(allocated(&entry(json!({"engine": "crio"})), &value), expected, "{what}");
     }
+    let many: Vec<String> = (0..1025).map(|index| index.to_string()).collect();
+    let many = marks(&many.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(allocated(&ceiling(), &many), "bad-request", "more than any host has");
     let mut elsewhere = marks(&["GPU-0"]);
     *elsewhere.pointer_mut("/mounts/0/source").unwrap() = json!("/var/lib/kubelet/pods/x/volumes/y");
     assert_eq!(allocated(&ceiling(), &elsewhere), "nothing", "only the plugin's own mark counts");
@@ -315,6 +319,21 @@ fn exactly_what_was_allocated_is_given() {
     let held = Leases::from([("GPU-1".to_owned(), vec![lease])]);
     assert_eq!(refused(&marks(&["GPU-1"]), &held), "no-free-device: device `GPU-1` (GPU-1) is in use");
     assert_eq!(given(&plan, &marks(&["GPU-0"]), &held), ok(&["GPU-0"]), "nobody chooses another one");
+}
+
+#[test]
+fn boards_of_amd_are_known_by_their_render_nodes() {
+    let board = |index: u32| {
+        let minor = 128 + index;
+        let render = node(&format!("/dev/dri/renderD{minor}"), 226, minor, json!([]));
+        json!({"uuid": format!("GPU-a{index}"), "index": index.to_string(), "pci": format!("0000:{index:02x}:00.0"),
+            "gpu": {"amd": {"minor": minor}}, "edits": [render]})
+    };
+    let plan = plan(json!([board(0), board(1)]), false);
+    let allocated =
+        |minor| nodes(&[("/dev/kfd", 511, 0), ("/dev/dri/card1", 226, 1), ("/dev/dri/render", 226, minor)]);
+    assert_eq!(given(&plan, &allocated(129), &Leases::new()), Ok(vec!["GPU-a1".to_owned()]));
+    assert!(given(&plan, &allocated(130), &Leases::new()).unwrap_err().starts_with("device-not-granted"));
 }
 
 #[test]

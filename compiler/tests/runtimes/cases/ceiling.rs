@@ -35,6 +35,7 @@ pub(crate) fn made_by_cdi(site: &Site) {
     let seen = ran(run(site, &training(), |config| by_cdi(site, 0, config)));
     assert_eq!(seen.allowed(), computing(site, &[GPUS[0].minor]), "{seen:?}");
     assert!(seen.nodes.contains_key("/dev/nvidia-modeset"), "the runtime has made it: {seen:?}");
+    assert!(seen.files.contains_key("/usr/bin/nvidia-smi"), "{seen:?}");
     let audit = site.installed.audit();
     let note = audit.iter().find_map(|record| record["note"].as_str()).expect("the start has a note");
     assert!(note.contains("NVIDIA's CDI"), "{audit:#?}");
@@ -291,11 +292,14 @@ fn add_marks(config: &mut Value, names: &[&str]) {
     list(config, "/mounts").extend(names.iter().map(mark));
 }
 
-/// The first GPU, `nvidia-modeset`, which the grant does not give, and a hook that ends so.
+/// The first GPU, `nvidia-modeset`, which the grant does not give, a program of the driver's, and a hook that ends so.
 fn by_cdi(site: &Site, status: u8, config: &mut Value) {
     let mut numbers = computing(site, &[GPUS[0].minor]);
     numbers.insert((MAJOR, 254));
     add_nodes(config, &device_nodes(&numbers));
+    let program = json!({ "type": "bind", "source": site.host.file("nvidia-smi"), "destination": "/usr/bin/nvidia-smi",
+        "options": ["ro", "nosuid", "nodev", "rbind", "rprivate"] });
+    list(config, "/mounts").push(program);
     let hook = site.dir.join("nvidia-cdi-hook");
     // crun fails if a hook ends before it was told of the container.
     fs::write(&hook, format!("#!/bin/sh\nread -r state\nexit {status}\n")).unwrap();

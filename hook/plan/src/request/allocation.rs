@@ -8,13 +8,17 @@
 
 use std::collections::BTreeSet;
 
-use super::{VISIBLE_DEVICES, bad, cdi, is_sandbox, items, names};
+use super::{
+    Devices, GPUS, GRANT, LIST_LIMIT, Request, VISIBLE_DEVICES, annotation_devices, bad, capabilities, cdi,
+    features, gpupol_word, is_sandbox, items, names,
+};
 use crate::config::{Config, LinuxDevice, Mount};
 use crate::entry::{Entry, Form};
 use crate::feature::Feature;
 use crate::guard::Number;
 use crate::majors::{DRM_MAJOR, NVIDIA_MAJOR};
-use crate::refusal::{Refusal, excerpt};
+use crate::refusal::{Reason, Refusal, excerpt};
+use crate::requirement;
 
 /// Below it the device plugin mounts `/dev/null` at the name of each device; in a container `/var/run` is `/run` as often as not.
 const DIRECTORY: &str = "/run/nvidia-container-devices/";
@@ -67,17 +71,46 @@ pub fn keeps_devices(entry: &Entry, config: &Config) -> bool {
     cdi::is_named(config) || (entry.form == Form::Hook && has_nodes(entry, config))
 }
 
-/// The allocation, and the features that it brings; `None`: nothing was allocated.
-pub(super) fn read(
+/// What others allocated alone decides which devices; a pod's annotation may still say by which grant. That annotation asks for
+/// nothing by itself, as it is on all containers of the pod, of which only some have devices.
+pub(super) fn asked(entry: &Entry, config: &Config) -> Result<Option<Request>, Refusal> {
+    let Some((allocation, mut features)) = read(entry, config)? else {
+        let asked = gpupol_word(entry, config, GPUS, "GPUPOL_GPUS").map(annotation_devices).transpose()?;
+        return if asked.flatten().is_some() { Err(not_allocated()) } else { Ok(None) };
+    };
+    features.extend(features::asked(entry, config)?);
+    exactly(allocation, features, entry, config).map(Some)
+}
+
+/// A request for just these devices.
+pub(super) fn exactly(
+    allocation: Allocation,
+    features: BTreeSet<Feature>,
     entry: &Entry,
     config: &Config,
-) -> Result<Option<(Allocation, BTreeSet<Feature>)>, Refusal> {
+) -> Result<Request, Refusal> {
+    Ok(Request {
+        devices: Devices::Allocated(allocation),
+        capabilities: capabilities(config)?,
+        features,
+        grant: gpupol_word(entry, config, GRANT, "GPUPOL_GRANT").map(str::to_owned),
+        tenant: None,
+        requirements: requirement::requirements(config)?,
+    })
+}
+
+/// The allocation, and the features that it brings; `None`: nothing was allocated.
+fn read(entry: &Entry, config: &Config) -> Result<Option<(Allocation, BTreeSet<Feature>)>, Refusal> {
     let mut features = BTreeSet::new();
     let mut named = by_mounts(config, &mut features)?;
     if named.is_empty() && entry.allocation_by_env {
         named = by_variable(config)?;
     }
     let allocation = Allocation { names: named, nodes: nodes(config) };
+    let count = allocation.names.len().saturating_add(allocation.nodes.len());
+    if count > LIST_LIMIT {
+        return Err(bad(format!("{count} devices are allocated, more than {LIST_LIMIT}")));
+    }
     Ok((allocation != Allocation::default()).then_some((allocation, features)))
 }
 
@@ -98,7 +131,7 @@ fn nodes(config: &Config) -> Vec<Node> {
 }
 
 fn node(device: &LinuxDevice, beside_kfd: bool) -> Option<Node> {
-    let number @ (major, minor) = (u32::try_from(device.major).ok()?, u32::try_from(device.minor).ok()?);
+    let number @ (major, minor) = device.number()?;
     let is_device = (major == NVIDIA_MAJOR && minor < SHARED_MINORS)
         || device.path.starts_with("/dev/nvidia-caps/")
         || (beside_kfd && major == DRM_MAJOR && minor >= RENDER_MINORS);
@@ -147,4 +180,12 @@ fn by_variable(config: &Config) -> Result<Vec<String>, Refusal> {
         return Ok(Vec::new());
     }
     names(&items, VISIBLE_DEVICES)
+}
+
+fn not_allocated() -> Refusal {
+    let message = format!(
+        "{GPUS} asks for devices, and through this entry Kubernetes allocates them: ask for a resource of its device \
+         plugin, or set the entry's `allocate`"
+    );
+    Refusal::new(Reason::NotSupported, message)
 }
