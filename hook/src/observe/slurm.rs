@@ -1,6 +1,5 @@
 //! A Slurm job: what root's Prolog recorded of it, and what the kernel lets its step open.
 
-use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 
 use gpupol_plan::entry::Entry;
@@ -112,19 +111,22 @@ fn node(path: String) -> Option<Node> {
 
 /// The nodes that the record names, those of NVIDIA's GPUs, and all of the kinds that only some hosts give to jobs, where the record
 /// names one of the kind.
-fn nodes(job: Option<&Job>) -> Result<BTreeSet<String>> {
-    let mut nodes: BTreeSet<String> = job.map(|job| job.gpus.iter().cloned().collect()).unwrap_or_default();
+fn nodes(job: Option<&Job>) -> Result<Vec<String>> {
+    let mut nodes = job.map(|job| job.gpus.clone()).unwrap_or_default();
+    let mut found = Vec::new();
     for gpu in names(GPUS)? {
         let text = file::read_text(CWD, &format!("{GPUS}/{gpu}/information"), LIMIT)?;
-        nodes.extend(host::field(&text, "Device Minor").map(|minor| format!("/dev/nvidia{minor}")));
+        found.extend(host::field(&text, "Device Minor").map(|minor| format!("/dev/nvidia{minor}")));
     }
     for (directory, beginning) in OTHERS {
-        let kind = format!("{directory}/{beginning}");
-        if nodes.iter().any(|node| node.starts_with(&kind)) {
+        let path = |name: &str| format!("{directory}/{name}");
+        if nodes.iter().any(|node| node.starts_with(&path(beginning))) {
             let of_kind = names(directory)?.into_iter().filter(|name| name.starts_with(beginning));
-            nodes.extend(of_kind.map(|name| format!("{directory}/{name}")));
+            found.extend(of_kind.map(|name| path(&name)));
         }
     }
+    found.retain(|node| !nodes.contains(node));
+    nodes.append(&mut found);
     Ok(nodes)
 }
 
@@ -134,9 +136,13 @@ fn names(path: &str) -> Result<Vec<String>> {
         Err(Error::Failed { errno: Some(Errno::NOENT), .. }) => return Ok(Vec::new()),
         other => other?,
     };
-    let entries = Dir::read_from(&directory).called(|| format!("getdents(`{path}`)"))?;
-    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
-    let names: rustix::io::Result<Vec<String>> = names.collect();
-    let names = names.called(|| format!("getdents(`{path}`)"))?;
-    Ok(names.into_iter().filter(|name| !name.starts_with('.')).collect())
+    let mut names = Vec::new();
+    for entry in Dir::read_from(&directory).called(|| format!("getdents(`{path}`)"))? {
+        let entry = entry.called(|| format!("getdents(`{path}`)"))?;
+        let name = entry.file_name().to_string_lossy();
+        if !name.starts_with('.') {
+            names.push(name.into_owned());
+        }
+    }
+    Ok(names)
 }
