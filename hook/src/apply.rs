@@ -5,6 +5,7 @@
 //! what was done.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::rc::Rc;
 
 use gpupol_plan::edit::{Edit, File};
 use gpupol_plan::loader::Loader;
@@ -69,7 +70,7 @@ enum Step {
 struct Place<'r> {
     rootfs: &'r Rootfs,
     /// Its `/dev`, if a node is made there.
-    dev: Option<OwnedFd>,
+    dev: Option<Rc<OwnedFd>>,
     loader: Loader,
 }
 
@@ -143,7 +144,7 @@ impl<'c> Applied<'c> {
         rules: &[Rule],
     ) -> Result<()> {
         let needs_dev = ready.iter().any(|(_, ready)| matches!(ready, Ready::Node(_)));
-        let dev = needs_dev.then(|| rootfs.own_dev()).transpose()?;
+        let dev = needs_dev.then(|| rootfs.own_dev().map(Rc::new)).transpose()?;
         let binds = ready.iter().filter_map(|(_, edit)| match edit {
             Ready::Mount(bind) => Some(bind.path()),
             Ready::Node(_) | Ready::Tmpfs(_) | Ready::File(_) => None,

@@ -3,8 +3,10 @@
 //! Its content belongs to whoever made the image. Every path is resolved beneath the root with symbolic links
 //! kept inside, and what is not where it should be is refused, never worked around.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags, fstat, mkdirat, openat, statx,
@@ -27,6 +29,15 @@ pub struct Rootfs {
     root: OwnedFd,
     mount: u64,
     surroundings: Surroundings,
+    last: RefCell<Option<Last>>,
+}
+
+/// The directory of the file that was made last. A plan's libraries all go into one, which need not be looked for again until a
+/// mount on a directory may lie over it.
+#[derive(Debug)]
+struct Last {
+    path: String,
+    directory: Rc<OwnedFd>,
 }
 
 /// What must be known of host and container before their namespaces are left and entered.
@@ -55,7 +66,7 @@ pub struct Place {
 #[derive(Debug)]
 pub struct Made {
     /// The directory it is in.
-    pub parent: OwnedFd,
+    pub parent: Rc<OwnedFd>,
     /// Its name there.
     pub name: String,
     /// Whether it is a directory.
@@ -79,7 +90,7 @@ impl Rootfs {
             ));
         }
         let mount = place(root.as_fd()).called(|| format!("statx(`{path}`)"))?.mount;
-        Ok(Self { root, mount, surroundings })
+        Ok(Self { root, mount, surroundings, last: RefCell::default() })
     }
 
     /// Its own descriptor.
@@ -109,13 +120,23 @@ impl Rootfs {
     /// # Errors
     /// The call that failed, or what is in the way. `made` holds what was made until then.
     pub fn target(&self, path: &str, is_directory: bool, made: &mut Vec<Made>) -> Result<OwnedFd> {
+        let last = self.last.replace(None).filter(|_| !is_directory);
         match self.resolve(path, PATH) {
             Err(Errno::NOENT) => {}
-            other => return other.called(|| call("openat2", path)),
+            other => {
+                self.last.replace(last);
+                return other.called(|| call("openat2", path));
+            }
         }
         let (parent, name) = split(path)?;
-        let parent = self.directory(parent, made)?;
-        self.make(&parent, name, path, is_directory, made)
+        let directory = match last.filter(|last| last.path == parent) {
+            Some(last) => last.directory,
+            None => Rc::new(self.own_directory(parent, path, made)?),
+        };
+        let target = self.make(&directory, name, path, is_directory, made)?;
+        let last = Last { path: parent.to_owned(), directory };
+        self.last.replace(Some(last).filter(|_| !is_directory));
+        Ok(target)
     }
 
     /// Attaches a detached mount to a target in the container, which is of one of these types.
@@ -213,24 +234,29 @@ impl Rootfs {
             other => return other.called(|| call("openat2", path)),
         }
         let (parent, name) = split(path)?;
-        let parent = self.directory(parent, made)?;
+        let parent = Rc::new(self.own_directory(parent, path, made)?);
         self.make(&parent, name, path, true, made)
+    }
+
+    /// The same, of which what is made for `path` is the container's alone.
+    fn own_directory(&self, directory: &str, path: &str, made: &mut Vec<Made>) -> Result<OwnedFd> {
+        let found = self.directory(directory, made)?;
+        let place = place(found.as_fd()).called(|| call("statx", path))?;
+        if place.mount != self.mount && !self.surroundings.private.contains(&place.mount) {
+            return Err(Error::found(format!("`{path}` is missing on a file system that is the host's too")));
+        }
+        Ok(found)
     }
 
     /// Makes a file or directory and gives back just that, not what may have taken its name since.
     fn make(
         &self,
-        parent: &OwnedFd,
+        parent: &Rc<OwnedFd>,
         name: &str,
         path: &str,
         is_directory: bool,
         made: &mut Vec<Made>,
     ) -> Result<OwnedFd> {
-        let place = place(parent.as_fd()).called(|| call("statx", path))?;
-        if place.mount != self.mount && !self.surroundings.private.contains(&place.mount) {
-            return Err(Error::found(format!("`{path}` is missing on a file system that is the host's too")));
-        }
-        let kept = file::duplicate(parent)?;
         let new = || {
             if is_directory {
                 new_directory(parent, name).map(|()| None)
@@ -239,7 +265,9 @@ impl Rootfs {
             }
         };
         let file = self.as_owner(new).map_err(|error| dangling(error, path))?;
-        made.push(Made { parent: kept, name: name.to_owned(), is_directory, path: path.to_owned() });
+        let made_here =
+            Made { parent: Rc::clone(parent), name: name.to_owned(), is_directory, path: path.to_owned() };
+        made.push(made_here);
         file.map_or_else(|| open_new(parent, name, path), Ok)
     }
 }

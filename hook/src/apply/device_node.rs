@@ -1,6 +1,7 @@
 //! Device nodes in the container's own `/dev`.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 
 use gpupol_plan::edit::DeviceNode;
 use rustix::fs::{
@@ -43,7 +44,7 @@ impl<'p> Ready<'p> {
     pub(super) fn apply(
         self,
         rootfs: &Rootfs,
-        dev: &OwnedFd,
+        dev: &Rc<OwnedFd>,
         already: bool,
         steps: &mut Vec<Step>,
     ) -> Result<()> {
@@ -56,7 +57,7 @@ impl<'p> Ready<'p> {
             return Err(Error::found("the runtime did not make it, though `config.json` has it"));
         }
         let made = Made {
-            parent: file::duplicate(&parent)?,
+            parent: Rc::clone(&parent),
             name: file.to_owned(),
             is_directory: false,
             path: self.node.container_path.clone(),
@@ -115,9 +116,9 @@ fn clone_node(host_path: &str, number: (u32, u32)) -> Result<OwnedFd> {
 
 /// A directory below `/dev`, made where it is missing. Symbolic links and other mounts below `/dev` are the
 /// container's doing, and not followed.
-fn open_below(rootfs: &Rootfs, dev: &OwnedFd, path: &str, steps: &mut Vec<Step>) -> Result<OwnedFd> {
+fn open_below(rootfs: &Rootfs, dev: &Rc<OwnedFd>, path: &str, steps: &mut Vec<Step>) -> Result<Rc<OwnedFd>> {
     if path.is_empty() {
-        return file::duplicate(dev);
+        return Ok(Rc::clone(dev));
     }
     let resolve = ResolveFlags::BENEATH
         | ResolveFlags::NO_SYMLINKS
@@ -126,14 +127,14 @@ fn open_below(rootfs: &Rootfs, dev: &OwnedFd, path: &str, steps: &mut Vec<Step>)
     let open = || file::open_within(dev, path, PATH_DIRECTORY, resolve);
     match open() {
         Err(Errno::NOENT) => {}
-        other => return other.called(|| format!("openat2(`{path}`)")),
+        other => return other.map(Rc::new).called(|| format!("openat2(`{path}`)")),
     }
     let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
     let parent = open_below(rootfs, dev, parent, steps)?;
-    rootfs.as_owner(|| rootfs::new_directory(&parent, name))?;
+    rootfs.as_owner(|| rootfs::new_directory(parent.as_ref(), name))?;
     let made = Made { parent, name: name.to_owned(), is_directory: true, path: format!("/dev/{path}") };
     steps.push(Step::Dev(made));
-    open().called(|| format!("openat2(`{path}`)"))
+    open().map(Rc::new).called(|| format!("openat2(`{path}`)"))
 }
 
 fn is_plain(path: &str) -> bool {
