@@ -20,6 +20,8 @@ fn main() {
         let here = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
         link(&format!("-T,{here}/{SCRIPT}"));
         link("--no-eh-frame-hdr");
+        // `sys` has a function of the unwinder's, which the linker meets first.
+        link("-z,muldefs");
     }
 }
 

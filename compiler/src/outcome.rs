@@ -12,10 +12,11 @@ use gpupol_plan::feature::Feature;
 use gpupol_plan::guard::{self, Answer, Surroundings, Trip};
 use gpupol_plan::identity::{self, Whose};
 use gpupol_plan::index::{self, Index, Slice};
-use gpupol_plan::lookup::{Decision, Granted, decide};
+use gpupol_plan::keeper::Keeper;
+use gpupol_plan::lookup::{self, Decision, Granted, decide};
 use gpupol_plan::plan::{Memory, Plan, Rule, Sharing};
 use gpupol_plan::refusal::{Reason, Refusal};
-use gpupol_plan::request::{self, Capabilities, Devices, Request, allocation, cdi};
+use gpupol_plan::request::{Capabilities, Devices, Request, allocation, cdi};
 
 use crate::emit::mps::Daemon;
 use crate::emit::{PlanSet, identities};
@@ -56,8 +57,8 @@ pub struct Gift {
     pub rule: Rule,
     /// The devices, in the order in which they are given.
     pub devices: Vec<Device>,
-    /// Whether it is trusted, and so holds no leases.
-    pub trusted: bool,
+    /// Whether it holds leases: nobody does who is trusted, or of whom nobody keeps count.
+    pub is_leased: bool,
     /// Driver capabilities in force.
     pub capabilities: BTreeSet<Capability>,
     /// Features, each with the place that grants it.
@@ -179,9 +180,8 @@ impl<'s> Reader<'s> {
     /// What a container asks for; nothing also if it cannot be understood.
     #[must_use]
     pub fn asked(&self, container: &Workload) -> Option<Request> {
-        request::request(self.index.settings.request_indices, &container.entry, &container.config)
-            .ok()
-            .flatten()
+        let Workload { entry, config, observed } = container;
+        lookup::asked(self.index.settings.request_indices, entry, config, observed).ok().flatten()
     }
 
     /// What the guard makes of a container.
@@ -255,7 +255,10 @@ impl<'s> Reader<'s> {
     fn give(&self, granted: &Granted, form: Form, leases: &Leases) -> Result<Gift, Refusal> {
         let plan = self.plan(&granted.grant)?;
         plan.require(form)?;
+        let none = Leases::new();
+        let leases = if granted.keeper == Keeper::Leases { leases } else { &none };
         let choice = choose(&plan, &granted.request, leases)?;
+        granted.keeper.require(&plan, &choice)?;
         let devices = choice.given.iter().map(|given| Device {
             uuid: given.device.uuid.clone(),
             index: given.device.index.clone(),
@@ -270,7 +273,7 @@ impl<'s> Reader<'s> {
             tenant: granted.tenant.name.clone(),
             grant: granted.grant.name.clone(),
             rule: plan.rule.clone(),
-            trusted: plan.trusted,
+            is_leased: !plan.trusted && granted.keeper == Keeper::Leases,
             devices: devices.collect(),
             features: choice.features.iter().map(|granted| (granted.feature, granted.rule.clone())).collect(),
             edits: edits.map(|(rule, edit)| (rule.clone(), written(edit, choice.visible_gpus()))).collect(),

@@ -37,7 +37,8 @@ pub fn describe(container: &Container, policy: &Policy) -> Workload {
     match &container.who.value {
         Who::Tenant(name) => match tenant(name) {
             Some(known) => identity::instantiate(known, &mut workload),
-            None => workload.entry.engine = Engine::Slurm,
+            // Nobody's uid: the kernel keeps it for "none".
+            None => workload.observed.user = Some(u32::MAX),
         },
         Who::Kubernetes { namespace, uid, name, cgroup } => {
             identity::kubernetes([namespace, uid, name].map(Option::as_deref), &mut workload);
@@ -70,7 +71,7 @@ impl Tenant {
     }
 }
 
-/// An entry of that engine as `gpupol` installs it on a host where nobody else allocates.
+/// An entry of that engine as `gpupol` installs it on a host where nobody but Slurm allocates.
 fn entry(engine: Engine) -> Entry {
     Entry {
         entry_version: ENTRY_VERSION,
@@ -80,7 +81,7 @@ fn entry(engine: Engine) -> Entry {
         form: Form::Hook,
         real_runtime: None,
         ask_by_env: false,
-        allocate: true,
+        allocate: engine != Engine::Slurm,
         allocation_by_env: false,
         plans: "/etc/gpupol/plans".to_owned(),
         state_dir: "/run/gpupol".to_owned(),
@@ -88,8 +89,12 @@ fn entry(engine: Engine) -> Entry {
     }
 }
 
-/// Writes a request where the engine's users would: Docker's as its own `--gpus`, the others' as an annotation.
+/// Writes a request where the engine's users would: Docker's as its own `--gpus`, the others' as an annotation. Under Slurm a list is
+/// what it has allocated.
 fn ask(request: &Request, workload: &mut Workload) {
+    if let (Engine::Slurm, Devices::Visible(list)) = (workload.entry.engine, &request.devices) {
+        identity::allocate(list, workload);
+    }
     let by_docker = workload.entry.engine == Engine::Docker;
     let word = match &request.devices {
         Devices::Count(count) if by_docker => numbers(*count),

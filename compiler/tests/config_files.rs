@@ -83,7 +83,7 @@ fn facts_of_the_kernel() {
         assert_eq!(plan["reason"].as_str(), reason, "{user}: {plan:#}");
     }
     let slurm = entry("slurm", None);
-    let job = ["account=lab", "user=ada", "partition=gpu", "cgroup=/slurm/uid_1/job_7"];
+    let job = ["account=lab", "user=ada", "partition=gpu", "gpus=0", "cgroup=/slurm/uid_1/job_7"];
     let (_, plan) = plan("podman.json", &slurm, &job);
     let message = plan["message"].as_str().unwrap_or_default();
     let said = "`slurm account=lab user=ada partition=gpu cgroup=/slurm/uid_1/job_7`";
@@ -368,7 +368,7 @@ fn indices(plan: &Value) -> Vec<&str> {
 
 fn entry(engine: &str, runtime: Option<&str>) -> PathBuf {
     let mut entry = json!({
-        "entryVersion": 1, "engine": engine, "form": "hook", "allocate": true,
+        "entryVersion": 1, "engine": engine, "form": "hook", "allocate": engine != "slurm",
         "plans": "/etc/gpupol/plans", "stateDir": "/run/gpupol", "audit": "/var/log/gpupol/audit.jsonl",
     });
     if let Some(runtime) = runtime {

@@ -126,8 +126,8 @@ fn a_cgroup_is_the_kernels_word_under_the_engines_that_choose_it() {
             container inside engine=kubernetes namespace=x cgroup="/kubepods/a/lab-1/c" { request gpus=1 }
             container beside engine=kubernetes namespace=x cgroup="/kubepods/a/lab-10/c" { request gpus=1 }
             container unseen engine=kubernetes namespace=x { request gpus=1 }
-            container step engine=slurm cgroup="/slurm/uid_1/job_7" { request gpus=1 }
-            container other engine=slurm cgroup="/kubepods/a/lab-1/c" { request gpus=1 }
+            container step engine=slurm cgroup="/slurm/uid_1/job_7" { request visible-devices="0" }
+            container other engine=slurm cgroup="/kubepods/a/lab-1/c" { request visible-devices="0" }
             expect of-tenant grant=g
             expect inside grant=g
             expect beside denied reason=no-tenant
@@ -140,28 +140,41 @@ fn a_cgroup_is_the_kernels_word_under_the_engines_that_choose_it() {
 }
 
 #[test]
-fn who_runs_as_a_user_is_known_and_gets_nothing_yet() {
+fn nothing_is_counted_for_who_runs_as_a_user() {
     passes(
         r#"
         tenant own { identity podman user=1000; identity slurm account="lab-*" partition=gpu }
-        grant g { to own p; gpus a; sharing time-slicing replicas=9; capabilities compute }
+        grant g { to own p; gpus a; sharing time-slicing replicas=1; capabilities compute }
+        grant alone rank=1 { to own p; when { label stage=alone }; gpus a; capabilities compute }
         test users {
             container roots engine=podman { request gpus=1 }
             container own engine=podman user=1000 { request gpus=1 }
+            container again engine=podman user=1000 { request gpus=1 }
+            container alone engine=podman user=1000 { label stage=alone; request gpus=1 }
             container quiet engine=podman user=1000
             container other engine=podman user=1001 { request gpus=1 }
-            container job engine=slurm account=lab-1 user=ada partition=gpu { request gpus=1 }
-            container cpu engine=slurm account=lab-1 user=ada partition=cpu { request gpus=1 }
+            container job engine=slurm account=lab-1 user=ada partition=gpu { request visible-devices="1" }
+            container beside engine=slurm account=lab-1 user=ada partition=gpu { request visible-devices="0,1" }
+            container beyond engine=slurm account=lab-1 user=ada partition=gpu { label stage=alone; request visible-devices="2" }
+            container without engine=slurm account=lab-1 user=ada partition=gpu { env NVIDIA_VISIBLE_DEVICES=all }
+            container sole engine=slurm account=lab-1 user=ada partition=gpu { label stage=alone; request visible-devices="1" }
+            container cpu engine=slurm account=lab-1 user=ada partition=cpu { request visible-devices="1" }
             container unrecorded engine=slurm { request gpus=1 }
             container named tenant=own { request gpus=1 }
             expect roots gpus=1
-            expect own denied reason=not-supported
+            expect own gpus=1
+            expect again gpus=1 devices="0"
+            expect alone denied reason=not-supported
             expect quiet gpus=0
             expect other denied reason=no-tenant
-            expect job denied reason=not-supported
+            expect job devices="1"
+            expect beside denied reason=too-many
+            expect beyond denied reason=device-not-granted
+            expect without gpus=0
+            expect sole grant=alone devices="1"
             expect cpu denied reason=no-tenant
-            expect unrecorded denied reason=no-tenant
-            expect named denied reason=not-supported
+            expect unrecorded denied reason=not-supported
+            expect named gpus=1
         }
         "#,
     );

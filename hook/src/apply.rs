@@ -31,6 +31,7 @@ pub mod device_rule;
 pub(crate) mod loader;
 mod mount;
 mod tmpfs;
+mod user;
 
 /// The container to which edits are applied.
 #[derive(Debug)]
@@ -39,8 +40,9 @@ pub struct Container<'c> {
     pub process: &'c Process,
     /// Its root file system, by its path on the host.
     pub rootfs: String,
-    /// Its device cgroup.
-    pub cgroup: &'c Cgroup,
+    /// Its device cgroup. None: the engine runs as a user, where nobody makes nodes nor opens rules; the host's nodes are
+    /// bound, and who may open them is for their modes and that cgroup to say.
+    pub cgroup: Option<&'c Cgroup>,
     /// Whether the runtime has made its nodes and rules from an edited `config.json`: then they are only looked at.
     pub is_of_spec_form: bool,
     /// What it is to be kept from, if it is to be contained, and the drivers of this host.
@@ -94,9 +96,9 @@ pub fn apply<'c>(container: &Container<'c>, edits: &[&Edit], mounts: &MountInfo)
     let surroundings = Surroundings {
         private: container_mounts.private_beside(mounts),
         shared: container_mounts.shared(),
-        owner: container.process.foreign_root()?,
+        owner: user::become_owner(container.process)?,
     };
-    let ready = prepare(edits, surroundings.owner.is_some())?;
+    let ready = prepare(edits, container.cgroup.is_none() || surroundings.owner.is_some())?;
     let rules = device_rule::all(edits)?;
     let unit = unit(container, &rules)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -164,7 +166,7 @@ impl<'c> Applied<'c> {
         placed.iter().try_for_each(tmpfs::Placed::seal)?;
         // In the spec form they stand in `config.json`, and the runtime has opened them.
         let rules = if container.is_of_spec_form { &[] } else { rules };
-        self.rules = Some(device_rule::open(container.cgroup, rules)?);
+        self.rules = container.cgroup.map(|cgroup| device_rule::open(cgroup, rules)).transpose()?;
         Ok(())
     }
 
@@ -218,19 +220,19 @@ impl<'c> Applied<'c> {
 /// The unit of systemd's that must be told of device rules. Where a runtime has opened them it may have told systemd, or
 /// not: runc 1.1.5 leaves out what has no link in the host's `/dev/char`, as NVIDIA's nodes.
 fn unit(container: &Container<'_>, rules: &[Rule]) -> Result<Option<Unit>> {
-    if rules.is_empty() {
-        return Ok(None);
-    }
-    match container.cgroup.require_alone(container.process) {
+    let Some(cgroup) = container.cgroup.filter(|_| !rules.is_empty()) else { return Ok(None) };
+    match cgroup.require_alone(container.process) {
         Err(_) if container.is_of_spec_form => Ok(None),
-        other => other.and_then(|()| Unit::of(container.cgroup)),
+        other => other.and_then(|()| Unit::of(cgroup)),
     }
 }
 
 /// Tells it. On cgroup v1 systemd's list is all that there is, and must not have what the container is to be kept from.
 fn tell(unit: Unit, container: &Container<'_>, rules: &[Rule]) -> Result<()> {
     match container.contained {
-        Some((containment, majors)) if container.cgroup.version == Version::V1 => {
+        Some((containment, majors))
+            if container.cgroup.is_some_and(|cgroup| cgroup.version == Version::V1) =>
+        {
             unit.contain(rules, containment, majors)
         }
         _ => unit.allow(rules),
@@ -238,11 +240,11 @@ fn tell(unit: Unit, container: &Container<'_>, rules: &[Rule]) -> Result<()> {
 }
 
 /// Opens what each edit needs of the host. Variables and groups are not the hook form's.
-fn prepare<'p>(edits: &[&'p Edit], in_user_namespace: bool) -> Result<Vec<(&'p Edit, Ready<'p>)>> {
+fn prepare<'p>(edits: &[&'p Edit], binds_nodes: bool) -> Result<Vec<(&'p Edit, Ready<'p>)>> {
     let ready = |edit: &&'p Edit| {
         let prepared = match edit {
             Edit::DeviceNode(node) => {
-                device_node::Ready::prepare(node, in_user_namespace).map(|node| Some(Ready::Node(node)))
+                device_node::Ready::prepare(node, binds_nodes).map(|node| Some(Ready::Node(node)))
             }
             Edit::Bind(bind) => mount::Ready::prepare(bind).map(|bind| bind.map(Ready::Mount)),
             Edit::Tmpfs(tmpfs) => tmpfs::Ready::prepare(tmpfs).map(|tmpfs| Some(Ready::Tmpfs(tmpfs))),

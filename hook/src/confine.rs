@@ -64,6 +64,23 @@ pub(crate) fn give() -> Result<()> {
     set(permitted, permitted)
 }
 
+/// Gives up what entering a user namespace gave besides.
+///
+/// # Errors
+/// The call that failed.
+pub(crate) fn bound() -> Result<()> {
+    let permitted = held()?.permitted & GIVING;
+    set(permitted, permitted)
+}
+
+/// Whether this process may mount where it is.
+///
+/// # Errors
+/// The call that failed.
+pub(crate) fn may_mount() -> Result<bool> {
+    Ok(held()?.effective.contains(CapabilitySet::SYS_ADMIN))
+}
+
 fn held() -> Result<CapabilitySets> {
     capabilities(None).called(|| "capget()".to_owned())
 }
@@ -74,7 +91,7 @@ fn set(effective: CapabilitySet, permitted: CapabilitySet) -> Result<()> {
 }
 
 /// The system calls that the executor, its allocator and its start and end make. The rest fails with `EPERM`: no program
-/// is run, nobody is reached but by a socket of this host, no other process is touched.
+/// is run, nobody is reached but by a socket of this host, no other process is touched; namespaces are made of mounts alone.
 const ALLOWED: &[u32] = &[
     number::__NR_openat,
     number::__NR_close,
@@ -82,6 +99,7 @@ const ALLOWED: &[u32] = &[
     number::__NR_read,
     number::__NR_pread64,
     number::__NR_newfstatat,
+    number::__NR_faccessat,
     number::__NR_statx,
     number::__NR_fcntl,
     number::__NR_openat2,
@@ -153,6 +171,7 @@ fn filter(allowed: &[u32]) -> Vec<Instruction> {
     /// The low half of the first argument: both machines have it first.
     const ARGUMENT_AT: u32 = 16;
     const AF_UNIX: u32 = 1;
+    const CLONE_NEWNS: u32 = 0x0002_0000;
     const LOAD: u16 = 0x20;
     const EQUAL: u16 = 0x15;
     const RETURN: u16 = 0x06;
@@ -165,8 +184,14 @@ fn filter(allowed: &[u32]) -> Vec<Instruction> {
     program.push(plain(LOAD, NUMBER_AT));
     // A jump counts from the instruction behind it; the one that allows stands last, behind one that denies.
     let after = |place: usize| u8::try_from(allowed.len() - place).unwrap_or(u8::MAX);
-    program.extend([equal(number::__NR_socket, 0, 3), plain(LOAD, ARGUMENT_AT)]);
-    program.extend([equal(AF_UNIX, after(0).saturating_add(2), 0), plain(RETURN, ERRNO_EPERM)]);
+    // Of two calls one argument is allowed: four instructions each.
+    for (call, argument, behind) in
+        [(number::__NR_unshare, CLONE_NEWNS, 4), (number::__NR_socket, AF_UNIX, 0)]
+    {
+        program.extend([equal(call, 0, 3), plain(LOAD, ARGUMENT_AT)]);
+        let allow = after(0).saturating_add(2 + behind);
+        program.extend([equal(argument, allow, 0), plain(RETURN, ERRNO_EPERM)]);
+    }
     program.extend(allowed.iter().enumerate().map(|(place, call)| equal(*call, after(place), 0)));
     program.extend([plain(RETURN, ERRNO_EPERM), plain(RETURN, ALLOW)]);
     program

@@ -112,7 +112,8 @@ fn is_number(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+/// The value of a field of a file of the driver's.
+pub(crate) fn field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let value = |line: &'t str| line.strip_prefix(name)?.trim_start().strip_prefix(':');
     text.lines().find_map(value).map(str::trim)
 }

@@ -75,6 +75,15 @@ impl Process {
             .called(|| format!("openat(`/proc/{}/ns/mnt`)", self.pid))
     }
 
+    /// A descriptor of its user namespace.
+    ///
+    /// # Errors
+    /// The call that failed.
+    pub(crate) fn user_namespace(&self) -> Result<OwnedFd> {
+        openat(&self.directory, "ns/user", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .called(|| format!("openat(`/proc/{}/ns/user`)", self.pid))
+    }
+
     /// The host's uid and gid of root in its user namespace; `None`: it is in ours.
     ///
     /// # Errors

@@ -6,16 +6,17 @@ use std::time::Instant;
 use gpupol_plan::choose::Choice;
 use gpupol_plan::config::{Config, LIMIT_WITH_GPUS};
 use gpupol_plan::edit::Edit;
-use gpupol_plan::entry::{Entry, Form};
+use gpupol_plan::entry::{Engine, Entry, Form};
 use gpupol_plan::guard::{Surroundings, Trip, has_cdi_hooks, put_off, trips};
 use gpupol_plan::identity;
 use gpupol_plan::index::{Auditing, OnDenied, Settings, Tenant};
+use gpupol_plan::keeper::Keeper;
 use gpupol_plan::lookup::{self, Decision, Granted};
 use gpupol_plan::majors::Majors;
 use gpupol_plan::observed::Observed;
 use gpupol_plan::plan::Plan;
 use gpupol_plan::refusal::{Reason, Refusal, one_line};
-use gpupol_plan::request::{self, allocation, cdi};
+use gpupol_plan::request::{allocation, cdi};
 use gpupol_plan::spec;
 
 use crate::apply::{self, Applied, Container};
@@ -34,6 +35,7 @@ use crate::{bundle, confine, entry, guard, host, observe, wrapper};
 pub(crate) mod before;
 mod guarded;
 mod leases;
+mod unenforced;
 
 use guarded::Guarded;
 
@@ -93,7 +95,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let state = State::read()?;
     let entry = entry::load(&arguments.entries, &arguments.entry)?;
     let (config, size) = bundle::config(&state)?;
-    let asked = request::request(Settings::default().request_indices, &entry, &config);
+    // Under Slurm what a container asks for is not in its configuration; nobody else is looked at before it is known to ask.
+    let step =
+        (entry.engine == Engine::Slurm).then(|| observe::slurm::observe(&entry, &state)).transpose()?;
+    let observed = step.clone().unwrap_or_default();
+    let asked = lookup::asked(Settings::default().request_indices, &entry, &config, &observed);
     let asks = !matches!(asked, Ok(None));
     let majors = guard::majors()?;
     let surroundings = guard::look(&state, &config, &majors);
@@ -117,7 +123,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return start.refuse(OnDenied::Refuse, None, None, without_wrapper(entry, arguments));
     }
     match PlanSet::open(&entry.plans) {
-        Ok(plans) => start.decide(&plans),
+        Ok(plans) => start.decide(&plans, step),
         Err(error) if asks => start.refuse(OnDenied::Refuse, None, None, error.into_plan_set_refusal()),
         // Nobody knows whose it is nor what the policy says, so it is contained.
         Err(_) => {
@@ -129,23 +135,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 impl Start<'_> {
-    fn decide(&self, plans: &PlanSet) -> Result<()> {
+    fn decide(&self, plans: &PlanSet, step: Option<Observed>) -> Result<()> {
         let settings = plans.index.settings;
         let on_denied = settings.on_denied;
-        let observed = match observe::observe(self.entry, self.state, &plans.index) {
-            // Whose it is cannot be found out, so it may be a tenant's.
-            Err(Error::Refused(refusal)) => {
-                self.refuse(on_denied, None, None, refusal.clone())?;
-                let user = process::caller()?;
-                let whose = Err(refusal);
-                let guarded = self.guard(settings, &whose, &Observed { user, ..Observed::default() })?;
-                return self.without_devices(&guarded);
-            }
-            other => other?,
+        let observed = match step {
+            Some(observed) => observed,
+            None => observe::observe(self.entry, self.state, &plans.index)?,
         };
         let facts = identity::facts(self.entry, self.config, &observed);
         let _ = self.known_by.set(identity::keys(&facts));
-        let whose = identity::tenant(&plans.index, &facts);
+        let whose = match &observed.unknown {
+            // Whose it is cannot be found out, so it may be a tenant's.
+            Some(refusal) if observed.job.is_none() => Err(refusal.clone()),
+            _ => identity::tenant(&plans.index, &facts),
+        };
         let guarded = self.guard(settings, &whose, &observed)?;
         match lookup::decide(&plans.index, &whose, self.entry, self.config, &observed) {
             Decision::NotAsked => self.without_devices(&guarded),
@@ -186,6 +189,9 @@ impl Start<'_> {
         let plan = plans.plan(&granted.grant).map_err(Error::into_plan_set_refusal)?;
         plan.require(self.entry.form)?;
         host::verify(&plan.host)?;
+        if granted.keeper != Keeper::Leases {
+            return self.give_unenforced(&plan, granted, guarded);
+        }
         let scene = Scene::of(self, plans.index.settings.audit)?;
         self.lease_and_apply(&scene, &plan, granted, guarded).inspect_err(|error| {
             // A refusal has a record of its own.
@@ -251,7 +257,8 @@ impl Start<'_> {
         let (process, cgroup) = (&scene.process, &scene.cgroup);
         let containment = guarded.containment(&self.surroundings.majors, edits)?;
         let contained = containment.as_ref().map(|containment| (containment, self.majors));
-        let container = Container { process, rootfs, cgroup, is_of_spec_form, contained, visible_gpus };
+        let container =
+            Container { process, rootfs, cgroup: Some(cgroup), is_of_spec_form, contained, visible_gpus };
         let applied = apply::apply(&container, edits, &scene.mounts)?;
         let done = containment
             .as_ref()

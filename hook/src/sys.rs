@@ -11,6 +11,7 @@ use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::Errno;
+use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 unsafe extern "C" {
     fn syscall(number: c_long, ...) -> c_long;
@@ -109,6 +110,15 @@ pub fn set_fs_ids(uid: u32, gid: u32) -> Result<(), Errno> {
         (setfsgid(u32::MAX), setfsuid(u32::MAX))
     };
     if now_uid.cast_unsigned() == uid && now_gid.cast_unsigned() == gid { Ok(()) } else { Err(Errno::PERM) }
+}
+
+/// Goes on with a copy of the mounts, which nobody else sees.
+///
+/// # Errors
+/// What the kernel answers.
+pub fn copy_mounts() -> Result<(), Errno> {
+    // SAFETY: this flag copies mounts and no descriptors, which is what the function is marked for.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNS) }
 }
 
 /// Becomes another program, with the variables of this one; the first argument is its name.
@@ -361,4 +371,13 @@ fn owned(result: c_long) -> Result<OwnedFd, Errno> {
     let number = c_int::try_from(number).map_err(|_| Errno::BADF)?;
     // SAFETY: the kernel has just returned this descriptor to us, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Stands in the place of the unwinder's function: the executor never walks its stack. What would put names to what is found
+/// there, a fifth of the binary, is not linked then. Returns `_URC_END_OF_STACK` of the Itanium C++ ABI.
+#[cfg(all(panic = "abort", target_env = "musl"))]
+// SAFETY: its one caller is std, which takes the answer for an empty stack; nothing is read or written.
+#[unsafe(no_mangle)]
+extern "C" fn _Unwind_Backtrace(_visit: *const c_void, _with: *mut c_void) -> c_int {
+    5
 }

@@ -65,7 +65,7 @@ fn start(containers: &[Container], policy: &Policy, plans: &Reader) -> Vec<Start
         let described = workload::describe(container, policy);
         let outcome = plans.start(&described, &leases);
         if let Outcome::Granted(gift) = &outcome
-            && !gift.trusted
+            && gift.is_leased
         {
             for device in &gift.devices {
                 let lease = gift.lease(device);

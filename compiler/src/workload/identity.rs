@@ -49,7 +49,14 @@ pub(super) fn slurm(job: Option<[String; 3]>, workload: &mut Workload) {
 
 /// The record of some job.
 pub(crate) fn record(account: String, user: String, partition: String) -> Job {
-    Job { job_version: JOB_VERSION, job: 1, uid: 1000, user, account, partition }
+    Job { job_version: JOB_VERSION, job: 1, uid: 1000, user, account, partition, gpus: Vec::new() }
+}
+
+/// Gives the job of a container these devices, by what a request would name them.
+pub(crate) fn allocate(list: &str, workload: &mut Workload) {
+    let none = || record(String::new(), String::new(), String::new());
+    let names = list.split(',').map(str::trim).filter(|name| !matches!(*name, "" | "none" | "void"));
+    workload.observed.job.get_or_insert_with(none).gpus = names.map(str::to_owned).collect();
 }
 
 /// A pod's container under containerd, as its CRI plugin writes it.

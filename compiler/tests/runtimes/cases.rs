@@ -23,4 +23,6 @@ pub(crate) mod plan_sets;
 pub(crate) mod precreate;
 pub(crate) mod rootfs;
 pub(crate) mod side_by_side;
+pub(crate) mod slurm;
+pub(crate) mod users;
 pub(crate) mod wrapper;

@@ -11,7 +11,7 @@ pub(crate) enum Entry {
     Docker,
     /// Podman's.
     Podman,
-    /// Slurm's, with `allocate`.
+    /// Slurm's, which allocates.
     Slurm,
 }
 

@@ -27,10 +27,12 @@ mod needs;
 mod oracle;
 mod planset;
 mod podman;
+mod rootless;
 mod runtime;
 mod site;
 mod traced;
 mod untouched;
+mod user;
 mod view;
 
 /// One test for each case under each runtime and each view.
@@ -80,7 +82,9 @@ everywhere! {
     mps: clients_of_one_daemon, no_daemon, planned;
     features: given_when_asked, one_channel, refused_features, other_number;
     denials: nothing_asked, no_tenant, denied_devices, more_than_granted, requirement, runs_without_gpu_when_so_said;
-    identities: cgroup, cgroup_of_another_engine, slurm_record, users_own_podman;
+    identities: cgroup, cgroup_of_another_engine, users_own_podman;
+    slurm: allocated, not_covered, records, unconstrained, outside_of_the_step;
+    users: rootless_podman, promises_that_nobody_keeps;
     leases: exclusive, killed_without_poststop, started_again, time_slicing, limit, poststop_releases,
         replaced_plan_set,
         simultaneous;
@@ -108,6 +112,14 @@ everywhere! {
 
 under_systemd! {
     durable: each_keeps_its_own, each_keeps_its_own_by_the_wrapper, lost_when_systemd_is_not_told, contained;
+}
+
+/// Real Podman as a user, who has crun of their own; what it hands on is the same in each view.
+#[test]
+fn a_users_own_podman() {
+    let site = site::Site::new(runtime::Kind::Crun, view::Cgroup::V1);
+    cases::users::real_podman(&site);
+    site.finish();
 }
 
 /// What is too much to be done everywhere.

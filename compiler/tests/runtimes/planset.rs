@@ -164,7 +164,7 @@ impl Installed {
 
     /// Makes every entry one of the spec form, with that real runtime.
     pub(crate) fn use_spec_form(&self, real_runtime: &Path) {
-        for entry in Entry::ALL {
+        for entry in Entry::ALL.into_iter().filter(|entry| *entry != Entry::Slurm) {
             self.change_entry(entry, |document| {
                 document["form"] = json!("spec");
                 document["realRuntime"] = json!(real_runtime);
@@ -189,7 +189,8 @@ impl Installed {
         match entry {
             Entry::Kubernetes => fields.insert("engine".to_owned(), json!("containerd")),
             Entry::Docker => fields.insert("runtime".to_owned(), json!("gpupol-research")),
-            Entry::Podman | Entry::Slurm => None,
+            Entry::Podman => None,
+            Entry::Slurm => fields.remove("allocate"),
         };
         fs::write(self.entry(entry), document.to_string()).expect("the directory is ours");
     }

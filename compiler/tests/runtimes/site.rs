@@ -85,6 +85,11 @@ impl Site {
         Self { dir, view, host, installed, runtime, ids, before, finished }
     }
 
+    /// Its runtime.
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
     /// From now on every entry is of the spec form, and the runtime is called by gpupol's links.
     pub(crate) fn use_wrapper(&self) {
         let links = self.dir.join("links");

@@ -23,7 +23,7 @@ use gpupol_plan::plan::{Plan, Sharing};
 use gpupol_plan::refusal::{Refusal, one_line};
 use gpupol_plan::request::allocation::{Allocation, Node};
 use gpupol_plan::request::{Capabilities, Devices, Request, request};
-use gpupol_plan::slurm::Job;
+use gpupol_plan::slurm::{Job, allocated};
 use serde_json::json;
 
 /// An index with something in every table.
@@ -58,7 +58,7 @@ static INDEX: LazyLock<Vec<u8>> = LazyLock::new(|| {
 /// An entry of each engine.
 static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
     let entry = |engine: &str| {
-        let text = json!({"entryVersion": 1, "engine": engine, "form": "hook", "allocate": true, "askByEnv": true,
+        let text = json!({"entryVersion": 1, "engine": engine, "form": "hook", "allocate": engine != "slurm", "askByEnv": engine != "slurm",
             "plans": "/p", "stateDir": "/s", "audit": "/a"});
         Entry::parse(text.to_string().as_bytes()).expect("it is sound")
     };
@@ -120,7 +120,9 @@ pub fn lease(bytes: &[u8]) {
         }
         Err(refusal) => is_one_line(&refusal),
     }
-    if let Err(refusal) = Job::parse(bytes) {
+    let told =
+        Job::parse(bytes).and_then(|job| allocated(&Observed { job: Some(job), ..Observed::default() }));
+    if let Err(refusal) = told {
         is_one_line(&refusal);
     }
     let _ = Stat::parse(&String::from_utf8_lossy(bytes));

@@ -61,6 +61,14 @@ impl Entry {
     }
 
     fn contradiction(&self) -> Option<&'static str> {
+        if self.engine == Engine::Slurm && (self.allocate || self.ask_by_env) {
+            return Some("Slurm allocates; leave `allocate` and `askByEnv` out");
+        }
+        if self.engine == Engine::Slurm && self.form == Form::Spec {
+            return Some(
+                "Slurm's users call their runtimes, so that nothing is enforced; write the form `hook`",
+            );
+        }
         let is_ceiling = self.engine.is_kubernetes() && !self.allocate;
         if self.allocation_by_env && self.allocate {
             Some(

@@ -27,6 +27,7 @@ pub mod glob;
 pub mod guard;
 pub mod identity;
 pub mod index;
+pub mod keeper;
 pub mod kfd;
 pub mod label;
 pub mod lease;

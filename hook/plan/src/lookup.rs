@@ -5,8 +5,10 @@ use crate::entry::{Engine, Entry};
 use crate::glob;
 use crate::identity::{self, Facts, Whose};
 use crate::index::{
-    Clause, ClauseRecord, Grant, GrantPlan, GrantRecord, Grants, Index, ReadAt, Tenant, Test, engines,
+    Clause, ClauseRecord, Grant, GrantPlan, GrantRecord, Grants, Index, ReadAt, RequestIndices, Tenant, Test,
+    engines,
 };
+use crate::keeper::Keeper;
 use crate::observed::Observed;
 use crate::refusal::{self, Reason, Refusal};
 use crate::request::{self, Request};
@@ -36,6 +38,25 @@ pub struct Granted {
     pub grant: GrantPlan,
     /// What it asks for.
     pub request: Request,
+    /// Who keeps what the grant says of sharing and limits.
+    pub keeper: Keeper,
+}
+
+/// What a container asks for through any entry; `None`: for nothing.
+///
+/// # Errors
+///
+/// [`request::request`]'s and [`request::by_slurm`]'s.
+pub fn asked(
+    indices: RequestIndices,
+    entry: &Entry,
+    config: &Config,
+    observed: &Observed,
+) -> Result<Option<Request>, Refusal> {
+    match entry.engine {
+        Engine::Slurm => request::by_slurm(entry, config, observed),
+        _ => request::request(indices, entry, config),
+    }
 }
 
 /// Decides about a container that came in through `entry`, of which [`identity::tenant`] said `whose` it is. What a refusal
@@ -49,7 +70,7 @@ pub fn decide<S: ReadAt>(
     observed: &Observed,
 ) -> Decision {
     let refused = |refusal| Decision::Refused { tenant: whose.as_ref().ok().cloned().flatten(), refusal };
-    let request = match request::request(index.settings.request_indices, entry, config) {
+    let request = match asked(index.settings.request_indices, entry, config, observed) {
         Ok(None) => return Decision::NotAsked,
         Ok(Some(request)) => request,
         Err(refusal) => return refused(refusal),
@@ -63,26 +84,14 @@ pub fn decide<S: ReadAt>(
         return refused(of_another(tenant, whose));
     }
     match grant(index, tenant, &request, entry, config) {
-        Ok(grant) => match unsupported(entry, observed) {
-            None => Decision::Granted(Box::new(Granted { tenant: tenant.clone(), grant, request })),
-            Some(message) => refused(Refusal::new(Reason::NotSupported, message)),
+        Ok(grant) => match Keeper::of(entry, observed) {
+            Ok(keeper) => {
+                Decision::Granted(Box::new(Granted { tenant: tenant.clone(), grant, request, keeper }))
+            }
+            Err(refusal) => refused(refusal),
         },
         Err(refusal) => refused(refusal),
     }
-}
-
-/// Why nothing can be given through this entry to anybody, if nothing can.
-fn unsupported(entry: &Entry, observed: &Observed) -> Option<String> {
-    if entry.engine == Engine::Slurm {
-        return Some("Slurm allocates, and checking what it allocated is not supported yet".to_owned());
-    }
-    let engine = entry.engine.name();
-    let rootless = |uid| {
-        format!(
-            "{engine} is run by uid {uid}, where nothing can enforce a grant; only root's is supported yet"
-        )
-    };
-    observed.user.map(rootless)
 }
 
 fn of_no_tenant(facts: &Facts<'_>) -> Refusal {

@@ -1,6 +1,7 @@
 //! What is known of a container from elsewhere than its `config.json`.
 
-use crate::slurm::Job;
+use crate::refusal::Refusal;
+use crate::slurm::{Job, Step};
 
 /// Facts of the kernel, and what they led to. None of them is the container's to write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,4 +13,8 @@ pub struct Observed {
     pub user: Option<u32>,
     /// What root's Prolog recorded of its Slurm job; absent: it is of none.
     pub job: Option<Job>,
+    /// What the kernel lets the job's step open.
+    pub step: Step,
+    /// Why it cannot be said what its Slurm job is or has, if it cannot.
+    pub unknown: Option<Refusal>,
 }

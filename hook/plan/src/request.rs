@@ -19,6 +19,9 @@ use crate::requirement::{self, Requirement};
 pub mod allocation;
 pub mod cdi;
 mod features;
+mod slurm;
+
+pub use slurm::by_slurm;
 
 use allocation::Allocation;
 

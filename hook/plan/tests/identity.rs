@@ -27,7 +27,7 @@ fn index(identities: &Value) -> Vec<u8> {
 }
 
 fn entry(engine: &str) -> Entry {
-    let entry = json!({"entryVersion": 1, "engine": engine, "form": "hook", "allocate": true,
+    let entry = json!({"entryVersion": 1, "engine": engine, "form": "hook", "allocate": engine != "slurm",
         "plans": "/p", "stateDir": "/s", "audit": "/a"});
     Entry::parse(entry.to_string().as_bytes()).unwrap()
 }
@@ -51,6 +51,14 @@ fn at(cgroup: &str) -> Observed {
     Observed { cgroup: Some(cgroup.to_owned()), ..Observed::default() }
 }
 
+/// A container of a job that has these devices.
+fn job(account: &str, user: &str, partition: &str, gpus: &[&str]) -> Observed {
+    let gpus = gpus.iter().map(|gpu| (*gpu).to_owned()).collect();
+    let [account, user, partition] = [account, user, partition].map(str::to_owned);
+    let job = Job { job_version: 1, job: 7, uid: 1000, user, account, partition, gpus };
+    Observed { job: Some(job), ..Observed::default() }
+}
+
 #[test]
 fn a_cgroup_counts_only_under_the_engines_of_its_identity() {
     let index = index(&json!([
@@ -65,16 +73,17 @@ fn a_cgroup_counts_only_under_the_engines_of_its_identity() {
     assert_eq!(outcome(&index, "containerd", &at("/kubepods/burstable/labs/c1")), "nobody no-tenant");
     assert_eq!(outcome(&index, "containerd", &Observed::default()), "nobody no-tenant");
     let step = at("/system.slice/slurmstepd.scope/job_7/step_0");
-    assert_eq!(outcome(&index, "slurm", &step), "t1 not-supported");
+    let step = Observed { job: job("x", "ada", "gpu", &["0"]).job, ..step };
+    assert_eq!(outcome(&index, "slurm", &step), "t1 granted");
     assert_eq!(outcome(&index, "containerd", &step), "nobody no-tenant");
 }
 
 #[test]
-fn a_users_own_podman_is_not_roots_and_gives_nothing() {
+fn a_users_own_podman_is_not_roots() {
     let index = index(&json!([{"engine": "podman"}, {"engine": "podman", "user": 1000}]));
     let of = |user| Observed { user, ..Observed::default() };
     assert_eq!(outcome(&index, "podman", &of(None)), "t0 granted");
-    assert_eq!(outcome(&index, "podman", &of(Some(1000))), "t1 not-supported");
+    assert_eq!(outcome(&index, "podman", &of(Some(1000))), "t1 granted");
     assert_eq!(outcome(&index, "podman", &of(Some(1001))), "nobody no-tenant");
 }
 
@@ -92,14 +101,11 @@ fn all_that_a_slurm_identity_names_must_be_in_the_record() {
         {"engine": "slurm", "account": "lab-*", "partition": "gpu"},
         {"engine": "slurm", "user": "ada"},
         {"engine": "slurm"}]));
-    let job = |account: &str, user: &str, partition: &str| {
-        let job = json!({"jobVersion": 1, "job": 7, "uid": 1000, "user": user, "account": account, "partition": partition});
-        Observed { job: Some(Job::parse(job.to_string().as_bytes()).unwrap()), ..Observed::default() }
-    };
-    assert_eq!(outcome(&index, "slurm", &job("lab-1", "bob", "gpu")), "t0 not-supported");
+    let job = |account, user, partition| job(account, user, partition, &["0"]);
+    assert_eq!(outcome(&index, "slurm", &job("lab-1", "bob", "gpu")), "t0 granted");
     assert_eq!(outcome(&index, "slurm", &job("lab-1", "bob", "cpu")), "nobody no-tenant");
-    assert_eq!(outcome(&index, "slurm", &job("x", "ada", "cpu")), "t1 not-supported");
-    assert_eq!(outcome(&index, "slurm", &Observed::default()), "nobody no-tenant");
+    assert_eq!(outcome(&index, "slurm", &job("x", "ada", "cpu")), "t1 granted");
+    assert_eq!(outcome(&index, "slurm", &Observed::default()), "nobody not-supported");
     assert_eq!(outcome(&index, "podman", &job("x", "ada", "cpu")), "nobody no-tenant");
     // Nobody's policy compiles to this, and nobody can say whose the container is.
     assert_eq!(outcome(&index, "slurm", &job("lab-1", "ada", "gpu")), "nobody no-tenant");

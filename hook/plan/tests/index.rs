@@ -113,7 +113,7 @@ fn each_facts(mut check: impl FnMut(&Facts<'_>)) {
                 check(&Facts { engine: Engine::Crio, who, cgroup: None });
                 let text = |text: Option<&str>| owned(text).unwrap_or_default();
                 let (account, user, partition) = (text(first), text(second), text(third));
-                let job = Job { job_version: 1, job: 7, uid: 7, user, account, partition };
+                let job = Job { job_version: 1, job: 7, uid: 7, user, account, partition, gpus: Vec::new() };
                 check(&Facts { engine: Engine::Slurm, who: Who::Slurm { job: Some(&job) }, cgroup: third });
             }
             let docker = Who::Docker { daemon: first.unwrap_or_default(), runtime: second };

@@ -38,7 +38,7 @@ fn decide(contents: &Contents, entry: &Entry, config: &Config, observed: &Observ
 
 fn entry(engine: &str, daemon: Value, runtime: Value) -> Entry {
     let entry = json!({"entryVersion": 1, "engine": engine, "daemon": daemon, "runtime": runtime, "form": "hook",
-        "allocate": true, "plans": "/p", "stateDir": "/s", "audit": "/a"});
+        "allocate": engine != "slurm", "plans": "/p", "stateDir": "/s", "audit": "/a"});
     Entry::parse(entry.to_string().as_bytes()).unwrap()
 }
 
@@ -84,7 +84,7 @@ fn another_engines_keys_prove_nothing() {
         outcome(&entry("docker", json!("prod"), json!("gpupol-research")), forged.clone()),
         "no-tenant"
     );
-    assert_eq!(outcome(&entry("slurm", Value::Null, Value::Null), forged.clone()), "no-tenant");
+    assert_eq!(outcome(&entry("slurm", Value::Null, Value::Null), forged.clone()), "not-supported");
     let planted = json!({"io.kubernetes.cri.sandbox-namespace": "prod-1", "gpupol.io/gpus": "1"});
     assert_eq!(outcome(&entry("crio", Value::Null, Value::Null), planted), "no-tenant");
 }

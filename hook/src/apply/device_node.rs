@@ -29,13 +29,14 @@ pub(super) struct Ready<'p> {
 }
 
 impl<'p> Ready<'p> {
-    /// Opens what the edit needs of the host. In a user namespace nobody can make a node, so the host's is cloned.
-    pub(super) fn prepare(node: &'p DeviceNode, in_user_namespace: bool) -> Result<Self> {
+    /// Opens what the edit needs of the host. In a user namespace, and as a user, nobody can make a node, so the host's is
+    /// cloned.
+    pub(super) fn prepare(node: &'p DeviceNode, binds: bool) -> Result<Self> {
         let DeviceNode { host_path, container_path, major, minor, file_mode, .. } = node;
         let below_dev = container_path.strip_prefix("/dev/").filter(|below| is_plain(below));
         let below_dev = below_dev.ok_or_else(|| Error::found("not a path below `/dev`"))?;
         let number = (*major, *minor);
-        let bind = in_user_namespace.then(|| clone_node(host_path, number)).transpose()?;
+        let bind = binds.then(|| clone_node(host_path, number)).transpose()?;
         Ok(Self { node, below_dev, number, mode: Mode::from_raw_mode(file_mode & 0o777), bind })
     }
 

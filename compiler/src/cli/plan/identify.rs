@@ -5,13 +5,21 @@ use gpupol_plan::identity;
 
 use crate::cli::Failure;
 use crate::workload::Workload;
-use crate::workload::identity::record;
+use crate::workload::identity::{allocate, record};
 
 /// Says one thing of who the container is.
 pub(super) fn identify(pair: &str, container: &mut Workload) -> Result<(), Failure> {
     let Some((key, value)) = pair.split_once('=') else {
         return Err(Failure::usage(format!("`{pair}` names no value"), "write `--identity KEY=VALUE`"));
     };
+    if (container.entry.engine, key) == (Engine::Slurm, "gpus") {
+        if value.contains('/') {
+            let message = format!("`{value}` is a path, and of a recorded host no node can be asked");
+            return Err(Failure::usage(message, "write `gpus=0,1`, or UUIDs or PCI addresses"));
+        }
+        allocate(value, container);
+        return Ok(());
+    }
     let value = value.to_owned();
     let Workload { entry, config, observed } = container;
     match (entry.engine, key) {
@@ -63,7 +71,7 @@ fn no_such_key(engine: Engine, key: &str) -> Failure {
         Engine::Containerd | Engine::Crio => "write `namespace=`, `uid=`, `name=` or `cgroup=`",
         Engine::Docker => "write `daemon=` or `runtime=`",
         Engine::Podman => "write `user=`",
-        Engine::Slurm => "write `account=`, `user=`, `partition=` or `cgroup=`",
+        Engine::Slurm => "write `account=`, `user=`, `partition=`, `gpus=` or `cgroup=`",
     };
     Failure::usage(format!("identity `{key}` does not exist under {}", engine.name()), known)
 }

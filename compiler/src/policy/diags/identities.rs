@@ -49,7 +49,11 @@ pub(in crate::policy) fn unenforced(identity: &Spanned<Identity>, rules: &[(Stri
     let known = &identity.value;
     let wanted: Vec<&str> = rules.iter().map(|(rule, _)| rule.as_str()).collect();
     let message = match wanted.as_slice() {
-        [] => format!("containers of `{known}` are known and refused: nothing is given through it yet"),
+        [] => format!("containers of `{known}` get devices, and nobody counts, bounds or audits that"),
+        wanted if known.engine() == Engine::Slurm => {
+            let wanted = wanted.join(" and ");
+            format!("nobody keeps {wanted} for containers of `{known}`: Slurm shares in its own ways")
+        }
         wanted => {
             format!("nothing enforces {} for containers of `{known}`: they are refused", wanted.join(" and "))
         }
@@ -58,7 +62,7 @@ pub(in crate::policy) fn unenforced(identity: &Spanned<Identity>, rules: &[(Stri
     let finding = rules.iter().fold(finding, |finding, (_, span)| finding.and(*span, "not enforced there"));
     finding.help(match known.engine() {
         Engine::Slurm => {
-            "leave these containers to Slurm's own sharing until what it allocates can be checked"
+            "keep sharing and limits in Slurm, and have its `ConstrainDevices` deny what it did not allocate"
         }
         _ => "`identity podman`, and have root's Podman start these containers",
     })

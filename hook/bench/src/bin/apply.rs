@@ -31,7 +31,7 @@ fn main() {
     let container = Container {
         process: &container,
         rootfs: rootfs.clone(),
-        cgroup: &cgroup,
+        cgroup: Some(&cgroup),
         is_of_spec_form: false,
         contained: None,
         visible_gpus: 0,

@@ -79,14 +79,24 @@ pub(super) fn asked(entry: &Entry, config: &Config) -> Result<Option<Request>, R
         return if asked.flatten().is_some() { Err(not_allocated()) } else { Ok(None) };
     };
     features.extend(features::asked(entry, config)?);
-    Ok(Some(Request {
+    exactly(allocation, features, entry, config).map(Some)
+}
+
+/// A request for just these devices.
+pub(super) fn exactly(
+    allocation: Allocation,
+    features: BTreeSet<Feature>,
+    entry: &Entry,
+    config: &Config,
+) -> Result<Request, Refusal> {
+    Ok(Request {
         devices: Devices::Allocated(allocation),
         capabilities: capabilities(config)?,
         features,
         grant: gpupol_word(entry, config, GRANT, "GPUPOL_GRANT").map(str::to_owned),
         tenant: None,
         requirements: requirement::requirements(config)?,
-    }))
+    })
 }
 
 /// The allocation, and the features that it brings; `None`: nothing was allocated.
