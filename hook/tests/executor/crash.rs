@@ -16,6 +16,9 @@ use crate::systemd;
 use crate::traced::{self, Ended};
 use crate::undone::{DRIVER, Init, list, make, plan};
 
+/// Nodes of GPUs, and device rules.
+type Has = (Vec<String>, String);
+
 /// A container that its runtime has made, in a cgroup of its own.
 pub(crate) struct Made<'f> {
     folder: &'f Folder,
@@ -45,8 +48,8 @@ impl<'f> Made<'f> {
             .to_string()
     }
 
-    /// What it has of devices: nodes of GPUs, and device rules.
-    pub(crate) fn has(&self, version: Version) -> (Vec<String>, String) {
+    /// What it has of devices.
+    pub(crate) fn has(&self, version: Version) -> Has {
         let mut nodes = self.init.sees(&self.folder.path(ROOTFS)).0;
         nodes.retain(|path| path.contains("/dev/nvidia"));
         let rules = match version {
@@ -138,8 +141,21 @@ enum Case {
 
 const ROOTFS: &str = "bundle/rootfs";
 
-/// One start that is killed after its `count`-th call, and the one after it; `false`: it makes no such call.
-fn survives(folder: &Folder, version: Version, which: Case, count: usize) -> bool {
+/// What is there when the executor was killed and its container is about to end: a row of the report.
+fn left(has: Option<(Has, &Has)>, folder: &Folder) -> String {
+    let lease = if leases(folder).contains(&"victim".to_owned()) { "its lease" } else { "no lease" };
+    let of_victim = |record: &Value| record["container"] == "victim";
+    let last = audit(folder).into_iter().rfind(of_victim);
+    let record =
+        last.map_or("no record".to_owned(), |last| format!("record: {}", last["event"].as_str().unwrap()));
+    let Some((has, without)) = has else { return format!("{lease}, {record}") };
+    let rules = if has.1 == without.1 { "no rules" } else { "rules" };
+    format!("{} nodes, {rules}, {lease}, {record}", has.0.len())
+}
+
+/// One start that is killed after its `count`-th call, and the one after it: what the first leaves; none if it makes no such
+/// call.
+fn survives(folder: &Folder, version: Version, which: Case, count: usize) -> Option<String> {
     for below in ["state", "audit"] {
         let _ = std::fs::remove_dir_all(folder.path(below));
     }
@@ -150,17 +166,18 @@ fn survives(folder: &Folder, version: Version, which: Case, count: usize) -> boo
     let before = host(folder);
     let victim = Made::new(folder, version, "victim");
     let without = victim.has(version);
-    let ended = if which == Case::Poststop {
+    let (ended, left) = if which == Case::Poststop {
         assert_eq!(victim.start().end, End::Exited(0));
         let state = victim.state();
         drop(victim);
-        traced::killed_after(count, folder, "poststop", &state)
+        let ended = traced::killed_after(count, folder, "poststop", &state);
+        (ended, left(None, folder))
     } else {
         let ended = traced::killed_after(count, folder, "createRuntime", &victim.state());
         let (has, holds) = (victim.has(version), leases(folder).contains(&"victim".to_owned()));
         assert!(has == without || holds, "it has {has:?}, and no lease");
         drop(victim);
-        ended
+        (ended, left(Some((has, &without)), folder))
     };
     let case = format!("{which:?}, killed after call {count} ({:?}: {})", ended.end, ended.said);
     let after = host(folder);
@@ -185,7 +202,7 @@ fn survives(folder: &Folder, version: Version, which: Case, count: usize) -> boo
     }
     next.stop();
     assert_eq!(leases(folder), Vec::<String>::new(), "{case}");
-    ended.end == End::Killed
+    (ended.end == End::Killed).then_some(left)
 }
 
 fn everywhere(test: &str, version: Version, case: Case) {
@@ -198,9 +215,16 @@ fn everywhere(test: &str, version: Version, case: Case) {
     let _told = (case == Case::Told).then(|| systemd::stand_in(systemd::Mood::Helpful));
     let folder = Folder::new("crash");
     make(&folder, &two_nodes_and_three_mounts(&folder));
-    let count = (1..).take_while(|count| survives(&folder, version, case, *count)).count();
+    let mut report: Vec<String> = (1..).map_while(|count| survives(&folder, version, case, count)).collect();
     // Fewer would mean that it never came to what it is to do.
-    assert!(count > 50, "only {count} calls");
+    assert!(report.len() > 50, "only {} calls", report.len());
+    // How many calls leave the same depends on lengths of the host's tables.
+    report.dedup();
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../../snapshots/hook");
+    settings.set_prepend_module_to_snapshot(false);
+    let name = test.replace("crash::", "killed_in_");
+    settings.bind(|| insta::assert_snapshot!(name, report.join("\n")));
 }
 
 #[test]
