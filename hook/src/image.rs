@@ -41,16 +41,22 @@ impl Image {
         loader::look(&self.rootfs, edits.iter().filter_map(|edit| edit.container_path()))
     }
 
+    /// Where a path leads in it, without links, if anything is there.
+    pub(crate) fn found(&self, path: &str) -> Option<Resolved> {
+        let found = self.rootfs.find(path).ok()??;
+        let is_file = rootfs::place(found.as_fd()).ok()?.kind == FileType::RegularFile;
+        let path = file::path_of(&found).ok()?;
+        let below = path.strip_prefix(self.path.trim_end_matches('/'))?;
+        Some(Resolved { path: below.to_owned(), is_file })
+    }
+
     /// Where a path leads in it, without links. Of what is missing the deepest directory above it counts; a link to nothing
     /// leads nowhere, and what cannot be looked at now, the hook will meet again.
     pub(crate) fn resolved(&self, path: &str) -> Option<Resolved> {
         const ROOT: &str = "/.";
         let path = Some(path.trim_end_matches('/')).filter(|path| !path.is_empty()).unwrap_or(ROOT);
-        if let Some(found) = self.rootfs.find(path).ok()? {
-            let is_file = rootfs::place(found.as_fd()).ok()?.kind == FileType::RegularFile;
-            let path = file::path_of(&found).ok()?;
-            let below = path.strip_prefix(self.path.trim_end_matches('/'))?;
-            return Some(Resolved { path: below.to_owned(), is_file });
+        if self.rootfs.has(path).ok()? {
+            return self.found(path);
         }
         let (parent, name) = path.rsplit_once('/').filter(|_| path != ROOT)?;
         let above = self.resolved(parent)?;

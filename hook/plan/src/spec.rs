@@ -22,7 +22,9 @@ pub struct Surroundings<'s> {
     pub loader: Loader,
     /// Whether a path is missing on the host; asked for the sources of optional binds.
     pub is_gone: &'s dyn Fn(&str) -> bool,
-    /// Where a path leads in the image; `None`: that cannot be said, as of a link to nothing.
+    /// Where a path leads in the image, if anything is there. Asked for each file that the image's cache names.
+    pub found: &'s dyn Fn(&str) -> Option<Resolved>,
+    /// Where a path leads in the image, or would lead; `None`: that cannot be said, as of a link to nothing.
     pub resolved: &'s dyn Fn(&str) -> Option<Resolved>,
 }
 
@@ -57,7 +59,7 @@ pub fn apply<'e>(
                 if in_user_namespace {
                     left.push(*edit);
                 } else {
-                    device_node(config, node)?;
+                    device_node(config, node, surroundings)?;
                 }
                 device_rule(config, node)?;
             }
@@ -119,9 +121,13 @@ pub fn in_user_namespace(config: &Value) -> bool {
     namespaces.into_iter().flatten().any(|namespace| namespace["type"] == "user")
 }
 
-fn device_node(config: &mut Value, node: &DeviceNode) -> Result<(), Refusal> {
+fn device_node(
+    config: &mut Value,
+    node: &DeviceNode,
+    surroundings: &Surroundings<'_>,
+) -> Result<(), Refusal> {
     let DeviceNode { container_path, major, minor, file_mode, .. } = node;
-    require_own_dev(config, container_path)?;
+    require_own_dev(config, container_path, surroundings)?;
     let devices = list(config, &["linux", "devices"])?;
     let is_same =
         |there: &Value| there["type"] == "c" && there["major"] == *major && there["minor"] == *minor;
@@ -143,12 +149,13 @@ fn device_node(config: &mut Value, node: &DeviceNode) -> Result<(), Refusal> {
 
 /// A runtime makes a node wherever its path leads: in a volume it would stay on the host, and in a `/dev` of the image that is
 /// a link some runtimes have made it in the host's.
-fn require_own_dev(config: &Value, node: &str) -> Result<(), Refusal> {
-    let mut mounts = config["mounts"].as_array().into_iter().flatten();
-    let above = mounts.rfind(|mount| is_at_or_below(node, &destination(mount)));
-    match above.map(|mount| (destination(mount), &mount["type"])) {
-        Some((place, kind)) if place == "/dev" && kind == "tmpfs" => Ok(()),
-        Some((place, _)) if place != "/dev" => {
+fn require_own_dev(config: &Value, node: &str, surroundings: &Surroundings<'_>) -> Result<(), Refusal> {
+    let mounts = config["mounts"].as_array().into_iter().flatten();
+    let mut above = mounts.map(|mount| (place(mount, surroundings), mount));
+    match above.rfind(|(place, _)| is_at_or_below(node, place)) {
+        Some((place, mount)) if place == "/dev" && mount["type"] == "tmpfs" => Ok(()),
+        Some((place, mount)) if place != "/dev" || destination(mount) != "/dev" => {
+            let place = destination(mount);
             Err(bad(&format!("config.json mounts something at `{place}`, where `{node}` goes")))
         }
         _ => Err(bad("`/dev` of the container is not its own: mount a tmpfs there")),
@@ -172,11 +179,13 @@ fn foreign_mounts(config: &Value, edits: &[&Edit], surroundings: &Surroundings<'
         edits.iter().any(|edit| matches!(edit, Edit::Bind(bind) if source == bind.host_path.as_str()))
     };
     let mounts = config["mounts"].as_array().into_iter().flatten().filter(|mount| !gives(&mount["source"]));
-    let place = |mount| {
-        let written = destination(mount);
-        (surroundings.resolved)(&written).map_or(written, |resolved| resolved.path)
-    };
-    mounts.map(place).collect()
+    mounts.map(|mount| place(mount, surroundings)).collect()
+}
+
+/// Where a mount of the file goes, without the image's links.
+fn place(mount: &Value, surroundings: &Surroundings<'_>) -> String {
+    let written = destination(mount);
+    (surroundings.resolved)(&written).map_or(written, |resolved| resolved.path)
 }
 
 fn parts(path: &str) -> Vec<&str> {
@@ -213,7 +222,7 @@ fn bind(
     if bind.optional && (surroundings.is_gone)(&bind.host_path) {
         return Ok(true);
     }
-    let Surroundings { loader, resolved, .. } = surroundings;
+    let Surroundings { loader, found, resolved, .. } = surroundings;
     let is_foreign = |path: &str| foreign.iter().any(|place| is_at_or_below(path, place));
     let place = loader.directories.path(&bind.container_path);
     let Some(own) = resolved(&place).filter(|own| !is_foreign(&own.path)) else { return Ok(false) };
@@ -221,7 +230,7 @@ fn bind(
     // What the loader would take for it is covered as well: once where several of the paths lead to one file.
     let mut covered = BTreeSet::from([own.path]);
     let taken = loader.taken_for(&bind.container_path);
-    for other in taken.iter().filter_map(|path| resolved(path)).filter(|other| other.is_file) {
+    for other in taken.iter().filter_map(|path| found(path)).filter(|other| other.is_file) {
         if !is_foreign(&other.path) && covered.insert(other.path.clone()) {
             mount(config, bind, &other.path)?;
         }

@@ -46,6 +46,7 @@ fn edited_in(mut config: Value, edits: &[Value], image: &Image<'_>) -> Result<(V
     let surroundings = Surroundings {
         loader: Loader::of(directories, &image.cache, paths)?,
         is_gone: &|path| path == "/run/gone",
+        found: &|path| resolved(path).filter(|found| found.is_file),
         resolved: &resolved,
     };
     let left = apply(&mut config, &edits, &surroundings)?;
@@ -144,6 +145,14 @@ fn nodes_go_into_a_dev_of_the_containers_own() {
     ] {
         let found = edited(json!({"mounts": mounts}), std::slice::from_ref(&own), &[]);
         assert_eq!(found.err().map(|refusal| refusal.message).as_deref(), why, "{mounts}");
+    }
+    // What is mounted at a link of the image lies where it leads.
+    let linked = "config.json mounts something at `/x`, where `/dev/nvidia-caps/nvidia-cap1` goes";
+    let mounts = json!({"mounts": [mount("/dev", "tmpfs"), mount("/x", "bind")]});
+    for to in ["/dev", "/dev/nvidia-caps"] {
+        let image = Image { files: &[("/x", to)], ..Image::default() };
+        let refusal = edited_in(mounts.clone(), std::slice::from_ref(&own), &image).unwrap_err();
+        assert_eq!(refusal.message, linked);
     }
 }
 

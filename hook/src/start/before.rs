@@ -89,7 +89,7 @@ pub(crate) fn edit(container: &Container<'_>, bytes: &[u8]) -> Result<Option<Edi
     }
     // Devices of CDI bring a hook of their own, which does all this.
     if cdi::is_named(&config) {
-        return Ok(None);
+        return if container.is_restored { Err(restored("gets no device of CDI")) } else { Ok(None) };
     }
     let asked = request::request(Settings::default().request_indices, entry, &config);
     let asks = !matches!(asked, Ok(None));
@@ -119,6 +119,13 @@ pub(crate) fn edit(container: &Container<'_>, bytes: &[u8]) -> Result<Option<Edi
             before.without_devices(Settings::default(), &Ok(None), &observed)
         }
     }
+}
+
+/// Of a container whose hooks not every runtime calls: crun calls none of it.
+fn restored(what: &str) -> Error {
+    let message =
+        format!("through an entry of the spec form a container that is restored from a checkpoint {what}");
+    Refusal::new(Reason::NotSupported, message).into()
 }
 
 impl Before<'_> {
@@ -161,6 +168,9 @@ impl Before<'_> {
         if passes && !self.is_allocated && (is_trusted || !self.has_gpu_hook) {
             return Ok(None);
         }
+        if !passes && self.container.is_restored {
+            return Err(restored("is not contained, and it goes around its plan"));
+        }
         let mut config = self.value()?;
         self.remove_others(&mut config);
         self.finish(config, &[]).map(|config| Some(Edited { config, taken: Taken::default() }))
@@ -168,8 +178,7 @@ impl Before<'_> {
 
     fn give(&self, plans: &PlanSet, granted: &Granted) -> Result<Edited> {
         if self.container.is_restored {
-            let message = "a container that is restored from a checkpoint gets no GPU through an entry of the spec form";
-            return Err(Refusal::new(Reason::NotSupported, message).into());
+            return Err(restored("gets no GPU"));
         }
         if self.start.state.id.is_empty() {
             let message = "nothing says the container's id, so nobody could hold its leases";
@@ -207,6 +216,7 @@ impl Before<'_> {
         let surroundings = Surroundings {
             loader: image.loader(&edits)?,
             is_gone: &|path| matches!(statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT)),
+            found: &|path| image.found(path),
             resolved: &|path| image.resolved(path),
         };
         let mut config = self.value()?;

@@ -41,8 +41,12 @@ pub(super) fn run(decided: &Decided<'_>, path: &Path, rootfs: &Path) -> Result<E
         Outcome::Granted(gift) => {
             let loader = image.loader(gift)?;
             // Every file that the topology names counts as being there.
-            let surroundings =
-                Surroundings { loader, is_gone: &|_| false, resolved: &|path| image.resolved(path) };
+            let surroundings = Surroundings {
+                loader,
+                is_gone: &|_| false,
+                found: &|path| image.found(path),
+                resolved: &|path| image.resolved(path),
+            };
             edit(&mut config, gift, &surroundings).map(drop)
         }
     };
@@ -100,29 +104,34 @@ impl Image {
         }
     }
 
-    /// Where a path leads, as the hook looks at it (`image::Image::resolved` there).
+    /// Where a path leads, if anything is there, as the hook looks at it (`image::Image::found` there).
+    fn found(&self, path: &str) -> Option<Resolved> {
+        let found = open_within(&self.root, path, OFlags::PATH).ok()?;
+        let path = path_of(&found).ok()?;
+        let below = path.strip_prefix(self.path.trim_end_matches('/'))?;
+        Some(Resolved { path: below.to_owned(), is_file: kind(&found)? == FileType::RegularFile })
+    }
+
+    /// Where a path leads or would lead (`image::Image::resolved` there).
     fn resolved(&self, path: &str) -> Option<Resolved> {
         const ROOT: &str = "/.";
         let path = Some(path.trim_end_matches('/')).filter(|path| !path.is_empty()).unwrap_or(ROOT);
-        let kind = |found: &OwnedFd| fstat(found).map(|stat| FileType::from_raw_mode(stat.st_mode));
         match open_within(&self.root, path, OFlags::PATH) {
-            Ok(found) => {
-                let is_file = kind(&found).ok()? == FileType::RegularFile;
-                let path = path_of(&found).ok()?;
-                let below = path.strip_prefix(self.path.trim_end_matches('/'))?;
-                Some(Resolved { path: below.to_owned(), is_file })
-            }
+            Ok(_) => self.found(path),
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => {
                 let (parent, name) = path.rsplit_once('/').filter(|_| path != ROOT)?;
                 let here = format!("{}/{name}", self.resolved(parent)?.path);
                 let link = open_within(&self.root, &here, OFlags::PATH | OFlags::NOFOLLOW).ok();
-                let is_link =
-                    link.is_some_and(|link| kind(&link).is_ok_and(|kind| kind == FileType::Symlink));
+                let is_link = link.is_some_and(|link| kind(&link) == Some(FileType::Symlink));
                 (!is_link).then_some(Resolved { path: here, is_file: false })
             }
             Err(_) => None,
         }
     }
+}
+
+fn kind(file: &OwnedFd) -> Option<FileType> {
+    fstat(file).ok().map(|stat| FileType::from_raw_mode(stat.st_mode))
 }
 
 /// The path of an open file, as the kernel writes it.

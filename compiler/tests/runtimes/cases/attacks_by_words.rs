@@ -138,7 +138,8 @@ pub(crate) fn a_pods_keys_under_other_engines(site: &Site) {
     let seen = runs(site, &forged(Entry::Podman));
     assert_sees(&seen, &BTreeSet::from([(MAJOR, GPUS[2].minor), (MAJOR, 255)]));
     assert_eq!(of_last_start(site), "desks");
-    refused(site, &forged(Entry::Slurm), "no-tenant");
+    // Slurm allocates, and no annotation is its word.
+    refused(site, &forged(Entry::Slurm), "not-supported");
     site.installed.change_policies("identity docker runtime=gpupol-research", "");
     refused(site, &forged(Entry::Docker), "no-tenant");
     site.installed.change_policies("tenant desks { identity podman }", "tenant desks { identity docker }");

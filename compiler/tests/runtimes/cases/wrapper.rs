@@ -151,13 +151,35 @@ pub(crate) fn refusals_in_the_log(site: &Site) {
 /// Not every runtime calls hooks when it restores, and then nobody would hold the lease.
 pub(crate) fn restored(site: &Site) {
     site.use_wrapper();
-    let bundle = site.bundle();
-    let id = site.write(&bundle, &Container::training("1"), &look());
-    let mut command = site.runtime_command("kubernetes");
-    let output = command.args(["restore", "--image-path", "/nowhere", "--bundle"]).arg(&bundle.dir).arg(&id);
-    let said = String::from_utf8(output.output().unwrap().stderr).unwrap();
-    assert!(said.contains("(not-supported)") && said.contains("checkpoint"), "{said}");
-    assert_eq!(site.installed.leases(), Vec::<String>::new());
+    let restore = |container: &Container| {
+        let bundle = site.bundle();
+        let id = site.write(&bundle, container, &look());
+        let mut command = site.runtime_command("kubernetes");
+        let output =
+            command.args(["restore", "--image-path", "/nowhere", "--bundle"]).arg(&bundle.dir).arg(&id);
+        let said = String::from_utf8(output.output().unwrap().stderr).unwrap();
+        assert_eq!(site.installed.leases(), Vec::<String>::new());
+        said
+    };
+    let refuses = |container: &Container, what: &str| {
+        let said = restore(container);
+        assert!(said.contains("(not-supported)") && said.contains(what), "{said}");
+    };
+    refuses(&Container::training("1"), "restored from a checkpoint gets no GPU");
+    // crun would call no hook that contains it.
+    refuses(
+        &Container::in_namespace("default").edited(guard::allow_everything),
+        "checkpoint is not contained",
+    );
+    let by_cdi = |config: &mut Value| {
+        let args =
+            ["gpupol-hook", "createRuntime", "--entry", "kubernetes", "--cdi", "research/training-jobs/0"];
+        config["hooks"]["createRuntime"] = json!([{"path": "/usr/libexec/gpupol-hook", "args": args}]);
+    };
+    refuses(&Container::in_namespace("research-vision").edited(by_cdi), "gets no device of CDI");
+    // The runtime itself says why it cannot.
+    let said = restore(&Container::in_namespace("default"));
+    assert!(!said.contains("gpupol: "), "{said}");
 }
 
 /// `docker run --gpus 1 --runtime runc` of a daemon whose entry is of the spec form, and a hook that somebody else calls.

@@ -2,7 +2,7 @@
 //! the devices, and gpupol is the ceiling.
 //!
 //! It is read where they write it: GPU nodes in `linux.devices` (kubelet's device specs, and what the engine made of CDI),
-//! mounts below [`DIRECTORY`] (the device plugin's `volume-mounts`), and `NVIDIA_VISIBLE_DEVICES` (its `envvar`) only where
+//! mounts below `/run/nvidia-container-devices` (the device plugin's `volume-mounts`), and `NVIDIA_VISIBLE_DEVICES` (its `envvar`) only where
 //! the entry trusts that, as every image and pod can set it. None of it needs to be trusted beyond that: it says which
 //! devices, and the grant still says whether.
 
