@@ -55,6 +55,29 @@ pub fn begin() -> Result<()> {
     sys::filter_calls(&filter(ALLOWED)).called(|| "seccomp()".to_owned())
 }
 
+/// The memory of a program that becomes another one, which is to have its limit back.
+#[derive(Debug)]
+pub(crate) struct Bounded(Rlimit);
+
+/// Bounds the memory until what comes back is dropped.
+///
+/// # Errors
+/// The call that failed.
+pub(crate) fn bound_memory() -> Result<Bounded> {
+    let own = rustix::process::getrlimit(Resource::As);
+    let most = Some(own.current.unwrap_or(u64::MAX).min(MEMORY));
+    setrlimit(Resource::As, Rlimit { current: most, maximum: own.maximum })
+        .called(|| "setrlimit()".to_owned())?;
+    Ok(Bounded(own))
+}
+
+impl Drop for Bounded {
+    fn drop(&mut self) {
+        // Nobody is refused a limit below the one that stays.
+        let _ = setrlimit(Resource::As, self.0);
+    }
+}
+
 /// Takes what giving devices needs.
 ///
 /// # Errors
@@ -195,4 +218,19 @@ fn filter(allowed: &[u32]) -> Vec<Instruction> {
     program.extend(allowed.iter().enumerate().map(|(place, call)| equal(*call, after(place), 0)));
     program.extend([plain(RETURN, ERRNO_EPERM), plain(RETURN, ALLOW)]);
     program
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bound_of_a_wrapper_ends_before_it_becomes_its_runtime() {
+        let before = rustix::process::getrlimit(Resource::As);
+        let bounded = bound_memory().unwrap();
+        let within = rustix::process::getrlimit(Resource::As);
+        assert!(within.current.is_some_and(|most| most <= MEMORY) && within.maximum == before.maximum);
+        drop(bounded);
+        assert_eq!(rustix::process::getrlimit(Resource::As), before);
+    }
 }

@@ -14,7 +14,7 @@ use crate::lease::Taken;
 use crate::process::Process;
 use crate::start::before;
 use crate::state::State;
-use crate::{ENTRIES, Exit, bundle, entry, fail, file, sys};
+use crate::{ENTRIES, Exit, bundle, confine, entry, fail, file, sys};
 
 mod command_line;
 mod log;
@@ -49,7 +49,9 @@ fn replace(
         return Err(Error::found(format!("entry `{name}` is of form hook: its runtime needs no wrapper")));
     }
     let starting = command_line.starting.as_ref().map_err(|why| Error::found(why.as_str()))?;
+    let bounded = confine::bound_memory()?;
     let taken = starting.as_ref().map(|starting| edit(name, &entry, starting)).transpose()?.flatten();
+    drop(bounded);
     let error = become_runtime(runtime, arguments);
     if let Some(taken) = taken {
         taken.give_back();
