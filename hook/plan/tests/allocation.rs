@@ -412,7 +412,20 @@ fn what_the_grant_covers_is_in_no_row() {
 fn the_spec_form_takes_out_what_was_allocated() {
     let mut value = by_cdi();
     let mounts = value["mounts"].as_array_mut().unwrap();
-    mounts.extend([mark("GPU-0"), json!({"type": "tmpfs", "source": "tmpfs", "destination": "/dev"})]);
+    let volume = |source: &str, destination: &str| json!({"type": "bind", "source": source, "destination": destination, "options": ["rbind", "rprivate", "ro"]});
+    let of_cdi = |source: &str, destination: &str, kind: &str| {
+        json!({"type": "bind", "source": source, "destination": destination,
+            "options": [kind, "nosuid", "nodev", "rbind", "rprivate"]})
+    };
+    mounts.extend([
+        mark("GPU-0"),
+        json!({"type": "tmpfs", "source": "tmpfs", "destination": "/dev"}),
+        // Newer specifications have sockets without `ro`.
+        of_cdi("/tmp/nvidia-mps", "/tmp/nvidia-mps", "noexec"),
+        volume("/var/lib/kubelet/pods/1/volumes/kubernetes.io~configmap/nvidia-config", "/nvidia-config"),
+        volume("/opt/nvidia-data", "/opt/nvidia-data"),
+        of_cdi("/srv/nvidia-tools", "/nvidia-tools", "ro"),
+    ]);
     value["linux"]["devices"]
         .as_array_mut()
         .unwrap()
@@ -426,7 +439,11 @@ fn the_spec_form_takes_out_what_was_allocated() {
     };
     assert_eq!(paths("/linux/devices", "path"), ["/dev/fuse"]);
     assert_eq!(paths("/linux/resources/devices", "type"), ["all"]);
-    assert_eq!(paths("/mounts", "destination"), ["/models", "/dev"], "a volume of the pod's stays");
+    assert_eq!(
+        paths("/mounts", "destination"),
+        ["/models", "/dev", "/nvidia-config", "/opt/nvidia-data", "/nvidia-tools"],
+        "a volume of the pod's stays, and so does what is not below the driver's root"
+    );
     let own_view = Replaced::of(&before, &majors).without(before.clone());
     assert_eq!(own_view, config(&value), "the guard judges what the file then is");
     assert!(trips_before(&ceiling(), &before, &Surroundings::default()).is_empty());
