@@ -197,6 +197,14 @@ pub struct LinuxDevice {
     pub minor: i64,
 }
 
+impl DeviceRule {
+    /// Whether it is about character devices, if not about them alone.
+    #[must_use]
+    pub fn is_of_characters(&self) -> bool {
+        matches!(self.kind.as_deref().unwrap_or("a"), "" | "a" | "c")
+    }
+}
+
 impl LinuxDevice {
     /// Its number, if it can be one.
     #[must_use]

@@ -430,6 +430,9 @@ fn the_spec_form_takes_out_what_was_allocated() {
         .as_array_mut()
         .unwrap()
         .push(json!({"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229}));
+    // A disk may have the number of a GPU.
+    let disk = json!({"allow": true, "type": "b", "major": 195, "minor": 0, "access": "rwm"});
+    value["linux"]["resources"]["devices"].as_array_mut().unwrap().push(disk);
     let majors = BTreeSet::from([195]);
     let before = config(&value);
     Replaced::of(&before, &majors).remove(&mut value);
@@ -438,7 +441,7 @@ fn the_spec_form_takes_out_what_was_allocated() {
         list.iter().map(|one| one[key].as_str().unwrap_or("all").to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(paths("/linux/devices", "path"), ["/dev/fuse"]);
-    assert_eq!(paths("/linux/resources/devices", "type"), ["all"]);
+    assert_eq!(paths("/linux/resources/devices", "type"), ["all", "b"]);
     assert_eq!(
         paths("/mounts", "destination"),
         ["/models", "/dev", "/nvidia-config", "/opt/nvidia-data", "/nvidia-tools"],

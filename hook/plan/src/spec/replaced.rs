@@ -57,12 +57,12 @@ impl<'m> Replaced<'m> {
         self.has_nodes && device.is_character() && is_gpu()
     }
 
-    /// A rule for one number; one that allows more was not written for a device.
+    /// A rule for one number; one that allows more was not written for a device, and one for block devices for no GPU.
     fn rule(&self, rule: &DeviceRule) -> bool {
         let number = |number: Option<i64>| u32::try_from(number?).ok();
         let number = number(rule.major).zip(number(rule.minor));
         let is_of = |number: Number| self.numbers.contains(&number) || self.majors.contains(&number.0);
-        self.has_nodes && rule.allow && number.is_some_and(is_of)
+        self.has_nodes && rule.allow && rule.is_of_characters() && number.is_some_and(is_of)
     }
 
     fn mount(&self, mount: &Mount) -> bool {
@@ -120,6 +120,7 @@ fn device_of(value: &Value) -> LinuxDevice {
 fn rule_of(value: &Value) -> DeviceRule {
     DeviceRule {
         allow: value["allow"] == true,
+        kind: value["type"].as_str().map(str::to_owned),
         major: value["major"].as_i64(),
         minor: value["minor"].as_i64(),
         ..DeviceRule::default()
