@@ -263,7 +263,8 @@ fn plan(devices: Value, trusted: bool) -> Plan {
     let rule = json!({"file": "a.kdl", "line": 2, "name": "grant g"});
     let shared = json!([node("/dev/nvidiactl", 195, 255, json!([])), node("/dev/nvidia-modeset", 195, 254, json!(["display"])),
         {"kind": "bind", "hostPath": "/run/nvidia-persistenced/socket", "containerPath": "/run/nvidia-persistenced/socket",
-            "capabilities": ["utility"], "options": ["nosuid"]}]);
+            "capabilities": ["utility"], "options": ["nosuid"]},
+        {"kind": "bind", "hostPath": "/dev/nvidia-caps", "containerPath": "/usr/share/caps", "options": ["ro"]}]);
     let plan = json!({"planVersion": 1, "tenant": "t", "grant": "g", "policyDigest": "", "topologyDigest": "", "trusted": trusted,
         "rule": rule, "host": {"bootId": null, "driverVersion": null}, "capabilities": ["compute", "display", "utility"],
         "capabilitiesRule": rule, "lines": [{"gpuSet": "s", "rule": rule, "atMost": 2, "default": 1,
@@ -391,6 +392,23 @@ fn what_the_grant_covers_is_in_no_row() {
         json!({"type": "bind", "source": "/dev/nvidia1", "destination": "/x", "options": ["bind"]}),
     );
     assert_eq!(rows(&wide), ["bind-gpu"]);
+    // The plan gives this socket, and what of it can be written to is for its plan to say.
+    let socket = "/run/nvidia-persistenced/socket";
+    let mut typed = by_cdi();
+    push(&mut typed, "/mounts", json!({"type": "devtmpfs", "source": socket, "destination": "/x"}));
+    assert_eq!(rows(&typed), ["bind-dev"], "it mounts no source");
+    let bind = |options: Value| {
+        let mut value = by_cdi();
+        push(
+            &mut value,
+            "/mounts",
+            json!({"type": "bind", "source": "/dev/nvidia-caps", "destination": "/x", "options": options}),
+        );
+        rows(&value)
+    };
+    assert_eq!(bind(json!(["rbind", "ro"])), [""; 0]);
+    assert_eq!(bind(json!(["rbind", "rro"])), [""; 0]);
+    assert_eq!(bind(json!(["rbind"])), ["bind-gpu"], "the plan gives it read-only");
     let mut shared = by_cdi();
     push(
         &mut shared,
