@@ -369,11 +369,12 @@ fn place_named(plan: &Plan, name: &str, leases: &Leases, picked: &mut Picked) ->
         if picked.has(plan, &device.uuid) {
             return Ok(());
         }
-        let devices = picked.0.entry(position).or_default();
-        if u32::try_from(devices.len()).is_ok_and(|count| count >= line.at_most) {
+        // A line that gives nothing is not there: nobody asks for its place.
+        let count = picked.0.get(&position).map_or(0, BTreeSet::len);
+        if u32::try_from(count).is_ok_and(|count| count >= line.at_most) {
             why = too_many(plan, line.at_most.saturating_add(1), line.at_most, Some(&line.gpu_set));
         } else if Lease::wanted(plan, line).fits(device, leases) {
-            devices.insert(at);
+            picked.0.entry(position).or_default().insert(at);
             return Ok(());
         } else {
             why = Refusal::new(Reason::NoFreeDevice, format!("device `{name}` ({}) is in use", device.uuid));

@@ -111,6 +111,12 @@ impl Mount {
     pub fn is_bind(&self) -> bool {
         self.kind == "bind" || self.options.iter().any(|option| matches!(option.as_str(), "bind" | "rbind"))
     }
+
+    /// Whether nothing can be written there, as far as its options say.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.options.iter().any(|option| matches!(option.as_str(), "ro" | "rro"))
+    }
 }
 
 /// One hook.
@@ -195,6 +201,14 @@ pub struct LinuxDevice {
     /// Minor number.
     #[serde(default)]
     pub minor: i64,
+}
+
+impl DeviceRule {
+    /// Whether it is about character devices, if not about them alone.
+    #[must_use]
+    pub fn is_of_characters(&self) -> bool {
+        matches!(self.kind.as_deref().unwrap_or("a"), "" | "a" | "c")
+    }
 }
 
 impl LinuxDevice {

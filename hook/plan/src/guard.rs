@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::{Config, Hooks};
-use crate::edit::Edit;
+use crate::config::{Config, Hooks, Mount};
+use crate::edit::{Edit, MountOption};
 use crate::entry::Entry;
 use crate::identity::Whose;
 use crate::index::OnBypass;
@@ -185,15 +185,19 @@ pub fn has_cdi_hooks(config: &Config) -> bool {
     hooks::remove_of_cdi(&mut config.hooks.clone())
 }
 
-/// A configuration without the binds that a plan gives: those are no way around it.
+/// A configuration without the binds that a plan gives: those are no way around it. What it gives read-only is one, if it
+/// could be written to.
 fn without_given(config: &Config, edits: &[&Edit]) -> Config {
-    let source = |edit: &&'_ Edit| match edit {
-        Edit::Bind(bind) => Some(bind.host_path.clone()),
-        _ => None,
+    let covers = |edit: &&Edit, mount: &Mount| match edit {
+        Edit::Bind(bind) => {
+            bind.host_path == mount.source
+                && (!bind.options.contains(&MountOption::Ro) || mount.is_read_only())
+        }
+        _ => false,
     };
-    let sources: BTreeSet<String> = edits.iter().filter_map(source).collect();
+    let is_given = |mount: &Mount| mount.is_bind() && edits.iter().any(|edit| covers(edit, mount));
     let mut config = config.clone();
-    config.mounts.retain(|mount| !sources.contains(&mount.source));
+    config.mounts.retain(|mount| !is_given(mount));
     config
 }
 

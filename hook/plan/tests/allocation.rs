@@ -263,7 +263,8 @@ fn plan(devices: Value, trusted: bool) -> Plan {
     let rule = json!({"file": "a.kdl", "line": 2, "name": "grant g"});
     let shared = json!([node("/dev/nvidiactl", 195, 255, json!([])), node("/dev/nvidia-modeset", 195, 254, json!(["display"])),
         {"kind": "bind", "hostPath": "/run/nvidia-persistenced/socket", "containerPath": "/run/nvidia-persistenced/socket",
-            "capabilities": ["utility"], "options": ["nosuid"]}]);
+            "capabilities": ["utility"], "options": ["nosuid"]},
+        {"kind": "bind", "hostPath": "/dev/nvidia-caps", "containerPath": "/usr/share/caps", "options": ["ro"]}]);
     let plan = json!({"planVersion": 1, "tenant": "t", "grant": "g", "policyDigest": "", "topologyDigest": "", "trusted": trusted,
         "rule": rule, "host": {"bootId": null, "driverVersion": null}, "capabilities": ["compute", "display", "utility"],
         "capabilitiesRule": rule, "lines": [{"gpuSet": "s", "rule": rule, "atMost": 2, "default": 1,
@@ -391,6 +392,23 @@ fn what_the_grant_covers_is_in_no_row() {
         json!({"type": "bind", "source": "/dev/nvidia1", "destination": "/x", "options": ["bind"]}),
     );
     assert_eq!(rows(&wide), ["bind-gpu"]);
+    // The plan gives this socket, and what of it can be written to is for its plan to say.
+    let socket = "/run/nvidia-persistenced/socket";
+    let mut typed = by_cdi();
+    push(&mut typed, "/mounts", json!({"type": "devtmpfs", "source": socket, "destination": "/x"}));
+    assert_eq!(rows(&typed), ["bind-dev"], "it mounts no source");
+    let bind = |options: Value| {
+        let mut value = by_cdi();
+        push(
+            &mut value,
+            "/mounts",
+            json!({"type": "bind", "source": "/dev/nvidia-caps", "destination": "/x", "options": options}),
+        );
+        rows(&value)
+    };
+    assert_eq!(bind(json!(["rbind", "ro"])), [""; 0]);
+    assert_eq!(bind(json!(["rbind", "rro"])), [""; 0]);
+    assert_eq!(bind(json!(["rbind"])), ["bind-gpu"], "the plan gives it read-only");
     let mut shared = by_cdi();
     push(
         &mut shared,
@@ -412,11 +430,27 @@ fn what_the_grant_covers_is_in_no_row() {
 fn the_spec_form_takes_out_what_was_allocated() {
     let mut value = by_cdi();
     let mounts = value["mounts"].as_array_mut().unwrap();
-    mounts.extend([mark("GPU-0"), json!({"type": "tmpfs", "source": "tmpfs", "destination": "/dev"})]);
+    let volume = |source: &str, destination: &str| json!({"type": "bind", "source": source, "destination": destination, "options": ["rbind", "rprivate", "ro"]});
+    let of_cdi = |source: &str, destination: &str, kind: &str| {
+        json!({"type": "bind", "source": source, "destination": destination,
+            "options": [kind, "nosuid", "nodev", "rbind", "rprivate"]})
+    };
+    mounts.extend([
+        mark("GPU-0"),
+        json!({"type": "tmpfs", "source": "tmpfs", "destination": "/dev"}),
+        // Newer specifications have sockets without `ro`.
+        of_cdi("/tmp/nvidia-mps", "/tmp/nvidia-mps", "noexec"),
+        volume("/var/lib/kubelet/pods/1/volumes/kubernetes.io~configmap/nvidia-config", "/nvidia-config"),
+        volume("/opt/nvidia-data", "/opt/nvidia-data"),
+        of_cdi("/srv/nvidia-tools", "/nvidia-tools", "ro"),
+    ]);
     value["linux"]["devices"]
         .as_array_mut()
         .unwrap()
         .push(json!({"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229}));
+    // A disk may have the number of a GPU.
+    let disk = json!({"allow": true, "type": "b", "major": 195, "minor": 0, "access": "rwm"});
+    value["linux"]["resources"]["devices"].as_array_mut().unwrap().push(disk);
     let majors = BTreeSet::from([195]);
     let before = config(&value);
     Replaced::of(&before, &majors).remove(&mut value);
@@ -425,8 +459,12 @@ fn the_spec_form_takes_out_what_was_allocated() {
         list.iter().map(|one| one[key].as_str().unwrap_or("all").to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(paths("/linux/devices", "path"), ["/dev/fuse"]);
-    assert_eq!(paths("/linux/resources/devices", "type"), ["all"]);
-    assert_eq!(paths("/mounts", "destination"), ["/models", "/dev"], "a volume of the pod's stays");
+    assert_eq!(paths("/linux/resources/devices", "type"), ["all", "b"]);
+    assert_eq!(
+        paths("/mounts", "destination"),
+        ["/models", "/dev", "/nvidia-config", "/opt/nvidia-data", "/nvidia-tools"],
+        "a volume of the pod's stays, and so does what is not below the driver's root"
+    );
     let own_view = Replaced::of(&before, &majors).without(before.clone());
     assert_eq!(own_view, config(&value), "the guard judges what the file then is");
     assert!(trips_before(&ceiling(), &before, &Surroundings::default()).is_empty());

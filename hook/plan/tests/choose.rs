@@ -154,6 +154,18 @@ fn slots_bind_whoever_chooses() {
     assert_eq!(given(&plan, names(&["3", "2"]), &Leases::new()), list(&["GPU-2", "GPU-3"]));
 }
 
+/// The place of a line is asked of what it gives, and not of what another line gives in its stead.
+#[test]
+fn a_line_that_gives_nothing_has_no_place_to_keep() {
+    let shared = json!({"sharing": {"mode": "time-slicing", "replicas": 2}});
+    let plan =
+        plan(vec![line("pairs", &[0, 1], json!({"slots": [[0, 1]]})), line("shared", &[0, 1], shared)]);
+    let beside = held(Sharing::TimeSlicing { replicas: 2 });
+    let leases = Leases::from([("GPU-0".to_owned(), vec![beside])]);
+    assert_eq!(given(&plan, names(&["0"]), &leases), list(&["GPU-0"]));
+    assert_eq!(given(&plan, names(&["1"]), &leases), Err("placement"));
+}
+
 /// Clients of one daemon are containers of one tenant by one grant.
 #[test]
 fn mps_is_of_one_tenants_grant_and_fills_up() {

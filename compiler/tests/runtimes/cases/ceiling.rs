@@ -63,11 +63,15 @@ pub(crate) fn made_by_cdi_in_the_spec_form(site: &Site) {
     allocating(site);
     let bundle = site.bundle();
     let library = text(&site.host.file("libnvidia-ml.so.550.163.01")).to_owned();
+    let volume = site.dir.join("nvidia-config");
+    fs::create_dir(&volume).unwrap();
     let beside = |config: &mut Value| {
         by_cdi(site, 1, config);
-        let mount =
-            json!({ "type": "bind", "source": library, "destination": library, "options": ["ro", "rbind"] });
-        list(config, "/mounts").push(mount);
+        let mount = |source: &str, destination: &str, options: &[&str]| json!({ "type": "bind", "source": source, "destination": destination, "options": options });
+        list(config, "/mounts").extend([
+            mount(&library, &library, &["ro", "nosuid", "nodev", "rbind", "rprivate"]),
+            mount(text(&volume), "/nvidia-config", &["ro", "rbind", "rprivate"]),
+        ]);
     };
     let seen = ran(run_in(site, &bundle, &training(), beside));
     assert_sees(&seen, &computing(site, &[GPUS[0].minor]));
@@ -75,6 +79,7 @@ pub(crate) fn made_by_cdi_in_the_spec_form(site: &Site) {
     assert!(!config.to_string().contains("nvidia-cdi-hook"), "{config:#}");
     let mounts = config["mounts"].as_array().unwrap();
     assert!(mounts.iter().all(|mount| mount["destination"] != library.as_str()), "{config:#}");
+    assert!(mounts.iter().any(|mount| mount["destination"] == "/nvidia-config"), "{config:#}");
     assert!(seen.files.keys().any(|path| path.ends_with("libnvidia-ml.so.1")), "{seen:?}");
     assert_eq!(site.installed.leases(), Vec::<String>::new());
 }

@@ -62,11 +62,8 @@ pub fn lets_open(rules: &[DeviceRule], (major, minor): Number) -> bool {
     let is = |wanted: u32, number: Option<i64>| {
         number.is_none_or(|number| number < 0 || number == i64::from(wanted))
     };
-    let about = |rule: &&DeviceRule| {
-        is(major, rule.major)
-            && is(minor, rule.minor)
-            && matches!(rule.kind.as_deref().unwrap_or("a"), "" | "a" | "c")
-    };
+    let about =
+        |rule: &&DeviceRule| is(major, rule.major) && is(minor, rule.minor) && rule.is_of_characters();
     rules.iter().filter(about).fold(true, |opened, rule| {
         let access = rule.access.as_deref().filter(|access| !access.is_empty()).unwrap_or("rwm");
         let [reads, writes] = ['r', 'w'].map(|letter| access.contains(letter));
@@ -92,9 +89,8 @@ fn covers(rule: &DeviceRule, major: u32) -> Covers {
     let matters =
         if rule.allow { of_opening('r') || of_opening('w') } else { of_opening('r') && of_opening('w') };
     let any = |number: Option<i64>| number.is_none_or(|number| number < 0);
-    let kind = rule.kind.as_deref().unwrap_or("a");
     match () {
-        () if !matters || !matches!(kind, "" | "a" | "c") => Covers::Nothing,
+        () if !matters || !rule.is_of_characters() => Covers::Nothing,
         () if any(rule.major) && any(rule.minor) => Covers::Everything,
         () if !any(rule.major) && rule.major != Some(major.into()) => Covers::Nothing,
         () if any(rule.minor) => Covers::Major,

@@ -61,8 +61,7 @@ pub(super) fn trips(config: &Config, surroundings: &Surroundings) -> Vec<Trip> {
 }
 
 fn trip(mount: &Mount, surroundings: &Surroundings) -> Option<Trip> {
-    let has = |option: &str| mount.options.iter().any(|own| own == option);
-    let writable = !has("ro") && !has("rro");
+    let writable = !mount.is_read_only();
     if !mount.is_bind() {
         let row = match mount.kind.as_str() {
             "devtmpfs" => &BIND_DEV,

@@ -18,8 +18,8 @@ pub struct Replaced<'m> {
     majors: &'m BTreeSet<u32>,
     /// Whether the nodes are of it: those of a privileged container are not.
     has_nodes: bool,
-    /// Whether NVIDIA's CDI devices have brought files.
-    by_cdi: bool,
+    /// Where NVIDIA's CDI devices have the driver's files of, if they have brought any.
+    driver_roots: BTreeSet<String>,
     numbers: BTreeSet<Number>,
 }
 
@@ -27,8 +27,8 @@ impl<'m> Replaced<'m> {
     /// What of this configuration is an allocation's, on a host where GPUs have these major numbers.
     #[must_use]
     pub fn of(config: &Config, majors: &'m BTreeSet<u32>) -> Self {
-        let (has_nodes, by_cdi) = (!config.allows_all_devices(), has_cdi_hooks(config));
-        let mut replaced = Self { majors, has_nodes, by_cdi, numbers: BTreeSet::new() };
+        let (has_nodes, driver_roots) = (!config.allows_all_devices(), driver_roots(config));
+        let mut replaced = Self { majors, has_nodes, driver_roots, numbers: BTreeSet::new() };
         let nodes = config.linux.devices.iter().filter(|device| replaced.node(device));
         replaced.numbers = nodes.filter_map(LinuxDevice::number).collect();
         replaced
@@ -57,31 +57,48 @@ impl<'m> Replaced<'m> {
         self.has_nodes && device.is_character() && is_gpu()
     }
 
-    /// A rule for one number; one that allows more was not written for a device.
+    /// A rule for one number; one that allows more was not written for a device, and one for block devices for no GPU.
     fn rule(&self, rule: &DeviceRule) -> bool {
         let number = |number: Option<i64>| u32::try_from(number?).ok();
         let number = number(rule.major).zip(number(rule.minor));
         let is_of = |number: Number| self.numbers.contains(&number) || self.majors.contains(&number.0);
-        self.has_nodes && rule.allow && number.is_some_and(is_of)
+        self.has_nodes && rule.allow && rule.is_of_characters() && number.is_some_and(is_of)
     }
 
     fn mount(&self, mount: &Mount) -> bool {
-        is_mark(mount) || (self.by_cdi && is_of_cdi(mount))
+        let is_of_cdi = || cdi_root(mount).is_some_and(|root| self.driver_roots.contains(root));
+        is_mark(mount) || is_of_cdi()
     }
 }
 
-/// A file of the driver at the path that it has on the host, below the driver's own root or not, read-only: as NVIDIA's CDI
-/// specifications have them, and a pod's volume would not be.
-fn is_of_cdi(mount: &Mount) -> bool {
+/// The directories below which the driver lies that NVIDIA's CDI devices bring: that of the host, and that of a driver in a
+/// container, which is known by `libcuda`. Two of those would be one too many to say which is the driver's.
+fn driver_roots(config: &Config) -> BTreeSet<String> {
+    if !has_cdi_hooks(config) {
+        return BTreeSet::new();
+    }
+    let of_libcuda = config.mounts.iter().filter(|mount| name(mount).starts_with("libcuda."));
+    let mut roots: BTreeSet<&str> = of_libcuda.filter_map(cdi_root).filter(|root| !root.is_empty()).collect();
+    if roots.len() > 1 {
+        roots.clear();
+    }
+    roots.into_iter().chain([""]).map(str::to_owned).collect()
+}
+
+/// Of a file of the driver as NVIDIA's CDI specifications have it, the directory below which it has the same path on the host.
+/// All of theirs are `nosuid` and `nodev`, with `ro` for files and `noexec` for sockets: no engine mounts a pod's volume so, which
+/// may well be at its own path too.
+fn cdi_root(mount: &Mount) -> Option<&str> {
     let has = |option: &str| mount.options.iter().any(|own| own == option);
-    let name = mount.destination.rsplit('/').next().unwrap_or_default();
-    let is_drivers =
-        mount.destination.contains("nvidia") || FILES.iter().any(|beginning| name.starts_with(beginning));
-    mount.is_bind()
-        && has("ro")
-        && !name.is_empty()
-        && mount.source.ends_with(&mount.destination)
-        && is_drivers
+    let is_drivers = mount.destination.contains("nvidia")
+        || FILES.iter().any(|beginning| name(mount).starts_with(beginning));
+    let is_of_cdi = mount.is_bind() && has("nosuid") && has("nodev") && (has("ro") || has("noexec"));
+    let root = mount.source.strip_suffix(&mount.destination)?;
+    (is_of_cdi && is_drivers && !name(mount).is_empty()).then_some(root)
+}
+
+fn name(mount: &Mount) -> &str {
+    mount.destination.rsplit('/').next().unwrap_or_default()
 }
 
 fn retain(config: &mut Value, list: &str, keep: &dyn Fn(&Value) -> bool) {
@@ -103,6 +120,7 @@ fn device_of(value: &Value) -> LinuxDevice {
 fn rule_of(value: &Value) -> DeviceRule {
     DeviceRule {
         allow: value["allow"] == true,
+        kind: value["type"].as_str().map(str::to_owned),
         major: value["major"].as_i64(),
         minor: value["minor"].as_i64(),
         ..DeviceRule::default()
