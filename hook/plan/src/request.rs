@@ -131,11 +131,16 @@ fn by_cdi(named: cdi::Named<'_>, entry: &Entry, config: &Config) -> Result<Reque
         }
         devices => devices,
     };
+    let mut features = features::asked(entry, config)?;
+    // What was allocated beside the devices, the spec form has given too: nothing else in the file says so any more.
+    if allocation::is_elsewhere(entry) && cdi::is_of_spec_form(config) {
+        features.extend(features::of_nodes(config));
+    }
     let capabilities = if named.with_all_capabilities { Capabilities::All } else { capabilities(config)? };
     Ok(Request {
         devices,
         capabilities,
-        features: features::asked(entry, config)?,
+        features,
         grant: Some(named.grant.to_owned()),
         tenant: Some(named.tenant.to_owned()),
         requirements: requirement::requirements(config)?,

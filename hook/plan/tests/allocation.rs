@@ -269,12 +269,47 @@ fn plan(devices: Value, trusted: bool) -> Plan {
         "rule": rule, "host": {"bootId": null, "driverVersion": null}, "capabilities": ["compute", "display", "utility"],
         "capabilitiesRule": rule, "lines": [{"gpuSet": "s", "rule": rule, "atMost": 2, "default": 1,
             "sharing": {"mode": "exclusive"}, "order": "ranked", "devices": devices, "slots": null}],
-        "edits": {"nvidia": shared}});
+        "edits": {"nvidia": shared}, "features": [
+            {"feature": "imex/3", "rule": rule, "edits": [node("/dev/nvidia-caps-imex-channels/channel3", 240, 3, json!([]))]}]});
     Plan::parse(plan.to_string().as_bytes()).unwrap()
 }
 
 fn choice<'p>(plan: &'p Plan, entry: &Entry, value: &Value, leases: &Leases) -> Result<Choice<'p>, Refusal> {
     choose(plan, &request(RequestIndices::Auto, entry, &config(value))?.unwrap(), leases)
+}
+
+/// DRA and CDI give them with nodes and no word of NVIDIA's beside.
+#[test]
+fn nodes_of_features_ask_for_them_beside_a_device() {
+    let first = ("/dev/nvidia0", 195, 0);
+    let channel = ("/dev/nvidia-caps-imex-channels/channel3", 240, 3);
+    let asked = |value: &Value| request(RequestIndices::Auto, &ceiling(), &config(value)).unwrap();
+    let names = |value: &Value| {
+        let features = asked(value).unwrap().features;
+        features.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    for (node, name) in [
+        (channel, "imex/3"),
+        (("/dev/nvidia-caps-imex-channels/channel3", 240, 7), "imex/7"),
+        (("/dev/gdrdrv", 241, 0), "gdrcopy"),
+        (("/dev/nvidia-fs15", 242, 15), "gds"),
+        (("/dev/nvidia-nvswitch0", 243, 0), "nvswitch"),
+        (("/dev/nvidia-nvswitchctl", 243, 255), "nvswitch"),
+    ] {
+        assert_eq!(names(&nodes(&[first, node])), [name], "{node:?}");
+        assert_eq!(asked(&nodes(&[node])), None, "{node:?}: nobody asks for a GPU by it");
+    }
+    assert_eq!(names(&nodes(&[first, ("/dev/infiniband/uverbs0", 231, 192)])), [""; 0]);
+    let mut spec = nodes(&[first, channel]);
+    let given = json!([{"path": "/usr/bin/gpupol-hook", "args": ["gpupol-hook", "createRuntime", "--given", "t/g/GPU-0"]}]);
+    spec["hooks"] = json!({"createRuntime": given});
+    assert_eq!(names(&spec), ["imex/3"], "the hook decides the same of what the spec form gave");
+    let plan = plan(json!([gpu(0)]), false);
+    let all = choice(&plan, &ceiling(), &nodes(&[first, channel]), &Leases::new()).unwrap();
+    assert_eq!(all.features.len(), 1);
+    let other = nodes(&[first, ("/dev/gdrdrv", 241, 0)]);
+    let refused = choice(&plan, &ceiling(), &other, &Leases::new()).unwrap_err();
+    assert_eq!(refused.message, "feature `gdrcopy` is not among those of grant `g`: imex/3");
 }
 
 /// UUIDs of what it gets, or the refusal.

@@ -11,7 +11,7 @@ use super::expect::{assert_sees, computing, is_refused, ran, runs_without_gpu};
 use super::guard::allow_everything;
 use crate::bundle::{Bundle, at, look};
 use crate::container::{Container, Entry};
-use crate::host::{GPUS, MAJOR, MIG, MIG_MINORS};
+use crate::host::{CHANNEL, GPUS, MAJOR, MIG, MIG_MINORS};
 use crate::site::{Outcome, Site, text};
 
 /// Exactly what was allocated, whichever way the device plugin says it.
@@ -157,10 +157,30 @@ fn exactly_what_was_allocated(site: &Site) {
     let seen = ran(run(site, &mig, |config| add_nodes(config, &device_nodes_of(site))));
     assert_sees(&seen, &numbers);
     assert_sees(&ran(run(site, &mig, |config| add_marks(config, &[MIG]))), &numbers);
+    beside_a_feature(site);
     let mut twice = training();
     twice.called_twice = true;
     let seen = ran(run(site, &twice, |config| add_nodes(config, &[gpu_node(0)])));
     assert_sees(&seen, &computing(site, &[GPUS[0].minor]));
+}
+
+/// A channel of IMEX that was allocated with a GPU is given if it is granted, and told of.
+fn beside_a_feature(site: &Site) {
+    let direct = Container::in_namespace("research-vision").annotation("stage", "direct");
+    let channel = |minor| (format!("/dev/nvidia-caps-imex-channels/channel{minor}"), site.host.caps, minor);
+    let with = |minor| move |config: &mut Value| add_nodes(config, &[gpu_node(2), channel(minor)]);
+    let mut numbers = computing(site, &[GPUS[2].minor]);
+    numbers.insert((site.host.caps, CHANNEL));
+    let marked = |config: &mut Value| {
+        add_nodes(config, &[gpu_node(2)]);
+        add_marks(config, &[&format!("imex/{CHANNEL}")]);
+    };
+    assert_sees(&ran(run(site, &direct, marked)), &numbers);
+    assert_sees(&ran(run(site, &direct, with(CHANNEL))), &numbers);
+    let audit = site.installed.audit();
+    let told = audit.iter().rfind(|record| record["event"] == "start").expect("a record of the start");
+    assert_eq!(told["features"], json!([format!("imex/{CHANNEL}")]), "{audit:#?}");
+    is_refused(run(site, &direct, with(7)), "feature-not-granted");
 }
 
 /// An exclusive GPU that is allocated twice is one container's.

@@ -4,7 +4,8 @@
 //! It is read where they write it: GPU nodes in `linux.devices` (kubelet's device specs, and what the engine made of CDI),
 //! mounts below `/run/nvidia-container-devices` (the device plugin's `volume-mounts`), and `NVIDIA_VISIBLE_DEVICES` (its `envvar`) only where
 //! the entry trusts that, as every image and pod can set it. None of it needs to be trusted beyond that: it says which
-//! devices, and the grant still says whether.
+//! devices, and the grant still says whether. Nodes of features count beside a device: what is not granted is refused, and what is
+//! comes back where the spec form takes the nodes out.
 
 use std::collections::BTreeSet;
 
@@ -101,7 +102,7 @@ pub(super) fn exactly(
 
 /// The allocation, and the features that it brings; `None`: nothing was allocated.
 fn read(entry: &Entry, config: &Config) -> Result<Option<(Allocation, BTreeSet<Feature>)>, Refusal> {
-    let mut features = BTreeSet::new();
+    let mut features = features::of_nodes(config);
     let mut named = by_mounts(config, &mut features)?;
     if named.is_empty() && entry.allocation_by_env {
         named = by_variable(config)?;

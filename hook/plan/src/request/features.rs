@@ -1,11 +1,12 @@
-//! Which features a container asks for: by the annotation `gpupol.io/features`, or by NVIDIA's variables.
+//! Which features a container asks for: by the annotation `gpupol.io/features`, by NVIDIA's variables, or by the nodes that
+//! somebody else has allocated to it.
 //!
 //! Nobody asks for a GPU by these: they count only beside a request for devices, as with NVIDIA's tools.
 
 use std::collections::BTreeSet;
 
 use super::{FEATURES, bad, gpupol_word, items};
-use crate::config::Config;
+use crate::config::{Config, LinuxDevice};
 use crate::entry::Entry;
 use crate::feature::{self, Feature};
 use crate::refusal::{Refusal, excerpt};
@@ -43,4 +44,26 @@ fn channels(config: &Config) -> Result<BTreeSet<Feature>, Refusal> {
         number.ok_or_else(|| bad(format!("{IMEX_CHANNELS} has `{}`, which is no channel", excerpt(item))))
     };
     numbers.map(channel).collect()
+}
+
+/// The features whose nodes a configuration has. What carries RDMA is no node of NVIDIA's: other plugins give it without a GPU.
+pub(super) fn of_nodes(config: &Config) -> BTreeSet<Feature> {
+    if config.allows_all_devices() {
+        return BTreeSet::new();
+    }
+    let nodes = config.linux.devices.iter().filter(|device| device.is_character());
+    nodes.filter_map(of_node).collect()
+}
+
+/// Which channel a node is of, its number says: that is what it opens.
+fn of_node(device: &LinuxDevice) -> Option<Feature> {
+    match device.path.strip_prefix("/dev/")? {
+        "gdrdrv" => Some(Feature::Gdrcopy),
+        name if name.starts_with("nvidia-fs") => Some(Feature::Gds),
+        name if name.starts_with("nvidia-nvswitch") => Some(Feature::Nvswitch),
+        name if name.starts_with("nvidia-caps-imex-channels/") => {
+            device.number().map(|(_, channel)| Feature::Imex(Some(channel)))
+        }
+        _ => None,
+    }
 }
