@@ -83,7 +83,7 @@ everywhere! {
     features: given_when_asked, one_channel, refused_features, other_number;
     denials: nothing_asked, no_tenant, denied_devices, more_than_granted, requirement, runs_without_gpu_when_so_said;
     identities: cgroup, cgroup_of_another_engine, users_own_podman;
-    slurm: allocated, mig_device, not_covered, records, unconstrained, outside_of_the_step;
+    slurm: allocated, mig_device, not_covered, records, nested_namespaces, unconstrained, outside_of_the_step;
     users: rootless_podman, promises_that_nobody_keeps;
     leases: exclusive, killed_without_poststop, started_again, time_slicing, limit, poststop_releases,
         replaced_plan_set,

@@ -209,6 +209,17 @@ pub(crate) fn records(site: &Site) {
     drop(step);
 }
 
+/// Within a second user namespace the user's uid would be whatever the first one says: there nothing is trusted to be root's.
+pub(crate) fn nested_namespaces(site: &Site) {
+    let step = Step::of_job(site, deny_others);
+    step.record(|_| {});
+    let container = Container::through(Entry::Slurm);
+    let outcome = site.run_as_user(&container, By::Nested, Some(&step.cgroup));
+    assert!(!outcome.started && outcome.seen.is_none(), "{outcome:?}");
+    assert!(outcome.said.contains("belongs to uid 65534, not to root"), "{outcome:?}");
+    drop(step);
+}
+
 /// A cgroup that denies nothing says nothing of what the step has.
 pub(crate) fn unconstrained(site: &Site) {
     let step = Step::of_job(site, deny_none);
