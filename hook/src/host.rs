@@ -16,10 +16,11 @@ use crate::file;
 
 mod amd;
 mod drm;
-mod mig;
+pub(crate) mod mig;
 
 const LIMIT: usize = 64 * 1024;
-const DRIVER: &str = "/proc/driver/nvidia";
+/// Where NVIDIA's driver shows what it has.
+pub(crate) const DRIVER: &str = "/proc/driver/nvidia";
 
 /// Checks the boot, which a plan as a whole rests on.
 ///

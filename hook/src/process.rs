@@ -143,7 +143,8 @@ pub fn own_namespace(kind: &str) -> Result<(u64, u64)> {
 }
 
 /// The uid on the host of whoever runs the executor; `None`: root. Seen from a user namespace in another one, "the
-/// host" is the outer of the two.
+/// host" is the outer of the two, whose maker chose its uids: this tells users' mistakes, not users who lie. Who is root of that
+/// one alone sees no file as root's, and so never comes past the entry.
 ///
 /// # Errors
 /// The call that failed.

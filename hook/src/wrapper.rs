@@ -24,6 +24,10 @@ use command_line::{CommandLine, Starting};
 /// What the link's name begins with; the rest is the entry's.
 pub(crate) const NAME: &str = "gpupol-runtime.";
 
+/// How the names of NVIDIA's runtimes begin. Each reads the file after gpupol has edited it, and adds what annotations, mounts
+/// or variables name.
+const INJECTING: &str = "nvidia-container-runtime";
+
 /// Becomes the real runtime of an entry; comes back only if that must not be.
 pub(crate) fn run(name: &str, arguments: Vec<OsString>) -> Exit {
     let command_line = CommandLine::parse(&arguments);
@@ -102,7 +106,12 @@ fn trusted_program(path: &str) -> Result<CString> {
     if file::path_of_own_program()? == place {
         return Err(Error::found(format!("`{path}` is gpupol's own program")));
     }
-    let (directory, _) = place.rsplit_once('/').unwrap_or_default();
+    let (directory, program_name) = place.rsplit_once('/').unwrap_or_default();
+    if program_name.starts_with(INJECTING) {
+        return Err(Error::found(format!(
+            "`{path}` is NVIDIA's runtime, which gives GPUs of its own accord: name the runtime behind it, such as `/usr/bin/runc`"
+        )));
+    }
     file::open_trusted_directory(directory)?;
     file::require_root(&program, path)?;
     CString::new(path).map_err(|_| Error::found(format!("`{path}` has a zero byte")))

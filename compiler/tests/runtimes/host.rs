@@ -42,6 +42,8 @@ pub(crate) const GPUS: [Gpu; 5] = [
 pub(crate) const MIG: &str = "MIG-00000000-0000-4000-8000-000000000040";
 /// Minors of its GPU instance's and its compute instance's nodes among the capability nodes.
 pub(crate) const MIG_MINORS: [u32; 2] = [66, 67];
+/// Likewise of a second MIG device, where that GPU is divided further.
+pub(crate) const OTHER_MIG_MINORS: [u32; 2] = [68, 69];
 
 /// Minors of two nodes of GPUDirect Storage and of an IMEX channel; on this host their major is that of the capability nodes.
 pub(crate) const FS_MINORS: [u32; 2] = [200, 201];
@@ -236,9 +238,26 @@ impl Host {
             make_node(&dev.join(name), self.caps, minor);
         }
         make_node(&dev.join(channel()), self.caps, CHANNEL);
-        for minor in MIG_MINORS {
-            make_node(&dev.join(format!("nvidia-caps/nvidia-cap{minor}")), self.caps, minor);
+        self.make_caps(MIG_MINORS);
+    }
+
+    fn make_caps(&self, minors: [u32; 2]) {
+        for minor in minors {
+            make_node(&self.dir.join(format!("dev/nvidia-caps/nvidia-cap{minor}")), self.caps, minor);
         }
+    }
+
+    /// Divides the GPU that is in MIG mode once more, and gives back the device as a topology has it.
+    pub(crate) fn divide_further(&self, view: &View) -> Value {
+        self.make_caps(OTHER_MIG_MINORS);
+        make_instance(view, 8, OTHER_MIG_MINORS);
+        let [gi, ci] = OTHER_MIG_MINORS;
+        let mut device = self.mig_device();
+        device["index"] = 1.into();
+        device["uuid"] = MIG.replace("40", "41").into();
+        device["gi"] = 8.into();
+        device["nodes"] = json!([self.cap(gi), self.cap(ci)]);
+        device
     }
 
     fn make_proc(&self, view: &View) {
@@ -246,14 +265,17 @@ impl Host {
         for gpu in &GPUS {
             set_minor(view, gpu, gpu.minor);
         }
-        let instance = view.path("/proc/driver/nvidia/capabilities/gpu0/mig/gi7/ci0");
-        fs::create_dir_all(&instance).expect("/proc/driver is made");
-        let [gi, ci] = MIG_MINORS;
-        let access =
-            |minor: u32| format!("DeviceFileMinor: {minor}\nDeviceFileMode: 292\nDeviceFileModify: 1\n");
-        fs::write(instance.join("access"), access(ci)).expect("/proc/driver is made");
-        fs::write(instance.with_file_name("access"), access(gi)).expect("/proc/driver is made");
+        make_instance(view, 7, MIG_MINORS);
     }
+}
+
+/// Makes the view's driver show a MIG device of the last GPU.
+fn make_instance(view: &View, gi: u32, [gi_minor, ci_minor]: [u32; 2]) {
+    let instance = view.path(&format!("/proc/driver/nvidia/capabilities/gpu0/mig/gi{gi}/ci0"));
+    fs::create_dir_all(&instance).expect("/proc/driver is made");
+    let access = |minor: u32| format!("DeviceFileMinor: {minor}\nDeviceFileMode: 292\nDeviceFileModify: 1\n");
+    fs::write(instance.join("access"), access(ci_minor)).expect("/proc/driver is made");
+    fs::write(instance.with_file_name("access"), access(gi_minor)).expect("/proc/driver is made");
 }
 
 /// Makes the view's driver be of that version.
@@ -301,7 +323,7 @@ fn boot_id() -> String {
 }
 
 /// Two character majors that no driver of this host has: opening them gives `ENXIO` once the rules allow it.
-fn free_majors() -> [u32; 2] {
+pub(crate) fn free_majors() -> [u32; 2] {
     let devices = fs::read_to_string("/proc/devices").expect("/proc is mounted");
     let taken = |major: &u32| devices.lines().any(|line| line.trim_start().starts_with(&format!("{major} ")));
     let mut free = (234..255).rev().filter(|major| !taken(major));

@@ -83,7 +83,7 @@ everywhere! {
     features: given_when_asked, one_channel, refused_features, other_number;
     denials: nothing_asked, no_tenant, denied_devices, more_than_granted, requirement, runs_without_gpu_when_so_said;
     identities: cgroup, cgroup_of_another_engine, users_own_podman;
-    slurm: allocated, not_covered, records, unconstrained, outside_of_the_step;
+    slurm: allocated, mig_device, not_covered, records, nested_namespaces, unconstrained, outside_of_the_step;
     users: rootless_podman, promises_that_nobody_keeps;
     leases: exclusive, killed_without_poststop, started_again, time_slicing, limit, poststop_releases,
         replaced_plan_set,
@@ -96,7 +96,8 @@ everywhere! {
     side_by_side: by_the_hook, by_the_wrapper, by_podman;
     wrapper: gives_what_the_hook_gives, keeps_leases, refuses_as_the_hook_does, puts_files_where_the_hook_does, guards_as_the_hook_does,
         ordinary_containers_stay_as_they_are, other_commands, no_entry, refusals_in_the_log, without_the_wrapper,
-        other_gpu_hooks, restored, hostile_images, big_configs, an_edited_bundle, a_runtime_of_somebody_else, a_runtime_that_fails;
+        other_gpu_hooks, restored, hostile_images, big_configs, an_edited_bundle, a_runtime_of_somebody_else,
+        a_runtime_that_gives_gpus, a_runtime_that_fails;
     guard: everything_is_contained, only_what_is_granted_opens, what_could_undo_it, refuse, report, a_bind_of_dev,
         without_a_plan_set, trusted;
     audit: of_a_start, required_on_a_full_disk, best_effort_on_a_full_disk, unwritable;

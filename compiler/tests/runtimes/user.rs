@@ -25,6 +25,8 @@ pub(crate) enum By {
     Runtime,
     /// By the engine before it calls the runtime, as rootless Podman does: the hook is called as its root.
     Engine,
+    /// Likewise, within one that the user made before, which says that its root's uid outside is 0.
+    Nested,
 }
 
 /// Puts a process into a cgroup and becomes another user.
@@ -34,6 +36,8 @@ if [ -n \"$1\" ]; then echo 0 > \"$1/cgroup.procs\"; fi
 shift
 exec setpriv --reuid \"$0\" --regid \"$0\" --clear-groups \"$@\"
 ";
+
+const NAMESPACE: [&str; 4] = ["unshare", "--user", "--map-root-user", "--mount"];
 
 impl Site {
     /// Starts a container as the user, in the cgroup of that directory if it names one.
@@ -49,9 +53,12 @@ impl Site {
         let mut command = self.view.command(Path::new("sh"));
         command.args(["-c", JOIN, &UID.to_string()]);
         command.arg(cgroup.unwrap_or(Path::new("")));
-        if by == By::Engine {
-            command.args(["unshare", "--user", "--map-root-user", "--mount"]);
-        }
+        let depth = match by {
+            By::Runtime => 0,
+            By::Engine => 1,
+            By::Nested => 2,
+        };
+        command.args([NAMESPACE].repeat(depth).concat());
         self.users_runtime(&mut command, &home);
         command.arg("run").arg("--bundle").arg(&bundle.dir).arg(&id);
         command.env("XDG_RUNTIME_DIR", &home).stdin(empty).stdout(stdout_to).stderr(stderr_to);

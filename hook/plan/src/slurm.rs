@@ -96,12 +96,12 @@ pub fn allocated(observed: &Observed) -> Result<Allocation, Refusal> {
             format!("`{}` is allocated to the job, and is not there or closed to its user", excerpt(path));
         return Err(Refusal::new(Reason::NotSupported, message));
     }
+    // Who may not open all that the job has, and may open something else, is more likely to have that in its place than beside it.
+    let withheld = paths.iter().find(|path| denied.contains(path));
     let denies_others = denied.iter().any(|path| !is_recorded(path));
-    match (others.first(), paths.first()) {
-        (Some(other), Some(path)) if nodes.is_empty() && denies_others => {
-            Err(contradiction(path, &other.path))
-        }
-        (Some(other), Some(_)) if !nodes.is_empty() && !denies_others => Err(unconstrained(&other.path)),
+    match (others.first(), withheld) {
+        (Some(other), Some(path)) => Err(contradiction(path, &other.path)),
+        (Some(other), None) if !nodes.is_empty() && !denies_others => Err(unconstrained(&other.path)),
         _ => Ok(Allocation { names, nodes }),
     }
 }
@@ -214,7 +214,7 @@ mod tests {
         let nothing = || Ok(Vec::new());
         let one = Ok(vec!["/dev/nvidia1".to_owned()]);
         assert_eq!(told(Some(&["/dev/nvidia1"]), &["/dev/nvidia1"], &["/dev/nvidia0"]), one);
-        // A step has fewer than its job, and a card for the screen is nobody's.
+        // A step has fewer than its job; a card for the screen is nobody's, where the step has all of its job's.
         assert_eq!(
             told(
                 Some(&["/dev/nvidia0", "/dev/nvidia1"]),
@@ -243,6 +243,13 @@ mod tests {
             ),
             (Some(&["/dev/nvidia1"]), &[], &["/dev/nvidia0"], "not there or closed"),
             (Some(&["/dev/nvidia1"]), &["/dev/nvidia0"], &["/dev/nvidia1", "/dev/nvidia2"], "in its place"),
+            (Some(&["/dev/nvidia1"]), &["/dev/nvidia0"], &["/dev/nvidia1"], "in its place"),
+            (
+                Some(&["/dev/nvidia0", "/dev/nvidia1"]),
+                &["/dev/nvidia1", "/dev/nvidia3"],
+                &["/dev/nvidia0", "/dev/nvidia2"],
+                "in its place",
+            ),
             (None, &["/dev/nvidia0"], &["/dev/nvidia1"], "no record"),
         ] {
             let message = told(recorded, open, denied).expect_err(said);

@@ -14,7 +14,7 @@ use crate::error::{Called, Error, Result};
 use crate::file;
 
 /// Nodes of instances.
-const CAPS: &str = "/dev/nvidia-caps/nvidia-cap";
+pub(crate) const CAPS: &str = "/dev/nvidia-caps/nvidia-cap";
 
 /// Checks that the GPU has just the instances that it had when the plan was made, and that the device's have the planned nodes.
 ///
@@ -30,10 +30,26 @@ pub(super) fn verify(driver: &OwnedFd, minor: u32, device: &Device) -> Result<()
     device.mig.as_ref().map_or(Ok(()), |mig| verify_nodes(driver, minor, mig, device))
 }
 
+/// The minor numbers of the nodes of all instances that the GPU is divided into. Nodes of instances that are gone may still lie
+/// beside them, and those of rights that are about no instance do.
+///
+/// # Errors
+/// The call that failed, or what the driver said.
+pub(crate) fn minors(driver: &OwnedFd, minor: u32) -> Result<BTreeSet<u32>> {
+    let mut found = BTreeSet::new();
+    for [gi, ci] in instances(driver, minor)? {
+        found.extend(instance_minors(driver, minor, gi, ci)?);
+    }
+    Ok(found)
+}
+
+fn instance_minors(driver: &OwnedFd, minor: u32, gi: u32, ci: u32) -> Result<BTreeSet<u32>> {
+    let gi = format!("capabilities/gpu{minor}/mig/gi{gi}");
+    [format!("{gi}/access"), format!("{gi}/ci{ci}/access")].iter().map(|file| access(driver, file)).collect()
+}
+
 fn verify_nodes(driver: &OwnedFd, minor: u32, mig: &MigCheck, device: &Device) -> Result<()> {
-    let gi = format!("capabilities/gpu{minor}/mig/gi{}", mig.gi);
-    let files = [format!("{gi}/access"), format!("{gi}/ci{}/access", mig.ci)];
-    let found = files.iter().map(|file| access(driver, file)).collect::<Result<BTreeSet<u32>>>();
+    let found = instance_minors(driver, minor, mig.gi, mig.ci);
     let nodes = device.edits.iter().filter_map(|edit| match edit {
         Edit::DeviceNode(node) if node.container_path.starts_with(CAPS) => Some(node.minor),
         _ => None,

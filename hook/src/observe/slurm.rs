@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use super::cgroup;
 use crate::error::{Called, Error, Result};
 use crate::file::{self, Trust};
-use crate::host;
+use crate::host::{self, mig};
 use crate::process::{self, Process};
 use crate::state::State;
 
@@ -21,8 +21,8 @@ use crate::state::State;
 const LIMIT: usize = 64 * 1024;
 /// Where NVIDIA's driver has a directory for each GPU.
 const GPUS: &str = "/proc/driver/nvidia/gpus";
-/// Where the nodes of MIG devices and of AMD's GPUs lie, and how they begin.
-const OTHERS: [(&str, &str); 2] = [("/dev/nvidia-caps", "nvidia-cap"), ("/dev/dri", "renderD")];
+/// Where the nodes of AMD's GPUs lie, and how they begin.
+const AMD: (&str, &str) = ("/dev/dri", "renderD");
 
 /// Finds out what is known of the job that a container is in. What cannot be found out is no failure: the container may have
 /// nothing to do with GPUs.
@@ -90,11 +90,13 @@ fn job(entry: &Entry, id: u32, user: Option<u32>) -> Result<Job> {
     Ok(job)
 }
 
-/// Asks the kernel about each node of a GPU. `access()` asks the device cgroup as an open would, and wakes no GPU.
+/// Asks the kernel about each node of a GPU. `access()` asks the device cgroup as an open would, and wakes no GPU. It asks
+/// after the mode, so only what every mode lets the user do is asked for: the nodes of MIG devices are written by nobody, and
+/// what Slurm denies it denies altogether.
 fn step(job: Option<&Job>) -> Result<Step> {
     let mut step = Step::default();
     for path in nodes(job)? {
-        match accessat(CWD, path.as_str(), Access::READ_OK | Access::WRITE_OK, AtFlags::empty()) {
+        match accessat(CWD, path.as_str(), Access::READ_OK, AtFlags::empty()) {
             Ok(()) => step.open.extend(node(path)),
             Err(Errno::PERM) => step.denied.push(path),
             Err(_) => {}
@@ -113,21 +115,33 @@ fn node(path: String) -> Option<Node> {
 /// names one of the kind.
 fn nodes(job: Option<&Job>) -> Result<Vec<String>> {
     let mut nodes = job.map(|job| job.gpus.clone()).unwrap_or_default();
-    let mut found = Vec::new();
-    for gpu in names(GPUS)? {
-        let text = file::read_text(CWD, &format!("{GPUS}/{gpu}/information"), LIMIT)?;
-        found.extend(host::field(&text, "Device Minor").map(|minor| format!("/dev/nvidia{minor}")));
-    }
-    for (directory, beginning) in OTHERS {
-        let path = |name: &str| format!("{directory}/{name}");
-        if nodes.iter().any(|node| node.starts_with(&path(beginning))) {
-            let of_kind = names(directory)?.into_iter().filter(|name| name.starts_with(beginning));
-            found.extend(of_kind.map(|name| path(&name)));
-        }
+    let has_kind = |beginning: &str| nodes.iter().any(|node| node.starts_with(beginning));
+    let mut found = nvidia(has_kind(mig::CAPS))?;
+    let (directory, beginning) = AMD;
+    if has_kind(&format!("{directory}/{beginning}")) {
+        let of_kind = names(directory)?.into_iter().filter(|name| name.starts_with(beginning));
+        found.extend(of_kind.map(|name| format!("{directory}/{name}")));
     }
     found.retain(|node| !nodes.contains(node));
     nodes.append(&mut found);
     Ok(nodes)
+}
+
+/// The nodes of NVIDIA's GPUs, and of the MIG devices that they are divided into where jobs have such.
+fn nvidia(with_mig: bool) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for gpu in names(GPUS)? {
+        let text = file::read_text(CWD, &format!("{GPUS}/{gpu}/information"), LIMIT)?;
+        let Some(minor) = host::field(&text, "Device Minor").and_then(|minor| minor.parse().ok()) else {
+            continue;
+        };
+        found.push(format!("/dev/nvidia{minor}"));
+        if with_mig {
+            let caps = mig::minors(&file::open_directory(CWD, host::DRIVER)?, minor)?;
+            found.extend(caps.into_iter().map(|cap| format!("{}{cap}", mig::CAPS)));
+        }
+    }
+    Ok(found)
 }
 
 /// What is in a directory; nothing where there is none.

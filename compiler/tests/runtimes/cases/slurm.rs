@@ -10,7 +10,7 @@ use super::expect::{holds, is_refused, ran, refused, runs};
 use super::guard::allow_everything;
 use super::users::assert_has;
 use crate::container::{Container, Entry};
-use crate::host::{GPUS, MAJOR, make_node};
+use crate::host::{GPUS, MAJOR, MIG_MINORS, OTHER_MIG_MINORS, free_majors, make_node};
 use crate::oracle::Answer;
 use crate::site::{Held, Outcome, Site};
 use crate::user::{By, UID};
@@ -25,6 +25,9 @@ const POLICIES: &str = r#"
 
 /// The GPU that the job has.
 const OWN: u32 = GPUS[2].minor;
+
+/// Where the nodes of MIG devices lie.
+const CAPS: &str = "/dev/nvidia-caps";
 
 /// What slurmd has of a job: its cgroup, held by a container that is in it, and the host's nodes.
 struct Step<'s> {
@@ -56,13 +59,26 @@ impl<'s> Step<'s> {
         Self { site, held: Some(held), cgroup: cgroup.into(), nodes }
     }
 
+    /// The nodes of the MIG devices as the driver makes them, beside one of an instance that is gone, and of a right that is
+    /// about no instance.
+    fn make_caps(&mut self) {
+        let directory = self.site.view.path(CAPS);
+        fs::create_dir_all(&directory).expect("the view's /dev is ours");
+        for minor in MIG_MINORS.into_iter().chain(OTHER_MIG_MINORS).chain([2, 77]) {
+            let node = directory.join(format!("nvidia-cap{minor}"));
+            make_node(&node, self.site.host.caps, minor);
+            fs::set_permissions(&node, fs::Permissions::from_mode(0o444)).expect("we are root");
+            self.nodes.push(node);
+        }
+    }
+
     /// Starts a container in it, as its user.
     fn run(&self, container: &Container) -> Outcome {
         self.site.run_as_user(container, By::Engine, Some(&self.cgroup))
     }
 
     /// Writes what root's Prolog does.
-    fn record(&self, change: fn(&mut Value)) -> PathBuf {
+    fn record(&self, change: impl FnOnce(&mut Value)) -> PathBuf {
         let mut record = json!({
             "jobVersion": 1, "job": 7, "uid": UID, "user": "ada", "account": "lab-1", "partition": "gpu",
             "gpus": [format!("/dev/nvidia{OWN}")],
@@ -75,6 +91,7 @@ impl<'s> Step<'s> {
 impl Drop for Step<'_> {
     fn drop(&mut self) {
         self.nodes.iter().for_each(|node| drop(fs::remove_file(node)));
+        drop(fs::remove_dir(self.site.view.path(CAPS)));
         self.held.take().into_iter().for_each(|held| self.site.delete(held));
         let inside = self.site.view.path(self.cgroup.to_str().unwrap_or_default());
         inside.ancestors().take_while(|path| is_slurms(path)).for_each(|path| drop(fs::remove_dir(path)));
@@ -91,6 +108,18 @@ fn deny_others(config: &mut Value) {
     let deny =
         |minor: u32| json!({"allow": false, "type": "c", "major": MAJOR, "minor": minor, "access": "rwm"});
     let others = GPUS.iter().map(|gpu| gpu.minor).filter(|minor| *minor != OWN).map(deny);
+    let rules: Vec<Value> = [json!({"allow": true, "access": "rwm"})].into_iter().chain(others).collect();
+    config["linux"]["resources"]["devices"] = rules.into();
+    config["hooks"] = Value::Null;
+}
+
+/// All but the job's one MIG device.
+fn deny_other_slices(config: &mut Value) {
+    let [_, caps] = free_majors();
+    let parent = GPUS[4].minor;
+    let gpus = GPUS.iter().map(|gpu| gpu.minor).filter(|minor| *minor != parent).map(|minor| (MAJOR, minor));
+    let deny = |(major, minor): (u32, u32)| json!({"allow": false, "type": "c", "major": major, "minor": minor, "access": "rwm"});
+    let others = gpus.chain(OTHER_MIG_MINORS.map(|minor| (caps, minor))).map(deny);
     let rules: Vec<Value> = [json!({"allow": true, "access": "rwm"})].into_iter().chain(others).collect();
     config["linux"]["resources"]["devices"] = rules.into();
     config["hooks"] = Value::Null;
@@ -119,6 +148,27 @@ pub(crate) fn allocated(site: &Site) {
         }
     }
     assert_eq!((site.installed.leases(), site.installed.audit()), (Vec::new(), Vec::new()));
+    drop(step);
+}
+
+/// Of a MIG device the nodes are there to be read alone, and a step of a job that has two of them may have one.
+pub(crate) fn mig_device(site: &Site) {
+    let device = site.host.divide_further(&site.view);
+    let mut step = Step::of_job(site, deny_other_slices);
+    step.make_caps();
+    site.installed.change_topology(|topology| {
+        topology["gpus"][4]["migDevices"].as_array_mut().expect("it is in MIG mode").push(device);
+    });
+    site.installed.change_policies(r#"model "NVIDIA L4""#, r#"mig-profile "1g.5gb""#);
+    let cap = |minor: u32| format!("{CAPS}/nvidia-cap{minor}");
+    let own: Vec<String> = ["/dev/nvidia0".to_owned()].into_iter().chain(MIG_MINORS.map(cap)).collect();
+    let both: Vec<String> = own.iter().cloned().chain(OTHER_MIG_MINORS.map(cap)).collect();
+    for gpus in [own, both] {
+        step.record(|record| record["gpus"] = json!(gpus));
+        let seen = ran(step.run(&Container::through(Entry::Slurm)));
+        let nodes = MIG_MINORS.map(|minor| (site.host.caps, minor));
+        assert_has(&seen, &[(MAJOR, GPUS[4].minor), nodes[0], nodes[1]], site);
+    }
     drop(step);
 }
 
@@ -156,6 +206,17 @@ pub(crate) fn records(site: &Site) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o666)).expect("we are root");
     let line = is_refused(step.run(&container), "no-tenant");
     assert!(line.contains("can be written by others than root"), "{line}");
+    drop(step);
+}
+
+/// Within a second user namespace the user's uid would be whatever the first one says: there nothing is trusted to be root's.
+pub(crate) fn nested_namespaces(site: &Site) {
+    let step = Step::of_job(site, deny_others);
+    step.record(|_| {});
+    let container = Container::through(Entry::Slurm);
+    let outcome = site.run_as_user(&container, By::Nested, Some(&step.cgroup));
+    assert!(!outcome.started && outcome.seen.is_none(), "{outcome:?}");
+    assert!(outcome.said.contains("belongs to uid 65534, not to root"), "{outcome:?}");
     drop(step);
 }
 

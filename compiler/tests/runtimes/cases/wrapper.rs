@@ -259,6 +259,26 @@ pub(crate) fn a_runtime_of_somebody_else(site: &Site) {
     }
 }
 
+/// NVIDIA's runtime would give what the edited file no longer has, whatever link leads to it.
+pub(crate) fn a_runtime_that_gives_gpus(site: &Site) {
+    site.use_wrapper();
+    let link = site.dir.join("handler");
+    for name in ["nvidia-container-runtime", "nvidia-container-runtime.cdi"] {
+        let program = site.dir.join(name);
+        fs::copy("/bin/true", &program).unwrap();
+        std::os::unix::fs::symlink(&program, &link).unwrap();
+        for runtime in [&program, &link] {
+            site.installed.change_entry(Entry::Kubernetes, |entry| entry["realRuntime"] = json!(runtime));
+            for container in [Container::training("1"), Container::in_namespace("default")] {
+                let line = does_not_start(site.run(&container));
+                assert!(line.contains("is NVIDIA's runtime"), "{line}");
+            }
+        }
+        fs::remove_file(&link).unwrap();
+    }
+    assert_eq!(site.installed.leases(), Vec::<String>::new());
+}
+
 /// A runtime that fails before it calls the hook leaves a lease of nobody, which the next start finds dead.
 pub(crate) fn a_runtime_that_fails(site: &Site) {
     site.use_wrapper();
