@@ -220,7 +220,8 @@ impl<'c> Applied<'c> {
 /// The unit of systemd's that must be told of device rules. Where a runtime has opened them it may have told systemd, or
 /// not: runc 1.1.5 leaves out what has no link in the host's `/dev/char`, as NVIDIA's nodes.
 fn unit(container: &Container<'_>, rules: &[Rule]) -> Result<Option<Unit>> {
-    let Some(cgroup) = container.cgroup.filter(|_| !rules.is_empty()) else { return Ok(None) };
+    let is_told = |cgroup: &&Cgroup| !rules.is_empty() || is_contained_by_list(container, cgroup);
+    let Some(cgroup) = container.cgroup.filter(is_told) else { return Ok(None) };
     match cgroup.require_alone(container.process) {
         Err(_) if container.is_of_spec_form => Ok(None),
         other => other.and_then(|()| Unit::of(cgroup)),
@@ -229,14 +230,16 @@ fn unit(container: &Container<'_>, rules: &[Rule]) -> Result<Option<Unit>> {
 
 /// Tells it. On cgroup v1 systemd's list is all that there is, and must not have what the container is to be kept from.
 fn tell(unit: Unit, container: &Container<'_>, rules: &[Rule]) -> Result<()> {
-    match container.contained {
-        Some((containment, majors))
-            if container.cgroup.is_some_and(|cgroup| cgroup.version == Version::V1) =>
-        {
-            unit.contain(rules, containment, majors)
+    match (container.contained, container.cgroup) {
+        (Some((containment, majors)), Some(cgroup)) if cgroup.version == Version::V1 => {
+            unit.contain(cgroup, rules, containment, majors)
         }
         _ => unit.allow(rules),
     }
+}
+
+fn is_contained_by_list(container: &Container<'_>, cgroup: &Cgroup) -> bool {
+    container.contained.is_some() && cgroup.version == Version::V1
 }
 
 /// Opens what each edit needs of the host. Variables and groups are not the hook form's.

@@ -8,7 +8,7 @@ use std::path::Path;
 use gpupol_plan::majors::Majors;
 
 use crate::apply::device_rule::Rule;
-use crate::apply::device_rule::contain::Containment;
+use crate::apply::device_rule::contain::{self, Containment};
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result};
 
@@ -37,7 +37,7 @@ pub(crate) struct Unit {
 const PROPERTIES: [&str; 3] = ["ControlGroup", "DevicePolicy", "DeviceAllow"];
 
 impl Unit {
-    /// The unit that a container's cgroup is of, if systemd restricts its devices. A cgroup of which systemd says that it is
+    /// The unit that a container's cgroup is of. A cgroup of which systemd says that it is
     /// no unit's is left to others by systemd too, whatever its name.
     ///
     /// # Errors
@@ -52,27 +52,40 @@ impl Unit {
     }
 
     /// Has systemd allow what the rules open, beside what it allows already. It forgets that with the unit. systemd is told
-    /// nothing that it knows.
+    /// nothing that it knows, nor where it restricts no devices.
     ///
     /// # Errors
     /// systemd does not answer, or says why not.
     pub(crate) fn allow(self, rules: &[Rule]) -> Result<()> {
-        if rules.iter().all(|rule| devices::allows(&self.allowed, *rule)) {
+        if self.is_open() || rules.iter().all(|rule| devices::allows(&self.allowed, *rule)) {
             return Ok(());
         }
         self.set(&[Property::DeviceAllow(devices::of(rules))])
     }
 
-    /// Has systemd allow what the rules open, and of what it allows already nothing that is contained.
+    /// Has systemd allow what the rules open, and of what it allows the container already nothing that is contained. Where
+    /// it restricts no devices, it would open all of them in a cgroup of v1 again; then what it allows is what the cgroup does.
     ///
     /// # Errors
     /// As [`Self::allow`], or a device of which nobody knows here what it is.
-    pub(crate) fn contain(self, rules: &[Rule], containment: &Containment, majors: &Majors) -> Result<()> {
-        let kept = devices::outside_of(&self.allowed, containment, majors);
+    pub(crate) fn contain(
+        self,
+        cgroup: &Cgroup,
+        rules: &[Rule],
+        containment: &Containment,
+        majors: &Majors,
+    ) -> Result<()> {
+        let listed =
+            self.is_open().then(|| devices::of_listed(&contain::listed(cgroup)?, majors)).transpose();
+        let kept = listed.and_then(|listed| {
+            devices::outside_of(listed.as_ref().unwrap_or(&self.allowed), containment, majors)
+        });
         let mut list = kept.map_err(|error| during(error, &self.name))?;
         list.extend(devices::of(rules));
-        // An empty list takes back what was allowed, and under `auto` would be no restriction.
-        let policy = (self.policy == "auto").then_some(Property::DevicePolicy("closed"));
+        // An empty list takes back what was allowed, and under `auto` would be no restriction. To a list under `auto` belongs
+        // what `closed` adds; what the cgroup allows is whole.
+        let policy = if self.is_open() { "strict" } else { "closed" };
+        let policy = (self.policy == "auto").then_some(Property::DevicePolicy(policy));
         let anew = [Property::DeviceAllow(Vec::new()), Property::DeviceAllow(list)];
         self.set(&policy.into_iter().chain(anew).collect::<Vec<_>>())
     }
@@ -86,9 +99,12 @@ impl Unit {
         else {
             return Err(Error::found("what systemd says of it cannot be understood"));
         };
-        let everything = policy == "auto" && allowed.is_empty();
-        let is_its = own == path && !everything;
-        Ok(is_its.then(|| Self { name: name.to_owned(), policy, allowed, bus }))
+        Ok((own == path).then(|| Self { name: name.to_owned(), policy, allowed, bus }))
+    }
+
+    /// Whether systemd restricts none of its devices.
+    fn is_open(&self) -> bool {
+        self.policy == "auto" && self.allowed.is_empty()
     }
 
     fn set(mut self, properties: &[Property]) -> Result<()> {

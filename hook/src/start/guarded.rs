@@ -146,6 +146,6 @@ impl<'s> Start<'s> {
         contain(&cgroup, &containment)?;
         // What systemd has in its list it would open again; of cgroup v2 it leaves our program alone.
         let unit = if cgroup.version == Version::V1 { Unit::of(&cgroup)? } else { None };
-        unit.map_or(Ok(()), |unit| unit.contain(&[], &containment, self.majors))
+        unit.map_or(Ok(()), |unit| unit.contain(&cgroup, &[], &containment, self.majors))
     }
 }

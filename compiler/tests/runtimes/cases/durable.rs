@@ -56,8 +56,17 @@ pub(crate) fn contained(site: &Site) {
     let link = site.view.path(&format!("/dev/char/{MAJOR}:{}", GPUS[0].minor));
     fs::create_dir_all(link.parent().expect("it has one")).expect("the machine's /dev is its own");
     fs::write(&link, "").expect("the machine's /dev is its own");
+    for edit in [guard::allow_another as fn(&mut Value), guard::allow_everything] {
+        stays_contained(site, edit);
+    }
+    fs::remove_dir_all(link.parent().expect("it has one")).expect("the machine's /dev is its own");
+    assert_eq!(site.installed.leases(), Vec::<String>::new());
+}
+
+/// A tenant's container and one of nobody that are edited so.
+fn stays_contained(site: &Site, edit: fn(&mut Value)) {
     let [tenant, nobody] = [Container::of_student("1"), Container::in_namespace("kube-system")]
-        .map(|container| holds(site, &container.in_cgroup(SCOPE).edited(guard::allow_another)));
+        .map(|container| holds(site, &container.in_cgroup(SCOPE).edited(edit)));
     let own = BTreeSet::from([(MAJOR, GPUS[2].minor), (MAJOR, 255)]);
     let seen = |tenant: &Seen, nobody: &Seen, when: &str| {
         assert_eq!((gpus(tenant), gpus(nobody)), (own.clone(), BTreeSet::new()), "{when}");
@@ -72,8 +81,6 @@ pub(crate) fn contained(site: &Site) {
         "it lost more than GPUs"
     );
     [tenant, nobody].into_iter().for_each(|held| site.delete(held));
-    fs::remove_dir_all(link.parent().expect("it has one")).expect("the machine's /dev is its own");
-    assert_eq!(site.installed.leases(), Vec::<String>::new());
 }
 
 /// Two containers of two tenants: a GPU of its own for one, a share of another GPU for the other.
