@@ -7,6 +7,7 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
 
+use gpupol_plan::config::Resources;
 use gpupol_plan::edit::{Edit, File};
 use gpupol_plan::loader::Loader;
 use gpupol_plan::majors::Majors;
@@ -23,7 +24,7 @@ use crate::error::{Called, Error, Result};
 use crate::mountinfo::MountInfo;
 use crate::process::{self, Process};
 use crate::rootfs::{Made, Rootfs, Surroundings};
-use crate::systemd::Unit;
+use crate::systemd::{self, Unit};
 
 mod daemon;
 mod device_node;
@@ -45,6 +46,8 @@ pub struct Container<'c> {
     pub cgroup: Option<&'c Cgroup>,
     /// Whether the runtime has made its nodes and rules from an edited `config.json`: then they are only looked at.
     pub is_of_spec_form: bool,
+    /// What its `config.json` says of device rules.
+    pub resources: &'c Resources,
     /// What it is to be kept from, if it is to be contained, and the drivers of this host.
     pub contained: Option<(&'c Containment, &'c Majors)>,
     /// The GPUs that it gets, as files with content name them: [`gpupol_plan::choose::Choice::visible_gpus`].
@@ -230,11 +233,13 @@ fn unit(container: &Container<'_>, rules: &[Rule]) -> Result<Option<Unit>> {
 
 /// Tells it. On cgroup v1 systemd's list is all that there is, and must not have what the container is to be kept from.
 fn tell(unit: Unit, container: &Container<'_>, rules: &[Rule]) -> Result<()> {
+    let containment = container.contained.map(|(containment, _)| containment);
+    let told = systemd::told(rules, container.resources, containment);
     match (container.contained, container.cgroup) {
         (Some((containment, majors)), Some(cgroup)) if cgroup.version == Version::V1 => {
-            unit.contain(cgroup, rules, containment, majors)
+            unit.contain(cgroup, told, containment, majors)
         }
-        _ => unit.allow(rules),
+        _ => unit.allow(told),
     }
 }
 

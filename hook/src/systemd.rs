@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use gpupol_plan::config::Resources;
 use gpupol_plan::majors::Majors;
 
 use crate::apply::device_rule::Rule;
@@ -33,6 +34,15 @@ pub(crate) struct Unit {
     bus: Bus,
 }
 
+/// What a unit must allow: what was opened, and each number that the container's configuration allows. Of these a runtime may
+/// have told systemd nothing, which closes them when it is told anything: runc 1.1.5 leaves out what has no link in the host's
+/// `/dev/char`, as NVIDIA's nodes.
+pub(crate) fn told(rules: &[Rule], resources: &Resources, containment: Option<&Containment>) -> Vec<Device> {
+    let mut list = devices::of(rules);
+    list.extend(devices::brought(resources, containment));
+    list
+}
+
 /// What a unit says of its cgroup.
 const PROPERTIES: [&str; 3] = ["ControlGroup", "DevicePolicy", "DeviceAllow"];
 
@@ -51,19 +61,19 @@ impl Unit {
         asked.map_err(|error| during(error, name))
     }
 
-    /// Has systemd allow what the rules open, beside what it allows already. It forgets that with the unit. systemd is told
+    /// Has systemd allow these, beside what it allows already. It forgets that with the unit. systemd is told
     /// nothing that it knows, nor where it restricts no devices.
     ///
     /// # Errors
     /// systemd does not answer, or says why not.
-    pub(crate) fn allow(self, rules: &[Rule]) -> Result<()> {
-        if self.is_open() || rules.iter().all(|rule| devices::allows(&self.allowed, *rule)) {
+    pub(crate) fn allow(self, list: Vec<Device>) -> Result<()> {
+        if self.is_open() || list.iter().all(|device| devices::allows(&self.allowed, device)) {
             return Ok(());
         }
-        self.set(&[Property::DeviceAllow(devices::of(rules))])
+        self.set(&[Property::DeviceAllow(list)])
     }
 
-    /// Has systemd allow what the rules open, and of what it allows the container already nothing that is contained. Where
+    /// Has systemd allow these, and of what it allows the container already nothing that is contained. Where
     /// it restricts no devices, it would open all of them in a cgroup of v1 again; then what it allows is what the cgroup does.
     ///
     /// # Errors
@@ -71,7 +81,7 @@ impl Unit {
     pub(crate) fn contain(
         self,
         cgroup: &Cgroup,
-        rules: &[Rule],
+        told: Vec<Device>,
         containment: &Containment,
         majors: &Majors,
     ) -> Result<()> {
@@ -81,7 +91,7 @@ impl Unit {
             devices::outside_of(listed.as_ref().unwrap_or(&self.allowed), containment, majors)
         });
         let mut list = kept.map_err(|error| during(error, &self.name))?;
-        list.extend(devices::of(rules));
+        list.extend(told);
         // An empty list takes back what was allowed, and under `auto` would be no restriction. To a list under `auto` belongs
         // what `closed` adds; what the cgroup allows is whole.
         let policy = if self.is_open() { "strict" } else { "closed" };
