@@ -7,6 +7,7 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
 
+use gpupol_plan::config::Resources;
 use gpupol_plan::edit::{Edit, File};
 use gpupol_plan::loader::Loader;
 use gpupol_plan::majors::Majors;
@@ -23,7 +24,7 @@ use crate::error::{Called, Error, Result};
 use crate::mountinfo::MountInfo;
 use crate::process::{self, Process};
 use crate::rootfs::{Made, Rootfs, Surroundings};
-use crate::systemd::Unit;
+use crate::systemd::{self, Unit};
 
 mod daemon;
 mod device_node;
@@ -45,6 +46,8 @@ pub struct Container<'c> {
     pub cgroup: Option<&'c Cgroup>,
     /// Whether the runtime has made its nodes and rules from an edited `config.json`: then they are only looked at.
     pub is_of_spec_form: bool,
+    /// What its `config.json` says of device rules.
+    pub resources: &'c Resources,
     /// What it is to be kept from, if it is to be contained, and the drivers of this host.
     pub contained: Option<(&'c Containment, &'c Majors)>,
     /// The GPUs that it gets, as files with content name them: [`gpupol_plan::choose::Choice::visible_gpus`].
@@ -220,23 +223,35 @@ impl<'c> Applied<'c> {
 /// The unit of systemd's that must be told of device rules. Where a runtime has opened them it may have told systemd, or
 /// not: runc 1.1.5 leaves out what has no link in the host's `/dev/char`, as NVIDIA's nodes.
 fn unit(container: &Container<'_>, rules: &[Rule]) -> Result<Option<Unit>> {
-    let Some(cgroup) = container.cgroup.filter(|_| !rules.is_empty()) else { return Ok(None) };
-    match cgroup.require_alone(container.process) {
-        Err(_) if container.is_of_spec_form => Ok(None),
-        other => other.and_then(|()| Unit::of(cgroup)),
+    let is_told = |cgroup: &&Cgroup| !rules.is_empty() || is_contained_by_list(container, cgroup);
+    let Some(cgroup) = container.cgroup.filter(is_told) else { return Ok(None) };
+    let alone = cgroup.require_alone(container.process);
+    if is_alone(alone, container.is_of_spec_form)? { Unit::of(cgroup) } else { Ok(None) }
+}
+
+/// In the spec form nothing is opened here, so a container that shares its cgroup starts too. A call that fails says nothing
+/// of who else is there.
+fn is_alone(alone: Result<()>, may_be_shared: bool) -> Result<bool> {
+    match alone {
+        Err(error) if may_be_shared && error.is_of_what_was_found() => Ok(false),
+        other => other.map(|()| true),
     }
 }
 
 /// Tells it. On cgroup v1 systemd's list is all that there is, and must not have what the container is to be kept from.
 fn tell(unit: Unit, container: &Container<'_>, rules: &[Rule]) -> Result<()> {
-    match container.contained {
-        Some((containment, majors))
-            if container.cgroup.is_some_and(|cgroup| cgroup.version == Version::V1) =>
-        {
-            unit.contain(rules, containment, majors)
+    let containment = container.contained.map(|(containment, _)| containment);
+    let told = systemd::told(rules, container.resources, containment);
+    match (container.contained, container.cgroup) {
+        (Some((containment, majors)), Some(cgroup)) if cgroup.version == Version::V1 => {
+            unit.contain(cgroup, told, containment, majors)
         }
-        _ => unit.allow(rules),
+        _ => unit.allow(told),
     }
+}
+
+fn is_contained_by_list(container: &Container<'_>, cgroup: &Cgroup) -> bool {
+    container.contained.is_some() && cgroup.version == Version::V1
 }
 
 /// Opens what each edit needs of the host. Variables and groups are not the hook form's.
@@ -279,4 +294,22 @@ fn name(edit: &Edit) -> String {
         Edit::Gid(_) => "group",
     };
     format!("{kind} `{}`", edit.container_path().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn a_call_that_fails_is_nobody_else() {
+        let failed =
+            || Error::Failed { during: String::new(), what: String::new(), errno: Some(Errno::MFILE) };
+        let somebody = || Error::found("it also holds process 1 of somebody else");
+        assert!(is_alone(Ok(()), true).unwrap() && is_alone(Ok(()), false).unwrap());
+        assert!(!is_alone(Err(somebody()), true).unwrap());
+        assert!(is_alone(Err(somebody()), false).is_err());
+        assert!(is_alone(Err(failed()), true).is_err() && is_alone(Err(failed()), false).is_err());
+    }
 }

@@ -257,8 +257,9 @@ impl Start<'_> {
         let (process, cgroup) = (&scene.process, &scene.cgroup);
         let containment = guarded.containment(&self.surroundings.majors, edits)?;
         let contained = containment.as_ref().map(|containment| (containment, self.majors));
+        let (cgroup, resources) = (Some(cgroup), &self.config.linux.resources);
         let container =
-            Container { process, rootfs, cgroup: Some(cgroup), is_of_spec_form, contained, visible_gpus };
+            Container { process, rootfs, cgroup, is_of_spec_form, resources, contained, visible_gpus };
         let applied = apply::apply(&container, edits, &scene.mounts)?;
         let done = containment
             .as_ref()

@@ -5,11 +5,12 @@
 
 use std::path::Path;
 
+use gpupol_plan::config::Resources;
 use gpupol_plan::majors::Majors;
 
 use crate::apply::device_rule::Rule;
-use crate::apply::device_rule::contain::Containment;
-use crate::cgroup::Cgroup;
+use crate::apply::device_rule::contain::{self, Containment};
+use crate::cgroup::{Cgroup, Level};
 use crate::error::{Error, Result};
 
 mod bus;
@@ -33,17 +34,33 @@ pub(crate) struct Unit {
     bus: Bus,
 }
 
+/// What a unit must allow: what was opened, and each number that the container's configuration allows. Of these a runtime may
+/// have told systemd nothing, which closes them when it is told anything: runc 1.1.5 leaves out what has no link in the host's
+/// `/dev/char`, as NVIDIA's nodes.
+pub(crate) fn told(rules: &[Rule], resources: &Resources, containment: Option<&Containment>) -> Vec<Device> {
+    let mut list = devices::of(rules);
+    list.extend(devices::brought(resources, containment));
+    list
+}
+
 /// What a unit says of its cgroup.
 const PROPERTIES: [&str; 3] = ["ControlGroup", "DevicePolicy", "DeviceAllow"];
 
 impl Unit {
-    /// The unit that a container's cgroup is of, if systemd restricts its devices. A cgroup of which systemd says that it is
+    /// The unit that a container's cgroup is of. A cgroup of which systemd says that it is
     /// no unit's is left to others by systemd too, whatever its name.
     ///
     /// # Errors
     /// systemd is there and does not answer, or what it answers cannot be understood.
     pub(crate) fn of(cgroup: &Cgroup) -> Result<Option<Self>> {
-        let Some((path, name, interface)) = named(cgroup)? else { return Ok(None) };
+        let own = unit_at(&cgroup.path).map(Self::at).transpose()?.flatten();
+        if own.is_some() {
+            return Ok(own);
+        }
+        scope_above(cgroup)?.map_or(Ok(None), Self::at)
+    }
+
+    fn at((path, name, interface): Place<'_>) -> Result<Option<Self>> {
         let asked = Bus::connect().and_then(|bus| match bus {
             Some(bus) => Self::ask(bus, path, name, interface),
             None => Ok(None),
@@ -51,28 +68,41 @@ impl Unit {
         asked.map_err(|error| during(error, name))
     }
 
-    /// Has systemd allow what the rules open, beside what it allows already. It forgets that with the unit. systemd is told
-    /// nothing that it knows.
+    /// Has systemd allow these, beside what it allows already. It forgets that with the unit. systemd is told
+    /// nothing that it knows, nor where it restricts no devices.
     ///
     /// # Errors
     /// systemd does not answer, or says why not.
-    pub(crate) fn allow(self, rules: &[Rule]) -> Result<()> {
-        if rules.iter().all(|rule| devices::allows(&self.allowed, *rule)) {
+    pub(crate) fn allow(self, list: Vec<Device>) -> Result<()> {
+        if self.is_open() || list.iter().all(|device| devices::allows(&self.allowed, device)) {
             return Ok(());
         }
-        self.set(&[Property::DeviceAllow(devices::of(rules))])
+        self.set(&[Property::DeviceAllow(list)])
     }
 
-    /// Has systemd allow what the rules open, and of what it allows already nothing that is contained.
+    /// Has systemd allow these, and of what it allows the container already nothing that is contained. Where
+    /// it restricts no devices, it would open all of them in a cgroup of v1 again; then what it allows is what the cgroup does.
     ///
     /// # Errors
     /// As [`Self::allow`], or a device of which nobody knows here what it is.
-    pub(crate) fn contain(self, rules: &[Rule], containment: &Containment, majors: &Majors) -> Result<()> {
-        let kept = devices::outside_of(&self.allowed, containment, majors);
+    pub(crate) fn contain(
+        self,
+        cgroup: &Cgroup,
+        told: Vec<Device>,
+        containment: &Containment,
+        majors: &Majors,
+    ) -> Result<()> {
+        let listed =
+            self.is_open().then(|| devices::of_listed(&contain::listed(cgroup)?, majors)).transpose();
+        let kept = listed.and_then(|listed| {
+            devices::outside_of(listed.as_ref().unwrap_or(&self.allowed), containment, majors)
+        });
         let mut list = kept.map_err(|error| during(error, &self.name))?;
-        list.extend(devices::of(rules));
-        // An empty list takes back what was allowed, and under `auto` would be no restriction.
-        let policy = (self.policy == "auto").then_some(Property::DevicePolicy("closed"));
+        list.extend(told);
+        // An empty list takes back what was allowed, and under `auto` would be no restriction. To a list under `auto` belongs
+        // what `closed` adds; what the cgroup allows is whole.
+        let policy = if self.is_open() { "strict" } else { "closed" };
+        let policy = (self.policy == "auto").then_some(Property::DevicePolicy(policy));
         let anew = [Property::DeviceAllow(Vec::new()), Property::DeviceAllow(list)];
         self.set(&policy.into_iter().chain(anew).collect::<Vec<_>>())
     }
@@ -86,9 +116,12 @@ impl Unit {
         else {
             return Err(Error::found("what systemd says of it cannot be understood"));
         };
-        let everything = policy == "auto" && allowed.is_empty();
-        let is_its = own == path && !everything;
-        Ok(is_its.then(|| Self { name: name.to_owned(), policy, allowed, bus }))
+        Ok((own == path).then(|| Self { name: name.to_owned(), policy, allowed, bus }))
+    }
+
+    /// Whether systemd restricts none of its devices.
+    fn is_open(&self) -> bool {
+        self.policy == "auto" && self.allowed.is_empty()
     }
 
     fn set(mut self, properties: &[Property]) -> Result<()> {
@@ -102,18 +135,25 @@ fn during(error: Error, unit: &str) -> Error {
     error.during(|| format!("unit `{unit}` of systemd"))
 }
 
-/// The path of the cgroup that can be the container's own unit by its name, that name, and where its properties are.
-/// `crun` puts a container below the scope that systemd made for it.
-fn named(cgroup: &Cgroup) -> Result<Option<(&str, &str, &'static str)>> {
-    if let Some(found) = unit_at(&cgroup.path) {
-        return Ok(Some(found));
+/// The path of a cgroup that can be a unit's by its name, that name, and where its properties are.
+type Place<'c> = (&'c str, &'c str, &'static str);
+
+/// The scope above a container that is all alone in it. `crun` puts a container into a cgroup below the scope that systemd
+/// made for it, of a name, or several, that an annotation chooses.
+fn scope_above(cgroup: &Cgroup) -> Result<Option<Place<'_>>> {
+    let above: Vec<&Level> = cgroup.levels.iter().rev().skip(1).collect();
+    let Some(at) = above.iter().position(|level| level.path.ends_with(".scope")) else { return Ok(None) };
+    let mut path = cgroup.path.as_str();
+    for level in above.iter().take(at.saturating_add(1)) {
+        if !level.holds_one_child()? {
+            return Ok(None);
+        }
+        path = path.rsplit_once('/').map_or("", |(above, _)| above);
     }
-    let Some(parent) = cgroup.levels.iter().rev().nth(1) else { return Ok(None) };
-    let above = cgroup.path.rsplit_once('/').map(|(above, _)| above);
-    Ok(if parent.is_own_scope()? { above.and_then(unit_at) } else { None })
+    Ok(unit_at(path))
 }
 
-fn unit_at(path: &str) -> Option<(&str, &str, &'static str)> {
+fn unit_at(path: &str) -> Option<Place<'_>> {
     let (_, name) = path.rsplit_once('/')?;
     let extension = Path::new(name).extension()?;
     let (_, interface) = KINDS.into_iter().find(|(kind, _)| extension == *kind)?;

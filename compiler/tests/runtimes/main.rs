@@ -112,7 +112,8 @@ everywhere! {
 }
 
 under_systemd! {
-    durable: each_keeps_its_own, each_keeps_its_own_by_the_wrapper, lost_when_systemd_is_not_told, contained;
+    durable: each_keeps_its_own, each_keeps_its_own_by_the_wrapper, lost_when_systemd_is_not_told, contained,
+        what_it_has_beside_stays;
 }
 
 /// Real Podman as a user, who has crun of their own; what it hands on is the same in each view.

@@ -166,6 +166,62 @@ pub struct Resources {
     pub devices: Vec<DeviceRule>,
 }
 
+/// A kind of devices, `c` or `b`, and a major number.
+type OfMajor = (&'static str, u32);
+
+impl Resources {
+    /// The single numbers that the rules allow, with the letters of what may be done there: kind (`c` or `b`), major, minor. A
+    /// number of which a later rule denies anything is not among them.
+    #[must_use]
+    pub fn allowed_numbers(&self) -> Vec<(&'static str, u32, u32, String)> {
+        let mut allowed: BTreeMap<OfMajor, BTreeMap<u32, String>> = BTreeMap::new();
+        for rule in &self.devices {
+            for kind in rule.kinds().iter().copied() {
+                match (rule.allow, DeviceRule::one(rule.major), DeviceRule::one(rule.minor)) {
+                    (true, Some(major), Some(minor)) => {
+                        let letters = allowed.entry((kind, major)).or_default().entry(minor).or_default();
+                        *letters = rule.letters(letters);
+                    }
+                    (true, ..) => {}
+                    (false, Some(major), Some(minor)) => {
+                        allowed.entry((kind, major)).or_default().remove(&minor);
+                    }
+                    (false, Some(major), None) => drop(allowed.remove(&(kind, major))),
+                    (false, None, _) => allowed.retain(|(of, _), _| *of != kind),
+                }
+            }
+        }
+        let of_major = |((kind, major), minors): (OfMajor, BTreeMap<u32, String>)| {
+            minors.into_iter().map(move |(minor, letters)| (kind, major, minor, letters))
+        };
+        allowed.into_iter().flat_map(of_major).collect()
+    }
+}
+
+impl DeviceRule {
+    fn kinds(&self) -> &'static [&'static str] {
+        match self.kind.as_deref().unwrap_or_default() {
+            "" | "a" => &["c", "b"],
+            "c" | "u" => &["c"],
+            "b" => &["b"],
+            _ => &[],
+        }
+    }
+
+    fn one(number: Option<i64>) -> Option<u32> {
+        number.and_then(|number| number.try_into().ok())
+    }
+
+    /// What it is about beside what was before, in the order in which the kernel has them.
+    fn letters(&self, before: &str) -> String {
+        let own = self.access.as_deref().filter(|access| !access.is_empty()).unwrap_or("rwm");
+        ['r', 'w', 'm']
+            .into_iter()
+            .filter(|letter| own.contains(*letter) || before.contains(*letter))
+            .collect()
+    }
+}
+
 /// One line of `linux.resources.devices`. What is absent means all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct DeviceRule {
@@ -327,6 +383,33 @@ mod tests {
             assert_eq!(of(&path), None, "{path}");
         }
         assert_eq!(Config::parse(b"{}").unwrap().podman_id(), None);
+    }
+
+    #[test]
+    fn single_numbers_that_stay_allowed() {
+        let allowed = |rules: &str| {
+            let config =
+                Config::parse(format!(r#"{{"linux":{{"resources":{{"devices":[{rules}]}}}}}}"#).as_bytes());
+            let numbers = config.unwrap().linux.resources.allowed_numbers();
+            let text = numbers
+                .iter()
+                .map(|(kind, major, minor, letters)| format!("{kind} {major}:{minor} {letters}"));
+            text.collect::<Vec<_>>()
+        };
+        let rules = r#"{"allow":true,"type":"c","major":9,"minor":9},{"allow":false,"access":"rwm"},{"allow":true,"type":"c","major":1,"minor":3,"access":"w"},
+            {"allow":true,"type":"c","major":1,"minor":3,"access":"mr"},{"allow":true,"type":"b","major":8,"minor":0,"access":"r"},
+            {"allow":true,"type":"c","major":1,"minor":11},{"allow":true,"type":"c","major":136,"access":"rw"},{"allow":true,"type":"c","access":"m"}"#;
+        assert_eq!(allowed(rules), ["b 8:0 r", "c 1:3 rwm", "c 1:11 rwm"]);
+        for (denied, left) in [
+            (r#""type":"c","major":1,"minor":11"#, ["b 8:0 r", "c 1:3 rwm"].as_slice()),
+            (r#""type":"c","major":1,"minor":11,"access":"w""#, &["b 8:0 r", "c 1:3 rwm"]),
+            (r#""type":"c","major":1"#, &["b 8:0 r"]),
+            (r#""type":"c","minor":3"#, &["b 8:0 r"]),
+            (r#""type":"b","major":-1"#, &["c 1:3 rwm", "c 1:11 rwm"]),
+            (r#""type":"a""#, &[]),
+        ] {
+            assert_eq!(allowed(&format!(r#"{rules},{{"allow":false,{denied}}}"#)), left, "{denied}");
+        }
     }
 
     #[test]

@@ -50,6 +50,12 @@ impl Majors {
         self.all.iter().filter(move |own| own.1 == major).map(|(name, _)| name.as_str())
     }
 
+    /// All of them.
+    #[must_use]
+    pub fn numbers(&self) -> BTreeSet<u32> {
+        self.all.iter().map(|(_, major)| *major).collect()
+    }
+
     /// Those that only GPU drivers have, by name.
     #[must_use]
     pub fn of_gpus(&self) -> BTreeMap<String, u32> {
@@ -98,6 +104,7 @@ mod tests {
         assert_eq!((majors.gpu(), majors.named("nvidia-caps")), (Some(195), Some(235)));
         assert!(majors.has("drm", DRM_MAJOR) && !majors.has("nvidia", 300));
         assert_eq!(majors.names(195).collect::<Vec<_>>(), ["nvidia", "nvidia-modeset", "nvidiactl"]);
+        assert_eq!(majors.numbers(), BTreeSet::from([1, 10, 195, 226, 231, 235, 236, 508]));
         let of_gpus = majors.of_gpus();
         assert_eq!(of_gpus.values().collect::<BTreeSet<_>>(), BTreeSet::from([&195, &235, &508]));
     }

@@ -18,7 +18,7 @@ use crate::cgroup::{Cgroup, Version};
 use crate::error::Result;
 use crate::process::Process;
 use crate::start::{Place, Start};
-use crate::systemd::Unit;
+use crate::systemd::{self, Unit};
 
 /// The guard's answer for a container that starts.
 #[derive(Debug)]
@@ -144,8 +144,9 @@ impl<'s> Start<'s> {
         guarded.require_alone(&process, &cgroup)?;
         let Some(containment) = guarded.containment(&self.surroundings.majors, &[])? else { return Ok(()) };
         contain(&cgroup, &containment)?;
+        let told = systemd::told(&[], &self.config.linux.resources, Some(&containment));
         // What systemd has in its list it would open again; of cgroup v2 it leaves our program alone.
         let unit = if cgroup.version == Version::V1 { Unit::of(&cgroup)? } else { None };
-        unit.map_or(Ok(()), |unit| unit.contain(&[], &containment, self.majors))
+        unit.map_or(Ok(()), |unit| unit.contain(&cgroup, told, &containment, self.majors))
     }
 }

@@ -42,6 +42,7 @@ impl Start<'_> {
             rootfs: bundle::rootfs_path(self.state, self.config),
             cgroup: None,
             is_of_spec_form: false,
+            resources: &self.config.linux.resources,
             contained: None,
             visible_gpus: choice.visible_gpus(),
         };

@@ -33,6 +33,20 @@ pub(crate) fn each_keeps_its_own(site: &Site) {
     assert!(!left.iter().any(|path| path.contains("gpupol-")), "systemd has kept something: {left:?}");
 }
 
+/// What the container was given beside, and of which runc has told systemd nothing as there is no link, stays when systemd is
+/// told of GPUs.
+pub(crate) fn what_it_has_beside_stays(site: &Site) {
+    let held = holds(site, &Container::training("1").in_cgroup(SCOPE).edited(bring_local));
+    for when in ["at the start", "after a reload", "after another"] {
+        // That it has no driver is what may be said.
+        let said = site.exec(&held, "( : <>/dev/local ) 2>&1; : >/dev/null && echo end");
+        assert!(said.contains("end") && !said.contains("not permitted"), "{when}: {said}");
+        assert_eq!(site.looks(&held).allowed(), computing(site, &[GPUS[0].minor]), "{when}");
+        reload(site);
+    }
+    site.delete(held);
+}
+
 /// In the spec form the runtime tells systemd itself.
 pub(crate) fn each_keeps_its_own_by_the_wrapper(site: &Site) {
     site.use_wrapper();
@@ -56,8 +70,17 @@ pub(crate) fn contained(site: &Site) {
     let link = site.view.path(&format!("/dev/char/{MAJOR}:{}", GPUS[0].minor));
     fs::create_dir_all(link.parent().expect("it has one")).expect("the machine's /dev is its own");
     fs::write(&link, "").expect("the machine's /dev is its own");
+    for edit in [guard::allow_another as fn(&mut Value), guard::allow_everything] {
+        stays_contained(site, edit);
+    }
+    fs::remove_dir_all(link.parent().expect("it has one")).expect("the machine's /dev is its own");
+    assert_eq!(site.installed.leases(), Vec::<String>::new());
+}
+
+/// A tenant's container and one of nobody that are edited so.
+fn stays_contained(site: &Site, edit: fn(&mut Value)) {
     let [tenant, nobody] = [Container::of_student("1"), Container::in_namespace("kube-system")]
-        .map(|container| holds(site, &container.in_cgroup(SCOPE).edited(guard::allow_another)));
+        .map(|container| holds(site, &container.in_cgroup(SCOPE).edited(edit)));
     let own = BTreeSet::from([(MAJOR, GPUS[2].minor), (MAJOR, 255)]);
     let seen = |tenant: &Seen, nobody: &Seen, when: &str| {
         assert_eq!((gpus(tenant), gpus(nobody)), (own.clone(), BTreeSet::new()), "{when}");
@@ -72,8 +95,6 @@ pub(crate) fn contained(site: &Site) {
         "it lost more than GPUs"
     );
     [tenant, nobody].into_iter().for_each(|held| site.delete(held));
-    fs::remove_dir_all(link.parent().expect("it has one")).expect("the machine's /dev is its own");
-    assert_eq!(site.installed.leases(), Vec::<String>::new());
 }
 
 /// Two containers of two tenants: a GPU of its own for one, a share of another GPU for the other.
@@ -140,6 +161,15 @@ fn is_restricted(site: &Site, held: &Held) -> bool {
     let is_restricted = !said_of(site, held, "DevicePolicy").contains("=auto");
     assert!(is_restricted || site.kind() == Kind::Crun);
     is_restricted
+}
+
+/// A node of a number for local use, which no driver has here and nothing on the host leads to.
+fn bring_local(config: &mut Value) {
+    let rule = json!({ "allow": true, "type": "c", "major": 60, "minor": 1, "access": "rwm" });
+    let rules = config.pointer_mut("/linux/resources/devices").and_then(Value::as_array_mut);
+    rules.expect("runc has written rules").push(rule);
+    let node = json!({ "type": "c", "path": "/dev/local", "major": 60, "minor": 1, "fileMode": 438 });
+    crate::bundle::at(config, "/linux/devices", json!([node]));
 }
 
 fn find(directory: &Path) -> Vec<String> {

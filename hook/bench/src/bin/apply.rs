@@ -9,6 +9,7 @@ use gpupol_hook::apply::{self, Container};
 use gpupol_hook::cgroup::Hierarchy;
 use gpupol_hook::mountinfo::MountInfo;
 use gpupol_hook::process::Process;
+use gpupol_plan::config::Resources;
 use gpupol_plan::edit::Edit;
 
 #[path = "../site.rs"]
@@ -28,11 +29,13 @@ fn main() {
     let mounts = MountInfo::read().expect("/proc is mounted");
     let hierarchy = Hierarchy::find(&mounts).expect("a cgroup hierarchy holds device rules");
     let cgroup = hierarchy.cgroup_of(&container).expect("the container has a cgroup");
+    let resources = Resources::default();
     let container = Container {
         process: &container,
         rootfs: rootfs.clone(),
         cgroup: Some(&cgroup),
         is_of_spec_form: false,
+        resources: &resources,
         contained: None,
         visible_gpus: 0,
     };

@@ -43,3 +43,22 @@ pub fn contain(cgroup: &Cgroup, containment: &Containment) -> Result<()> {
         Version::V2 => v2::contain(cgroup, containment),
     }
 }
+
+/// What a cgroup of v1 allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Listed {
+    /// Everything, but for exceptions that the kernel does not tell.
+    Everything,
+    /// Lines as `c 1:3 rwm` and no more.
+    Lines(String),
+}
+
+/// What the cgroup of a container allows by the rules of v1.
+///
+/// # Errors
+/// The call that failed.
+pub(crate) fn listed(cgroup: &Cgroup) -> Result<Listed> {
+    let list = v1::listed(v1::leaf(cgroup)?)?;
+    let everything = list.lines().any(|line| line == v1::EVERYTHING);
+    Ok(if everything { Listed::Everything } else { Listed::Lines(list) })
+}

@@ -22,7 +22,7 @@ pub struct Opened<'c> {
 }
 
 pub(super) fn open<'c>(cgroup: &'c Cgroup, rules: &[Rule]) -> Result<Opened<'c>> {
-    let Some(leaf) = cgroup.levels.last() else { return Err(Error::found("the container has no cgroup")) };
+    let leaf = leaf(cgroup)?;
     let mut opened = Opened { leaf, rules: Vec::new() };
     for rule in rules.iter().map(text) {
         if let Err(error) = write(leaf, "devices.allow", &rule) {
@@ -38,13 +38,22 @@ pub(super) fn open<'c>(cgroup: &'c Cgroup, rules: &[Rule]) -> Result<Opened<'c>>
 }
 
 /// The rule by which a cgroup says that it allows everything but its exceptions.
-const EVERYTHING: &str = "a *:* rwm";
+pub(super) const EVERYTHING: &str = "a *:* rwm";
 const LIST_LIMIT: usize = 4 * 1024 * 1024;
+
+pub(super) fn leaf(cgroup: &Cgroup) -> Result<&Level> {
+    cgroup.levels.last().ok_or_else(|| Error::found("the container has no cgroup"))
+}
+
+/// What a cgroup allows, a rule on each line. One that allows everything but exceptions does not say which these are.
+pub(super) fn listed(leaf: &Level) -> Result<String> {
+    file::read_text(leaf.directory.as_fd(), "devices.list", LIST_LIMIT)
+}
 
 /// Denies what the cgroup's rules allow of GPUs beyond the container's own.
 pub(super) fn contain(cgroup: &Cgroup, containment: &Containment) -> Result<()> {
-    let Some(leaf) = cgroup.levels.last() else { return Err(Error::found("the container has no cgroup")) };
-    let list = file::read_text(leaf.directory.as_fd(), "devices.list", LIST_LIMIT)?;
+    let leaf = leaf(cgroup)?;
+    let list = listed(leaf)?;
     let denied = if list.lines().any(|line| line == EVERYTHING) {
         exceptions(containment)
     } else {
