@@ -225,9 +225,16 @@ impl<'c> Applied<'c> {
 fn unit(container: &Container<'_>, rules: &[Rule]) -> Result<Option<Unit>> {
     let is_told = |cgroup: &&Cgroup| !rules.is_empty() || is_contained_by_list(container, cgroup);
     let Some(cgroup) = container.cgroup.filter(is_told) else { return Ok(None) };
-    match cgroup.require_alone(container.process) {
-        Err(_) if container.is_of_spec_form => Ok(None),
-        other => other.and_then(|()| Unit::of(cgroup)),
+    let alone = cgroup.require_alone(container.process);
+    if is_alone(alone, container.is_of_spec_form)? { Unit::of(cgroup) } else { Ok(None) }
+}
+
+/// In the spec form nothing is opened here, so a container that shares its cgroup starts too. A call that fails says nothing
+/// of who else is there.
+fn is_alone(alone: Result<()>, may_be_shared: bool) -> Result<bool> {
+    match alone {
+        Err(error) if may_be_shared && error.is_of_what_was_found() => Ok(false),
+        other => other.map(|()| true),
     }
 }
 
@@ -287,4 +294,22 @@ fn name(edit: &Edit) -> String {
         Edit::Gid(_) => "group",
     };
     format!("{kind} `{}`", edit.container_path().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn a_call_that_fails_is_nobody_else() {
+        let failed =
+            || Error::Failed { during: String::new(), what: String::new(), errno: Some(Errno::MFILE) };
+        let somebody = || Error::found("it also holds process 1 of somebody else");
+        assert!(is_alone(Ok(()), true).unwrap() && is_alone(Ok(()), false).unwrap());
+        assert!(!is_alone(Err(somebody()), true).unwrap());
+        assert!(is_alone(Err(somebody()), false).is_err());
+        assert!(is_alone(Err(failed()), true).is_err() && is_alone(Err(failed()), false).is_err());
+    }
 }

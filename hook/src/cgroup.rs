@@ -203,7 +203,8 @@ fn require_in(namespace: (u64, u64), pid: Option<&str>) -> Result<()> {
     match process.mount_namespace_id() {
         Ok(found) if found == namespace => Ok(()),
         Err(error) if is_gone(&error) => Ok(()),
-        _ => Err(foreign()),
+        Ok(_) => Err(foreign()),
+        Err(error) => Err(error),
     }
 }
 

@@ -30,6 +30,12 @@ impl Error {
         Self::Failed { during: String::new(), what: what.into(), errno: None }
     }
 
+    /// Whether something is not what it must be; else a call has failed, or the container is refused.
+    #[must_use]
+    pub fn is_of_what_was_found(&self) -> bool {
+        matches!(self, Self::Failed { errno: None, .. })
+    }
+
     /// The same error, with the step in which it came up. The first step that is named stays.
     #[must_use]
     pub fn during(self, step: impl FnOnce() -> String) -> Self {

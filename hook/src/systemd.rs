@@ -10,7 +10,7 @@ use gpupol_plan::majors::Majors;
 
 use crate::apply::device_rule::Rule;
 use crate::apply::device_rule::contain::{self, Containment};
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, Level};
 use crate::error::{Error, Result};
 
 mod bus;
@@ -53,7 +53,14 @@ impl Unit {
     /// # Errors
     /// systemd is there and does not answer, or what it answers cannot be understood.
     pub(crate) fn of(cgroup: &Cgroup) -> Result<Option<Self>> {
-        let Some((path, name, interface)) = named(cgroup)? else { return Ok(None) };
+        let own = unit_at(&cgroup.path).map(Self::at).transpose()?.flatten();
+        if own.is_some() {
+            return Ok(own);
+        }
+        scope_above(cgroup)?.map_or(Ok(None), Self::at)
+    }
+
+    fn at((path, name, interface): Place<'_>) -> Result<Option<Self>> {
         let asked = Bus::connect().and_then(|bus| match bus {
             Some(bus) => Self::ask(bus, path, name, interface),
             None => Ok(None),
@@ -128,18 +135,25 @@ fn during(error: Error, unit: &str) -> Error {
     error.during(|| format!("unit `{unit}` of systemd"))
 }
 
-/// The path of the cgroup that can be the container's own unit by its name, that name, and where its properties are.
-/// `crun` puts a container below the scope that systemd made for it.
-fn named(cgroup: &Cgroup) -> Result<Option<(&str, &str, &'static str)>> {
-    if let Some(found) = unit_at(&cgroup.path) {
-        return Ok(Some(found));
+/// The path of a cgroup that can be a unit's by its name, that name, and where its properties are.
+type Place<'c> = (&'c str, &'c str, &'static str);
+
+/// The scope above a container that is all alone in it. `crun` puts a container into a cgroup below the scope that systemd
+/// made for it, of a name, or several, that an annotation chooses.
+fn scope_above(cgroup: &Cgroup) -> Result<Option<Place<'_>>> {
+    let above: Vec<&Level> = cgroup.levels.iter().rev().skip(1).collect();
+    let Some(at) = above.iter().position(|level| level.path.ends_with(".scope")) else { return Ok(None) };
+    let mut path = cgroup.path.as_str();
+    for level in above.iter().take(at.saturating_add(1)) {
+        if !level.holds_one_child()? {
+            return Ok(None);
+        }
+        path = path.rsplit_once('/').map_or("", |(above, _)| above);
     }
-    let Some(parent) = cgroup.levels.iter().rev().nth(1) else { return Ok(None) };
-    let above = cgroup.path.rsplit_once('/').map(|(above, _)| above);
-    Ok(if parent.is_own_scope()? { above.and_then(unit_at) } else { None })
+    Ok(unit_at(path))
 }
 
-fn unit_at(path: &str) -> Option<(&str, &str, &'static str)> {
+fn unit_at(path: &str) -> Option<Place<'_>> {
     let (_, name) = path.rsplit_once('/')?;
     let extension = Path::new(name).extension()?;
     let (_, interface) = KINDS.into_iter().find(|(kind, _)| extension == *kind)?;

@@ -34,6 +34,10 @@ pub(crate) enum Mood {
     Knowing,
     /// The unit's cgroup is another.
     Elsewhere,
+    /// It does as it is asked, and the container is in a cgroup below its scope that is called like a service.
+    Above,
+    /// The same where there is one more between them.
+    FarAbove,
     /// It answers by an error.
     Refusing,
     /// It says nothing.
@@ -127,8 +131,12 @@ fn cgroup(call: &str, mood: Mood) -> String {
     let (_, object) = call.split_once("/unit/").unwrap();
     let unit = object.split('\0').next().unwrap().replace("_2d", "-").replace("_2e", ".");
     let mut parents = std::fs::read_dir("/sys/fs/cgroup").unwrap().map(|entry| entry.unwrap().file_name());
-    let parent = parents.find(|parent| Path::new("/sys/fs/cgroup").join(parent).join(&unit).exists());
-    let path = format!("/{}/{unit}", parent.unwrap().to_string_lossy());
+    // Of a unit that is not there it has none.
+    let Some(parent) = parents.find(|parent| Path::new("/sys/fs/cgroup").join(parent).join(&unit).exists())
+    else {
+        return String::new();
+    };
+    let path = format!("/{}/{unit}", parent.to_string_lossy());
     if mood == Mood::Elsewhere { format!("/elsewhere{path}") } else { path }
 }
 
@@ -182,12 +190,18 @@ fn message_of(kind: u8, fields: &[u8], body: &[u8]) -> Vec<u8> {
 fn start(folder: &Folder, mood: Mood) -> ((i32, String), bool, Vec<String>) {
     let told = stand_in(mood);
     let scope = format!("{mood:?}-{}.scope", std::process::id());
-    let cgroups = Cgroups::empty(Version::V2, "told", &[&scope]);
-    cgroups.attach(1, BPF_F_ALLOW_MULTI);
+    let below: &[&str] = match mood {
+        Mood::Above => &[&scope, "y.service"],
+        Mood::FarAbove => &[&scope, "y", "z"],
+        _ => &[&scope],
+    };
+    let cgroups = Cgroups::empty(Version::V2, "told", below);
+    let last = below.len();
+    cgroups.attach(last, BPF_F_ALLOW_MULTI);
     let rootfs = folder.path("bundle/rootfs");
     let init = Init::start(&rootfs, "");
     cgroups.enter(init.pid);
-    let looked = || (init.sees(&rootfs), format!("{:?}", cgroups.programs(1)));
+    let looked = || (init.sees(&rootfs), format!("{:?}", cgroups.programs(last)));
     let before = looked();
     let state = json!({
         "ociVersion": "1.0.2", "id": format!("{mood:?}"), "status": "creating", "bundle": folder.path("bundle"), "pid": init.pid
@@ -212,6 +226,8 @@ fn told_once_of_what_was_opened() {
         (Mood::Open, &[]),
         (Mood::Knowing, &[]),
         (Mood::Elsewhere, &[]),
+        (Mood::Above, &["/dev/char/195:0"]),
+        (Mood::FarAbove, &["/dev/char/195:0"]),
     ] {
         let (said, as_before, found) = start(&folder, mood);
         assert_eq!((said, as_before), ((0, String::new()), false), "{mood:?}");
