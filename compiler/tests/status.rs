@@ -57,6 +57,17 @@ fn leases_of_the_living_and_the_dead() {
     let pending = fs::read_to_string(&path).unwrap().replace("\"pid\"", "\"pending\":true,\"pid\"");
     fs::write(&path, pending).unwrap();
     assert!(status(&[]).out.contains("1 of 4  pending\n"));
+    // Its maker lives on, as Podman's service does, and did not come to make it.
+    let until = |until: u64| {
+        let text = fs::read_to_string(&path).unwrap();
+        let past = text.replace("\"pending\":true,", &format!("\"pending\":true,\"pendingUntil\":{until},"));
+        fs::write(&path, &past).unwrap();
+        let out = status(&[]).out;
+        fs::write(&path, text).unwrap();
+        out
+    };
+    assert!(until(u64::MAX).contains("1 of 4  pending\n"));
+    assert!(until(0).contains("1 of 4  ended\n"));
 
     fs::write(state.join("leases/GPU-1/docker-x"), "{").unwrap();
     let torn = status(&[]);

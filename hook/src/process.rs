@@ -4,7 +4,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use gpupol_plan::lease::Stat;
+use gpupol_plan::lease::{self, Stat};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
@@ -169,8 +169,7 @@ pub(crate) fn may_be_outer_root(uid: u32) -> bool {
 /// The call that failed, or what the kernel said.
 pub(crate) fn since_boot() -> Result<u64> {
     let text = file::read_text(CWD, "/proc/uptime", 4096)?;
-    let seconds = text.split('.').next().and_then(|seconds| seconds.parse().ok());
-    seconds.ok_or_else(|| Error::found("`/proc/uptime` cannot be understood"))
+    lease::since_boot(&text).ok_or_else(|| Error::found("`/proc/uptime` cannot be understood"))
 }
 
 /// When the process of this directory in `/proc` started; `None`: it is gone, or a zombie.

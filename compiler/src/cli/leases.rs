@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-use gpupol_plan::lease::{CgroupName, CgroupVersion, Record, Stat, escape};
+use gpupol_plan::lease::{self, CgroupName, CgroupVersion, Record, Stat, escape};
 use rustix::fs::OFlags;
 
 use super::render::escape as escape_text;
@@ -195,9 +195,18 @@ fn names(directory: &Path) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-/// Whether its container has ended for sure: its init is gone, and so is its cgroup; one that is there counts as in
+/// Whether it is pending and has been for too long; its maker may live on.
+fn is_past(record: &Record) -> bool {
+    let since_boot = || lease::since_boot(&fs::read_to_string("/proc/uptime").ok()?);
+    record.pending_until.is_some() && since_boot().is_some_and(|now| record.is_past(now))
+}
+
+/// Whether its container has ended for sure, or was never made in time: its init is gone, and so is its cgroup; one that is there counts as in
 /// use, with nothing in it too.
 pub(super) fn is_over(record: &Record) -> bool {
+    if is_past(record) {
+        return true;
+    }
     let stat = match fs::read(format!("/proc/{}/stat", record.pid)) {
         Ok(stat) => Stat::parse(&String::from_utf8_lossy(&stat)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,

@@ -96,7 +96,7 @@ everywhere! {
     side_by_side: by_the_hook, by_the_wrapper, by_podman;
     wrapper: gives_what_the_hook_gives, keeps_leases, refuses_as_the_hook_does, puts_files_where_the_hook_does, guards_as_the_hook_does,
         ordinary_containers_stay_as_they_are, other_commands, no_entry, refusals_in_the_log, without_the_wrapper,
-        other_gpu_hooks, restored, hostile_images, big_configs, an_edited_bundle, a_runtime_of_somebody_else,
+        other_gpu_hooks, restored, hostile_images, big_configs, a_bundle_that_cannot_be_written, an_edited_bundle, a_runtime_of_somebody_else,
         a_runtime_that_gives_gpus, a_runtime_that_fails;
     guard: everything_is_contained, only_what_is_granted_opens, what_could_undo_it, refuse, report, a_bind_of_dev,
         without_a_plan_set, trusted;

@@ -55,6 +55,12 @@ impl Record {
         document::parse("lease", LEASE_VERSION, bytes)
     }
 
+    /// Whether it is pending for longer than it may be, so many seconds after boot.
+    #[must_use]
+    pub fn is_past(&self, since_boot: u64) -> bool {
+        self.pending_until.is_some_and(|until| since_boot > until)
+    }
+
     /// What it means for those who would share the device.
     #[must_use]
     pub fn lease(self) -> Lease {
@@ -97,6 +103,12 @@ pub fn escape(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// The seconds since boot that `/proc/uptime` says.
+#[must_use]
+pub fn since_boot(uptime: &str) -> Option<u64> {
+    uptime.split('.').next()?.parse().ok()
 }
 
 /// What `/proc/PID/stat` says of a process.

@@ -2,7 +2,7 @@
 //!
 //! Slurm writes nothing into a container's configuration, and whoever runs the job writes all of it. The Prolog knows
 //! from slurmctld who that is; the kernel knows in which job's cgroup the container runs.
-
+//!
 //! What was allocated to a step is what both say: the record names it, and Slurm's device cgroup lets the step open it.
 
 use serde::{Deserialize, Serialize};

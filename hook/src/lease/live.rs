@@ -24,9 +24,7 @@ impl Liveness {
     /// # Errors
     /// The call that failed.
     pub fn is_live(&self, record: &Record) -> Result<bool> {
-        if let Some(until) = record.pending_until
-            && since_boot()? > until
-        {
+        if record.pending_until.is_some() && record.is_past(since_boot()?) {
             return Ok(false);
         }
         let init = Process::open(record.pid)?;

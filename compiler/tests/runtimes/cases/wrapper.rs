@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use super::expect::{assert_sees, computing, does_not_start, holds, is_refused, refused, runs};
+use super::expect::{assert_sees, computing, does_not_start, holds, is_refused, ran, refused, runs};
 use super::{denials, devices, guard, leases, loader, mps, rootfs};
 use crate::bundle::look;
 use crate::container::{Container, Entry};
@@ -222,6 +222,23 @@ pub(crate) fn big_configs(site: &Site) {
     let line = does_not_start(site.run(&hooked));
     assert!(line.contains("too many for it to be edited"), "{line}");
     refused(site, &big(Container::training("1")), "bad-request");
+}
+
+/// Leases are taken before the file is written: where that fails they are given back, and the file is whole.
+pub(crate) fn a_bundle_that_cannot_be_written(site: &Site) {
+    site.use_wrapper();
+    let bundle = site.bundle();
+    let id = site.write(&bundle, &Container::training("1"), &look());
+    fs::create_dir(bundle.dir.join(".config.json.gpupol")).unwrap();
+    let before = fs::read(bundle.dir.join("config.json")).unwrap();
+    let outcome = site.start(&bundle, &id, Entry::Kubernetes, false);
+    let line = does_not_start(outcome);
+    assert!(line.contains("`config.json` of container"), "{line}");
+    assert_eq!(fs::read(bundle.dir.join("config.json")).unwrap(), before);
+    assert_eq!(site.installed.leases(), Vec::<String>::new());
+    fs::remove_dir(bundle.dir.join(".config.json.gpupol")).unwrap();
+    let seen = ran(site.start(&bundle, &id, Entry::Kubernetes, false));
+    assert_sees(&seen, &computing(site, &[GPUS[0].minor]));
 }
 
 /// A file that was edited once is not what the engine wrote: it is refused, before and after its lease has ended.
