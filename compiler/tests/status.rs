@@ -79,6 +79,24 @@ fn leases_of_the_living_and_the_dead() {
     );
 }
 
+/// What lies in the place of a lease or of the audit and is none: nobody waits for it, and it does not count as nothing.
+#[test]
+fn what_is_no_file() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("state/leases/GPU-1");
+    fs::create_dir_all(&directory).unwrap();
+    let pipe = directory.join("docker-x");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let found = run(place.path(), &["status", "--state", "state"]);
+    let said = "no lease that can be understood\n`state/leases/GPU-1/docker-x` cannot be understood, and its device counts as held\n";
+    assert_eq!((found.code, found.out.as_str()), (1, said));
+    for audit in [pipe.to_str().unwrap(), "/dev/zero"] {
+        let found = run(place.path(), &["status", "--last-refusal", "x", "--audit", audit]);
+        assert_eq!(found.code, 2, "{}", found.err);
+        assert!(found.err.contains("it is not a regular file"), "{}", found.err);
+    }
+}
+
 #[test]
 fn the_last_refusal() {
     let place = tempfile::tempdir().unwrap();

@@ -97,14 +97,17 @@ impl Input {
 /// The bytes of a regular file of at most `limit` bytes; of a longer one, one byte more than that.
 pub(super) fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
     let unreadable = |why| Failure::Unreadable { what: name(path), why };
-    // Opening a pipe would wait for somebody who writes.
-    let kind = fs::metadata(path).map_err(unreadable)?.file_type();
+    regular(path).and_then(|file| at_most(file, limit)).map_err(unreadable)
+}
+
+/// A regular file, opened: opening a pipe would wait for somebody who writes.
+pub(super) fn regular(path: &Path) -> io::Result<File> {
+    let kind = fs::metadata(path)?.file_type();
     if !kind.is_file() {
         let why = if kind.is_dir() { "it is a directory" } else { "it is not a regular file" };
-        return Err(unreadable(io::Error::other(why)));
+        return Err(io::Error::other(why));
     }
-    let file = File::open(path).map_err(unreadable)?;
-    at_most(file, limit).map_err(unreadable)
+    File::open(path)
 }
 
 /// All bytes of a reader up to `limit`, and one more if there are more.

@@ -89,6 +89,9 @@ impl Status {
     }
 
     fn summary(&self) -> String {
+        if self.leases.is_empty() && !self.unreadable.is_empty() {
+            return "no lease that can be understood\n".to_owned();
+        }
         let ended = self.leases.iter().filter(|held| held.state == State::Ended).count();
         let ended = match ended {
             0 => String::new(),

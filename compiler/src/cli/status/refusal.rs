@@ -1,7 +1,5 @@
 //! Why a container got no device, by the audit.
-#![expect(clippy::disallowed_methods, reason = "the command line reads the audit")]
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -33,7 +31,7 @@ pub(super) fn run(container: &str, audit: &Path, format: args::Format) -> Result
 
 /// The whole lines at the end of a file.
 fn end_of(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
+    let mut file = input::regular(path)?;
     let begin = file.metadata()?.len().saturating_sub(MOST);
     file.seek(SeekFrom::Start(begin))?;
     let mut bytes = Vec::new();
