@@ -12,7 +12,7 @@ use crate::view::{View, text};
 
 /// What all engines are run with.
 pub(crate) const POLICIES: &str = include_str!("policies.kdl");
-/// Where the hook lies.
+/// Where the hook is installed.
 pub(crate) const HOOK: &str = "/usr/local/sbin/gpupol-hook";
 /// Where policies and topology lie there.
 const POLICY_FILE: &str = "/etc/gpupol/policies/policies.kdl";
@@ -27,15 +27,17 @@ pub(crate) struct Installed<'v> {
 }
 
 impl<'v> Installed<'v> {
-    /// Puts programs, policies and a plan set there, and no way in.
+    /// Puts programs, policies and a plan set there; no engine knows of it.
     pub(crate) fn new(view: &'v View) -> Self {
         let host = Host::make(view.dir.join("host"), view);
         let installed = Self { view, host };
-        for directory in ["/usr/local/bin", "/usr/local/sbin", "/var/log/gpupol"] {
-            fs::create_dir_all(view.path(directory)).expect("the computer is ours");
+        let programs =
+            [("gpupol", PathBuf::from(env!("CARGO_BIN_EXE_gpupol"))), ("gpupol-hook", needs::hook())];
+        for (name, built) in programs {
+            let (path, built) = (format!("/usr/local/bin/{name}"), text(&built));
+            // Bound, so that it finds its own path there and nothing is copied.
+            view.sh(&format!("mkdir -p /usr/local/bin && touch {path} && mount --bind {built} {path}"));
         }
-        fs::copy(needs::hook(), view.path(HOOK)).expect("the hook can be read");
-        symlink(env!("CARGO_BIN_EXE_gpupol"), view.path("/usr/local/bin/gpupol")).expect("it is new");
         view.write(TOPOLOGY, &installed.host.topology().to_string());
         installed.set_policies(POLICIES);
         installed
@@ -77,14 +79,9 @@ impl<'v> Installed<'v> {
         all.extend(fields.as_object().expect("an object").clone());
         self.view.write(&format!("/etc/gpupol/entries/{name}.json"), &entry.to_string());
         if entry["form"] == "spec" {
-            self.link(&format!("gpupol-runtime.{name}"));
+            let link = self.view.path(&format!("/usr/local/sbin/gpupol-runtime.{name}"));
+            symlink("gpupol-hook", link).expect("it is new");
         }
-    }
-
-    /// A further name of the hook.
-    pub(crate) fn link(&self, name: &str) {
-        let link = self.view.path(&format!("/usr/local/sbin/{name}"));
-        symlink("gpupol-hook", link).expect("it is new");
     }
 
     /// The audit records, one JSON document each.

@@ -56,7 +56,7 @@ macro_rules! on {
 }
 
 everywhere! {
-    docker: usual_lines, side_by_side, bypasses;
+    docker: usual_lines, side_by_side, bypasses, uninstalled;
     docker_life: restarted, killed, containers_killed;
     docker_broken: plan_sets, not_whole, upgraded_under_load;
     compose: three_ways;

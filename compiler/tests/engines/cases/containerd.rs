@@ -28,6 +28,7 @@ const HANDLERS: &str = r#"
 
 fn set_up(view: &View) -> (Installed<'_>, Containerd<'_>) {
     let installed = Installed::new(view);
+    view.sh("mkdir -p /usr/local/sbin && cp /usr/local/bin/gpupol-hook /usr/local/sbin");
     view.write(SETTINGS, &(settings_of_site(view) + HANDLERS));
     let entry = json!({"engine": "containerd", "form": "spec", "realRuntime": "/usr/sbin/runc"});
     installed.add_entry("ceiling", &entry);

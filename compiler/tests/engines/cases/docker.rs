@@ -17,24 +17,42 @@ pub(crate) fn set_up(view: &View) -> (Installed<'_>, Docker<'_>) {
     (installed, docker)
 }
 
-/// What `gpupol install docker` writes.
+/// The daemon's default runtime, and one of its own for another tenant.
 pub(crate) fn install(installed: &Installed) {
-    let mut settings = settings_of_site(installed.view);
-    settings["default-runtime"] = json!("gpupol");
-    settings["runtimes"] = json!({
-        "gpupol": {"path": "/usr/local/sbin/gpupol-runtime.docker"},
-        "gpupol-research": {"path": "/usr/local/sbin/gpupol-runtime.research"},
-    });
-    installed.view.write(SETTINGS, &settings.to_string());
-    let real = "/usr/sbin/runc";
-    let entry = json!({"engine": "docker", "form": "spec", "realRuntime": real, "allocate": true});
-    installed.add_entry("docker", &entry);
-    let mut research = entry;
-    research["runtime"] = json!("gpupol-research");
-    research["askByEnv"] = json!(true);
-    installed.add_entry("research", &research);
-    installed.link("nvidia-container-runtime-hook");
+    let view = installed.view;
+    view.write(SETTINGS, &format!("{:#}\n", settings_of_site(view)));
+    view.sh("gpupol install docker");
+    view.sh("gpupol install docker --runtime-name gpupol-research --ask-by-env");
 }
+
+/// What is uninstalled leaves the files as they were, and Docker as it was.
+pub(crate) fn uninstalled(view: &View) {
+    let installed = Installed::new(view);
+    let before = view.sh(FILES);
+    install(&installed);
+    let with = view.sh(FILES);
+    let mut docker = Docker::start(&installed);
+    docker.hold("own", &["--gpus", "device=2"]).expect("it starts");
+    view.sh("gpupol install docker");
+    assert_eq!(view.sh(FILES), with, "what is installed already is changed by another time");
+    docker.says(&["rm", "--force", "own"]);
+    view.sh("gpupol uninstall docker --name gpupol-research");
+    view.sh("gpupol uninstall docker");
+    let site = format!("{:#}\n", settings_of_site(view));
+    assert_eq!(view.read(SETTINGS), site);
+    view.sh(&format!("rm {SETTINGS}"));
+    assert_eq!(view.sh(FILES), before);
+    view.write(SETTINGS, &site);
+    docker.end_daemon("TERM");
+    docker.start_daemon();
+    ran(docker.run(&[]));
+    let outcome = docker.run(&["--gpus", "1"]);
+    assert!(outcome.said.contains("could not select device driver"), "{outcome:?}");
+}
+
+/// Every file of where gpupol installs something, with its mode, owner and digest. dockerd makes a key of its own.
+const FILES: &str = r"cd / && find etc/docker etc/gpupol etc/containers usr/local ! -name key.json -printf '%p %y %m %u %l\n' | sort
+    find etc/docker etc/gpupol etc/containers usr/local -type f ! -name key.json -exec sha256sum {} + | sort";
 
 /// The lines that this field's users type, and what each gives.
 pub(crate) fn usual_lines(view: &View) {
@@ -67,7 +85,7 @@ pub(crate) fn usual_lines(view: &View) {
     refused(&docker.run(&["--gpus", "device=4"]), "device-not-granted");
     let events: Vec<Value> = installed.audit().iter().map(|record| record["event"].clone()).collect();
     let count = |event: &str| events.iter().filter(|found| *found == event).count();
-    assert_eq!((count("start"), count("stop"), count("refusal")), (8, 8, 2), "{events:?}");
+    assert_eq!((count("start"), count("stop"), count("refusal")), (8, 10, 2), "{events:?}");
     assert_eq!(installed.leases(), 0);
 }
 

@@ -45,7 +45,6 @@ pub(crate) fn does_not_start(outcome: &Outcome) -> String {
     assert!(outcome.code != Some(0) && outcome.seen.is_none(), "the container ran: {outcome:?}");
     let lines: Vec<&str> = outcome.said.lines().filter(|line| line.contains("gpupol: ")).collect();
     assert_eq!(lines.len(), 1, "not one line of the hook: {}", outcome.said);
-    assert_eq!(lines.concat().matches("gpupol: ").count(), 1, "it is said twice: {}", outcome.said);
     lines.concat()
 }
 

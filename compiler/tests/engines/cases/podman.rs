@@ -1,36 +1,29 @@
 //! Podman of root's, whose runtime is gpupol's by `containers.conf`.
 
-use serde_json::json;
-
 use super::expect::{gpus, ran, refused};
 use crate::installed::{HOOK, Installed};
 use crate::podman::{Podman, SETTINGS, SETTINGS_OF_SITE};
 use crate::view::View;
 
-const RUNTIME_PATH: &str = "/usr/local/sbin/gpupol-runtime.podman";
-const RUNTIME: &str = r#"
-[engine]
-runtime = "/usr/local/sbin/gpupol-runtime.podman"
-"#;
+/// A line below `[engine]`.
+const RUNC: &str = "runtime = \"runc\"\n";
 
 fn set_up<'v>(view: &'v View, runtime: &str) -> (Installed<'v>, Podman<'v>) {
     let installed = Installed::new(view);
-    view.write(SETTINGS, SETTINGS_OF_SITE);
-    view.write("/etc/containers/containers.conf.d/gpupol.conf", RUNTIME);
-    let entry = json!({"engine": "podman", "form": "spec", "realRuntime": runtime, "allocate": true});
-    installed.add_entry("podman", &entry);
+    view.write(SETTINGS, &(SETTINGS_OF_SITE.to_owned() + runtime));
+    view.sh("gpupol install podman");
     let podman = Podman::new(&installed);
     (installed, podman)
 }
 
 /// What containers get that ask, that do not, and that go around.
 pub(crate) fn by_runc(view: &View) {
-    lines(view, "/usr/sbin/runc");
+    lines(view, RUNC);
 }
 
 /// The same by Debian's default runtime.
 pub(crate) fn by_crun(view: &View) {
-    lines(view, "/usr/bin/crun");
+    lines(view, "");
 }
 
 fn lines(view: &View, runtime: &str) {
@@ -60,13 +53,13 @@ fn lines(view: &View, runtime: &str) {
 
 /// Without its entry or its program no container starts; without a plan set those without GPUs do.
 pub(crate) fn not_whole(view: &View) {
-    let (_installed, podman) = set_up(view, "/usr/sbin/runc");
+    let (_installed, podman) = set_up(view, RUNC);
     view.sh("mv /etc/gpupol/plans/current /etc/gpupol/plans/aside");
     ran(podman.run(&[]));
     refused(&podman.run(&["--annotation", "gpupol.io/gpus=1"]), "plan-set");
     view.sh("mv /etc/gpupol/entries/podman.json /etc/gpupol/entries/aside");
     // Podman asks the runtime twice, to start it and to clean up, and tells its user of the first.
-    for missing in ["entry `podman` in `/etc/gpupol/entries`", RUNTIME_PATH] {
+    for missing in ["entry `podman` in `/etc/gpupol/entries`", "\"gpupol-runtime\" not found"] {
         let outcome = podman.run(&[]);
         assert!(outcome.code != Some(0) && outcome.seen.is_none(), "{outcome:?}");
         let lines: Vec<&str> = outcome.said.lines().filter(|line| line.starts_with("Error: ")).collect();
