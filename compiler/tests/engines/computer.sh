@@ -1,6 +1,7 @@
 # Holds a computer of its own: an overlay of the files of `$2`, with processes, a network and a /dev of its own and cgroups of
 # version `$3` alone. `$1` is a directory to mount on; the rest are directories that it has too, at their own places.
 set -e
+busybox ip link set lo up
 mount -t tmpfs -o mode=755 gpupol-test "$1"
 root=$1/root
 mkdir "$1/upper" "$1/work" "$root"
@@ -17,6 +18,8 @@ chmod 1777 "$root/tmp" "$root/var/tmp"
 cp /etc/resolv.conf "$root/etc/" 2>/dev/null || true
 mount -t proc proc "$root/proc"
 mount -t tmpfs -o mode=755 gpupol-test "$root/proc/driver"
+# Docker warns otherwise, though it is told to leave networks alone.
+echo 1 >"$root/proc/sys/net/ipv4/ip_forward"
 mount -t sysfs sysfs "$root/sys"
 if [ "$version" = V2 ]; then
     mount -t cgroup2 none "$root/sys/fs/cgroup"
@@ -38,4 +41,3 @@ cd "$root"
 pivot_root . old
 umount -l /old
 cd /
-busybox ip link set lo up

@@ -14,7 +14,7 @@ use crate::view::{View, succeeds, text, words};
 pub(crate) const SETTINGS: &str = "/etc/docker/daemon.json";
 const PID_FILE: &str = "/run/docker.pid";
 /// The image that its containers are of.
-pub(crate) const IMAGE: &str = "gpupol-test";
+pub(crate) const IMAGE: &str = "busybox";
 
 /// A dockerd on a computer.
 pub(crate) struct Docker<'v> {

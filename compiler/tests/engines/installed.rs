@@ -109,7 +109,7 @@ pub(crate) fn archive(installed: &Installed) -> PathBuf {
     }
     fs::copy(needs::program("busybox", "busybox-static"), rootfs.join("bin/busybox"))
         .expect("busybox can be read");
-    for name in ["sh", "cat", "cut", "find", "grep", "head", "ls", "mknod", "sleep", "sort", "stat", "tail"] {
+    for name in ["sh", "cat", "cut", "find", "grep", "head", "ls", "sleep", "sort", "stat", "tail", "true"] {
         symlink("busybox", rootfs.join("bin").join(name)).expect("it is new");
     }
     for (major, minor) in installed.host.numbers() {

@@ -73,3 +73,7 @@ on! { v1_crun, V1,
 on! { v1_cri, V1,
     containerd: pods, ceiling, killed, not_whole;
 }
+
+on! { page, V1,
+    pages: of_docker, of_podman;
+}

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use super::docker::set_up;
 use super::expect::{does_not_start, gpus, ran, refused};
-use crate::docker::Docker;
+use crate::docker::{Docker, IMAGE};
+use crate::host::GPUS;
 use crate::installed::{HOOK, Installed};
-use crate::view::View;
+use crate::view::{View, words};
 
 /// Whoever wants no GPU is not disturbed by what the plan set is like; who asks is refused with what is wrong with it.
 pub(crate) fn plan_sets(view: &View) {
@@ -75,7 +76,7 @@ pub(crate) fn upgraded_under_load(view: &View) {
     let (installed, docker) = set_up(view);
     replaced_at_work(&installed);
     let results = thread::scope(|scope| {
-        let starts = || (0..STARTS).map(|_| docker.run(&["--gpus", "device=0"])).collect::<Vec<_>>();
+        let starts = || (0..STARTS).map(|_| start(&docker)).collect::<Vec<_>>();
         let threads: Vec<_> = (0..2).map(|_| scope.spawn(starts)).collect();
         let mut replaced = 0;
         while !threads.iter().all(thread::ScopedJoinHandle::is_finished) {
@@ -86,10 +87,21 @@ pub(crate) fn upgraded_under_load(view: &View) {
         threads.into_iter().flat_map(|thread| thread.join().expect("no start panics")).collect::<Vec<_>>()
     });
     assert_eq!(results.len(), 2 * STARTS);
-    for outcome in results {
-        assert_eq!(gpus(&installed, &ran(outcome)), [0]);
+    for (is_good, said) in results {
+        assert!(is_good, "{said}");
     }
     assert_eq!(installed.leases(), 0);
+}
+
+/// Whether a container comes to a good end that needs the node of a GPU which it asks for. What it prints is nobody's business: Docker 26
+/// loses the output of some that end at once.
+fn start(docker: &Docker) -> (bool, String) {
+    let node = format!("/dev/nvidia{}", GPUS[0].minor);
+    let output = docker
+        .command(&["run", "--rm", "--gpus", "device=0", IMAGE, "ls", &node])
+        .output()
+        .expect("nsenter runs");
+    (output.status.success(), words(&output))
 }
 
 /// The program is replaced after an engine has started it, and before it says by which path its hook is to be called.
