@@ -6,5 +6,6 @@ pub(crate) mod docker;
 pub(crate) mod docker_broken;
 pub(crate) mod docker_life;
 pub(crate) mod expect;
+pub(crate) mod forms;
 pub(crate) mod pages;
 pub(crate) mod podman;

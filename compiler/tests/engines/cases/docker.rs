@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::expect::{assert_sees, does_not_start, gpus, ran, refused};
 use crate::docker::{Docker, SETTINGS, settings_of_site};

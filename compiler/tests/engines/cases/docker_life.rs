@@ -53,10 +53,10 @@ pub(crate) fn containers_killed(view: &View) {
         docker.says(&["rm", "own"]);
     }
     docker.hold("own", &OWN).expect("it starts");
-    let again = docker.says(&["restart", "--time", "0", "own"]);
+    let again = docker.says(&["restart", "-t", "0", "own"]);
     assert_eq!(again.trim(), "own");
     assert_eq!(gpus(&installed, &docker.looks("own")), [2]);
-    docker.says(&["stop", "--time", "0", "own"]);
+    docker.says(&["stop", "-t", "0", "own"]);
     docker.says(&["start", "own"]);
     assert_eq!(gpus(&installed, &docker.looks("own")), [2]);
     docker.says(&["rm", "--force", "own"]);
