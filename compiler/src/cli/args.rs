@@ -13,7 +13,7 @@ use super::today;
 use crate::diag::Code;
 use crate::policy::Date;
 
-pub(super) use install::{Everywhere, Install, InstalledFor, PodmanForm, Uninstall};
+pub(super) use install::{Docker, Everywhere, Install, InstalledFor, Kubernetes, PodmanForm, Uninstall};
 
 /// Decides by policy which tenant's containers get which GPUs.
 #[derive(Debug, Parser)]

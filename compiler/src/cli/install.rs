@@ -6,7 +6,9 @@ use rustix::process::geteuid;
 
 use super::args::{self, Everywhere, InstalledFor, PodmanForm};
 use super::{Exit, Failure, input, print};
-use crate::installation::engine::{Docker, Podman, Way, Wish, reactivate};
+use crate::installation::engine::{
+    Containerd, Crio, Docker, Kubernetes, Podman, Slurm, Way, Wish, reactivate,
+};
 use crate::installation::tree::Tree;
 use crate::installation::{self, Error, Places, Planned, Wanted};
 
@@ -50,16 +52,7 @@ pub(super) fn undo(args: &args::Uninstall) -> Result<Exit, Failure> {
 
 fn wish(engine: &InstalledFor) -> (Wish, &Everywhere) {
     match engine {
-        InstalledFor::Docker(args) => {
-            let docker = Docker {
-                daemon: args.daemon.clone(),
-                config: args.config.clone(),
-                runtime_name: args.runtime_name.clone(),
-                ask_by_env: args.ask_by_env,
-                gpus_only: args.gpus_only,
-            };
-            (Wish::Docker(docker), &args.everywhere)
-        }
+        InstalledFor::Docker(args) => (Wish::Docker(docker(args)), &args.everywhere),
         InstalledFor::Podman(args) => {
             let way = match args.form {
                 PodmanForm::Runtime => Way::Runtime,
@@ -68,6 +61,33 @@ fn wish(engine: &InstalledFor) -> (Wish, &Everywhere) {
             };
             (Wish::Podman(Podman { way, ask_by_env: args.ask_by_env }), &args.everywhere)
         }
+        InstalledFor::Containerd(args) => {
+            let (kubernetes, config) = (kubernetes(&args.kubernetes), args.config.clone());
+            let containerd = Containerd { kubernetes, config, annotations: args.annotations.clone() };
+            (Wish::Containerd(containerd), &args.everywhere)
+        }
+        InstalledFor::Crio(args) => {
+            (Wish::Crio(Crio { kubernetes: kubernetes(&args.kubernetes) }), &args.everywhere)
+        }
+        InstalledFor::Slurm(args) => (Wish::Slurm(Slurm { config: args.config.clone() }), &args.everywhere),
+    }
+}
+
+fn docker(args: &args::Docker) -> Docker {
+    Docker {
+        daemon: args.daemon.clone(),
+        config: args.config.clone(),
+        runtime_name: args.runtime_name.clone(),
+        ask_by_env: args.ask_by_env,
+        gpus_only: args.gpus_only,
+    }
+}
+
+fn kubernetes(args: &args::Kubernetes) -> Kubernetes {
+    Kubernetes {
+        runtime_name: args.runtime_name.clone(),
+        allocate: args.allocate,
+        allocation_by_env: args.allocation_by_env,
     }
 }
 

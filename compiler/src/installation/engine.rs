@@ -7,13 +7,21 @@ use super::put::Put;
 use super::tree::Tree;
 use super::{Error, Places};
 
+mod containerd;
+mod crio;
 mod docker;
 mod drop_in;
+mod kubernetes;
 mod podman;
 mod program;
+mod slurm;
 
+pub use containerd::Containerd;
+pub use crio::Crio;
 pub use docker::Docker;
+pub use kubernetes::Kubernetes;
 pub use podman::{Podman, Way};
+pub use slurm::Slurm;
 
 /// Which engine, and how.
 #[derive(Clone, Debug)]
@@ -22,6 +30,12 @@ pub enum Wish {
     Docker(Docker),
     /// Podman.
     Podman(Podman),
+    /// containerd's CRI plugin.
+    Containerd(Containerd),
+    /// CRI-O.
+    Crio(Crio),
+    /// Slurm.
+    Slurm(Slurm),
 }
 
 /// What an engine needs.
@@ -44,6 +58,10 @@ pub(super) enum Step {
     Program(String),
     /// A file of gpupol's.
     Own(String, String),
+    /// A program of gpupol's.
+    Script(String, String),
+    /// A link of gpupol's.
+    Link(String, String),
     /// Settings in the engine's file.
     Settings(String, Language, Vec<Edit>),
 }
@@ -54,6 +72,8 @@ impl Step {
         match self {
             Self::Program(path) => put.program(path, super::Node::Link(super::HOOK_NAME.to_owned())),
             Self::Own(path, text) => put.own(path, text, 0o644),
+            Self::Script(path, text) => put.own(path, text, 0o755),
+            Self::Link(path, target) => put.own_link(path, target),
             Self::Settings(path, language, edits) => put.settings(path, *language, edits),
         }
     }
@@ -66,6 +86,9 @@ impl Wish {
         match self {
             Self::Docker(_) => "docker",
             Self::Podman(_) => "podman",
+            Self::Containerd(_) => "containerd",
+            Self::Crio(_) => "crio",
+            Self::Slurm(_) => "slurm",
         }
     }
 
@@ -74,7 +97,10 @@ impl Wish {
     pub fn usual_name(&self) -> String {
         match self {
             Self::Docker(wish) => wish.usual_name(),
-            Self::Podman(_) => "podman".to_owned(),
+            Self::Containerd(Containerd { kubernetes, .. }) | Self::Crio(Crio { kubernetes }) => {
+                kubernetes.runtime_name.clone().unwrap_or_else(|| self.word().to_owned())
+            }
+            Self::Podman(_) | Self::Slurm(_) => self.word().to_owned(),
         }
     }
 
@@ -83,6 +109,9 @@ impl Wish {
         match self {
             Self::Docker(wish) => wish.steps(name, places, tree),
             Self::Podman(wish) => wish.steps(name, places, tree),
+            Self::Containerd(wish) => wish.steps(name, places, tree),
+            Self::Crio(wish) => wish.steps(name, places, tree),
+            Self::Slurm(wish) => wish.steps(name, places, tree),
         }
     }
 }
@@ -90,10 +119,14 @@ impl Wish {
 /// What puts an uninstallation of an engine into effect.
 #[must_use]
 pub fn reactivate(engine: &str) -> String {
-    match engine {
-        "docker" => docker::ACTIVATE.to_owned(),
-        _ => podman::ACTIVATE.to_owned(),
-    }
+    let words = match engine {
+        "docker" => docker::ACTIVATE,
+        "containerd" => containerd::ACTIVATE,
+        "crio" => crio::ACTIVATE,
+        "slurm" => slurm::ACTIVATE,
+        _ => podman::ACTIVATE,
+    };
+    words.to_owned()
 }
 
 /// An entry in which only what every engine's has is said.

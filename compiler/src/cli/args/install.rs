@@ -17,6 +17,12 @@ pub(in crate::cli) enum InstalledFor {
     Docker(Docker),
     /// Podman: gpupol's runtime as root's Podman's own.
     Podman(Podman),
+    /// containerd under Kubernetes: gpupol's runtime as the default handler.
+    Containerd(Containerd),
+    /// CRI-O under Kubernetes: gpupol's runtime as the default one.
+    Crio(Crio),
+    /// Slurm: the records of jobs, and the runtime of `srun --container`.
+    Slurm(Slurm),
 }
 
 /// What every engine has.
@@ -92,6 +98,51 @@ pub(in crate::cli) enum PodmanForm {
     Cdi,
 }
 
+/// What containerd and CRI-O have in common.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Kubernetes {
+    /// Install a runtime handler of this name beside the default one instead, for pods of a RuntimeClass.
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) runtime_name: Option<String>,
+    /// gpupol chooses the devices; without this a device plugin, DRA or CDI does, and gpupol is the ceiling.
+    #[arg(long)]
+    pub(in crate::cli) allocate: bool,
+    /// The device plugin tells by `NVIDIA_VISIBLE_DEVICES` what it allocated, which any image can set too.
+    #[arg(long, conflicts_with = "allocate")]
+    pub(in crate::cli) allocation_by_env: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Containerd {
+    #[command(flatten)]
+    pub(in crate::cli) kubernetes: Kubernetes,
+    /// Annotations of pods that policies read as labels, as a pattern; `gpupol.io/*` always are.
+    #[arg(long = "annotation", value_name = "GLOB")]
+    pub(in crate::cli) annotations: Vec<String>,
+    /// Its configuration file [default: /etc/containerd/config.toml].
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) config: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) everywhere: Everywhere,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Crio {
+    #[command(flatten)]
+    pub(in crate::cli) kubernetes: Kubernetes,
+    #[command(flatten)]
+    pub(in crate::cli) everywhere: Everywhere,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Slurm {
+    /// Slurm's configuration file, beside which `oci.conf` lies [default: /etc/slurm/slurm.conf].
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) config: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) everywhere: Everywhere,
+}
+
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Uninstall {
     /// The engine.
@@ -115,6 +166,12 @@ pub(in crate::cli) enum Engine {
     Docker,
     /// Podman.
     Podman,
+    /// containerd.
+    Containerd,
+    /// CRI-O.
+    Crio,
+    /// Slurm.
+    Slurm,
 }
 
 impl Engine {
@@ -123,6 +180,9 @@ impl Engine {
         match self {
             Self::Docker => "docker",
             Self::Podman => "podman",
+            Self::Containerd => "containerd",
+            Self::Crio => "crio",
+            Self::Slurm => "slurm",
         }
     }
 }

@@ -45,11 +45,7 @@ pub(super) fn put(text: &str, edits: &[Edit]) -> Result<(String, Vec<Done>), Fau
     for edit in edits {
         all.extend(put_one(&object, edit)?);
     }
-    let mut text = root.to_string();
-    if !text.ends_with('\n') && root.children().len() == 1 && all.len() == edits.len() {
-        text.push('\n');
-    }
-    Ok((text, all))
+    Ok((root.to_string(), all))
 }
 
 fn put_one(root: &CstObject, edit: &Edit) -> Result<Option<Done>, Fault> {

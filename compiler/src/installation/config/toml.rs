@@ -5,6 +5,10 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value a
 
 use super::{Done, Edit, Fault, name};
 
+mod layout;
+
+use layout::{Layout, blanks};
+
 fn document(text: &str) -> Result<DocumentMut, Fault> {
     text.parse().map_err(|error: toml_edit::TomlError| {
         // Its reader draws the place over several lines; the first has line and column, the last what is wrong.
@@ -22,17 +26,22 @@ pub(super) fn put(text: &str, edits: &[Edit]) -> Result<(String, Vec<Done>), Fau
     let mut document = document(text)?;
     let mut all = Vec::new();
     for edit in edits {
-        all.extend(put_one(document.as_table_mut(), edit)?);
+        all.extend(put_one(&mut document, edit)?);
     }
     Ok((document.to_string(), all))
 }
 
-fn put_one(root: &mut dyn TableLike, edit: &Edit) -> Result<Option<Done>, Fault> {
+fn put_one(document: &mut DocumentMut, edit: &Edit) -> Result<Option<Done>, Fault> {
     let Some((last, above)) = edit.key.split_last() else { return Ok(None) };
-    let (mut table, mut made) = (root, 0);
+    // As it is before anything is made.
+    let layouts: Vec<Layout> = (0..=above.len())
+        .map(|depth| Layout::of(document.as_table(), edit.key.get(..=depth).unwrap_or_default()))
+        .collect();
+    let of = |depth: usize| layouts.get(depth);
+    let (mut table, mut made): (&mut dyn TableLike, usize) = (document.as_table_mut(), 0);
     for (depth, word) in above.iter().enumerate() {
         if table.get(word).is_none() {
-            table.insert(word, Item::Table(implicit()));
+            table.insert(word, Item::Table(implicit(of(depth))));
             made += 1;
         }
         let next = table.get_mut(word).and_then(Item::as_table_like_mut);
@@ -48,39 +57,47 @@ fn put_one(root: &mut dyn TableLike, edit: &Edit) -> Result<Option<Done>, Fault>
         Some(_) => return Err(Fault::NoTable(name(above))),
         None => None,
     };
-    set(table, last, &edit.value);
+    let inner = above.len().checked_sub(1).and_then(of).map(Layout::inner);
+    set(table, last, &edit.value, of(above.len()), inner);
     Ok(Some(Done { key: edit.key.clone(), value: edit.value.clone(), before, made }))
 }
 
 /// A table that has no line of its own as long as it only has tables in it.
-fn implicit() -> Table {
+fn implicit(layout: Option<&Layout>) -> Table {
     let mut table = Table::new();
     table.set_implicit(true);
+    if let Some(layout) = layout {
+        layout.dress(&mut table);
+    }
     table
 }
 
 /// Gives a key that value, indented and commented as what stands there or beside it.
-fn set(table: &mut dyn TableLike, key: &str, value: &Value) {
-    let mut item = to_item(value);
-    if let (Some(Item::Value(old)), Item::Value(new)) = (table.get(key), &mut item) {
-        *new.decor_mut() = old.decor().clone();
-        table.insert(key, item);
+fn set(table: &mut dyn TableLike, key: &str, value: &Value, layout: Option<&Layout>, inner: Option<String>) {
+    if let Some(Item::Value(old)) = table.get_mut(key) {
+        replace(old, to_toml(value));
         return;
     }
-    let indent = indent(table);
+    let beside = indent(table).or(inner);
+    let item = to_item(value, layout.unwrap_or(&Layout::default()));
     let is_value = item.is_value();
     table.insert(key, item);
-    if let (true, Some(indent), Some(mut key)) = (is_value, indent, table.key_mut(key)) {
-        key.leaf_decor_mut().set_prefix(indent);
+    if let (true, Some(beside), Some(mut key)) = (is_value, beside, table.key_mut(key)) {
+        key.leaf_decor_mut().set_prefix(beside);
     }
+}
+
+/// What stands around a value stays.
+fn replace(old: &mut Toml, mut new: Toml) {
+    *new.decor_mut() = old.decor().clone();
+    *old = new;
 }
 
 /// The blanks before the last setting of a table.
 fn indent(table: &dyn TableLike) -> Option<String> {
     let values = table.iter().filter(|(_, item)| item.is_value()).map(|(key, _)| key.to_owned());
     let last = values.last()?;
-    let prefix = table.key(&last)?.leaf_decor().prefix()?.as_str()?;
-    Some(prefix.rsplit('\n').next()?.to_owned())
+    Some(blanks(table.key(&last)?.leaf_decor().prefix().and_then(|prefix| prefix.as_str())))
 }
 
 pub(super) fn take_out(text: &str, done: &[Done]) -> Result<(String, Vec<String>), Fault> {
@@ -98,18 +115,13 @@ pub(super) fn take_out(text: &str, done: &[Done]) -> Result<(String, Vec<String>
 fn take_one(root: &mut dyn TableLike, done: &Done) -> bool {
     let Some((last, above)) = done.key.split_last() else { return true };
     let Some(table) = way(root, above) else { return true };
-    let Some(found) = table.get(last) else { return true };
+    let Some(found) = table.get_mut(last) else { return true };
     if of_item(found) != done.value {
         return false;
     }
-    match done.before.as_deref().and_then(|raw| raw.parse::<Toml>().ok()) {
-        Some(mut before) => {
-            if let Item::Value(now) = found {
-                *before.decor_mut() = now.decor().clone();
-            }
-            table.insert(last, Item::Value(before));
-        }
-        None => _ = table.remove(last),
+    match (found, done.before.as_deref().and_then(|raw| raw.parse::<Toml>().ok())) {
+        (Item::Value(now), Some(before)) => replace(now, before),
+        _ => _ = table.remove(last),
     }
     for depth in (above.len().saturating_sub(done.made)..above.len()).rev() {
         prune(root, above.get(..=depth).unwrap_or_default());
@@ -130,13 +142,20 @@ fn way<'t>(root: &'t mut dyn TableLike, key: &[String]) -> Option<&'t mut dyn Ta
     key.iter().try_fold(root, |table, word| table.get_mut(word)?.as_table_like_mut())
 }
 
-fn to_item(value: &Value) -> Item {
+fn to_item(value: &Value, layout: &Layout) -> Item {
     let Value::Object(fields) = value else { return Item::Value(to_toml(value)) };
     let mut table = Table::new();
+    layout.dress(&mut table);
     // Settings come before tables, whose lines they would belong to otherwise.
     let (tables, settings): (Vec<_>, Vec<_>) = fields.iter().partition(|(_, value)| value.is_object());
-    for (name, value) in settings.into_iter().chain(tables) {
-        table.insert(name, to_item(value));
+    for (name, value) in settings {
+        table.insert(name, Item::Value(to_toml(value)));
+        if let Some(mut key) = table.key_mut(name) {
+            key.leaf_decor_mut().set_prefix(layout.inner());
+        }
+    }
+    for (name, value) in tables {
+        table.insert(name, to_item(value, &layout.deeper()));
     }
     Item::Table(table)
 }
