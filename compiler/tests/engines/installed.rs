@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::host::Host;
 use crate::needs;
@@ -68,20 +68,6 @@ impl<'v> Installed<'v> {
         let current = self.view.path("/etc/gpupol/plans/current");
         let set = fs::read_link(&current).expect("`current` names a directory");
         current.with_file_name(set).join(name)
-    }
-
-    /// Writes an entry, and its link where it is of the spec form.
-    pub(crate) fn add_entry(&self, name: &str, fields: &Value) {
-        let mut entry = json!({
-            "entryVersion": 1, "plans": "/etc/gpupol/plans", "stateDir": "/run/gpupol", "audit": "/var/log/gpupol/audit.jsonl",
-        });
-        let all = entry.as_object_mut().expect("an object");
-        all.extend(fields.as_object().expect("an object").clone());
-        self.view.write(&format!("/etc/gpupol/entries/{name}.json"), &entry.to_string());
-        if entry["form"] == "spec" {
-            let link = self.view.path(&format!("/usr/local/sbin/gpupol-runtime.{name}"));
-            symlink("gpupol-hook", link).expect("it is new");
-        }
     }
 
     /// The audit records, one JSON document each.

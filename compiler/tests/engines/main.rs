@@ -76,5 +76,5 @@ on! { v1_cri, V1,
 }
 
 on! { page, V1,
-    pages: of_docker, of_podman;
+    pages: of_docker, of_podman, of_containerd;
 }

@@ -9,32 +9,11 @@ use crate::host::{MAJOR, make_node};
 use crate::installed::Installed;
 use crate::view::View;
 
-const HANDLERS: &str = r#"
-  [plugins."io.containerd.grpc.v1.cri".containerd]
-    default_runtime_name = "gpupol"
-
-  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.gpupol]
-    runtime_type = "io.containerd.runc.v2"
-    pod_annotations = ["gpupol.io/*"]
-    container_annotations = ["gpupol.io/*"]
-    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.gpupol.options]
-      BinaryName = "/usr/local/sbin/gpupol-runtime.containerd"
-
-  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.gpupol-ceiling]
-    runtime_type = "io.containerd.runc.v2"
-    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.gpupol-ceiling.options]
-      BinaryName = "/usr/local/sbin/gpupol-runtime.ceiling"
-"#;
-
 fn set_up(view: &View) -> (Installed<'_>, Containerd<'_>) {
     let installed = Installed::new(view);
-    view.sh("mkdir -p /usr/local/sbin && cp /usr/local/bin/gpupol-hook /usr/local/sbin");
-    view.write(SETTINGS, &(settings_of_site(view) + HANDLERS));
-    let entry = json!({"engine": "containerd", "form": "spec", "realRuntime": "/usr/sbin/runc"});
-    installed.add_entry("ceiling", &entry);
-    let mut allocating = entry;
-    allocating["allocate"] = json!(true);
-    installed.add_entry("containerd", &allocating);
+    view.write(SETTINGS, &settings_of_site(view));
+    view.sh("gpupol install containerd --allocate");
+    view.sh("gpupol install containerd --runtime-name gpupol-ceiling");
     let containerd = Containerd::start(&installed);
     (installed, containerd)
 }
@@ -121,6 +100,14 @@ pub(crate) fn killed(view: &View) {
     assert_eq!(gpus(&installed, &containerd.looks(&again)), [2]);
     containerd.remove(&again);
     assert_eq!(installed.leases(), 0);
+    // What is uninstalled leaves the file as it was, and pods start as before.
+    view.sh("gpupol uninstall containerd --name gpupol-ceiling && gpupol uninstall containerd");
+    assert_eq!(view.read(SETTINGS), settings_of_site(view));
+    containerd.end_daemon("TERM");
+    containerd.start_daemon();
+    let plain = starts(&containerd, "research-1", "plain", &asks);
+    assert_eq!(gpus(&installed, &containerd.looks(&plain)), [0; 0]);
+    containerd.remove(&plain);
 }
 
 /// Without its entry no pod starts, and one line says why; without a plan set those without GPUs start.
