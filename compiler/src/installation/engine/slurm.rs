@@ -24,12 +24,12 @@ const STATE: &str = "state=/run/gpupol\n";
 /// crun in a user namespace, as it hides a container from the user who calls it without one, and with no cgroup of its own, so that the container
 /// stays in the step's.
 const RUNTIME: [(&str, &str); 4] = [
-    ("RunTimeQuery", "\"crun --root=/run/user/%U/crun state %n.%u.%j.%s.%t\""),
-    ("RunTimeKill", "\"crun --root=/run/user/%U/crun kill -a %n.%u.%j.%s.%t\""),
-    ("RunTimeDelete", "\"crun --root=/run/user/%U/crun delete --force %n.%u.%j.%s.%t\""),
+    ("RunTimeQuery", "\"crun --root=/run/user/$(id -u)/crun state %n.%u.%j.%s.%t\""),
+    ("RunTimeKill", "\"crun --root=/run/user/$(id -u)/crun kill -a %n.%u.%j.%s.%t\""),
+    ("RunTimeDelete", "\"crun --root=/run/user/$(id -u)/crun delete --force %n.%u.%j.%s.%t\""),
     (
         "RunTimeRun",
-        "\"unshare --user --map-root-user --mount crun --root=/run/user/%U/crun --cgroup-manager=disabled run -b %b %n.%u.%j.%s.%t\"",
+        "\"unshare --user --map-root-user --mount crun --root=/run/user/$(id -u)/crun --cgroup-manager=disabled run -b %b %n.%u.%j.%s.%t\"",
     ),
 ];
 
