@@ -12,7 +12,6 @@ use crate::view::{View, succeeds, text, words};
 
 /// The daemon's file.
 pub(crate) const SETTINGS: &str = "/etc/docker/daemon.json";
-const PID_FILE: &str = "/run/docker.pid";
 /// The image that its containers are of.
 pub(crate) const IMAGE: &str = "busybox";
 
@@ -20,6 +19,8 @@ pub(crate) const IMAGE: &str = "busybox";
 pub(crate) struct Docker<'v> {
     view: &'v View,
     daemon: Option<Child>,
+    /// Its name, if it is not the only one.
+    name: Option<&'static str>,
 }
 
 /// How a container's start ended.
@@ -47,10 +48,29 @@ pub(crate) fn settings_of_site(view: &View) -> Value {
     settings
 }
 
+/// The same for a further daemon of that name, whose file is `/srv/NAME.json`.
+pub(crate) fn settings_of_another(view: &View, name: &str) -> Value {
+    let mut settings = settings_of_site(view);
+    settings["data-root"] = json!(view.dir.join(name));
+    settings["exec-root"] = json!(format!("/run/{name}"));
+    settings["pidfile"] = json!(format!("/run/{name}.pid"));
+    settings["hosts"] = json!([format!("unix:///run/{name}.sock")]);
+    settings
+}
+
 impl<'v> Docker<'v> {
     /// Starts it with the settings that lie there, and gives it an image.
     pub(crate) fn start(installed: &Installed<'v>) -> Self {
-        let mut docker = Self { view: installed.view, daemon: None };
+        Self::start_called(installed, None)
+    }
+
+    /// The same for a further daemon.
+    pub(crate) fn start_another(installed: &Installed<'v>, name: &'static str) -> Self {
+        Self::start_called(installed, Some(name))
+    }
+
+    fn start_called(installed: &Installed<'v>, name: Option<&'static str>) -> Self {
+        let mut docker = Self { view: installed.view, daemon: None, name };
         docker.start_daemon();
         let archive = archive(installed);
         docker.says(&["import", text(&archive), IMAGE]);
@@ -64,6 +84,9 @@ impl<'v> Docker<'v> {
             std::fs::File::options().append(true).create(true).open(&log).expect("the directory is ours");
         let errors = file.try_clone().expect("a descriptor is free");
         let mut command = self.view.command("dockerd");
+        if let Some(name) = self.name {
+            command.args(["--config-file", &format!("/srv/{name}.json")]);
+        }
         self.daemon = Some(command.stdout(file).stderr(errors).spawn().expect("nsenter runs"));
         let is_up = || self.command(&["version"]).output().is_ok_and(|output| output.status.success());
         assert!(
@@ -75,21 +98,24 @@ impl<'v> Docker<'v> {
 
     /// Ends the daemon by a signal; its containers stay.
     pub(crate) fn end_daemon(&mut self, signal: &str) {
-        let pid = self.view.read(PID_FILE);
+        let pid = self.view.read(&self.pid_file());
         self.view.sh(&format!("kill -{signal} {pid}"));
         let mut daemon = self.daemon.take().expect("it runs");
         daemon.wait().expect("it is our child");
     }
 
-    /// What its log has.
     fn log(&self) -> PathBuf {
-        self.view.dir.join("dockerd.log")
+        self.view.dir.join(format!("{}.log", self.name.unwrap_or("dockerd")))
+    }
+
+    fn pid_file(&self) -> String {
+        format!("/run/{}.pid", self.name.unwrap_or("docker"))
     }
 
     /// `docker WORDS…`.
     pub(crate) fn command(&self, words: &[&str]) -> std::process::Command {
-        let mut command = self.view.command("/usr/bin/docker");
-        command.args(words);
+        let mut command = self.view.command("docker");
+        command.args(["--host", &format!("unix:///run/{}.sock", self.name.unwrap_or("docker"))]).args(words);
         command
     }
 
@@ -125,7 +151,7 @@ impl Drop for Docker<'_> {
             let _ = self
                 .view
                 .command("bash")
-                .args(["-c", &format!("kill $(cat {PID_FILE})")])
+                .args(["-c", &format!("kill $(cat {})", self.pid_file())])
                 .stderr(Stdio::null())
                 .status();
             wait_until(|| daemon.try_wait().is_ok_and(|status| status.is_some()));

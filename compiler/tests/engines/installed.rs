@@ -86,10 +86,13 @@ impl<'v> Installed<'v> {
     }
 }
 
-/// The archive of a root file system with busybox, the oracle's nodes, and nothing else.
+/// The archive of a root file system with busybox, the oracle's nodes, and nothing else; made once.
 pub(crate) fn archive(installed: &Installed) -> PathBuf {
     let dir = &installed.view.dir;
-    let rootfs = dir.join("rootfs");
+    let (rootfs, archive) = (dir.join("rootfs"), dir.join("image.tar"));
+    if archive.exists() {
+        return archive;
+    }
     for name in ["bin", "dev", "proc", "sys", "etc", "tmp", "run", "oracle", "usr/bin", "usr/lib"] {
         fs::create_dir_all(rootfs.join(name)).expect("the directory is ours");
     }
@@ -101,7 +104,6 @@ pub(crate) fn archive(installed: &Installed) -> PathBuf {
     for (major, minor) in installed.host.numbers() {
         crate::host::make_node(&rootfs.join(format!("oracle/{major}:{minor}")), major, minor);
     }
-    let archive = dir.join("image.tar");
     installed.view.sh(&format!("tar -C {} -cf {} .", text(&rootfs), text(&archive)));
     archive
 }

@@ -62,7 +62,7 @@ everywhere! {
     compose: three_ways;
     containerd: ctr;
     podman: by_runc, not_whole;
-    forms: gpus_only, named_runtime, precreate, cdi;
+    forms: gpus_only, named_runtime, another_daemon, precreate, cdi;
 }
 
 // crun 1.8.1 starts nothing on cgroup v2 where root may not raise its limits.

@@ -1,7 +1,7 @@
 //! The other forms: those that guard less, and another daemon of the same host.
 
 use super::expect::{gpus, ran, refused};
-use crate::docker::{Docker, SETTINGS, settings_of_site};
+use crate::docker::{Docker, SETTINGS, settings_of_another, settings_of_site};
 use crate::host::{GPUS, MAJOR, make_node};
 use crate::installed::Installed;
 use crate::oracle::Seen;
@@ -49,6 +49,28 @@ pub(crate) fn named_runtime(view: &View) {
         "device-not-granted",
     );
     assert_eq!(gpus(&installed, &ran(docker.run(&[]))), [0; 0]);
+}
+
+/// A tenant's own daemon beside the host's.
+pub(crate) fn another_daemon(view: &View) {
+    let installed = Installed::new(view);
+    installed.change_policies(
+        "identity docker runtime=gpupol-research",
+        "identity docker runtime=gpupol-research\n    identity docker daemon=prod",
+    );
+    view.write(SETTINGS, &settings_of_site(view).to_string());
+    view.write("/srv/prod.json", &settings_of_another(view, "prod").to_string());
+    view.sh("gpupol install docker");
+    view.sh("gpupol install docker --daemon prod --config /srv/prod.json");
+    let docker = Docker::start(&installed);
+    let prod = Docker::start_another(&installed, "prod");
+    prod.hold("own", &["--gpus", "all"]).expect("it starts");
+    assert_eq!(gpus(&installed, &prod.looks("own")), [2]);
+    assert_eq!(gpus(&installed, &ran(docker.run(&["--gpus", "all"]))), [0]);
+    refused(&docker.run(&["--gpus", "device=2"]), "no-free-device");
+    refused(&prod.run(&["--gpus", "device=1"]), "device-not-granted");
+    prod.says(&["rm", "--force", "own"]);
+    assert_eq!(installed.leases(), 0);
 }
 
 /// Podman's own stage before a container is made, which Podman leaves out if its program is gone.
