@@ -18,8 +18,8 @@ fn the_wrapper_becomes_its_runtime() {
     );
     let before = host.tree();
     host.does("install podman");
-    let expected = "# Written by `gpupol install podman`; `gpupol uninstall podman` takes it away.\n\n[engine]\nruntime = \"gpupol\"\n\n\
-                    [engine.runtimes]\ngpupol = [\"/usr/local/sbin/gpupol-runtime.podman\"]\n";
+    let expected = "# Written by `gpupol install podman`; `gpupol uninstall podman` takes it away.\n\n[engine]\nruntime = \"gpupol-runtime\"\n\n\
+                    [engine.runtimes]\ngpupol-runtime = [\"/usr/local/sbin/gpupol-runtime.podman\"]\n";
     assert_eq!(host.read(DROP_IN), expected);
     let entry = host.entry("podman");
     assert_eq!((&entry["form"], &entry["realRuntime"]), (&json!("spec"), &json!("/usr/bin/crun")));

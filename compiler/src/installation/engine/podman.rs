@@ -19,8 +19,8 @@ const DROP_INS: &str = "/etc/containers/containers.conf.d";
 /// It comes last, as far as names go.
 const DROP_IN: &str = "/etc/containers/containers.conf.d/99-gpupol.conf";
 const HOOK_FILE: &str = "/etc/containers/oci/hooks.d/gpupol.json";
-/// What Podman calls the runtime.
-const RUNTIME: &str = "gpupol";
+/// What Podman calls the runtime. Where its program is gone, Podman looks for one of this name, so it is no program's.
+const RUNTIME: &str = "gpupol-runtime";
 /// The runtimes that Podman takes by itself, the first that it finds.
 const USUAL_RUNTIMES: [&str; 2] = ["crun", "runc"];
 
