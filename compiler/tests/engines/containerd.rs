@@ -144,10 +144,16 @@ impl<'v> Containerd<'v> {
 }
 
 impl Drop for Containerd<'_> {
-    /// Its computer ends whatever is left.
+    /// A daemon that is ended in good order takes its mounts along; its computer ends whatever is left.
     fn drop(&mut self) {
-        if self.daemon.is_some() {
-            self.end_daemon("TERM");
+        if let Some(mut daemon) = self.daemon.take() {
+            let _ = self
+                .view
+                .command("bash")
+                .args(["-c", "kill $(cat /run/containerd.pid)"])
+                .stderr(Stdio::null())
+                .status();
+            wait_until(|| daemon.try_wait().is_ok_and(|status| status.is_some()));
         }
     }
 }
