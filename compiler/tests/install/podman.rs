@@ -84,6 +84,9 @@ fn the_lesser_forms_say_what_is_lost() {
         file,
         json!({"version": "1.0.0", "stages": ["precreate"], "when": {"always": true}, "hook": hook})
     );
+    // Podman leaves this stage's hooks out of directories that it was not told of.
+    let told = "hooks_dir = [\"/usr/share/containers/oci/hooks.d\", \"/etc/containers/oci/hooks.d\"]\n";
+    assert!(host.read(DROP_IN).contains(told), "{}", host.read(DROP_IN));
     let ran = host.gpupol("install podman --form cdi");
     assert!(ran.code == 0 && ran.err.contains("nothing guards the others"), "{ran}");
     assert!(
