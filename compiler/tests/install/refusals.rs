@@ -58,6 +58,10 @@ fn directories_that_others_may_write() {
         assert!(said.contains(&format!("`chmod go-w /{directory}`")), "{said}");
         fs::set_permissions(host.at(directory), fs::Permissions::from_mode(0o755)).unwrap();
     }
+    fs::create_dir(host.at("opt")).unwrap();
+    host.program("opt/runc");
+    fs::set_permissions(host.at("opt"), fs::Permissions::from_mode(0o775)).unwrap();
+    assert!(host.refuses("install podman --real-runtime /opt/runc").contains("`/opt` (mode 775)"));
     for option in ["plans", "state", "audit", "config"] {
         assert!(
             host.refuses(&format!("install docker --{option} here")).contains("`here` is no absolute path")
