@@ -14,6 +14,7 @@ mod compile;
 mod completions;
 mod diff;
 mod discover;
+mod doctor;
 mod exit;
 mod export;
 mod failure;
@@ -27,6 +28,7 @@ mod levels;
 mod man;
 mod plan;
 mod print;
+mod progress;
 mod render;
 mod replace;
 mod report;
@@ -73,6 +75,7 @@ fn run() -> Exit {
         Command::Export(args) => export::run(args),
         Command::Discover(args) => discover::run(args),
         Command::Status(args) => status::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Topology(args) => topology::run(args),
         Command::Fmt(args) => fmt::run(args),
         Command::Init(args) => init::run(args),

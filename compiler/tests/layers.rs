@@ -60,6 +60,7 @@ fn outside_crates_stay_in_their_places() {
         ("gpupol_plan", &["workload", "emit", "outcome", "cli"]),
         ("miette", &["syntax", "cli"]),
         ("oci_spec", &["outcome"]),
+        ("toml_edit", &["installation", "cli"]),
         ("clap", &["cli"]),
         ("clap_complete", &["cli"]),
         ("clap_mangen", &["cli"]),
