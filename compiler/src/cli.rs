@@ -22,6 +22,7 @@ mod fmt;
 mod hosts;
 mod init;
 mod input;
+mod install;
 mod later;
 mod leases;
 mod levels;
@@ -74,6 +75,8 @@ fn run() -> Exit {
         Command::Compile(args) => compile::run(args),
         Command::Export(args) => export::run(args),
         Command::Discover(args) => discover::run(args),
+        Command::Install(args) => install::run(args),
+        Command::Uninstall(args) => install::undo(args),
         Command::Status(args) => status::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Topology(args) => topology::run(args),

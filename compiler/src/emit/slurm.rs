@@ -8,13 +8,23 @@ use std::fmt::Write as _;
 
 use crate::topology::{DeviceNode, Fact, Gpu, MigDevice, Topology, Vendor};
 
-/// How Slurm calls crun: in a user namespace, as crun hides a container from the user who calls it without one, and with no cgroup of its own,
-/// so that the container stays in the step's.
-pub const OCI: &str = r#"RunTimeQuery="crun --root=/run/user/%U/crun state %n.%u.%j.%s.%t"
-RunTimeKill="crun --root=/run/user/%U/crun kill -a %n.%u.%j.%s.%t"
-RunTimeDelete="crun --root=/run/user/%U/crun delete --force %n.%u.%j.%s.%t"
-RunTimeRun="unshare --user --map-root-user --mount crun --root=/run/user/%U/crun --cgroup-manager=disabled run -b %b %n.%u.%j.%s.%t"
-"#;
+/// How Slurm calls crun, as settings of oci.conf: in a user namespace, as crun hides a container from the user who calls it without one, and
+/// with no cgroup of its own, so that the container stays in the step's.
+pub const RUNTIME: [(&str, &str); 4] = [
+    ("RunTimeQuery", "\"crun --root=/run/user/%U/crun state %n.%u.%j.%s.%t\""),
+    ("RunTimeKill", "\"crun --root=/run/user/%U/crun kill -a %n.%u.%j.%s.%t\""),
+    ("RunTimeDelete", "\"crun --root=/run/user/%U/crun delete --force %n.%u.%j.%s.%t\""),
+    (
+        "RunTimeRun",
+        "\"unshare --user --map-root-user --mount crun --root=/run/user/%U/crun --cgroup-manager=disabled run -b %b %n.%u.%j.%s.%t\"",
+    ),
+];
+
+/// The lines of oci.conf.
+#[must_use]
+pub fn oci() -> String {
+    RUNTIME.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
+}
 
 /// What Slurm allocates as one.
 struct Device<'t> {

@@ -54,6 +54,7 @@ impl Made {
             "proc/driver/nvidia/gpus/0000:01:00.0/information",
             "Model: NVIDIA L4\nGPU UUID: GPU-00000000-0000-4000-8000-000000000001\nDevice Minor: 0\n",
         );
+        fs::create_dir(made.at("etc")).unwrap();
         made.program("usr/bin/runc");
         made.program("usr/local/sbin/gpupol-hook");
         made
@@ -70,7 +71,7 @@ impl Made {
     }
 
     pub(crate) fn program(&self, path: &str) {
-        self.write(path, "#!/bin/false\n");
+        self.write(path, "\u{7f}ELF");
         self.mode(path, 0o755);
     }
 
@@ -95,6 +96,11 @@ impl Made {
         let mut entry = json!({"entryVersion": 1, "plans": "/etc/gpupol/plans", "stateDir": "/run/gpupol", "audit": "/var/log/gpupol/audit.jsonl"});
         entry.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         self.write(&format!("etc/gpupol/entries/{name}.json"), &entry.to_string());
+    }
+
+    /// The usual plan set, in force.
+    pub(crate) fn compile_first(&self) {
+        self.compile(POLICY);
     }
 
     /// The plan set of a policy on this host, in force.

@@ -8,6 +8,8 @@ mod engines;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod installed;
+#[cfg(test)]
 mod made;
 #[cfg(test)]
 mod processes;

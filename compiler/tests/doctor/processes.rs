@@ -56,7 +56,9 @@ fn a_process_that_holds_no_lease() {
     assert_eq!(fs::metadata(&node).unwrap().rdev(), device);
     let path_alone = i32::try_from(rustix::fs::OFlags::PATH.bits()).unwrap();
     let held = fs::OpenOptions::new().read(true).custom_flags(path_alone).open(&node).unwrap();
-    let (me, other) = (std::process::id(), Sleeping::start());
+    // Every process that another thread starts here has it too, for a moment.
+    let (holder, other) = (Sleeping::start(held.into()), Sleeping::start(Stdio::null()));
+    let stranger = holder.0.id();
 
     lease(&made, other.0.id());
     let ran = doctor(&made);
@@ -65,7 +67,7 @@ fn a_process_that_holds_no_lease() {
     let codes: Vec<&str> = findings.iter().map(|finding| finding["code"].as_str().unwrap()).collect();
     assert_eq!((ran.code, codes), (0, vec!["GP9054"]), "{ran}");
     let said = findings[0]["message"].as_str().unwrap();
-    assert!(said.starts_with(&format!("process {me} (`")), "{said}");
+    assert!(said.starts_with(&format!("process {stranger} (`sleep`)")), "{said}");
     assert!(
         said.contains(
             "device `GPU-00000000-0000-4000-8000-000000000001` open, which container `c` of docker holds"
@@ -73,16 +75,15 @@ fn a_process_that_holds_no_lease() {
         "{said}"
     );
 
-    lease(&made, me);
+    lease(&made, stranger);
     assert!(doctor(&made).out.contains("\"findings\": []"), "it is the container's own");
-    drop(held);
 }
 
 struct Sleeping(std::process::Child);
 
 impl Sleeping {
-    fn start() -> Self {
-        Self(Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap())
+    fn start(input: Stdio) -> Self {
+        Self(Command::new("sleep").arg("600").stdin(input).spawn().unwrap())
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) fn run(args: &args::Slurm) -> Result<Exit, Failure> {
     let mark = format!("{MARK} slurm`.\n");
     let mut gres = format!("{mark}AutoDetect=off\n");
     hosts.iter().for_each(|host| gres.push_str(&slurm::gres(&host.topology)));
-    let files = [("gres.conf".to_owned(), gres), ("oci.conf".to_owned(), format!("{mark}{}", slurm::OCI))];
+    let files = [("gres.conf".to_owned(), gres), ("oci.conf".to_owned(), format!("{mark}{}", slurm::oci()))];
     files::write(&files, args.output.as_deref())
 }
 

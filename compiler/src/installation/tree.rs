@@ -1,0 +1,266 @@
+//! The files of a host as an installation would leave them: what is planned lies over what is there, and nothing is written.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use super::Error;
+
+/// What is at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Node {
+    /// Nothing.
+    Absent,
+    /// A regular file.
+    File(File),
+    /// A symbolic link, and what it says.
+    Link(String),
+    /// A directory.
+    Directory,
+    /// Anything else.
+    Other,
+}
+
+/// A regular file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// What is in it.
+    pub bytes: Vec<u8>,
+    /// Its permissions.
+    pub mode: u32,
+    /// Whose it is, user and group; nothing for one that whoever installs is to have made.
+    pub owner: Option<(u32, u32)>,
+}
+
+impl Node {
+    /// Whether nothing would have to be done to make one the other.
+    #[must_use]
+    pub fn is_as(&self, wanted: &Self) -> bool {
+        match (self, wanted) {
+            (Self::File(one), Self::File(other)) => {
+                let same_owner = one.owner == other.owner || one.owner.is_none() || other.owner.is_none();
+                one.bytes == other.bytes && one.mode == other.mode && same_owner
+            }
+            _ => self == wanted,
+        }
+    }
+}
+
+/// What is at a path, without what is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing.
+    Absent,
+    /// A regular file of these permissions.
+    File(u32),
+    /// A symbolic link, and what it says.
+    Link(String),
+    /// A directory.
+    Directory,
+    /// Anything else.
+    Other,
+}
+
+/// The files that are there. Paths are absolute, in the host's own words, wherever its root is mounted.
+pub trait Host {
+    /// What is at that path; links are not followed, and nothing is read.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
+    fn kind(&self, path: &str) -> io::Result<Kind>;
+
+    /// The same with what is in a file.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
+    fn look(&self, path: &str) -> io::Result<Node>;
+
+    /// The names in a directory, in order; none if there is no such directory.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
+    fn list(&self, path: &str) -> io::Result<Vec<String>>;
+}
+
+/// One thing that is to be done at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Where.
+    pub path: String,
+    /// What is there.
+    pub before: Node,
+    /// What is to be there.
+    pub after: Node,
+}
+
+/// How many links lead on to another at most.
+const LINKS: usize = 40;
+
+/// A host's files, and what is planned over them.
+pub struct Tree<'h> {
+    host: &'h dyn Host,
+    planned: BTreeMap<String, Node>,
+}
+
+impl<'h> Tree<'h> {
+    /// As the host has it.
+    #[must_use]
+    pub fn of(host: &'h dyn Host) -> Self {
+        Self { host, planned: BTreeMap::new() }
+    }
+
+    /// The same once more, so that something can be tried.
+    pub(super) fn again(&self) -> Self {
+        Self { host: self.host, planned: self.planned.clone() }
+    }
+
+    /// What is at a path, whose directories may be links.
+    pub(super) fn look(&self, path: &str) -> Result<Node, Error> {
+        self.at(&self.place(path)?)
+    }
+
+    /// What is at the end of the links.
+    pub(super) fn follow(&self, path: &str) -> Result<Node, Error> {
+        self.at(&self.real(path)?)
+    }
+
+    /// Whether a program is at the end of the links.
+    pub(super) fn is_program(&self, path: &str) -> Result<bool, Error> {
+        Ok(matches!(self.kind(&self.real(path)?)?, Kind::File(mode) if mode & 0o111 != 0))
+    }
+
+    fn kind(&self, path: &str) -> Result<Kind, Error> {
+        match self.planned.get(path) {
+            Some(Node::Absent) => Ok(Kind::Absent),
+            Some(Node::File(file)) => Ok(Kind::File(file.mode)),
+            Some(Node::Link(target)) => Ok(Kind::Link(target.clone())),
+            Some(Node::Directory) => Ok(Kind::Directory),
+            Some(Node::Other) => Ok(Kind::Other),
+            None => self.host.kind(path).map_err(|why| Error::unreadable(path, why)),
+        }
+    }
+
+    fn at(&self, path: &str) -> Result<Node, Error> {
+        match self.planned.get(path) {
+            Some(node) => Ok(node.clone()),
+            None => self.host.look(path).map_err(|why| Error::unreadable(path, why)),
+        }
+    }
+
+    /// The text of a file, behind links; nothing if there is none.
+    pub(super) fn text(&self, path: &str) -> Result<Option<String>, Error> {
+        match self.follow(path)? {
+            Node::Absent => Ok(None),
+            Node::File(file) => String::from_utf8(file.bytes)
+                .map(Some)
+                .map_err(|_| Error::refused(format!("`{path}` is no UTF-8 text"), "see what lies there")),
+            _ => Err(Error::refused(format!("`{path}` is no file"), "see what lies there")),
+        }
+    }
+
+    /// The names in a directory, with what is planned.
+    pub(super) fn list(&self, path: &str) -> Result<Vec<String>, Error> {
+        let place = self.real(path)?;
+        let mut names = self.host.list(&place).map_err(|why| Error::unreadable(&place, why))?;
+        for (path, node) in &self.planned {
+            let Some((parent, name)) = path.rsplit_once('/') else { continue };
+            if parent == place.trim_end_matches('/') {
+                names.retain(|found| found != name);
+                names.extend((*node != Node::Absent).then(|| name.to_owned()));
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Plans what is to be at a path, and the directories above it; says which of these are to be made.
+    pub(super) fn put(&mut self, path: &str, node: Node) -> Result<Vec<String>, Error> {
+        let place = self.place(path)?;
+        let mut made = Vec::new();
+        if node != Node::Absent {
+            for (at, _) in place.match_indices('/').skip(1) {
+                let parent = place.get(..at).unwrap_or_default();
+                match self.kind(parent)? {
+                    Kind::Directory => {}
+                    Kind::Absent => {
+                        self.planned.insert(parent.to_owned(), Node::Directory);
+                        made.push(parent.to_owned());
+                    }
+                    _ => {
+                        let message = format!("`{parent}` is no directory");
+                        return Err(Error::refused(message, "see what lies there"));
+                    }
+                }
+            }
+        }
+        self.planned.insert(place, node);
+        Ok(made)
+    }
+
+    /// Plans that a directory is not there if nothing is in it.
+    pub(super) fn prune(&mut self, path: &str) -> Result<(), Error> {
+        if self.kind(path)? == Kind::Directory && self.list(path)?.is_empty() {
+            self.planned.insert(path.to_owned(), Node::Absent);
+        }
+        Ok(())
+    }
+
+    /// Everything that is to be done, in the order of the paths.
+    ///
+    /// # Errors
+    /// Something cannot be looked at.
+    pub fn changes(&self) -> Result<Vec<Change>, Error> {
+        let mut changes = Vec::new();
+        for (path, after) in &self.planned {
+            let before = self.host.look(path).map_err(|why| Error::unreadable(path, why))?;
+            if !before.is_as(after) {
+                changes.push(Change { path: path.clone(), before, after: after.clone() });
+            }
+        }
+        Ok(changes)
+    }
+
+    /// A path without links among its directories.
+    pub(super) fn place(&self, path: &str) -> Result<String, Error> {
+        let (parent, name) = path.trim_end_matches('/').rsplit_once('/').unwrap_or_default();
+        if parent.is_empty() {
+            return Ok(format!("/{name}"));
+        }
+        let parent = self.real(parent)?;
+        Ok(format!("{}/{name}", parent.trim_end_matches('/')))
+    }
+
+    /// A path without links, of something that may not be there.
+    pub(super) fn real(&self, path: &str) -> Result<String, Error> {
+        let mut rest: Vec<String> = words(path);
+        let mut done = String::new();
+        let mut links = 0;
+        while let Some(word) = rest.pop() {
+            if word == ".." {
+                done.truncate(done.rfind('/').unwrap_or_default());
+                continue;
+            }
+            let next = format!("{done}/{word}");
+            match self.kind(&next)? {
+                Kind::Link(target) => {
+                    links += 1;
+                    if links > LINKS {
+                        let message = format!("`{path}` leads from link to link without end");
+                        return Err(Error::refused(message, "mend its links"));
+                    }
+                    if target.starts_with('/') {
+                        done.clear();
+                    }
+                    rest.extend(words(&target));
+                }
+                _ => done = next,
+            }
+        }
+        Ok(if done.is_empty() { "/".to_owned() } else { done })
+    }
+}
+
+/// The names of a path, the last first.
+fn words(path: &str) -> Vec<String> {
+    let words = path.split('/').filter(|word| !word.is_empty() && *word != ".");
+    words.rev().map(str::to_owned).collect()
+}
