@@ -9,6 +9,7 @@
 mod ran;
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use ran::run;
@@ -26,19 +27,21 @@ fn on_a_terminal_and_nothing_in_a_pipe() {
     assert_eq!(piped.code, 0, "{piped}");
     assert!(!piped.err.contains('\u{1b}') && !piped.err.contains("3/3"), "{piped}");
 
-    let seen = on_terminal(place.path(), &args.join(" "));
+    let seen = on_terminal(place.path(), "xterm", &args.join(" "));
     assert!(seen.contains("/3 builtin:campus"), "{seen:?}");
     let last = seen.rsplit("checked 1 file").next().unwrap();
     assert!(!last.contains("/3"), "it is gone at the end: {seen:?}");
-    assert!(!on_terminal(place.path(), "check p.kdl").contains("1/1"), "one host is no long work");
+    assert!(!on_terminal(place.path(), "xterm", "check p.kdl").contains("1/1"), "one host is no long work");
+    let dumb = on_terminal(place.path(), "dumb", &args.join(" "));
+    assert!(!dumb.contains('\u{1b}') && !dumb.contains("/3"), "{dumb:?}");
 }
 
 /// What a terminal is sent.
-fn on_terminal(place: &std::path::Path, args: &str) -> String {
+fn on_terminal(place: &Path, kind: &str, args: &str) -> String {
     let command = format!("{} {args}", env!("CARGO_BIN_EXE_gpupol"));
     let mut script = Command::new("script");
     script.args(["--quiet", "--return", "--command", &command, "/dev/null"]).current_dir(place);
-    let output = script.env("TERM", "xterm").stdin(Stdio::null()).output().unwrap();
+    let output = script.env("TERM", kind).stdin(Stdio::null()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

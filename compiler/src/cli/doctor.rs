@@ -91,6 +91,7 @@ fn look(tree: &Tree, args: &args::Doctor) -> (Document, Vec<Finding>) {
         .collect();
     let (callers, found) = engines::judge(tree, &engines, &entries);
     push(found);
+    push(host::drivers(tree, &engines));
     push(stacks::judge(tree, &entries));
     let mut plans = Vec::new();
     for directory in places(&entries, |entry| &entry.plans, PLANS) {

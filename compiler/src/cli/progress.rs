@@ -1,4 +1,7 @@
 //! How far long work has come: on a terminal alone, and gone when it is done.
+#![expect(clippy::disallowed_methods, reason = "the command line reads the environment")]
+
+use std::env;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -10,7 +13,10 @@ pub(super) struct Progress(ProgressBar);
 impl Progress {
     /// Of so many hosts none is done.
     pub(super) fn over(hosts: usize) -> Self {
-        let target = if hosts < 2 { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        // What cannot go back in a line would be sent all of it.
+        let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let is_hidden = hosts < 2 || is_dumb;
+        let target = if is_hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(u64::try_from(hosts).ok(), target);
         // A template that could not be read would leave the usual one.
         if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}") {

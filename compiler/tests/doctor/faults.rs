@@ -90,6 +90,14 @@ pub(crate) const FAULTS: &[Fault] = &[
     }),
     ("an old kernel", &["GP9057"], |made| made.write("proc/sys/kernel/osrelease", "5.10.0-28-amd64\n")),
     ("no cgroups", &["GP9057"], |made| made.remove("sys/fs/cgroup")),
+    ("systemd's cgroups without systemd", &["GP9057"], |made| {
+        made.write("etc/docker/daemon.json", OF_SYSTEMD)
+    }),
+    ("an old systemd", &["GP9057", "GP9060"], |made| {
+        made.write("etc/docker/daemon.json", OF_SYSTEMD);
+        made.write("run/systemd/system/x", "");
+        made.write("lib/systemd/libsystemd-shared-239.so", "");
+    }),
     ("SELinux, and no label", &["GP9058"], |made| made.write("sys/fs/selinux/enforce", "1")),
     ("an MPS daemon that is not there", &["GP9059"], |made| {
         made.compile(
@@ -117,6 +125,9 @@ pub(crate) const FAULTS: &[Fault] = &[
         made.write("etc/slurm/slurm.conf", "epilog=/etc/slurm/epilog\n");
     }),
 ];
+
+const OF_SYSTEMD: &str = r#"{"exec-opts": ["native.cgroupdriver=systemd"], "default-runtime": "gpupol",
+    "runtimes": {"gpupol": {"path": "/usr/local/sbin/gpupol-runtime.docker"}}}"#;
 
 fn wrapper(more: &Value) -> Value {
     let mut fields =

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::engines::Configured;
 use super::entries::ENTRIES;
 use super::finding;
 use super::tree::Tree;
@@ -15,6 +16,17 @@ const SELINUX: &str = "/sys/fs/selinux/enforce";
 /// Types of SELinux of which no container engine runs a program or reads a file.
 const WRONG_TYPES: [&str; 7] =
     ["unlabeled_t", "default_t", "tmp_t", "user_tmp_t", "user_home_t", "admin_home_t", "home_root_t"];
+
+/// systemd allows numbers that have no link in `/dev/char` since 240.
+const OLDEST_SYSTEMD: u32 = 240;
+/// Where distributions have systemd's own library, whose name has the version.
+const SYSTEMD: [&str; 5] = [
+    "/usr/lib/systemd",
+    "/lib/systemd",
+    "/usr/lib64/systemd",
+    "/usr/lib/x86_64-linux-gnu/systemd",
+    "/usr/lib/aarch64-linux-gnu/systemd",
+];
 
 /// What was seen of the host.
 #[derive(Serialize)]
@@ -71,6 +83,34 @@ pub(super) fn look(tree: &Tree, programs: &BTreeSet<String>, own: &BTreeSet<Stri
     }
     let systemd = tree.find("/run/systemd/system").is_some();
     (Host { kernel, cgroup, systemd, selinux }, findings)
+}
+
+/// Who makes the cgroups of an engine that leaves them to systemd.
+pub(super) fn drivers(tree: &Tree, engines: &[Configured]) -> Vec<Finding> {
+    let left = engines.iter().find(|engine| engine.cgroup_driver.as_deref() == Some("systemd"));
+    let Some(engine) = left.map(|engine| engine.engine.name()) else { return Vec::new() };
+    let is_up = tree.find("/proc/sys/kernel/osrelease").is_some();
+    let mut findings = Vec::new();
+    if is_up && tree.find("/run/systemd/system").is_none() {
+        let message = format!("{engine} leaves its cgroups to systemd, which is not init here");
+        let help = format!("have {engine} make them itself, by the cgroup driver `cgroupfs`");
+        findings.push(finding(Code::HostUnsupported, message, help));
+    }
+    let libraries = SYSTEMD.iter().flat_map(|directory| tree.names(directory));
+    let number =
+        |name: String| name.strip_prefix("libsystemd-shared-")?.split(['.', '-']).next()?.parse().ok();
+    let version: Option<u32> = libraries.filter_map(number).max();
+    if let Some(version) = version.filter(|version| *version < OLDEST_SYSTEMD) {
+        let message = format!(
+            "systemd {version} makes the cgroups of {engine}, and cannot be told of NVIDIA's nodes: containers would lose them at a `daemon-reload`"
+        );
+        findings.push(finding(
+            Code::HostUnsupported,
+            message,
+            "use systemd 240 or later, or the cgroup driver `cgroupfs`",
+        ));
+    }
+    findings
 }
 
 fn version(release: &str) -> Option<(u32, u32)> {
