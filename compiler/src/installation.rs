@@ -21,7 +21,7 @@ mod undo;
 use engine::{Steps, Wish};
 use put::Put;
 use record::Record;
-use tree::{Change, File, Node, Tree};
+use tree::{File, Node, Tree};
 
 /// Where the hook and its links lie: root's alone, and first in the `PATH` that systemd gives its services.
 pub const PROGRAMS: &str = "/usr/local/sbin";
@@ -89,6 +89,20 @@ pub struct Places {
     pub real_runtime: Option<String>,
 }
 
+impl Places {
+    fn are_absolute(&self) -> Result<(), Error> {
+        [&self.plans, &self.state, &self.audit].into_iter().try_for_each(|path| absolute(path))
+    }
+}
+
+/// What an entry or an engine's file names is to be found from everywhere.
+fn absolute(path: &str) -> Result<(), Error> {
+    if path.starts_with('/') {
+        return Ok(());
+    }
+    Err(Error::refused(format!("`{path}` is no absolute path"), "begin it with `/`"))
+}
+
 /// What came of planning, beside the tree.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Planned {
@@ -105,6 +119,10 @@ pub struct Planned {
 pub fn install(tree: &mut Tree<'_>, wanted: &Wanted) -> Result<Planned, Error> {
     let name = wanted.name.clone().unwrap_or_else(|| wanted.engine.usual_name());
     named(&name)?;
+    wanted.places.are_absolute()?;
+    for path in [HOOK, ENTRIES, record::RECORDS] {
+        tree.is_private(path)?;
+    }
     let mut others = Record::others(tree, &name)?;
     let before = Record::read(tree, &name)?;
     let engine = wanted.engine.word();
@@ -187,60 +205,4 @@ fn named(name: &str) -> Result<(), Error> {
     }
     let help = "take letters, digits, `.`, `_` and `-`, and no `.` to begin with";
     Err(Error::refused(format!("`{name}` is no name of an entry"), help))
-}
-
-/// The changes in the order in which they are safe: what something refers to is there before it, and goes after it; what undoes it all
-/// is there first and goes last.
-#[must_use]
-pub fn in_order(mut changes: Vec<Change>) -> Vec<Change> {
-    changes.sort_by_key(|change| {
-        let rank = rank(change);
-        // Directories go from within.
-        let inner_first = usize::from(rank == GONE_DIRECTORY) * (usize::MAX - change.path.len());
-        (rank, inner_first, change.path.clone())
-    });
-    changes
-}
-
-const GONE_DIRECTORY: usize = 12;
-
-fn rank(change: &Change) -> usize {
-    let path = change.path.as_str();
-    let is_below = |directory: &str| path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
-    let is_hook = path == HOOK;
-    let is_there = change.after != Node::Absent;
-    match (is_there, &change.before, &change.after) {
-        (true, _, Node::Directory) => 0,
-        (false, Node::Directory, _) => GONE_DIRECTORY,
-        _ if is_below(record::RECORDS) && is_there => 1,
-        _ if is_below(record::RECORDS) => 10 + usize::from(path.matches('/').count() == 4),
-        _ if is_hook => {
-            if is_there {
-                2
-            } else {
-                9
-            }
-        }
-        _ if is_below(ENTRIES) => {
-            if is_there {
-                3
-            } else {
-                8
-            }
-        }
-        _ if is_below(PROGRAMS) => {
-            if is_there {
-                4
-            } else {
-                7
-            }
-        }
-        _ => {
-            if is_there {
-                5
-            } else {
-                6
-            }
-        }
-    }
 }

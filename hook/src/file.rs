@@ -228,12 +228,14 @@ pub(crate) fn path_of(file: &OwnedFd) -> Result<String> {
     link(&format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
-/// The path of this program.
+/// The path of this program, or of the one that an upgrade has put in its place meanwhile.
 ///
 /// # Errors
 /// The call that failed, or that it is not UTF-8.
 pub(crate) fn path_of_own_program() -> Result<String> {
-    link("/proc/self/exe")
+    let path = link("/proc/self/exe")?;
+    // The kernel adds this once another file has been renamed over the program: that is the one to call later.
+    Ok(path.strip_suffix(" (deleted)").map(str::to_owned).unwrap_or(path))
 }
 
 /// Where a link of the kernel leads.

@@ -138,7 +138,7 @@ fn beside() -> Result<PathBuf, Failure> {
 
 /// Writes what is planned, or prints it.
 fn finish(disk: &Disk, tree: &Tree<'_>, planned: &Planned, is_dry: bool) -> Result<Exit, Failure> {
-    let changes = installation::in_order(tree.changes()?);
+    let changes = tree.changes()?;
     if !is_dry {
         disk.write(&changes)?;
     }

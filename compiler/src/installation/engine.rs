@@ -64,6 +64,8 @@ pub(super) enum Step {
     Link(String, String),
     /// Settings in the engine's file.
     Settings(String, Language, Vec<Edit>),
+    /// The same in a file that has to begin with such a text.
+    SettingsIn(&'static str, String, Language, Vec<Edit>),
 }
 
 impl Step {
@@ -74,7 +76,8 @@ impl Step {
             Self::Own(path, text) => put.own(path, text, 0o644),
             Self::Script(path, text) => put.own(path, text, 0o755),
             Self::Link(path, target) => put.own_link(path, target),
-            Self::Settings(path, language, edits) => put.settings(path, *language, edits),
+            Self::Settings(path, language, edits) => put.settings(path, *language, edits, ""),
+            Self::SettingsIn(begun, path, language, edits) => put.settings(path, *language, edits, begun),
         }
     }
 }

@@ -17,6 +17,14 @@ pub(super) struct Put<'t, 'h> {
     paths: Vec<String>,
 }
 
+/// What was put into somebody else's file.
+#[derive(Default)]
+struct Settings<'a> {
+    done: Vec<config::Done>,
+    /// What it was begun with if it was not there.
+    begun: &'a str,
+}
+
 impl<'t, 'h> Put<'t, 'h> {
     /// Begins it.
     pub(super) fn new(tree: &'t mut Tree<'h>, record: Record, others: &'t [Record]) -> Self {
@@ -41,7 +49,7 @@ impl<'t, 'h> Put<'t, 'h> {
             Some(written) => written.before.restored(self.tree)?,
             None => self.tree.look(&path)?,
         };
-        self.write(&path, Kind::Program, &before, node, Vec::new(), shared.is_some())
+        self.write(&path, Kind::Program, &before, node, Settings::default(), shared.is_some())
     }
 
     /// A file of its own.
@@ -49,23 +57,30 @@ impl<'t, 'h> Put<'t, 'h> {
         let path = self.tree.place(path)?;
         let before = self.tree.look(&path)?;
         let file = File { bytes: text.as_bytes().to_vec(), mode, owner: None };
-        self.write(&path, Kind::Own, &before, Node::File(file), Vec::new(), false)
+        self.write(&path, Kind::Own, &before, Node::File(file), Settings::default(), false)
     }
 
     /// A link of its own.
     pub(super) fn own_link(&mut self, path: &str, target: &str) -> Result<(), Error> {
         let path = self.tree.place(path)?;
         let before = self.tree.look(&path)?;
-        self.write(&path, Kind::Own, &before, Node::Link(target.to_owned()), Vec::new(), false)
+        self.write(&path, Kind::Own, &before, Node::Link(target.to_owned()), Settings::default(), false)
     }
 
-    /// Settings in somebody else's file, at the end of its links; one that is not there is made.
-    pub(super) fn settings(&mut self, path: &str, language: Language, edits: &[Edit]) -> Result<(), Error> {
+    /// Settings in somebody else's file, at the end of its links; one that is not there is begun with that text.
+    pub(super) fn settings(
+        &mut self,
+        path: &str,
+        language: Language,
+        edits: &[Edit],
+        begun: &str,
+    ) -> Result<(), Error> {
+        super::absolute(path)?;
         let text = self.tree.text(path)?;
         let real = self.tree.real(path)?;
         let fault = |fault| faulty(path, &fault);
         let (edited, settings) =
-            config::put(language, text.as_deref().unwrap_or_default(), edits).map_err(fault)?;
+            config::put(language, text.as_deref().unwrap_or(begun), edits).map_err(fault)?;
         let before = self.tree.look(&real)?;
         let (mode, owner) = match &before {
             Node::File(file) => (file.mode, file.owner),
@@ -74,6 +89,7 @@ impl<'t, 'h> Put<'t, 'h> {
         let after = Node::File(File { bytes: edited.into_bytes(), mode, owner });
         let after = if settings.is_empty() { before.clone() } else { after };
         let kind = Kind::of(language);
+        let settings = Settings { done: settings, begun };
         self.write(&real, kind, &before, after, settings, false)
     }
 
@@ -83,7 +99,7 @@ impl<'t, 'h> Put<'t, 'h> {
         kind: Kind,
         before: &Node,
         after: Node,
-        settings: Vec<config::Done>,
+        settings: Settings<'_>,
         is_shared: bool,
     ) -> Result<(), Error> {
         self.paths.push(path.to_owned());
@@ -99,11 +115,13 @@ impl<'t, 'h> Put<'t, 'h> {
         if let (State::File { saved, .. }, Node::File(file)) = (&mut was, before) {
             let copy = self.copy_of(path);
             let file = File { bytes: file.bytes.clone(), mode: SAVED, owner: None };
-            self.place(&copy, Node::File(file))?;
+            self.keep(&copy, Node::File(file))?;
             *saved = Some(copy);
         }
         self.place(path, after)?;
-        self.record.files.push(Written { path: path.to_owned(), kind, before: was, after: will, settings });
+        let Settings { done: settings, begun } = settings;
+        let (path, begun) = (path.to_owned(), begun.to_owned());
+        self.record.files.push(Written { path, kind, before: was, after: will, settings, begun });
         Ok(())
     }
 
@@ -120,14 +138,20 @@ impl<'t, 'h> Put<'t, 'h> {
         Ok(())
     }
 
+    fn keep(&mut self, path: &str, node: Node) -> Result<(), Error> {
+        let made = self.tree.keep(path, node)?;
+        self.record.directories.extend(made);
+        Ok(())
+    }
+
     /// Plans the record of it.
     pub(super) fn finish(mut self) -> Result<(), Error> {
         let path = Record::path(&self.record.name);
         let file = |text: String| Node::File(File { bytes: text.into_bytes(), mode: 0o644, owner: None });
         // Which directories it needs is part of what it says.
-        self.place(&path, file(String::new()))?;
+        self.keep(&path, file(String::new()))?;
         let text = self.record.text()?;
-        self.place(&path, file(text))
+        self.keep(&path, file(text))
     }
 }
 

@@ -44,6 +44,9 @@ pub struct Written {
     /// The settings that were put into somebody else's file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settings: Vec<Done>,
+    /// What such a file was begun with where there was none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub begun: String,
 }
 
 /// What a file is, which decides what becomes of it if somebody changed it.

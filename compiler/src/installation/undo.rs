@@ -28,10 +28,10 @@ pub(super) fn undo(
     }
     for written in &record.files {
         if let State::File { saved: Some(copy), .. } = &written.before {
-            tree.put(copy, Node::Absent)?;
+            tree.keep(copy, Node::Absent)?;
         }
     }
-    tree.put(&Record::path(&record.name), Node::Absent)?;
+    tree.keep(&Record::path(&record.name), Node::Absent)?;
     let left = directories(tree, record)?;
     if let (Some(heir), Some(inherited)) = (others.first_mut(), inherited.first_mut()) {
         *inherited |= !left.is_empty();
@@ -39,7 +39,7 @@ pub(super) fn undo(
     }
     for (other, _) in others.iter().zip(inherited).filter(|(_, inherited)| *inherited) {
         let file = File { bytes: other.text()?.into_bytes(), mode: 0o644, owner: None };
-        tree.put(&Record::path(&other.name), Node::File(file))?;
+        tree.keep(&Record::path(&other.name), Node::File(file))?;
     }
     Ok(notes)
 }
@@ -62,7 +62,7 @@ fn settings(tree: &mut Tree<'_>, written: &Written, language: Language) -> Resul
     let text = tree.text(path)?.unwrap_or_default();
     let out = config::take_out(language, &text, &written.settings).map_err(|fault| faulty(path, &fault))?;
     let (text, kept) = out;
-    let is_left_empty = written.before == State::Absent && is_empty(language, &text);
+    let is_left_empty = written.before == State::Absent && is_empty(language, &text, &written.begun);
     let node = match is_left_empty {
         true => Node::Absent,
         false => Node::File(File { bytes: text.into_bytes(), ..file }),
@@ -78,9 +78,11 @@ fn settings(tree: &mut Tree<'_>, written: &Written, language: Language) -> Resul
     }))
 }
 
-fn is_empty(language: Language, text: &str) -> bool {
+/// Whether nothing is left in a file but what it was begun with.
+fn is_empty(language: Language, text: &str, begun: &str) -> bool {
     let is_bare = |value: serde_json::Value| value.as_object().is_some_and(serde_json::Map::is_empty);
-    text.trim().is_empty() || (language == Language::Json && config::read(language, text).is_ok_and(is_bare))
+    text.trim() == begun.trim()
+        || (language == Language::Json && config::read(language, text).is_ok_and(is_bare))
 }
 
 /// A file or link of gpupol's.
@@ -121,12 +123,12 @@ fn rebase(tree: &mut Tree<'_>, gone: &Written, now: &Node, other: &mut Record) -
     let is_as_left = written.after.is(now);
     let now = tree.look(&gone.path)?;
     if let State::File { saved: Some(copy), .. } = &written.before {
-        tree.put(&copy.clone(), Node::Absent)?;
+        tree.keep(&copy.clone(), Node::Absent)?;
     }
     let (Some(mut was), Some(is)) = (State::of(&before), State::of(&now)) else { return Ok(false) };
     if let (State::File { saved, .. }, Node::File(file)) = (&mut was, before) {
         let copy = format!("{RECORDS}/{name}/{place}-{}", gone.path.rsplit('/').next().unwrap_or_default());
-        tree.put(&copy, Node::File(File { mode: 0o600, owner: None, ..file }))?;
+        tree.keep(&copy, Node::File(File { mode: 0o600, owner: None, ..file }))?;
         *saved = Some(copy);
     }
     written.before = was;

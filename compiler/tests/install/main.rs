@@ -16,6 +16,10 @@ mod docker;
 #[cfg(test)]
 mod host;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
+mod orders;
+#[cfg(test)]
 mod podman;
 #[cfg(test)]
 mod properties;

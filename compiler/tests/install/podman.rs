@@ -18,8 +18,8 @@ fn the_wrapper_becomes_its_runtime() {
     );
     let before = host.tree();
     host.does("install podman");
-    let expected = "# Written by `gpupol install podman`; `gpupol uninstall podman` takes it away.\n\n[engine]\nruntime = \"gpupol\"\n\n\
-                    [engine.runtimes]\ngpupol = [\"/usr/local/sbin/gpupol-runtime.podman\"]\n";
+    let expected = "# Written by `gpupol install podman`; `gpupol uninstall podman` takes it away.\n\n[engine]\nruntime = \"gpupol-runtime\"\n\n\
+                    [engine.runtimes]\ngpupol-runtime = [\"/usr/local/sbin/gpupol-runtime.podman\"]\n";
     assert_eq!(host.read(DROP_IN), expected);
     let entry = host.entry("podman");
     assert_eq!((&entry["form"], &entry["realRuntime"]), (&json!("spec"), &json!("/usr/bin/crun")));
@@ -84,6 +84,9 @@ fn the_lesser_forms_say_what_is_lost() {
         file,
         json!({"version": "1.0.0", "stages": ["precreate"], "when": {"always": true}, "hook": hook})
     );
+    // Podman leaves this stage's hooks out of directories that it was not told of.
+    let told = "hooks_dir = [\"/usr/share/containers/oci/hooks.d\", \"/etc/containers/oci/hooks.d\"]\n";
+    assert!(host.read(DROP_IN).contains(told), "{}", host.read(DROP_IN));
     let ran = host.gpupol("install podman --form cdi");
     assert!(ran.code == 0 && ran.err.contains("nothing guards the others"), "{ran}");
     assert!(

@@ -1,7 +1,7 @@
 //! What keeps any installation from beginning.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 
 use crate::host::Host;
@@ -44,6 +44,29 @@ fn runtimes_and_names_that_cannot_be() {
     symlink("b", host.at("etc/a")).unwrap();
     symlink("a", host.at("etc/b")).unwrap();
     assert!(host.refuses("install docker --config /etc/a").contains("leads from link to link without end"));
+}
+
+/// Whoever may write where the hook lies is root at the next container.
+#[test]
+fn directories_that_others_may_write() {
+    let host = Host::new("refusals-modes");
+    fs::create_dir_all(host.at("etc/gpupol")).unwrap();
+    for (directory, mode) in [("usr/local/sbin", 0o2775), ("etc/gpupol", 0o777), ("usr/local", 0o757)] {
+        fs::set_permissions(host.at(directory), fs::Permissions::from_mode(mode)).unwrap();
+        let said = host.refuses("install podman");
+        assert!(said.contains(&format!("`/{directory}` (mode {mode:o}) can be written by others")), "{said}");
+        assert!(said.contains(&format!("`chmod go-w /{directory}`")), "{said}");
+        fs::set_permissions(host.at(directory), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    fs::create_dir(host.at("opt")).unwrap();
+    host.program("opt/runc");
+    fs::set_permissions(host.at("opt"), fs::Permissions::from_mode(0o775)).unwrap();
+    assert!(host.refuses("install podman --real-runtime /opt/runc").contains("`/opt` (mode 775)"));
+    for option in ["plans", "state", "audit", "config"] {
+        assert!(
+            host.refuses(&format!("install docker --{option} here")).contains("`here` is no absolute path")
+        );
+    }
 }
 
 #[test]

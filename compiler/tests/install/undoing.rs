@@ -48,6 +48,11 @@ fn a_setting_that_somebody_changed_is_theirs() {
     host.write(CONFIG, &host.read(CONFIG).replace("\n}\n", "\n}\n\n"));
     host.does("uninstall docker");
     assert!(!host.at(CONFIG).exists());
+    host.does("install containerd");
+    let path = "etc/containerd/config.toml";
+    host.write(path, &format!("{}\n", host.read(path)));
+    host.does("uninstall containerd");
+    assert!(!host.at(path).exists());
 }
 
 #[test]

@@ -134,7 +134,7 @@ impl Host for Disk {
         Ok(if found.is_file() {
             Kind::File(found.mode() & 0o7777)
         } else if found.is_dir() {
-            Kind::Directory
+            Kind::Directory(found.mode() & 0o7777)
         } else if found.is_symlink() {
             Kind::Link(fs::read_link(&at)?.to_string_lossy().into_owned())
         } else {
@@ -146,7 +146,7 @@ impl Host for Disk {
         let at = self.at(path);
         Ok(match self.kind(path)? {
             Kind::Absent => Node::Absent,
-            Kind::Directory => Node::Directory,
+            Kind::Directory(_) => Node::Directory,
             Kind::Link(target) => Node::Link(target),
             Kind::Other => Node::Other,
             Kind::File(mode) => {

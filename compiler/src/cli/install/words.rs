@@ -1,7 +1,6 @@
 //! What an installation changes, in words.
 
 use crate::cli::{diff, render};
-use crate::installation::record::RECORDS;
 use crate::installation::tree::{Change, Node};
 
 /// How a program begins.
@@ -11,7 +10,7 @@ const PROGRAM: &str = "\u{7f}ELF";
 pub(super) fn done(change: &Change) -> String {
     let path = render::escape(&change.path);
     match (&change.before, &change.after) {
-        _ if is_kept(change) => String::new(),
+        _ if change.is_kept => String::new(),
         (Node::Directory, _) | (_, Node::Directory) => String::new(),
         (Node::Absent, Node::Link(target)) => {
             format!("made `{path}`, a link to `{}`\n", render::escape(target))
@@ -22,14 +21,9 @@ pub(super) fn done(change: &Change) -> String {
     }
 }
 
-/// Whether it is of the record, which nobody but gpupol reads.
-fn is_kept(change: &Change) -> bool {
-    change.path.strip_prefix(RECORDS).is_some_and(|rest| rest.starts_with('/'))
-}
-
 /// The same before it is done, with what changes in texts.
 pub(super) fn shown(change: &Change) -> String {
-    if is_kept(change) {
+    if change.is_kept || [&change.before, &change.after].contains(&&Node::Directory) {
         return String::new();
     }
     let path = render::escape(&change.path);
@@ -37,10 +31,9 @@ pub(super) fn shown(change: &Change) -> String {
         (Some(before), Some(after)) => diff::of_change(&change.path, before, after),
         _ => match &change.after {
             Node::Absent => format!("would remove {path}\n"),
-            Node::Directory => format!("would make the directory {path}\n"),
             Node::Link(target) => format!("would make {path}, a link to {}\n", render::escape(target)),
             Node::File(file) => format!("would write {path}, {} bytes\n", file.bytes.len()),
-            Node::Other => String::new(),
+            Node::Directory | Node::Other => String::new(),
         },
     }
 }

@@ -16,6 +16,8 @@ pub(super) const ACTIVATE: &str =
 const USUAL: &str = "/etc/containerd/config.toml";
 /// The handler that containerd has by itself.
 const BUILT_IN: &str = "runc";
+/// A new file is of the version that every containerd from 1.3 on takes.
+const BEGUN: &str = "version = 2\n";
 /// The only shim that calls a runtime by `BinaryName`.
 const SHIM: &str = "io.containerd.runc.v2";
 /// The CRI plugin that starts containers, by the version of the configuration.
@@ -39,9 +41,7 @@ impl Containerd {
         }
         let path = self.config.as_deref().unwrap_or(USUAL);
         let text = tree.text(path)?;
-        // containerd itself takes no file for a file of the newest version, but every version of it takes this one.
-        let mut edits: Vec<Edit> = text.is_none().then(|| Edit::new(&["version"], 2)).into_iter().collect();
-        let text = text.unwrap_or_else(|| "version = 2\n".to_owned());
+        let text = text.unwrap_or_else(|| BEGUN.to_owned());
         let settings = config::read(Language::Toml, &text).map_err(|fault| faulty(path, &fault))?;
         let plugin = plugin(path, &settings)?;
         is_enabled(path, &settings, plugin)?;
@@ -62,7 +62,7 @@ impl Containerd {
             return Err(Error::refused(message, help));
         }
         let containerd = ["plugins", plugin, "containerd"];
-        edits.push(Edit::new(&[&containerd[..], &["runtimes", handler]].concat(), table));
+        let mut edits = vec![Edit::new(&[&containerd[..], &["runtimes", handler]].concat(), table)];
         if self.kubernetes.is_default() {
             edits.push(Edit::new(&[&containerd[..], &["default_runtime_name"]].concat(), handler));
         }
@@ -72,7 +72,7 @@ impl Containerd {
                 ..self.kubernetes.entry(Engine::Containerd, Form::Spec, places)
             },
             is_wrapped: true,
-            files: vec![Step::Settings(path.to_owned(), Language::Toml, edits)],
+            files: vec![Step::SettingsIn(BEGUN, path.to_owned(), Language::Toml, edits)],
             notes: self.kubernetes.notes(
                 "`ctr run` and `nerdctl` do not go through it: who may use containerd's socket is root",
             ),

@@ -19,8 +19,10 @@ const DROP_INS: &str = "/etc/containers/containers.conf.d";
 /// It comes last, as far as names go.
 const DROP_IN: &str = "/etc/containers/containers.conf.d/99-gpupol.conf";
 const HOOK_FILE: &str = "/etc/containers/oci/hooks.d/gpupol.json";
-/// What Podman calls the runtime.
-const RUNTIME: &str = "gpupol";
+/// Where packages put hooks.
+const USUAL_HOOKS: &str = "/usr/share/containers/oci/hooks.d";
+/// What Podman calls the runtime. Where its program is gone, Podman looks for one of this name, so it is no program's.
+const RUNTIME: &str = "gpupol-runtime";
 /// The runtimes that Podman takes by itself, the first that it finds.
 const USUAL_RUNTIMES: [&str; 2] = ["crun", "runc"];
 
@@ -56,7 +58,7 @@ impl Podman {
         };
         let (files, notes) = match self.way {
             Way::Runtime => (vec![runtime(name, &files)?], Vec::new()),
-            Way::Precreate => (vec![hook(name, &files)?], vec![LOST_BY_PRECREATE.to_owned()]),
+            Way::Precreate => (hook(name, &files)?, vec![LOST_BY_PRECREATE.to_owned()]),
             Way::Cdi => (Vec::new(), vec![LOST_BY_CDI.to_owned(), devices(name)]),
         };
         let is_wrapped = self.way == Way::Runtime;
@@ -110,17 +112,21 @@ fn runtime(name: &str, files: &Files) -> Result<Step, Error> {
     Ok(Step::Own(DROP_IN.to_owned(), drop_in::text("podman", &edits)?))
 }
 
-/// The hook's file lies where Podman looks unless told otherwise.
-fn hook(name: &str, files: &Files) -> Result<Step, Error> {
+/// The hook's file lies where Podman looks. Unless told where that is, Podman 4.3 reads hooks there and leaves those of this stage out.
+fn hook(name: &str, files: &Files) -> Result<Vec<Step>, Error> {
     let directory = HOOK_FILE.rsplit_once('/').map_or(HOOK_FILE, |(directory, _)| directory);
-    let elsewhere = files.last("/engine/hooks_dir").filter(|(_, value)| {
-        !value.as_array().is_some_and(|listed| listed.iter().any(|it| it.as_str() == Some(directory)))
-    });
-    if let Some((path, _)) = elsewhere {
-        let message = format!("`{path}` has Podman read hooks elsewhere than in `{directory}`");
-        return Err(Error::refused(message, format!("add `{directory}` to its `hooks_dir`")));
-    }
     let file = json!({"version": "1.0.0", "stages": ["precreate"], "when": {"always": true},
         "hook": {"path": HOOK, "args": [HOOK_NAME, "precreate", "--entry", name]}});
-    Ok(Step::Own(HOOK_FILE.to_owned(), format!("{file:#}\n")))
+    let file = Step::Own(HOOK_FILE.to_owned(), format!("{file:#}\n"));
+    let said = files.last("/engine/hooks_dir").filter(|(path, _)| *path != DROP_IN);
+    let Some((path, value)) = said else {
+        files.nothing_after(DROP_IN, "/engine/hooks_dir")?;
+        let edits = [Edit::new(&["engine", "hooks_dir"], json!([USUAL_HOOKS, directory]))];
+        return Ok(vec![file, Step::Own(DROP_IN.to_owned(), drop_in::text("podman", &edits)?)]);
+    };
+    if value.as_array().is_some_and(|listed| listed.iter().any(|it| it.as_str() == Some(directory))) {
+        return Ok(vec![file]);
+    }
+    let message = format!("`{path}` has Podman read hooks elsewhere than in `{directory}`");
+    Err(Error::refused(message, format!("add `{directory}` to its `hooks_dir`")))
 }
