@@ -123,6 +123,7 @@ pub fn install(tree: &mut Tree<'_>, wanted: &Wanted) -> Result<Planned, Error> {
     for path in [HOOK, ENTRIES, record::RECORDS] {
         tree.is_private(path)?;
     }
+    one_state(tree, &name, &wanted.places.state)?;
     let mut others = Record::others(tree, &name)?;
     let before = Record::read(tree, &name)?;
     let engine = wanted.engine.word();
@@ -143,6 +144,24 @@ pub fn install(tree: &mut Tree<'_>, wanted: &Wanted) -> Result<Planned, Error> {
     *tree = anew;
     let notes = notes.take().unwrap_or_default().into_iter().chain(settled.notes).collect();
     Ok(Planned { notes, ..settled })
+}
+
+/// Who has which device is counted in one place for all ways in, or two containers would have the same one.
+fn one_state(tree: &Tree<'_>, name: &str, state: &str) -> Result<(), Error> {
+    for file in tree.list(ENTRIES)? {
+        let Some(other) = file.strip_suffix(".json").filter(|other| *other != name) else { continue };
+        let text = tree.text(&format!("{ENTRIES}/{file}"))?.unwrap_or_default();
+        // What is no entry stops its own containers alone.
+        let Some(entry) = Entry::parse(text.as_bytes()).ok() else { continue };
+        if entry.state_dir != state {
+            let message = format!(
+                "the entry `{other}` has its leases in `{}`, and this one in `{state}`",
+                entry.state_dir
+            );
+            return Err(Error::refused(message, format!("say `--state {}`", entry.state_dir)));
+        }
+    }
+    Ok(())
 }
 
 /// Whether all of that is as it was installed, whatever somebody changed beside it.

@@ -60,3 +60,18 @@ fn a_hook_that_was_there_before() {
         assert_eq!(host.tree(), before);
     }
 }
+
+/// Leases that lie in two places would be counted twice.
+#[test]
+fn leases_lie_in_one_place() {
+    let host = Host::new("several-state");
+    host.does("install docker --state /run/other");
+    let said = host.refuses("install podman");
+    assert!(
+        said.contains("the entry `docker` has its leases in `/run/other`, and this one in `/run/gpupol`"),
+        "{said}"
+    );
+    assert!(said.contains("help: say `--state /run/other`"), "{said}");
+    host.does("install podman --state /run/other");
+    assert!(host.refuses("install docker").contains("the entry `podman` has its leases in `/run/other`"));
+}
