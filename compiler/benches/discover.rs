@@ -14,6 +14,8 @@ mod elf;
 mod kfd;
 #[path = "../examples/record_hosts/recorded/mod.rs"]
 mod recorded;
+#[path = "../tests/simulated/mod.rs"]
+mod simulated;
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../tests/discover/simulation.rs"]
 mod simulation;

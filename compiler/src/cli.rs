@@ -14,6 +14,7 @@ mod compile;
 mod completions;
 mod diff;
 mod discover;
+mod doctor;
 mod exit;
 mod export;
 mod failure;
@@ -28,6 +29,7 @@ mod levels;
 mod man;
 mod plan;
 mod print;
+mod progress;
 mod render;
 mod replace;
 mod report;
@@ -76,6 +78,7 @@ fn run() -> Exit {
         Command::Install(args) => install::run(args),
         Command::Uninstall(args) => install::undo(args),
         Command::Status(args) => status::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Topology(args) => topology::run(args),
         Command::Fmt(args) => fmt::run(args),
         Command::Init(args) => init::run(args),

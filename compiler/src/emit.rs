@@ -26,6 +26,8 @@ pub mod mps;
 mod procfs;
 mod profile;
 mod shared;
+pub mod slurm;
+pub mod systemd;
 
 use shared::Parts;
 

@@ -159,7 +159,9 @@ fn every_code_has_a_bad_policy() {
         .collect();
     // The test above makes the first two, which are too large, and no text; the third is of a command (`export.rs`).
     shown.extend([Code::FileTooLarge, Code::NotUtf8, Code::UnguardedExport].map(Code::id));
-    let all: BTreeSet<String> = Code::ALL.iter().map(|code| code.id()).collect();
+    // What is wrong with a host no policy shows: `doctor/` makes each of these hosts.
+    let all = Code::ALL.iter().filter(|code| !code.is_of_host());
+    let all: BTreeSet<String> = all.map(|code| code.id()).collect();
     assert_eq!(
         all.difference(&shown).collect::<Vec<_>>(),
         Vec::<&String>::new(),

@@ -72,7 +72,7 @@ fn outside_crates_stay_in_their_places() {
         ("miette", &["syntax", "cli"]),
         ("oci_spec", &["outcome"]),
         ("jsonc_parser", &["installation"]),
-        ("toml_edit", &["installation"]),
+        ("toml_edit", &["installation", "cli"]),
         ("clap", &["cli"]),
         ("clap_complete", &["cli"]),
         ("clap_mangen", &["cli"]),

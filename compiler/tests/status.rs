@@ -9,7 +9,9 @@
 mod ran;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 
 use gpupol_plan::lease::Stat;
 use ran::run;
@@ -95,6 +97,24 @@ fn what_is_no_file() {
         assert_eq!(found.code, 2, "{}", found.err);
         assert!(found.err.contains("it is not a regular file"), "{}", found.err);
     }
+}
+
+/// It prints what is another, and ends with its reader.
+#[test]
+fn a_watch_says_what_changes_and_ends_with_its_reader() {
+    let place = tempfile::tempdir().unwrap();
+    let state = place.path().join("state");
+    fs::create_dir(&state).unwrap();
+    let mut command = ran::gpupol(place.path(), &["status", "--state", "state", "--watch=1"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "no leases");
+    lease(&state, "alive", std::process::id(), &json!({"mode": "exclusive"}));
+    assert_eq!(lines.next().unwrap().unwrap(), "1 lease");
+    drop(lines);
+    assert_eq!(child.wait().unwrap().code(), Some(0), "nothing changes, and it ends all the same");
+    let wrong = run(place.path(), &["status", "--state", "state", "--watch=0"]);
+    assert_eq!((wrong.code, wrong.out.as_str()), (2, ""));
 }
 
 #[test]

@@ -41,6 +41,11 @@ pub(super) enum Command {
     Uninstall(Uninstall),
     /// Print who holds which device of this host, or why a container got none.
     Status(Status),
+    /// Look whether what is installed on this host does what it should.
+    ///
+    /// It changes nothing and asks no daemon. Whatever is found has a remedy; errors give exit code 1. Without root it says what it
+    /// could not look at.
+    Doctor(Doctor),
     /// Record this host's topology.
     ///
     /// NVML is waited for ten seconds to begin with, then ten for all GPUs at a time, then ten for how they are joined. A GPU that
@@ -211,6 +216,10 @@ pub(super) struct Compile {
     /// Drop devices that containers hold; these keep them until they end.
     #[arg(long)]
     pub(super) force: bool,
+    /// With `--topology live`: do nothing while boot, driver, GPUs and MIG devices are what they were the last time that this option
+    /// was given, by what the kernel says. A timer may call that often.
+    #[arg(long)]
+    pub(super) if_changed: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -218,6 +227,10 @@ pub(super) struct Status {
     /// Where the hook's leases lie [default: /run/gpupol].
     #[arg(long, value_name = "DIR")]
     pub(super) state: Option<PathBuf>,
+    /// Print it anew whenever it changes, and look every so many seconds [default: 2].
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "2",
+        value_parser = clap::value_parser!(u64).range(1..=3600), conflicts_with = "last_refusal")]
+    pub(super) watch: Option<u64>,
     /// Why the container with this id was refused, or failed, the last time that it was.
     #[arg(long, value_name = "ID", conflicts_with = "state")]
     pub(super) last_refusal: Option<String>,
@@ -229,6 +242,22 @@ pub(super) struct Status {
         requires = "last_refusal"
     )]
     pub(super) audit: PathBuf,
+    /// How to print it.
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Doctor {
+    /// Where the host's root file system is mounted.
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub(super) root: PathBuf,
+    /// The host's recorded topology, with which it is compared [default: /etc/gpupol/host.json, if it is there].
+    #[arg(long, value_name = "FILE")]
+    pub(super) topology: Option<String>,
+    /// The NVML library for that, if it is not where the loader finds it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) nvml_lib: Option<PathBuf>,
     /// How to print it.
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(super) format: Format,
@@ -248,6 +277,14 @@ pub(super) enum Exported {
     /// Each device is called `gpupol.io/gpu=TENANT.GRANT.INDEX`, or `….any` for as many as the grant gives by itself, and calls
     /// the hook, which refuses who may not have it.
     Cdi(Cdi),
+    /// Slurm's gres.conf and oci.conf for all hosts of some topologies.
+    ///
+    /// Each GPU and MIG device stands on a line of its own, by its node files, as the hook looks for them. Without `-o` both files are printed.
+    Slurm(Slurm),
+    /// Units of systemd that keep a host's plans true.
+    ///
+    /// They compile at boot, before any engine starts, and when driver or MIG devices change, and remove leases of containers that are gone.
+    Systemd(Systemd),
 }
 
 #[derive(Debug, clap::Args)]
@@ -275,6 +312,37 @@ pub(super) struct Cdi {
     /// With `--unguarded`: where all containers have their libraries; with a hook, that sees where.
     #[arg(long, value_name = "DIR", requires = "unguarded")]
     pub(super) libdir: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Slurm {
+    #[command(flatten)]
+    pub(super) policies: Policies,
+    /// A host: a topology file, or `builtin:NAME`; instead of those that the policy names.
+    #[arg(long, value_name = "TOPOLOGY")]
+    pub(super) topology: Vec<String>,
+    /// Directory to write both files to; files there that gpupol has not written are left as they are, with an error.
+    #[arg(short, long, value_name = "DIR")]
+    pub(super) output: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Systemd {
+    /// Directory to write the units to, such as /etc/systemd/system; without it they are printed.
+    #[arg(short, long, value_name = "DIR")]
+    pub(super) output: Option<PathBuf>,
+    /// Where `gpupol` is on the host.
+    #[arg(long, value_name = "FILE", default_value = "/usr/local/bin/gpupol")]
+    pub(super) program: PathBuf,
+    /// Where `gpupol-hook` is on the host.
+    #[arg(long, value_name = "FILE", default_value = "/usr/local/sbin/gpupol-hook")]
+    pub(super) hook: PathBuf,
+    /// The policies that are compiled.
+    #[arg(long, value_name = "DIR", default_value = "/etc/gpupol/policies")]
+    pub(super) policies: PathBuf,
+    /// Directory of the plan sets.
+    #[arg(long, value_name = "DIR", default_value = "/etc/gpupol/plans")]
+    pub(super) plans: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

@@ -6,6 +6,7 @@ use super::args::{self, FindingFormat};
 use super::chain::{self, Files};
 use super::hosts::{self, Host};
 use super::levels::Levels;
+use super::progress::Progress;
 use super::report::{Form, Found, MOST_SHOWN, Report, Tally, Used};
 use super::trial::{self, Open};
 use super::{Exit, Failure, input, print, today};
@@ -172,7 +173,9 @@ fn on_hosts(policy: &Policy, files: &Files, hosts: &[Host], sink: &mut Sink) -> 
     let mut found: Vec<Finding> = Vec::new();
     let mut open = Open::default();
     let mut judged = 0;
+    let progress = Progress::over(hosts.len());
     for host in hosts {
+        progress.at(&host.name);
         let mut own = Sink::default();
         let resolution = chain::resolution(policy, host, &mut own);
         found.extend(own.finish());

@@ -5,7 +5,30 @@ use super::trial::{self, Proven};
 use super::{Exit, Failure, args, chain, hosts, print, store, today};
 use crate::policy::allow;
 
+mod changed;
+
 pub(super) fn run(args: &args::Compile) -> Result<Exit, Failure> {
+    if !args.if_changed {
+        return compile(args);
+    }
+    if args.topology != ["live"] {
+        let message = "`--if-changed` is about the host that this runs on";
+        return Err(Failure::usage(message, "name it by `--topology live`, or leave `--if-changed` out"));
+    }
+    // What changes while it is compiled is compiled the next time.
+    let host = changed::host()?;
+    if changed::is_as(&args.output, &host)? {
+        print::data("nothing has changed since this host was compiled for\n")?;
+        return Ok(Exit::Clean);
+    }
+    let exit = compile(args)?;
+    if exit == Exit::Clean {
+        changed::keep(&args.output, &host)?;
+    }
+    Ok(exit)
+}
+
+fn compile(args: &args::Compile) -> Result<Exit, Failure> {
     let (policy, files, mut sink) = match chain::sound(chain::read(&args.policies)?) {
         Ok(sound) => sound,
         Err(exit) => return Ok(exit),

@@ -1,4 +1,4 @@
-//! `gpupol export cdi`
+//! `gpupol export`
 
 use std::path::Path;
 
@@ -12,10 +12,20 @@ use crate::emit::cdi::{Guarding, KIND, Specification};
 use crate::emit::{self, Digests};
 use crate::policy::{Policy, allow};
 
+mod files;
+mod slurm;
 mod stale;
+mod systemd;
 
 pub(super) fn run(args: &args::Export) -> Result<Exit, Failure> {
-    let args::Exported::Cdi(args) = &args.what;
+    match &args.what {
+        args::Exported::Cdi(args) => cdi(args),
+        args::Exported::Slurm(args) => slurm::run(args),
+        args::Exported::Systemd(args) => systemd::run(args),
+    }
+}
+
+fn cdi(args: &args::Cdi) -> Result<Exit, Failure> {
     let guarding = guarding(args)?;
     let (policy, files, mut sink) = match chain::sound(chain::read(&args.policies)?) {
         Ok(sound) => sound,

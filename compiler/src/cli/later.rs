@@ -5,7 +5,7 @@ use clap::error::{ContextKind, ContextValue};
 use super::Failure;
 
 /// Each with what it will do, and what to do until then.
-const LATER: [(&str, &str, &str); 6] = [
+const LATER: [(&str, &str, &str); 5] = [
     (
         "host",
         "set MIG layouts, MPS daemons and compute modes",
@@ -17,11 +17,6 @@ const LATER: [(&str, &str, &str); 6] = [
         "export kubernetes",
         "write device classes and node labels",
         "`gpupol plan --format json` gives what a container gets",
-    ),
-    (
-        "export slurm",
-        "write gres.conf",
-        "`gpupol topology show --format json` has indices, links and CPUs of all GPUs",
     ),
     ("export mig-parted", "write the MIG layouts", "`gpupol check` says which MIG devices a `layout` lacks"),
 ];

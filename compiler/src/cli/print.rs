@@ -1,7 +1,10 @@
 //! Standard output and standard error.
 #![expect(clippy::disallowed_methods, reason = "the command line prints")]
 
-use std::io::{ErrorKind, Write, stderr, stdout};
+use std::io::{ErrorKind, IsTerminal, Write, stderr, stdout};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::Failure;
 
@@ -13,6 +16,23 @@ pub(super) fn data(text: &str) -> Result<(), Failure> {
             Err(Failure::Unwritable { what: "standard output".to_owned(), why: error })
         }
         _ => Ok(()),
+    }
+}
+
+/// Writes what is true now in the place of what was; to a pipe one after the other.
+pub(super) fn instead(text: &str) -> Result<(), Failure> {
+    let clear = if stdout().is_terminal() { "\u{1b}[H\u{1b}[2J" } else { "" };
+    data(&format!("{clear}{text}"))
+}
+
+/// Waits; whether the reader of standard output is still there then.
+pub(super) fn wait(time: Duration) -> bool {
+    let out = stdout();
+    let mut watched = [PollFd::new(&out, PollFlags::empty())];
+    // A reader who leaves is told at once. An interruption only shortens the wait.
+    match poll(&mut watched, Timespec::try_from(time).ok().as_ref()) {
+        Ok(_) => !watched.iter().any(|watched| watched.revents().intersects(PollFlags::ERR | PollFlags::HUP)),
+        Err(_) => true,
     }
 }
 

@@ -1,5 +1,7 @@
 //! `gpupol status`
 
+use std::time::Duration;
+
 use gpupol_plan::lease::Record;
 use gpupol_plan::plan::Sharing;
 use serde::Serialize;
@@ -46,12 +48,37 @@ pub(super) fn run(args: &args::Status) -> Result<Exit, Failure> {
     if let Some(container) = &args.last_refusal {
         return refusal::run(container, &args.audit, args.format);
     }
+    if let Some(seconds) = args.watch {
+        return watch(args, Duration::from_secs(seconds));
+    }
+    let (text, exit) = now(args)?;
+    print::data(&text)?;
+    Ok(exit)
+}
+
+fn now(args: &args::Status) -> Result<(String, Exit), Failure> {
     let status = Status::of(Leases::lock(args.state.as_deref())?.all()?);
-    print::data(&match args.format {
+    let text = match args.format {
         args::Format::Human => status.human(),
         args::Format::Json => json(&status),
-    })?;
-    Ok(if status.unreadable.is_empty() { Exit::Clean } else { Exit::Findings })
+    };
+    Ok((text, if status.unreadable.is_empty() { Exit::Clean } else { Exit::Findings }))
+}
+
+/// Prints whenever it is another, until somebody ends it or nobody reads it any more. A lease lies in a file, but whether its container lives
+/// does not: nobody tells of its end, so it is looked for.
+fn watch(args: &args::Status, every: Duration) -> Result<Exit, Failure> {
+    let mut before = None;
+    loop {
+        let (text, exit) = now(args)?;
+        if before.as_ref() != Some(&text) {
+            print::instead(&text)?;
+            before = Some(text);
+        }
+        if !print::wait(every) {
+            return Ok(exit);
+        }
+    }
 }
 
 impl Status {

@@ -5,6 +5,7 @@ use gpupol_plan::glob;
 use super::args::{self, Report as Format};
 use super::chain::{self, Files};
 use super::hosts::{self, Host};
+use super::progress::Progress;
 use super::trial::{self, Proof, Trial};
 use super::{Exit, Failure, input, print};
 use crate::diag::{Finding, Sink};
@@ -126,7 +127,9 @@ fn report<'p>(
 ) -> Option<Report<'p>> {
     let mut coverage = Coverage::of(policy);
     let mut tried = Vec::with_capacity(hosts.len());
+    let progress = Progress::over(hosts.len());
     for host in hosts {
+        progress.at(&host.name);
         let Some(resolution) = chain::resolution(policy, host, sink) else { continue };
         let mine = (wanted.tests.iter().copied(), wanted.asserts.iter().copied());
         let trials = trial::all(mine, policy, files, host, &resolution);

@@ -182,6 +182,53 @@ codes! {
 
     /// A `topology` of the policy that cannot be read, or names no file.
     NoTopology = 9001, "no-topology", Error;
+
+    /// No way in is installed on a host.
+    NoEntry = 9040, "no-entry", Error;
+    /// An entry that the hook refuses, or that says another runtime than its engine has.
+    BadEntry = 9041, "bad-entry", Error;
+    /// What an engine is told to call, or what an entry calls, cannot be run.
+    WayInBroken = 9042, "way-in-broken", Error;
+    /// An entry that nothing leads to, or that lacks what it needs beside itself.
+    WayInMissing = 9043, "way-in-missing", Warning;
+    /// Containers of an engine can come by without being asked.
+    FailOpen = 9044, "fail-open", Warning;
+    /// An engine of the host for which there is no entry.
+    EngineUnguarded = 9045, "engine-unguarded", Warning;
+    /// A configuration of an engine that cannot be understood.
+    EngineConfigUnreadable = 9046, "engine-config-unreadable", Error;
+    /// Another GPU stack gives GPUs to containers that nobody asked about.
+    OtherGpuStack = 9047, "other-gpu-stack", Error;
+    /// Another GPU stack that whoever starts a container may choose.
+    GpuStackBeside = 9048, "gpu-stack-beside", Warning;
+    /// No plan set is in force, or one that the hook does not open.
+    PlanSetUnusable = 9049, "plan-set-unusable", Error;
+    /// The plans in force are of another boot, driver or division of GPUs than the host has.
+    PlanSetUntrue = 9050, "plan-set-untrue", Error;
+    /// The host is no more what its recorded topology says, or that cannot be read.
+    TopologyDrift = 9051, "topology-drift", Warning;
+    /// A directory or file of gpupol's that others than root could change.
+    NotInRootsHands = 9052, "not-in-roots-hands", Error;
+    /// A lease that cannot be understood.
+    LeaseUnreadable = 9053, "lease-unreadable", Error;
+    /// A process has a leased device open and is of no container that holds it.
+    DeviceWithoutLease = 9054, "device-without-lease", Warning;
+    /// Kubernetes and gpupol both choose devices.
+    TwoAllocators = 9055, "two-allocators", Error;
+    /// An entry believes `NVIDIA_VISIBLE_DEVICES` to be what Kubernetes has allocated.
+    AllocationByEnv = 9056, "allocation-by-env", Warning;
+    /// The kernel, or how cgroups are mounted, is not what the hook needs.
+    HostUnsupported = 9057, "host-unsupported", Error;
+    /// A file of gpupol's has a label by which engines may not use it.
+    SelinuxLabel = 9058, "selinux-label", Warning;
+    /// An MPS daemon that a plan rests on is not there, or not started as planned.
+    MpsDaemonMissing = 9059, "mps-daemon-missing", Warning;
+    /// Nothing compiles the plans anew after a boot, or when driver or MIG devices change.
+    NotRecompiled = 9060, "not-recompiled", Warning;
+    /// Slurm does not keep steps from GPUs that it has not allocated to them.
+    SlurmUnconstrained = 9061, "slurm-unconstrained", Error;
+    /// Something that could not be looked at, so that nothing is said of it.
+    NotSeen = 9062, "not-seen", Note;
 }
 
 impl Severity {
@@ -216,6 +263,12 @@ impl Code {
         self != Self::UnguardedExport
             && self.severity() != Severity::Error
             && (3000..8000).contains(&self.number())
+    }
+
+    /// Whether it is what `gpupol doctor` finds on a host, and about no policy.
+    #[must_use]
+    pub fn is_of_host(self) -> bool {
+        (9040..9080).contains(&self.number())
     }
 
     /// `GP0001`.

@@ -63,6 +63,18 @@ pub fn differences(installed: Files<'_>, today: &PlanSet) -> Result<Differences,
     Ok(found)
 }
 
+/// All plans of an installed plan set.
+///
+/// # Errors
+///
+/// If it is damaged or of another version.
+pub fn plans(installed: Files<'_>) -> Result<Vec<Plan>, Refusal> {
+    let grants = Index::of(installed.index)?.contents()?.grants;
+    let plan =
+        |record: &Grant| Plan::join(record.plan.of(installed.plans)?, record.shared.of(installed.plans)?);
+    grants.iter().map(plan).collect()
+}
+
 /// Other places of rules are counted and not listed.
 fn without_places(drift: Vec<Drift>) -> Differences {
     let is_place = |drift: &Drift| match &drift.change {

@@ -22,6 +22,8 @@ mod out_of_service;
 #[path = "../../examples/record_hosts/recorded/mod.rs"]
 mod recorded;
 mod settings;
+#[path = "../simulated/mod.rs"]
+mod simulated;
 mod simulation;
 mod tree;
 

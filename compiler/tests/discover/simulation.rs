@@ -1,14 +1,15 @@
 //! A simulated host: a copy of the library with its document beside it, and a tree of files.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::{Mutex, OnceLock};
+
+use std::sync::Mutex;
 use std::time::Duration;
 
 use gpupol::topology::discover::{self, DiscoverError, Options};
 use gpupol::topology::{Topology, Vendor, read};
 use serde_json::{Value, json};
 
+use crate::simulated::library;
 use crate::tree;
 
 /// One simulated host in a directory of its own.
@@ -121,27 +122,4 @@ impl Drop for Simulation {
             let _ = std::fs::remove_dir_all(&self.directory);
         }
     }
-}
-
-/// The simulated library, built once for all tests by the cargo that runs them, without the network: all it depends on
-/// gpupol depends on too.
-fn library() -> &'static Path {
-    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    LIBRARY.get_or_init(|| {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        let output = Command::new(env!("CARGO"))
-            .args(["build", "--offline", "--package", "nvml-sim", "--message-format", "json"])
-            .args(if cfg!(debug_assertions) { None } else { Some("--release") })
-            .arg("--target-dir")
-            .arg(target)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .stderr(Stdio::inherit())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "nvml-sim does not build");
-        let messages = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
-        let mut artifacts =
-            messages.map(Result::unwrap).filter(|message| message["target"]["name"] == "nvml_sim");
-        artifacts.find_map(|artifact| artifact["filenames"][0].as_str().map(PathBuf::from)).unwrap()
-    })
 }

@@ -24,5 +24,6 @@ pub(crate) mod precreate;
 pub(crate) mod rootfs;
 pub(crate) mod side_by_side;
 pub(crate) mod slurm;
+pub(crate) mod units;
 pub(crate) mod users;
 pub(crate) mod wrapper;

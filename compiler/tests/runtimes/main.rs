@@ -29,6 +29,8 @@ mod planset;
 mod podman;
 mod rootless;
 mod runtime;
+#[path = "../simulated/mod.rs"]
+mod simulated;
 mod site;
 mod traced;
 mod untouched;
@@ -114,6 +116,14 @@ everywhere! {
 under_systemd! {
     durable: each_keeps_its_own, each_keeps_its_own_by_the_wrapper, lost_when_systemd_is_not_told, contained,
         what_it_has_beside_stays;
+}
+
+/// The units of `gpupol export systemd` in a booted systemd; no container is started there.
+#[test]
+fn units_of_systemd() {
+    let site = site::Site::new(runtime::Kind::Runc, view::Cgroup::Systemd);
+    cases::units::plans_are_kept_true(&site);
+    site.finish();
 }
 
 /// Real Podman as a user, who has crun of their own; what it hands on is the same in each view.

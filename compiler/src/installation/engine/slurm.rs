@@ -3,6 +3,7 @@
 use gpupol_plan::entry::{Engine, Entry, Form};
 
 use super::{Step, Steps, entry, program};
+use crate::emit::slurm::RUNTIME;
 use crate::installation::config::{self, Edit, Language};
 use crate::installation::put::faulty;
 use crate::installation::tree::Tree;
@@ -20,18 +21,6 @@ const SCRIPTS: [(&str, &str, &str); 2] =
 const AMONG_OTHERS: &str = "gpupol";
 /// The line of both scripts that says where records lie.
 const STATE: &str = "state=/run/gpupol\n";
-
-/// crun in a user namespace, as it hides a container from the user who calls it without one, and with no cgroup of its own, so that the container
-/// stays in the step's.
-const RUNTIME: [(&str, &str); 4] = [
-    ("RunTimeQuery", "\"crun --root=/run/user/$(id -u)/crun state %n.%u.%j.%s.%t\""),
-    ("RunTimeKill", "\"crun --root=/run/user/$(id -u)/crun kill -a %n.%u.%j.%s.%t\""),
-    ("RunTimeDelete", "\"crun --root=/run/user/$(id -u)/crun delete --force %n.%u.%j.%s.%t\""),
-    (
-        "RunTimeRun",
-        "\"unshare --user --map-root-user --mount crun --root=/run/user/$(id -u)/crun --cgroup-manager=disabled run -b %b %n.%u.%j.%s.%t\"",
-    ),
-];
 
 /// How Slurm is to come through gpupol.
 #[derive(Clone, Debug, Default)]

@@ -1,0 +1,163 @@
+//! What the engines of the host are configured to call: whether a container can come by without being asked.
+
+use std::collections::BTreeMap;
+
+use gpupol_plan::entry::{Engine, Entry};
+use serde::Serialize;
+
+use super::entries::{Entries, is_foreign_runtime};
+use super::finding;
+use super::tree::Tree;
+use crate::diag::{Code, Finding};
+
+mod containerd;
+mod crio;
+mod docker;
+mod hooks;
+mod podman;
+mod slurm;
+mod toml;
+mod way;
+
+use way::{Kind, Way};
+
+/// An engine as it is configured.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Configured {
+    /// Which.
+    pub(super) engine: Engine,
+    /// Whether its program is on the host.
+    pub(super) present: bool,
+    /// The files that say how it is configured.
+    pub(super) files: Vec<String>,
+    /// Its default runtime, as it calls that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) default: Option<String>,
+    /// Who makes its cgroups, if it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cgroup_driver: Option<String>,
+    /// Files that cannot be understood, and why.
+    #[serde(skip)]
+    pub(super) broken: Vec<(String, String)>,
+    /// What it calls.
+    #[serde(skip)]
+    pub(super) ways: Vec<Way>,
+}
+
+/// By what containers come to an entry.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Callers {
+    /// In words.
+    pub(super) called_by: Vec<String>,
+    /// Whether every container of its engine comes to it that names no other runtime, and none starts without it.
+    pub(super) fail_closed: bool,
+}
+
+impl Configured {
+    fn of(engine: Engine, tree: &Tree, programs: &[&str]) -> Self {
+        let present = programs.iter().any(|program| tree.find(program).is_some());
+        let (files, broken, ways) = (Vec::new(), Vec::new(), Vec::new());
+        Self { engine, present, files, default: None, cgroup_driver: None, broken, ways }
+    }
+
+    /// Whether there is anything of it.
+    pub(super) fn is_there(&self) -> bool {
+        self.present || !self.files.is_empty()
+    }
+}
+
+/// All engines.
+pub(super) fn look(tree: &Tree) -> Vec<Configured> {
+    let mut all = vec![containerd::look(tree), crio::look(tree)];
+    all.extend(docker::look(tree));
+    all.extend([podman::look(tree), slurm::look(tree)]);
+    all
+}
+
+/// Who comes to which entry, and what is wrong with that.
+pub(super) fn judge(
+    tree: &Tree,
+    engines: &[Configured],
+    entries: &Entries,
+) -> (BTreeMap<String, Callers>, Vec<Finding>) {
+    let mut callers: BTreeMap<String, Callers> =
+        entries.keys().map(|name| (name.clone(), Callers::default())).collect();
+    let mut findings = Vec::new();
+    for engine in engines {
+        findings.extend(engine.broken.iter().map(|(file, why)| unreadable(engine.engine, file, why)));
+        for way in &engine.ways {
+            findings.extend(way.judge(tree, engine.engine, entries, &mut callers));
+        }
+        findings.extend(engine.gaps(tree, entries));
+    }
+    findings.extend(callers.iter().filter_map(|(name, callers)| uncalled(name, entries.get(name)?, callers)));
+    (callers, findings)
+}
+
+/// Under Slurm the bundles of users call it.
+fn uncalled(name: &str, entry: &Entry, callers: &Callers) -> Option<Finding> {
+    let engine = entry.engine.name();
+    let message = format!("nothing that {engine} is configured to call leads to entry `{name}`");
+    let help =
+        format!("run `gpupol install {engine} --name {name}`, or `gpupol uninstall {engine} --name {name}`");
+    let is_missed = callers.called_by.is_empty() && entry.engine != Engine::Slurm;
+    is_missed.then(|| finding(Code::WayInMissing, message, help))
+}
+
+fn unreadable(engine: Engine, file: &str, why: &str) -> Finding {
+    let message = format!("`{file}` of {} cannot be understood: {why}", engine.name());
+    finding(
+        Code::EngineConfigUnreadable,
+        message,
+        format!("mend `{file}`; nobody can say what {} calls", engine.name()),
+    )
+}
+
+impl Configured {
+    /// Who comes by nobody.
+    fn gaps(&self, tree: &Tree, entries: &Entries) -> Vec<Finding> {
+        let mut own =
+            entries.iter().filter(|(_, entry)| entry.engine == self.engine).map(|(name, _)| name).peekable();
+        if own.peek().is_none() {
+            return self.unguarded().into_iter().collect();
+        }
+        if self.engine == Engine::Slurm {
+            return own.flat_map(|name| slurm::judge(tree, self, name)).collect();
+        }
+        let is_open = self.broken.is_empty() && !self.is_said();
+        is_open.then(|| self.open()).into_iter().collect()
+    }
+
+    /// Whether its default runtime is gpupol's wrapper, which starts nothing if it is broken, or another GPU stack's: then the worst has
+    /// been said of it.
+    fn is_said(&self) -> bool {
+        let is_said = |way: &Way| way.entry().is_some() || is_foreign_runtime(&way.program);
+        self.ways.iter().any(|way| matches!(way.kind, Kind::Default(_)) && is_said(way))
+    }
+
+    fn unguarded(&self) -> Option<Finding> {
+        let engine = self.engine.name();
+        let message =
+            format!("{engine} is on this host and no entry is for it: nobody asks its containers anything");
+        let help = format!("run `gpupol install {engine}`");
+        (self.present && !self.is_said()).then(|| finding(Code::EngineUnguarded, message, help))
+    }
+
+    fn open(&self) -> Finding {
+        let (engine, default) = (self.engine.name(), self.default.as_deref().unwrap_or("another"));
+        let what = match self.engine {
+            Engine::Docker => "`--privileged`, `--device` and `-v /dev:/dev` reach GPUs",
+            _ => "containers with devices or privileges of their own reach GPUs",
+        };
+        let message = format!(
+            "the default runtime of {engine} is `{default}`, which is no wrapper of gpupol's: by it {what} and nobody asks"
+        );
+        finding(
+            Code::FailOpen,
+            message,
+            format!("run `gpupol install {engine}`, which makes the wrapper the default runtime"),
+        )
+    }
+}

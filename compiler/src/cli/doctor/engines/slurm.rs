@@ -1,0 +1,84 @@
+//! Slurm: whether its device cgroup is on, and whether anybody writes the record of a job.
+
+use gpupol_plan::entry::Engine;
+
+use super::Configured;
+use crate::cli::doctor::finding;
+use crate::cli::doctor::tree::Tree;
+use crate::diag::{Code, Finding};
+
+const DIRECTORIES: [&str; 2] = ["/etc/slurm", "/etc/slurm-llnl"];
+const PROGRAMS: [&str; 3] = ["/usr/sbin/slurmd", "/usr/local/sbin/slurmd", "/usr/bin/slurmd"];
+
+pub(super) fn look(tree: &Tree) -> Configured {
+    let mut found = Configured::of(Engine::Slurm, tree, &PROGRAMS);
+    for file in DIRECTORIES.iter().flat_map(|directory| {
+        ["slurm.conf", "cgroup.conf", "oci.conf"].map(|name| format!("{directory}/{name}"))
+    }) {
+        if tree.find(&file).is_some() {
+            found.files.push(file);
+        }
+    }
+    found
+}
+
+/// What an entry of Slurm's needs beside itself.
+pub(super) fn judge(tree: &Tree, found: &Configured, name: &str) -> Vec<Finding> {
+    let missing = |message: String, help: &str| finding(Code::WayInMissing, message, help);
+    let Some(directory) = DIRECTORIES.iter().find(|directory| tree.find(directory).is_some()) else {
+        let message =
+            format!("entry `{name}` is for Slurm, of which there is no configuration in `/etc/slurm`");
+        return vec![missing(message, "run `gpupol uninstall slurm` where Slurm is not used")];
+    };
+    let mut findings = Vec::new();
+    if value(tree, &format!("{directory}/cgroup.conf"), "ConstrainDevices").as_deref() != Some("yes") {
+        let message = format!(
+            "`{directory}/cgroup.conf` does not say `ConstrainDevices=yes`: every step can open every GPU, so gpupol refuses all of them"
+        );
+        findings.push(finding(
+            Code::SlurmUnconstrained,
+            message,
+            format!("write `ConstrainDevices=yes` into `{directory}/cgroup.conf` and restart slurmd"),
+        ));
+    }
+    if !found.files.iter().any(|file| file.ends_with("/oci.conf")) {
+        let message = format!("there is no `{directory}/oci.conf`: `srun --container` starts nothing");
+        findings.push(missing(message, "write it by `gpupol install slurm`"));
+    }
+    for (key, what) in [("Prolog", "writes the record of a job"), ("Epilog", "removes the record of a job")] {
+        let script = value(tree, &format!("{directory}/slurm.conf"), key);
+        let scripts = script.map(|script| scripts(tree, directory, &script)).unwrap_or_default();
+        if !scripts
+            .iter()
+            .any(|path| tree.text(path).is_some_and(|text| text.is_ok_and(|text| text.contains("gpupol"))))
+        {
+            let message = format!("no `{key}` of `{directory}/slurm.conf` {what}, as far as its text shows");
+            findings.push(missing(message, "run `gpupol install slurm`, or add what docs/slurm.md has"));
+        }
+    }
+    findings
+}
+
+/// The scripts that a setting names: a path, a pattern, or a name below the directory of the configuration.
+fn scripts(tree: &Tree, directory: &str, setting: &str) -> Vec<String> {
+    let mut scripts = Vec::new();
+    for word in setting.split(',') {
+        let whole = if word.starts_with('/') { word.to_owned() } else { format!("{directory}/{word}") };
+        let Some((above, _)) = whole.rsplit_once('/') else { continue };
+        let paths = tree.names(above).into_iter().map(|name| format!("{above}/{name}"));
+        scripts.extend(paths.filter(|path| gpupol_plan::glob::matches(&whole, path)));
+    }
+    scripts
+}
+
+/// The last value of a setting, in any case, without its comment.
+fn value(tree: &Tree, file: &str, key: &str) -> Option<String> {
+    let text = tree.text(file)?.ok()?;
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    let value = |line: &str| {
+        let (name, value) = line.split_once('=')?;
+        name.trim().eq_ignore_ascii_case(key).then(|| value.trim().trim_matches('"').to_owned())
+    };
+    let value = lines.filter_map(value).next_back()?;
+    Some(if value.eq_ignore_ascii_case("yes") { "yes".to_owned() } else { value })
+}
