@@ -93,10 +93,10 @@ fn whole(tree: &mut Tree<'_>, written: &Written) -> Result<Option<String>, Error
         return Ok(None);
     }
     let before = written.before.restored(tree)?;
-    let is_ours = written.after.is(&now) || written.kind == Kind::Program || now == Node::Absent;
+    let is_ours = written.after.is(&now) || is_newer_hook(written, &now) || now == Node::Absent;
     let mut note = None;
     if !is_ours {
-        let Node::File(file) = now else {
+        let (Kind::Own, Node::File(file)) = (written.kind, now) else {
             return Ok(Some(format!("`{path}` is no longer what gpupol put there, and stays")));
         };
         let copy = format!("{path}.changed");
@@ -105,6 +105,12 @@ fn whole(tree: &mut Tree<'_>, written: &Written) -> Result<Option<String>, Error
     }
     tree.put(path, before)?;
     Ok(note)
+}
+
+/// An upgrade puts another hook into the hook's place; what stands where a link was is somebody else's.
+fn is_newer_hook(written: &Written, now: &Node) -> bool {
+    let is_file = matches!((&written.after, now), (State::File { .. }, Node::File(_)));
+    written.kind == Kind::Program && is_file
 }
 
 /// Another installation that came later found this one's file: from now on it found what was there before; says whether its record
