@@ -240,6 +240,22 @@ pub(super) enum Exported {
     /// Each device is called `gpupol.io/gpu=TENANT.GRANT.INDEX`, or `….any` for as many as the grant gives by itself, and calls
     /// the hook, which refuses who may not have it.
     Cdi(Cdi),
+    /// Layouts, proved to fit, for `nvidia-mig-parted`.
+    ///
+    /// Each host is one configuration, called as it is: `nvidia-mig-parted apply -f FILE -c HOST`. GPUs of no layout stay as they are.
+    MigParted(MigParted),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct MigParted {
+    #[command(flatten)]
+    pub(super) policies: Policies,
+    /// A host: a topology file, `builtin:NAME`, or `live` for this host.
+    #[arg(long, value_name = "TOPOLOGY")]
+    pub(super) topology: Vec<String>,
+    /// Where to write it instead of standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,4 +1,4 @@
-//! `gpupol export cdi`
+//! `gpupol export`: `cdi` here, the others in modules of their own.
 
 use std::path::Path;
 
@@ -12,10 +12,17 @@ use crate::emit::cdi::{Guarding, KIND, Specification};
 use crate::emit::{self, Digests};
 use crate::policy::{Policy, allow};
 
+mod mig_parted;
 mod stale;
 
 pub(super) fn run(args: &args::Export) -> Result<Exit, Failure> {
-    let args::Exported::Cdi(args) = &args.what;
+    match &args.what {
+        args::Exported::Cdi(args) => cdi(args),
+        args::Exported::MigParted(args) => mig_parted::run(args),
+    }
+}
+
+fn cdi(args: &args::Cdi) -> Result<Exit, Failure> {
     let guarding = guarding(args)?;
     let (policy, files, mut sink) = match chain::sound(chain::read(&args.policies)?) {
         Ok(sound) => sound,
