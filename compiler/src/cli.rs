@@ -21,6 +21,7 @@ mod fmt;
 mod hosts;
 mod init;
 mod input;
+mod install;
 mod later;
 mod leases;
 mod levels;
@@ -72,6 +73,8 @@ fn run() -> Exit {
         Command::Compile(args) => compile::run(args),
         Command::Export(args) => export::run(args),
         Command::Discover(args) => discover::run(args),
+        Command::Install(args) => install::run(args),
+        Command::Uninstall(args) => install::undo(args),
         Command::Status(args) => status::run(args),
         Command::Topology(args) => topology::run(args),
         Command::Fmt(args) => fmt::run(args),

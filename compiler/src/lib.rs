@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A module looks only to its left in
-//! `source < diag < syntax < policy < topology < workload < resolve < emit < outcome < cli`.
+//! `source < diag < syntax < policy < topology < workload < resolve < emit < outcome < installation < cli`.
 //! Only `topology::discover` and `cli` touch the machine; everything else is a pure function of its arguments, so
 //! that the same input gives the same bytes everywhere.
 
@@ -30,5 +30,7 @@ pub mod resolve;
 pub mod emit;
 
 pub mod outcome;
+
+pub mod installation;
 
 pub mod cli;

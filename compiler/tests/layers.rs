@@ -11,8 +11,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The order in which the crate's own documentation names them.
-const LAYERS: [&str; 10] =
-    ["source", "diag", "syntax", "policy", "topology", "workload", "resolve", "emit", "outcome", "cli"];
+const LAYERS: [&str; 11] = [
+    "source",
+    "diag",
+    "syntax",
+    "policy",
+    "topology",
+    "workload",
+    "resolve",
+    "emit",
+    "outcome",
+    "installation",
+    "cli",
+];
 
 /// Plain words of the contract that every stage may use.
 const PLAIN: [&str; 12] = [
@@ -57,9 +68,11 @@ fn outside_crates_stay_in_their_places() {
         ("kdl", &["syntax"] as &[_]),
         ("nvml_wrapper", &["topology/discover"]),
         ("nvml_wrapper_sys", &["topology/discover"]),
-        ("gpupol_plan", &["workload", "emit", "outcome", "cli"]),
+        ("gpupol_plan", &["workload", "emit", "outcome", "installation", "cli"]),
         ("miette", &["syntax", "cli"]),
         ("oci_spec", &["outcome"]),
+        ("jsonc_parser", &["installation"]),
+        ("toml_edit", &["installation"]),
         ("clap", &["cli"]),
         ("clap_complete", &["cli"]),
         ("clap_mangen", &["cli"]),

@@ -109,7 +109,8 @@ pub fn apply<'c>(container: &Container<'c>, edits: &[&Edit], mounts: &MountInfo)
         openat(CWD, "/proc/self/fd", flags, Mode::empty()).called(|| "openat(`/proc/self/fd`)".to_owned())?;
     enter(container.process)?;
     let rootfs = Rootfs::open(&container.rootfs, surroundings)?;
-    let mut applied = Applied { steps: Vec::new(), rules: None, is_musl: false, descriptors };
+    let mut applied =
+        Applied { steps: Vec::with_capacity(2 * ready.len()), rules: None, is_musl: false, descriptors };
     let done = applied.all(container, &rootfs, ready, &rules);
     // Last, as it cannot be undone: systemd forgets it with the unit, which ends with the container.
     match done.and_then(|()| unit.map_or(Ok(()), |unit| tell(unit, container, &rules))) {
@@ -209,8 +210,7 @@ impl<'c> Applied<'c> {
         match step {
             Step::Dev(made) | Step::Target(made) => {
                 let flags = if made.is_directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
-                unlinkat(&made.parent, made.name.as_str(), flags)
-                    .called(|| format!("unlinkat(`{}`)", made.path))
+                unlinkat(&made.parent, made.name(), flags).called(|| format!("unlinkat(`{}`)", made.path))
             }
             Step::Mounted(tree) => {
                 fchdir(&self.descriptors).called(|| "fchdir(`/proc/self/fd`)".to_owned())?;
@@ -256,8 +256,9 @@ fn is_contained_by_list(container: &Container<'_>, cgroup: &Cgroup) -> bool {
 
 /// Opens what each edit needs of the host. Variables and groups are not the hook form's.
 fn prepare<'p>(edits: &[&'p Edit], binds_nodes: bool) -> Result<Vec<(&'p Edit, Ready<'p>)>> {
-    let ready = |edit: &&'p Edit| {
-        let prepared = match edit {
+    let mut all = Vec::with_capacity(edits.len());
+    for edit in edits {
+        let ready = match edit {
             Edit::DeviceNode(node) => {
                 device_node::Ready::prepare(node, binds_nodes).map(|node| Some(Ready::Node(node)))
             }
@@ -266,10 +267,10 @@ fn prepare<'p>(edits: &[&'p Edit], binds_nodes: bool) -> Result<Vec<(&'p Edit, R
             Edit::File(file) => Ok(Some(Ready::File(file))),
             Edit::Env(_) | Edit::Gid(_) => Ok(None),
         };
-        let prepared = prepared.map_err(|error| error.during(|| name(edit))).transpose();
-        prepared.map(|ready| ready.map(|ready| (*edit, ready)))
-    };
-    edits.iter().filter_map(ready).collect()
+        let ready = ready.map_err(|error| error.during(|| name(edit)))?;
+        all.extend(ready.map(|ready| (*edit, ready)));
+    }
+    Ok(all)
 }
 
 /// Moves into the container's mount namespace. A container without one of its own would have the host's `/dev`

@@ -50,28 +50,28 @@ impl Hierarchy {
     /// # Errors
     /// The call that failed, or that there is neither.
     pub fn find(mounts: &MountInfo) -> Result<Self> {
-        let has_devices = |mount: &&Mount| {
+        let has_devices = |mount: &Mount<'_>| {
             mount.kind == "cgroup" && mount.super_options.split(',').any(|option| option == "devices")
         };
-        let unified = |mount: &&Mount| mount.kind == "cgroup2";
-        let v1 = Self::widest(Version::V1, mounts.mounts.iter().rev().filter(has_devices));
-        let v2 = || Self::widest(Version::V2, mounts.mounts.iter().rev().filter(unified));
+        let unified = |mount: &Mount<'_>| mount.kind == "cgroup2";
+        let v1 = Self::widest(Version::V1, mounts.mounts().rev().filter(has_devices));
+        let v2 = || Self::widest(Version::V2, mounts.mounts().rev().filter(unified));
         let neither = || Error::found("neither the `devices` cgroup hierarchy nor cgroup2 is mounted");
         v1.or_else(v2).ok_or_else(neither)
     }
 
     /// A mount of all of the hierarchy, else one of a part of it, as somebody may have bound a part elsewhere.
-    fn widest<'m>(version: Version, mounts: impl Iterator<Item = &'m Mount> + Clone) -> Option<Self> {
+    fn widest<'m>(version: Version, mounts: impl Iterator<Item = Mount<'m>> + Clone) -> Option<Self> {
         let whole = mounts.clone().filter(|mount| mount.root == "/");
-        whole.chain(mounts).find_map(|mount| Self::visible(version, mount))
+        whole.chain(mounts).find_map(|mount| Self::visible(version, &mount))
     }
 
     /// The hierarchy of a mount, unless another mount hides it.
-    fn visible(version: Version, mount: &Mount) -> Option<Self> {
+    fn visible(version: Version, mount: &Mount<'_>) -> Option<Self> {
         let root = file::open_directory(CWD, &mount.point).ok()?;
         let stat = fstat(&root).ok()?;
         let visible = (major(stat.st_dev), minor(stat.st_dev)) == mount.device;
-        visible.then(|| Self { version, below: mount.root.clone(), root })
+        visible.then(|| Self { version, below: mount.root.clone().into_owned(), root })
     }
 
     /// The cgroup of a process.

@@ -52,6 +52,14 @@ pub fn begin() -> Result<()> {
     set_no_new_privs(true).called(|| "prctl(PR_SET_NO_NEW_PRIVS)".to_owned())?;
     let permitted = held()?.permitted & GIVING;
     set(permitted & LOOKING, permitted)?;
+    filter_calls()
+}
+
+/// Leaves this process no system calls but those that it makes, for the rest of its life.
+///
+/// # Errors
+/// The call that failed.
+pub fn filter_calls() -> Result<()> {
     sys::filter_calls(&filter(ALLOWED)).called(|| "seccomp()".to_owned())
 }
 
@@ -187,6 +195,13 @@ const MACHINE: u32 = 0xc000_003e;
 #[cfg(target_arch = "aarch64")]
 const MACHINE: u32 = 0xc000_00b7;
 
+const LOAD: u16 = 0x20;
+const EQUAL: u16 = 0x15;
+const AT_LEAST: u16 = 0x35;
+const RETURN: u16 = 0x06;
+const ALLOW: u32 = 0x7fff_0000;
+const ERRNO_EPERM: u32 = 0x0005_0001;
+
 /// The program over `struct seccomp_data` that allows these calls of this machine alone.
 fn filter(allowed: &[u32]) -> Vec<Instruction> {
     const NUMBER_AT: u32 = 0;
@@ -195,34 +210,97 @@ fn filter(allowed: &[u32]) -> Vec<Instruction> {
     const ARGUMENT_AT: u32 = 16;
     const AF_UNIX: u32 = 1;
     const CLONE_NEWNS: u32 = 0x0002_0000;
-    const LOAD: u16 = 0x20;
-    const EQUAL: u16 = 0x15;
-    const RETURN: u16 = 0x06;
     const KILL_PROCESS: u32 = 0x8000_0000;
-    const ALLOW: u32 = 0x7fff_0000;
-    const ERRNO_EPERM: u32 = 0x0005_0001;
-    let plain = |code, value| Instruction { code, if_true: 0, if_false: 0, value };
     let equal = |value, if_true, if_false| Instruction { code: EQUAL, if_true, if_false, value };
-    let mut program = vec![plain(LOAD, MACHINE_AT), equal(MACHINE, 1, 0), plain(RETURN, KILL_PROCESS)];
+    let mut program = Vec::with_capacity(4 * allowed.len());
+    program.extend([plain(LOAD, MACHINE_AT), equal(MACHINE, 1, 0), plain(RETURN, KILL_PROCESS)]);
     program.push(plain(LOAD, NUMBER_AT));
-    // A jump counts from the instruction behind it; the one that allows stands last, behind one that denies.
-    let after = |place: usize| u8::try_from(allowed.len() - place).unwrap_or(u8::MAX);
-    // Of two calls one argument is allowed: four instructions each.
-    for (call, argument, behind) in
-        [(number::__NR_unshare, CLONE_NEWNS, 4), (number::__NR_socket, AF_UNIX, 0)]
-    {
-        program.extend([equal(call, 0, 3), plain(LOAD, ARGUMENT_AT)]);
-        let allow = after(0).saturating_add(2 + behind);
-        program.extend([equal(argument, allow, 0), plain(RETURN, ERRNO_EPERM)]);
+    // Of two calls one argument is allowed. A jump counts from the instruction behind it.
+    for (call, argument) in [(number::__NR_unshare, CLONE_NEWNS), (number::__NR_socket, AF_UNIX)] {
+        program.extend([equal(call, 0, 4), plain(LOAD, ARGUMENT_AT), equal(argument, 0, 1)]);
+        program.extend([plain(RETURN, ALLOW), plain(RETURN, ERRNO_EPERM)]);
     }
-    program.extend(allowed.iter().enumerate().map(|(place, call)| equal(*call, after(place), 0)));
-    program.extend([plain(RETURN, ERRNO_EPERM), plain(RETURN, ALLOW)]);
+    tree(&runs(allowed), &mut program);
     program
+}
+
+fn plain(code: u16, value: u32) -> Instruction {
+    Instruction { code, if_true: 0, if_false: 0, value }
+}
+
+/// Where runs of numbers begin that are allowed, or are not.
+fn runs(allowed: &[u32]) -> Vec<(u32, bool)> {
+    let mut allowed = allowed.to_vec();
+    allowed.sort_unstable();
+    allowed.dedup();
+    let mut runs = vec![(0, false)];
+    for number in allowed {
+        // What ended here goes on.
+        runs.pop_if(|(end, _)| *end == number);
+        if runs.last().is_none_or(|(_, is_allowed)| !is_allowed) {
+            runs.push((number, true));
+        }
+        runs.push((number + 1, false));
+    }
+    runs
+}
+
+/// The part of the program that finds the run of a number, by halves: the kernel tries every number when it takes a
+/// program, which for comparing them one after another took it more than all else that confining needs.
+fn tree(runs: &[(u32, bool)], program: &mut Vec<Instruction>) {
+    let (left, right) = runs.split_at(runs.len() / 2);
+    let Some((begin, is_allowed)) = right.first() else { return };
+    if left.is_empty() {
+        program.push(plain(RETURN, if *is_allowed { ALLOW } else { ERRNO_EPERM }));
+        return;
+    }
+    let place = program.len();
+    program.push(plain(AT_LEAST, *begin));
+    tree(left, program);
+    let behind = program.len() - place - 1;
+    if let Some(jump) = program.get_mut(place) {
+        jump.if_true = u8::try_from(behind).unwrap_or(u8::MAX);
+    }
+    tree(right, program);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What the kernel answers to a call of this number with this first argument, by seccomp(2).
+    fn answer(program: &[Instruction], machine: u32, number: u32, argument: u32) -> u32 {
+        let (mut at, mut held) = (0, 0);
+        loop {
+            let Instruction { code, if_true, if_false, value } = program[at];
+            at += 1;
+            let mut jump = |holds| at += usize::from(if holds { if_true } else { if_false });
+            match code {
+                LOAD => held = [number, machine, 0, 0, argument][usize::try_from(value).unwrap() / 4],
+                EQUAL => jump(held == value),
+                AT_LEAST => jump(held >= value),
+                RETURN => return value,
+                other => panic!("{other:#x}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_filter_allows_its_list_and_no_other_call() {
+        let program = filter(ALLOWED);
+        let judged = |number, argument| answer(&program, MACHINE, number, argument);
+        for number in (0..2000).chain([u32::MAX - 1, u32::MAX, 0x4000_0000, 0x4000_0000 + number::__NR_read])
+        {
+            let expected = if ALLOWED.contains(&number) { ALLOW } else { ERRNO_EPERM };
+            let of_both = [number::__NR_unshare, number::__NR_socket].contains(&number);
+            assert!(of_both || judged(number, 0) == expected, "{number}");
+        }
+        assert_eq!(judged(number::__NR_socket, 1), ALLOW);
+        assert_eq!(judged(number::__NR_socket, 2), ERRNO_EPERM);
+        assert_eq!(judged(number::__NR_unshare, 0x0002_0000), ALLOW);
+        assert_eq!(judged(number::__NR_unshare, 0x1002_0000), ERRNO_EPERM);
+        assert_eq!(answer(&program, MACHINE ^ 1, number::__NR_read, 0), 0x8000_0000);
+    }
 
     #[test]
     fn the_bound_of_a_wrapper_ends_before_it_becomes_its_runtime() {

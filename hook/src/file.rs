@@ -1,5 +1,6 @@
 //! Reading the host's files: by descriptor, bounded, and only from root's hands.
 
+use core::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
@@ -15,10 +16,7 @@ const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW).union(OFlags::DIRECTORY);
 
 /// Nothing is read in larger pieces.
-const CHUNK: usize = 64 * 1024;
-
-/// Files of the kernel say that they have no size; most come in one piece of this.
-const PAGE: usize = 4096;
+const CHUNK: usize = 16 * 1024;
 
 /// How often a path is tried that something else on the host keeps the kernel from following.
 const ATTEMPTS: u32 = 10_000;
@@ -176,25 +174,27 @@ pub(crate) fn read_regular(file: &OwnedFd, name: &str, limit: usize) -> Result<V
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(Error::found(format!("`{name}` is not a regular file")));
     }
-    let expected = usize::try_from(stat.st_size).unwrap_or(0);
-    read_all(file, expected.min(limit), limit).map_err(|e| e.during(|| format!("`{name}`")))
+    read_all(file, limit).map_err(|e| e.during(|| format!("`{name}`")))
 }
 
 /// Reads a descriptor to its end, if that comes within `limit` bytes.
 ///
 /// # Errors
 /// The call that failed, or that there is more.
-pub(crate) fn read_all(file: impl AsFd, expected: usize, limit: usize) -> Result<Vec<u8>> {
+pub(crate) fn read_all(file: impl AsFd, limit: usize) -> Result<Vec<u8>> {
     let mut content = Vec::new();
-    let mut chunk = vec![0_u8; expected.saturating_add(1).clamp(PAGE, CHUNK)];
+    // It is not cleared, and lies on the stack: most files come in one piece, and nothing but what they hold is allocated.
+    let mut chunk = [MaybeUninit::<u8>::uninit(); CHUNK];
     loop {
-        let count = match rustix::io::read(&file, chunk.as_mut_slice()) {
-            Ok(count) => count,
+        let read = match rustix::io::read(&file, &mut chunk) {
+            Ok((read, _)) => &*read,
             Err(Errno::INTR) => continue,
             Err(errno) => return Err(errno).called(|| "read()".to_owned()),
         };
-        let Some(read) = chunk.get(..count).filter(|read| !read.is_empty()) else { return Ok(content) };
-        if content.len().saturating_add(count) > limit {
+        if read.is_empty() {
+            return Ok(content);
+        }
+        if content.len().saturating_add(read.len()) > limit {
             return Err(Error::found(format!("more than {limit} bytes")));
         }
         content.extend_from_slice(read);
@@ -208,7 +208,8 @@ pub(crate) fn read_all(file: impl AsFd, expected: usize, limit: usize) -> Result
 /// The call that failed.
 pub(crate) fn read_lossy(directory: BorrowedFd<'_>, path: &str, limit: usize) -> Result<String> {
     let bytes = read_bounded(directory, path, limit, Trust::Nobody)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
 /// Reads a small text file of a kernel file system whole.
@@ -228,12 +229,14 @@ pub(crate) fn path_of(file: &OwnedFd) -> Result<String> {
     link(&format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
-/// The path of this program.
+/// The path of this program, or of the one that an upgrade has put in its place meanwhile.
 ///
 /// # Errors
 /// The call that failed, or that it is not UTF-8.
 pub(crate) fn path_of_own_program() -> Result<String> {
-    link("/proc/self/exe")
+    let path = link("/proc/self/exe")?;
+    // The kernel adds this once another file has been renamed over the program: that is the one to call later.
+    Ok(path.strip_suffix(" (deleted)").map(str::to_owned).unwrap_or(path))
 }
 
 /// Where a link of the kernel leads.

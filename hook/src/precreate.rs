@@ -21,7 +21,7 @@ const PATIENCE: u64 = 60;
 /// # Errors
 /// Why the container must not be made.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let bytes = file::read_all(std::io::stdin(), 0, LIMIT)
+    let bytes = file::read_all(std::io::stdin(), LIMIT)
         .map_err(|error| error.during(|| "`config.json` on standard input".to_owned()))?;
     let entry = entry::load(&arguments.entries, &arguments.entry)?;
     if entry.form != Form::Spec {

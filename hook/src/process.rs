@@ -62,7 +62,7 @@ impl Process {
     /// The call that failed.
     pub fn mounts(&self) -> Result<MountInfo> {
         file::read_lossy(self.directory.as_fd(), "mountinfo", LIMIT)
-            .map(|text| MountInfo::parse(&text))
+            .map(MountInfo::of)
             .map_err(|error| error.during(|| format!("`/proc/{}`", self.pid)))
     }
 

@@ -67,12 +67,19 @@ pub struct Place {
 pub struct Made {
     /// The directory it is in.
     pub parent: Rc<OwnedFd>,
-    /// Its name there.
-    pub name: String,
     /// Whether it is a directory.
     pub is_directory: bool,
     /// Its path in the container, for messages and audit records.
     pub path: String,
+}
+
+impl Made {
+    /// Its name there.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let path = self.path.trim_end_matches('/');
+        path.rsplit_once('/').map_or(path, |(_, name)| name)
+    }
 }
 
 impl Rootfs {
@@ -118,8 +125,8 @@ impl Rootfs {
     /// directory of the host that is mounted into the container stays as it is.
     ///
     /// # Errors
-    /// The call that failed, or what is in the way. `made` holds what was made until then.
-    pub fn target(&self, path: &str, is_directory: bool, made: &mut Vec<Made>) -> Result<OwnedFd> {
+    /// The call that failed, or what is in the way. `made` was told what was made until then.
+    pub fn target(&self, path: &str, is_directory: bool, made: &mut impl FnMut(Made)) -> Result<OwnedFd> {
         let last = self.last.replace(None).filter(|_| !is_directory);
         match self.resolve(path, PATH) {
             Err(Errno::NOENT) => {}
@@ -227,7 +234,7 @@ impl Rootfs {
     }
 
     /// The deepest part of `path` that is there is opened, the rest is made beneath it.
-    fn directory(&self, path: &str, made: &mut Vec<Made>) -> Result<OwnedFd> {
+    fn directory(&self, path: &str, made: &mut impl FnMut(Made)) -> Result<OwnedFd> {
         let path = if path.is_empty() { "/" } else { path };
         match self.resolve(path, PATH_DIRECTORY) {
             Err(Errno::NOENT) => {}
@@ -239,7 +246,7 @@ impl Rootfs {
     }
 
     /// The same, of which what is made for `path` is the container's alone.
-    fn own_directory(&self, directory: &str, path: &str, made: &mut Vec<Made>) -> Result<OwnedFd> {
+    fn own_directory(&self, directory: &str, path: &str, made: &mut impl FnMut(Made)) -> Result<OwnedFd> {
         let found = self.directory(directory, made)?;
         let place = place(found.as_fd()).called(|| call("statx", path))?;
         if place.mount != self.mount && !self.surroundings.private.contains(&place.mount) {
@@ -255,7 +262,7 @@ impl Rootfs {
         name: &str,
         path: &str,
         is_directory: bool,
-        made: &mut Vec<Made>,
+        made: &mut impl FnMut(Made),
     ) -> Result<OwnedFd> {
         let new = || {
             if is_directory {
@@ -265,9 +272,7 @@ impl Rootfs {
             }
         };
         let file = self.as_owner(new).map_err(|error| dangling(error, path))?;
-        let made_here =
-            Made { parent: Rc::clone(parent), name: name.to_owned(), is_directory, path: path.to_owned() };
-        made.push(made_here);
+        made(Made { parent: Rc::clone(parent), is_directory, path: path.to_owned() });
         file.map_or_else(|| open_new(parent, name, path), Ok)
     }
 }

@@ -95,26 +95,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let state = State::read()?;
     let entry = entry::load(&arguments.entries, &arguments.entry)?;
     let (config, size) = bundle::config(&state)?;
+    // It may hold thousands of pieces, which end with the process anyway.
+    let config: &Config = Box::leak(Box::new(config));
     // Under Slurm what a container asks for is not in its configuration; nobody else is looked at before it is known to ask.
     let step =
         (entry.engine == Engine::Slurm).then(|| observe::slurm::observe(&entry, &state)).transpose()?;
     let observed = step.clone().unwrap_or_default();
-    let asked = lookup::asked(Settings::default().request_indices, &entry, &config, &observed);
+    let asked = lookup::asked(Settings::default().request_indices, &entry, config, &observed);
     let asks = !matches!(asked, Ok(None));
     let majors = guard::majors()?;
-    let surroundings = guard::look(&state, &config, &majors);
+    let surroundings = guard::look(&state, config, &majors);
     // What the spec form gave, or somebody else allocated, is told from what is beside it when the plan is known.
-    let is_put_off = cdi::is_given(&config) || allocation::has_nodes(&entry, &config);
+    let is_put_off = cdi::is_given(config) || allocation::has_nodes(&entry, config);
     let trips = if is_put_off {
         Vec::new()
     } else {
-        trips(&entry, &config, &surroundings, &put_off(asked.ok().flatten().as_ref(), &config))
+        trips(&entry, config, &surroundings, &put_off(asked.ok().flatten().as_ref(), config))
     };
     if !asks && trips.is_empty() {
         return Ok(());
     }
     let (surroundings, trips) = (&surroundings, trips.as_slice());
-    let (entry, state, config, majors, known_by) = (&entry, &state, &config, &majors, OnceCell::new());
+    let (entry, state, majors, known_by) = (&entry, &state, &majors, OnceCell::new());
     let start = Start { began, entry, state, config, majors, surroundings, trips, known_by };
     if asks && size > LIMIT_WITH_GPUS {
         return start.refuse(OnDenied::Refuse, None, None, too_large(size));

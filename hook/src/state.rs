@@ -28,7 +28,7 @@ impl State {
     /// # Errors
     /// The call that failed, or where the text is no state of a container.
     pub(crate) fn read() -> Result<Self> {
-        let text = file::read_all(std::io::stdin(), 0, LIMIT).map_err(|error| error.during(step))?;
+        let text = file::read_all(std::io::stdin(), LIMIT).map_err(|error| error.during(step))?;
         Self::parse(&text)
     }
 

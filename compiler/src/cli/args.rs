@@ -5,11 +5,15 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+mod install;
+
 use super::exit;
 use super::levels::{self, Which};
 use super::today;
 use crate::diag::Code;
 use crate::policy::Date;
+
+pub(super) use install::{Docker, Everywhere, Install, InstalledFor, Kubernetes, PodmanForm, Uninstall};
 
 /// Decides by policy which tenant's containers get which GPUs.
 #[derive(Debug, Parser)]
@@ -31,6 +35,10 @@ pub(super) enum Command {
     Compile(Compile),
     /// Write what other programs read.
     Export(Export),
+    /// Have an engine's containers come through gpupol, or print what that would change.
+    Install(Install),
+    /// Undo that, byte for byte where nobody changed the files since.
+    Uninstall(Uninstall),
     /// Print who holds which device of this host, or why a container got none.
     Status(Status),
     /// Record this host's topology.

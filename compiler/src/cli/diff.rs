@@ -32,6 +32,18 @@ pub(super) fn of_fixes(name: &str, before: &str, after: &str) -> String {
     unified(&escape(name), &fixed(before, after))
 }
 
+/// The diff of a file that comes, changes or goes.
+pub(super) fn of_change(name: &str, before: Option<&str>, after: Option<&str>) -> String {
+    let lines = fixed(before.unwrap_or_default(), after.unwrap_or_default());
+    let diff = unified(&escape(name), &lines);
+    let side = |mark: &str, text: Option<&str>| match text {
+        Some(_) => format!("{mark} {}\n", escape(name)),
+        None => format!("{mark} /dev/null\n"),
+    };
+    let hunks = diff.splitn(3, '\n').nth(2).unwrap_or_default();
+    format!("{}{}{hunks}", side("---", before), side("+++", after))
+}
+
 fn unified(name: &str, lines: &[Line<'_>]) -> String {
     let mut text = String::new();
     let (mut old, mut new, mut from) = (0, 0, 0);

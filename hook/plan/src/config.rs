@@ -310,8 +310,7 @@ impl Config {
     /// The value of a variable of the container's process; the last of duplicates counts, as for NVIDIA's stack.
     #[must_use]
     pub fn env(&self, name: &str) -> Option<&str> {
-        let mut pairs = self.process.env.iter().rev().filter_map(|line| line.split_once('='));
-        pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+        self.process.env.iter().rev().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
     }
 
     /// Whether the container may open every device, as a privileged one may.

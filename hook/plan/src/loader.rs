@@ -85,8 +85,8 @@ impl Loader {
     pub fn taken_for(&self, path: &str) -> Vec<String> {
         let Some((is_32, name)) = library(path) else { return Vec::new() };
         let cached = self.cached.iter().filter(|of| of.is_32 == is_32 && of.name == name);
-        let place = self.directories.path(path);
-        let first = older(&place).filter(|_| !self.is_merged).map(str::to_owned);
+        let first = || older(&self.directories.path(path)).map(str::to_owned);
+        let first = if self.is_merged { None } else { first() };
         cached.map(|of| of.path.clone()).chain(first).collect()
     }
 }

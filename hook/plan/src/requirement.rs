@@ -77,9 +77,10 @@ pub fn requirements(config: &Config) -> Result<Vec<Requirement>, Refusal> {
     if matches!(config.env(DISABLE), Some("1" | "t" | "T" | "TRUE" | "true" | "True")) {
         return Ok(Vec::new());
     }
-    let pairs = config.process.env.iter().filter_map(|line| line.split_once('='));
-    let mut said: BTreeMap<&str, String> = pairs
-        .filter(|(name, _)| name.starts_with(PREFIX) && !name.starts_with(JETPACK))
+    let lines = config.process.env.iter().filter(|line| line.starts_with(PREFIX));
+    let mut said: BTreeMap<&str, String> = lines
+        .filter_map(|line| line.split_once('='))
+        .filter(|(name, _)| !name.starts_with(JETPACK))
         .map(|(name, text)| (name, text.to_owned()))
         .collect();
     let version = config.env(CUDA_VERSION).filter(|version| !version.is_empty());

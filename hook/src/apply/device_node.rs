@@ -56,12 +56,8 @@ impl<'p> Ready<'p> {
         if already && self.bind.is_none() {
             return Err(Error::found("the runtime did not make it, though `config.json` has it"));
         }
-        let made = Made {
-            parent: Rc::clone(&parent),
-            name: file.to_owned(),
-            is_directory: false,
-            path: self.node.container_path.clone(),
-        };
+        let made =
+            Made { parent: Rc::clone(&parent), is_directory: false, path: self.node.container_path.clone() };
         let Some(node) = self.bind else {
             mknodat(
                 &parent,
@@ -132,7 +128,7 @@ fn open_below(rootfs: &Rootfs, dev: &Rc<OwnedFd>, path: &str, steps: &mut Vec<St
     let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
     let parent = open_below(rootfs, dev, parent, steps)?;
     rootfs.as_owner(|| rootfs::new_directory(parent.as_ref(), name))?;
-    let made = Made { parent, name: name.to_owned(), is_directory: true, path: format!("/dev/{path}") };
+    let made = Made { parent, is_directory: true, path: format!("/dev/{path}") };
     steps.push(Step::Dev(made));
     open().map(Rc::new).called(|| format!("openat2(`{path}`)"))
 }

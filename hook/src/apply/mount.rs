@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use crate::apply::device_node::clone_mount;
 use crate::apply::{Step, daemon, tmpfs};
 use crate::error::{Called, Error, Result};
-use crate::rootfs::{self, Made, Rootfs};
+use crate::rootfs::{self, Rootfs};
 use crate::sys;
 
 /// A bind whose source is opened, checked and cloned.
@@ -56,12 +56,10 @@ impl<'p> Ready<'p> {
         if !place.starts_with('/') {
             return Err(Error::found(format!("`{place}` is not an absolute path")));
         }
-        let mut made: Vec<Made> = Vec::new();
-        let target = rootfs.target(&place, self.is_directory(), &mut made);
-        let is_new = !made.is_empty();
-        steps.extend(made.into_iter().map(Step::Target));
-        let target = target?;
-        let is_there = !is_new && self.is_there(&target)?;
+        let before = steps.len();
+        let target =
+            rootfs.target(&place, self.is_directory(), &mut |made| steps.push(Step::Target(made)))?;
+        let is_there = steps.len() == before && self.is_there(&target)?;
         if !is_there {
             self.attach(rootfs, &target)?;
         }

@@ -58,10 +58,9 @@ impl<'p> Ready<'p> {
         if tmpfs.hides && !rootfs.has(&tmpfs.container_path)? {
             return Ok(Placed { tmpfs, root: None });
         }
-        let mut made = Vec::new();
-        let target = rootfs.target(&tmpfs.container_path, true, &mut made);
-        steps.extend(made.into_iter().map(Step::Target));
-        rootfs.attach(&tree, &target?, &[FileType::Directory])?;
+        let target =
+            rootfs.target(&tmpfs.container_path, true, &mut |made| steps.push(Step::Target(made)))?;
+        rootfs.attach(&tree, &target, &[FileType::Directory])?;
         let root = file::duplicate(&tree);
         steps.push(Step::Mounted(tree));
         Ok(Placed { tmpfs, root: Some(root?) })

@@ -130,7 +130,7 @@ fn directories_swapped_while_targets_are_made() {
 /// Makes a target and removes it; whether it was made.
 fn make_and_remove(rootfs: &Rootfs, root: &Path) -> bool {
     let mut made: Vec<Made> = Vec::new();
-    let target = rootfs.target("/usr/lib64/made/libcuda.so.1", false, &mut made);
+    let target = rootfs.target("/usr/lib64/made/libcuda.so.1", false, &mut |new| made.push(new));
     if let Ok(target) = &target {
         use std::os::fd::AsRawFd;
         let path = fs::read_link(format!("/proc/self/fd/{}", target.as_raw_fd())).unwrap();
@@ -138,7 +138,7 @@ fn make_and_remove(rootfs: &Rootfs, root: &Path) -> bool {
     }
     for made in made.iter().rev() {
         let flags = if made.is_directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
-        unlinkat(&made.parent, made.name.as_str(), flags).unwrap();
+        unlinkat(&made.parent, made.name(), flags).unwrap();
     }
     target.is_ok()
 }

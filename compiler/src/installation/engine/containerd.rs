@@ -1,0 +1,195 @@
+//! containerd's CRI plugin: the wrapper as the default runtime handler, or as a named one.
+
+use gpupol_plan::entry::{Engine, Entry, Form};
+use serde_json::{Map, Value, json};
+
+use super::{Kubernetes, Step, Steps, program};
+use crate::installation::config::{self, Edit, Language};
+use crate::installation::put::faulty;
+use crate::installation::tree::Tree;
+use crate::installation::{Error, Places, link_of};
+
+/// What puts a changed config.toml into effect.
+pub(super) const ACTIVATE: &str =
+    "restart containerd: `systemctl restart containerd` (containers go on meanwhile)";
+
+const USUAL: &str = "/etc/containerd/config.toml";
+/// The handler that containerd has by itself.
+const BUILT_IN: &str = "runc";
+/// A new file is of the version that every containerd from 1.3 on takes.
+const BEGUN: &str = "version = 2\n";
+/// The only shim that calls a runtime by `BinaryName`.
+const SHIM: &str = "io.containerd.runc.v2";
+/// The CRI plugin that starts containers, by the version of the configuration.
+const PLUGINS: [(i64, &str); 2] = [(2, "io.containerd.grpc.v1.cri"), (3, "io.containerd.cri.v1.runtime")];
+
+/// How containerd is to come through gpupol.
+#[derive(Clone, Debug, Default)]
+pub struct Containerd {
+    /// What it has in common with CRI-O.
+    pub kubernetes: Kubernetes,
+    /// Its configuration file, if not the usual one.
+    pub config: Option<String>,
+    /// Annotations of pods that containers are to have beside `gpupol.io/*`, as patterns.
+    pub annotations: Vec<String>,
+}
+
+impl Containerd {
+    pub(super) fn steps(&self, name: &str, places: &Places, tree: &Tree<'_>) -> Result<Steps, Error> {
+        if self.config.is_none() {
+            program::is_installed(tree, "containerd", "containerd")?;
+        }
+        let path = self.config.as_deref().unwrap_or(USUAL);
+        let text = tree.text(path)?;
+        let text = text.unwrap_or_else(|| BEGUN.to_owned());
+        let settings = config::read(Language::Toml, &text).map_err(|fault| faulty(path, &fault))?;
+        let plugin = plugin(path, &settings)?;
+        is_enabled(path, &settings, plugin)?;
+        let known = settings.get("plugins").and_then(|plugins| plugins.get(plugin)?.get("containerd"));
+        let known = known.cloned().unwrap_or_default();
+        imports(tree, path, &settings, plugin)?;
+        let default = known.get("default_runtime_name").and_then(Value::as_str).unwrap_or(BUILT_IN);
+        let table = known.get("runtimes").and_then(|runtimes| runtimes.get(default));
+        let table = table.and_then(Value::as_object).cloned().unwrap_or_default();
+        let real = real_runtime(tree, default, &table, places)?;
+        let handler = self.kubernetes.handler();
+        let table = self.table(name, table);
+        let found = known.get("runtimes").and_then(|runtimes| runtimes.get(handler));
+        if found.is_some_and(|found| *found != table) || handler == BUILT_IN {
+            let message =
+                format!("`{path}` has a runtime handler `{handler}` already, which is not this one");
+            let help = "take it out, or choose another name by `--runtime-name`";
+            return Err(Error::refused(message, help));
+        }
+        let containerd = ["plugins", plugin, "containerd"];
+        let mut edits = vec![Edit::new(&[&containerd[..], &["runtimes", handler]].concat(), table)];
+        if self.kubernetes.is_default() {
+            edits.push(Edit::new(&[&containerd[..], &["default_runtime_name"]].concat(), handler));
+        }
+        Ok(Steps {
+            entry: Entry {
+                real_runtime: Some(real),
+                ..self.kubernetes.entry(Engine::Containerd, Form::Spec, places)
+            },
+            is_wrapped: true,
+            files: vec![Step::SettingsIn(BEGUN, path.to_owned(), Language::Toml, edits)],
+            notes: self.kubernetes.notes(
+                "`ctr run` and `nerdctl` do not go through it: who may use containerd's socket is root",
+            ),
+            activate: ACTIVATE.to_owned(),
+        })
+    }
+
+    /// The handler: the default one once more, such as it is configured, with the wrapper as its program.
+    fn table(&self, name: &str, mut table: Map<String, Value>) -> Value {
+        table.insert("runtime_type".to_owned(), SHIM.into());
+        let mut options = table.get("options").and_then(Value::as_object).cloned().unwrap_or_default();
+        options.insert("BinaryName".to_owned(), link_of(name).into());
+        table.insert("options".to_owned(), options.into());
+        for key in ["pod_annotations", "container_annotations"] {
+            let mut listed = table.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+            for wished in std::iter::once("gpupol.io/*").chain(self.annotations.iter().map(String::as_str)) {
+                if !listed.iter().any(|it| it.as_str() == Some(wished)) {
+                    listed.push(wished.into());
+                }
+            }
+            table.insert(key.to_owned(), listed.into());
+        }
+        json!(table)
+    }
+}
+
+fn plugin(path: &str, settings: &Value) -> Result<&'static str, Error> {
+    let version = settings.get("version").and_then(Value::as_i64).unwrap_or(1);
+    let known = PLUGINS.into_iter().find(|(known, _)| *known == version);
+    known.map(|(_, plugin)| plugin).ok_or_else(|| {
+        let message = format!("`{path}` is of version {version}, and gpupol knows the versions 2 and 3");
+        Error::refused(
+            message,
+            "let containerd rewrite it, by `containerd config migrate`, or write gpupol's runtime by hand",
+        )
+    })
+}
+
+/// A containerd that serves no Kubernetes has no runtime handlers.
+fn is_enabled(path: &str, settings: &Value, plugin: &str) -> Result<(), Error> {
+    let disabled = settings.get("disabled_plugins").and_then(Value::as_array).into_iter().flatten();
+    let found = disabled
+        .filter_map(Value::as_str)
+        .find(|name| [plugin, "cri", "io.containerd.grpc.v1.cri"].contains(name));
+    match found {
+        None => Ok(()),
+        Some(name) => Err(Error::refused(
+            format!("`{path}` disables the plugin `{name}`, so that no runtime handler of it is ever used"),
+            "take it out of `disabled_plugins` if Kubernetes is to use this containerd; for Docker's containers, `gpupol install docker`",
+        )),
+    }
+}
+
+/// What is imported overrules the file itself.
+fn imports(tree: &Tree<'_>, path: &str, settings: &Value, plugin: &str) -> Result<(), Error> {
+    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+    for pattern in
+        settings.get("imports").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    {
+        let pattern =
+            if pattern.starts_with('/') { pattern.to_owned() } else { format!("{directory}/{pattern}") };
+        for file in matching(tree, &pattern)? {
+            let Some(text) = tree.text(&file)? else { continue };
+            let imported = config::read(Language::Toml, &text).map_err(|fault| faulty(&file, &fault))?;
+            let sets = imported
+                .get("plugins")
+                .and_then(|plugins| plugins.get(plugin)?.get("containerd")?.get("default_runtime_name"));
+            if let Some(name) = sets {
+                let message =
+                    format!("`{file}` is imported by `{path}`, and sets the default runtime to {name}");
+                return Err(Error::refused(
+                    message,
+                    "take that out there, so that one file says which is the default",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The files that a pattern names, with `*` in the last of its names.
+fn matching(tree: &Tree<'_>, pattern: &str) -> Result<Vec<String>, Error> {
+    let (directory, name) = pattern.rsplit_once('/').unwrap_or_default();
+    let Some((begin, end)) = name.split_once('*') else { return Ok(vec![pattern.to_owned()]) };
+    let fits = |name: &String| {
+        name.len() >= begin.len() + end.len() && name.starts_with(begin) && name.ends_with(end)
+    };
+    let names = tree.list(directory)?.into_iter().filter(fits);
+    Ok(names.map(|name| format!("{directory}/{name}")).collect())
+}
+
+/// The runtime that makes the containers: that of the handler that is the default one now.
+fn real_runtime(
+    tree: &Tree<'_>,
+    default: &str,
+    table: &Map<String, Value>,
+    places: &Places,
+) -> Result<String, Error> {
+    if let Some(named) = &places.real_runtime {
+        return program::runtime(tree, named);
+    }
+    if default == "nvidia" {
+        return Err(program::nvidias(default));
+    }
+    let shim = table.get("runtime_type").and_then(Value::as_str).unwrap_or(SHIM);
+    if shim != SHIM {
+        return Err(Error::refused(
+            format!(
+                "the default runtime `{default}` is of type `{shim}`, and gpupol stands in front of runc or crun"
+            ),
+            "name the runtime that is to stand behind gpupol by `--real-runtime`, such as `/usr/bin/runc`",
+        ));
+    }
+    let named = table.get("options").and_then(|options| options.get("BinaryName")?.as_str());
+    let named = named.filter(|named| !named.is_empty()).unwrap_or(BUILT_IN);
+    match program::behind(tree, named)? {
+        Some(behind) => program::runtime(tree, &behind),
+        None => program::runtime(tree, named),
+    }
+}
