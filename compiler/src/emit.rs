@@ -22,6 +22,7 @@ pub(crate) mod digest;
 mod driver_files;
 mod features;
 pub(crate) mod identities;
+pub mod mig_parted;
 pub mod mps;
 mod procfs;
 mod profile;

@@ -27,6 +27,8 @@ pub mod rights;
 pub mod schema;
 mod version;
 
+pub(crate) use diags::deny_shadowed;
+pub(crate) use overlap::denies::superfluous;
 pub(crate) use overlap::possible::Possible;
 pub use version::{Version, Versions};
 

@@ -13,6 +13,7 @@ use crate::policy::{self, Place, Policy};
 use crate::topology::{Gpu, MigDevice, Topology, Vendor};
 
 mod check;
+mod coexist;
 mod deny;
 mod diags;
 mod fabric;
@@ -26,6 +27,7 @@ mod out_of_service;
 mod place;
 mod require;
 mod select;
+mod shadow;
 
 /// Everything that the policy gives on one host.
 #[derive(Clone, Debug)]
@@ -75,6 +77,7 @@ pub struct Grant<'a> {
 
 pub use features::{FeatureParts, GrantedFeature};
 pub use memory::{Enforcer, Memory};
+pub use shadow::Denials;
 
 /// What one `gpus` line comes to.
 #[derive(Clone, Debug)]
@@ -203,6 +206,7 @@ pub fn resolve<'a>(
     grants.sort_by(|a, b| (a.tenant, &a.rule.name.value).cmp(&(b.tenant, &b.rule.name.value)));
     check::sharing(grants.iter().filter(|grant| !policy.is_trusted(grant.tenant)), name, sink);
     mps::report(&grants, name, sink);
+    coexist::report(&grants, name, sink);
     layout::report(policy, &sets, name, sink);
     Resolution { grants, denies, extents: sets.extents() }
 }

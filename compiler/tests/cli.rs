@@ -123,7 +123,6 @@ fn what_is_not_built_yet_is_refused_in_one_sentence() {
         &["graph", "policies"],
         &["lsp"],
         &["export", "kubernetes"],
-        &["export", "mig-parted"],
     ] {
         let ran = run(&place, args);
         let words = if args[0] == "export" { 2 } else { 1 };

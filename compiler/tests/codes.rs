@@ -17,10 +17,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gpupol::diag::Code;
-use gpupol::topology::{Fact, OutOfService, Outage, Topology};
+use gpupol::topology::{ComputeMode, Fact, Gpu, OutOfService, Outage, Topology};
 use serde_json::Value;
 
-use given::{gpu, host};
+use given::{gpu, host, sliced};
 use ran::run;
 
 const MARK: &str = "// error: ";
@@ -43,6 +43,24 @@ fn unknown() -> Topology {
     gpu.brand = Fact::Unknown("not asked".to_owned());
     gpu.mig = Fact::Known(false);
     host(vec![gpu], &[])
+}
+
+/// GPUs in other compute modes than the usual one, and one with MIG devices.
+fn modes() -> Topology {
+    let set = |index, model, mode| Gpu {
+        compute_mode: Fact::Known(mode),
+        compute_capability: Fact::Known("8.9".to_owned()),
+        ..gpu(index, model)
+    };
+    let gpus = vec![
+        set(0, "Q", ComputeMode::ExclusiveProcess),
+        set(1, "P", ComputeMode::Prohibited),
+        sliced(gpu(2, "M"), &["1g.10gb"]),
+        gpu(3, "D"),
+    ];
+    let mut host = host(gpus, &[]);
+    host.majors.insert("nvidia-caps".to_owned(), 236);
+    host
 }
 
 /// A host with a GPU that works, and one that does not.
@@ -80,7 +98,12 @@ fn cases(directory: &str) -> Vec<(String, String)> {
 fn found(name: &str, bytes: &[u8], topology: Option<&str>) -> (Vec<(u64, String)>, String) {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join(name), bytes).unwrap();
-    let hosts = [("two-nodes.json", two_nodes()), ("unknown.json", unknown()), ("lost.json", lost())];
+    let hosts = [
+        ("two-nodes.json", two_nodes()),
+        ("unknown.json", unknown()),
+        ("lost.json", lost()),
+        ("modes.json", modes()),
+    ];
     for (name, topology) in hosts {
         fs::write(place.path().join(name), serde_json::to_vec(&topology).unwrap()).unwrap();
     }

@@ -18,7 +18,7 @@ use serde_json::Value;
 use ran::run;
 
 /// What no text of a policy shows: these need a large file, other bytes, a host of another kind, or another command.
-const NOT_SHOWN: [Code; 7] = [
+const NOT_SHOWN: [Code; 8] = [
     Code::FileTooLarge,
     Code::NotUtf8,
     Code::TooManySlots,
@@ -26,6 +26,7 @@ const NOT_SHOWN: [Code; 7] = [
     Code::LayoutUnproved,
     Code::GpuOutOfService,
     Code::UnguardedExport,
+    Code::ComputeModeConflict,
 ];
 
 fn pages() -> PathBuf {

@@ -285,6 +285,22 @@ pub(super) enum Exported {
     ///
     /// They compile at boot, before any engine starts, and when driver or MIG devices change, and remove leases of containers that are gone.
     Systemd(Systemd),
+    /// Layouts, proved to fit, for `nvidia-mig-parted`.
+    ///
+    /// Each host is one configuration, called as it is: `nvidia-mig-parted apply -f FILE -c HOST`. GPUs of no layout stay as they are.
+    MigParted(MigParted),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct MigParted {
+    #[command(flatten)]
+    pub(super) policies: Policies,
+    /// A host: a topology file, `builtin:NAME`, or `live` for this host.
+    #[arg(long, value_name = "TOPOLOGY")]
+    pub(super) topology: Vec<String>,
+    /// Where to write it instead of standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -13,6 +13,7 @@ use super::{Exit, Failure, input, print, today};
 use crate::diag::{Code, Finding, Sink};
 use crate::emit::digest;
 use crate::policy::{Policy, Test, allow};
+use crate::resolve::Denials;
 use crate::source::{Sources, Span};
 
 mod fix;
@@ -172,6 +173,7 @@ fn on_hosts(policy: &Policy, files: &Files, hosts: &[Host], sink: &mut Sink) -> 
     let sound = !sink.has_errors();
     let mut found: Vec<Finding> = Vec::new();
     let mut open = Open::default();
+    let mut denials = Denials::default();
     let mut judged = 0;
     let progress = Progress::over(hosts.len());
     for host in hosts {
@@ -183,12 +185,14 @@ fn on_hosts(policy: &Policy, files: &Files, hosts: &[Host], sink: &mut Sink) -> 
             let mine = (policy.tests.iter(), policy.asserts.iter());
             let trials = trial::all(mine, policy, files, host, &resolution);
             open.narrow(&trials.proofs);
+            denials.add(&resolution);
             judged += 1;
             found.extend(trials.findings());
         }
     }
     if judged == hosts.len() {
         found.extend(open.findings(&names(hosts)));
+        found.extend(denials.findings(&names(hosts)));
     }
     for finding in without_partial(found, hosts.len()) {
         sink.push(finding);

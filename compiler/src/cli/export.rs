@@ -1,4 +1,4 @@
-//! `gpupol export`
+//! `gpupol export`: `cdi` here, the others in modules of their own.
 
 use std::path::Path;
 
@@ -13,6 +13,7 @@ use crate::emit::{self, Digests};
 use crate::policy::{Policy, allow};
 
 mod files;
+mod mig_parted;
 mod slurm;
 mod stale;
 mod systemd;
@@ -22,6 +23,7 @@ pub(super) fn run(args: &args::Export) -> Result<Exit, Failure> {
         args::Exported::Cdi(args) => cdi(args),
         args::Exported::Slurm(args) => slurm::run(args),
         args::Exported::Systemd(args) => systemd::run(args),
+        args::Exported::MigParted(args) => mig_parted::run(args),
     }
 }
 

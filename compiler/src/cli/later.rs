@@ -5,11 +5,11 @@ use clap::error::{ContextKind, ContextValue};
 use super::Failure;
 
 /// Each with what it will do, and what to do until then.
-const LATER: [(&str, &str, &str); 5] = [
+const LATER: [(&str, &str, &str); 4] = [
     (
         "host",
         "set MIG layouts, MPS daemons and compute modes",
-        "`gpupol check` says which MIG devices a `layout` lacks; make them with `nvidia-smi mig`",
+        "`gpupol check` says which MIG devices a `layout` lacks; make them with `nvidia-smi mig`, or with what `gpupol export mig-parted` writes",
     ),
     ("graph", "draw who reaches which device", "`gpupol plan` says it of one container, `assert` of all"),
     ("lsp", "serve editors", "`gpupol check --format json` gives findings, places and fixes"),
@@ -18,7 +18,6 @@ const LATER: [(&str, &str, &str); 5] = [
         "write device classes and node labels",
         "`gpupol plan --format json` gives what a container gets",
     ),
-    ("export mig-parted", "write the MIG layouts", "`gpupol check` says which MIG devices a `layout` lacks"),
 ];
 
 /// The refusal of such a command, if that is what the arguments name.

@@ -106,6 +106,12 @@ codes! {
     NoCapabilityLeft = 3006, "no-capability-left", Warning;
     /// An identity that no container can have.
     ImpossibleIdentity = 3007, "impossible-identity", Warning;
+    /// A grant whose containers others serve first, so that it never applies by itself.
+    GrantShadowed = 3008, "grant-shadowed", Warning;
+    /// A deny that takes nothing which others do not take.
+    DenyShadowed = 3009, "deny-shadowed", Note;
+    /// What could not be told within bounds.
+    NotAnalysed = 3010, "not-analysed", Warning;
 
     /// A gpu-set without a device on a host.
     EmptyGpuSet = 4001, "empty-gpu-set", Warning;
@@ -149,6 +155,12 @@ codes! {
     MpsUnready = 4022, "mps-unready", Error;
     /// A limit of memory that nothing enforces.
     MemoryNotEnforced = 4023, "memory-not-enforced", Error;
+    /// Two lengths of time slices for one GPU, or one for MIG devices, which have none.
+    TimesliceConflict = 4024, "timeslice-conflict", Warning;
+    /// Sharing that the compute mode of a GPU forbids.
+    ComputeModeConflict = 4025, "compute-mode-conflict", Warning;
+    /// More clients, or more memory for them, than an MPS daemon can serve on a GPU.
+    MpsOvercommitted = 4026, "mps-overcommitted", Warning;
 
     /// Whoever may use the engine's socket is of any of its tenants.
     SocketTrust = 5001, "socket-trust", Note;
@@ -162,6 +174,12 @@ codes! {
     TrustedBeside = 5006, "trusted-beside", Note;
     /// A CDI specification without the hook: whoever may name its devices has them.
     UnguardedExport = 5007, "unguarded-export", Warning;
+    /// An identity that everybody has.
+    WildcardIdentity = 5008, "wildcard-identity", Warning;
+    /// Two tenants that only the name of a pod tells apart.
+    TenantByName = 5009, "tenant-by-name", Warning;
+    /// Something that undoes what keeps tenants apart.
+    IsolationVoid = 5010, "isolation-void", Warning;
 
     /// A `test` did not come out as it says.
     TestFailed = 8001, "test-failed", Error;

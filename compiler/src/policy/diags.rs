@@ -7,16 +7,32 @@ use crate::source::{Span, Spanned};
 use crate::syntax::cursor::suggest;
 use crate::syntax::{Node, same_node};
 
+mod analysis;
 mod identities;
 mod requirements;
 
+pub(crate) use analysis::deny_shadowed;
+pub(super) use analysis::{
+    everybody, everybody_unknown, grant_shadowed, selectors_never, selectors_unknown, shadow_unknown,
+    told_by_name,
+};
 pub(super) use identities::{
-    forgeable_cgroup, impossible_identity, socket_trust, tenants_overlap, trusted, trusted_in_isolated,
-    unenforced,
+    forgeable_cgroup, impossible_identity, isolation_void, socket_trust, tenants_overlap, trusted,
+    trusted_in_isolated, unenforced,
 };
 pub(super) use requirements::{
     never_met, no_comparator, no_requirement, number_without_comparator, too_many_conditions,
 };
+
+/// `a`, `a` and `b`, `a`, `b` and `c`
+pub(super) fn listed<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> String {
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [all @ .., last] => format!("{} {word} {last}", all.join(", ")),
+    }
+}
 
 /// A name that nothing defines.
 pub(super) fn unresolved<'k>(

@@ -23,6 +23,7 @@ mod features;
 mod gpu_sets;
 mod grants;
 mod identities;
+mod isolation;
 mod labels;
 mod layouts;
 mod limits;
@@ -90,10 +91,18 @@ pub fn part(documents: &[Document], sink: &mut Sink) -> Option<Policy> {
     limits::report(&tenants, &grants, sink);
     unenforced::report(&tenants, &grants, sink);
     overlap::tenants::report(&tenants, sink);
+    overlap::selectors::report(&gpu_sets, sink);
     overlap::grants::report(&tenants, &grants, sink);
     denies::report_emptied(&grants, &denies, sink);
+    if !sink.has_errors() {
+        overlap::denies::report(&denies, sink);
+    }
+    if let Some(settings) = &settings {
+        isolation::report(settings, &tenants, &grants, &gpu_sets, &asserts, sink);
+    }
     // Of a policy with errors nothing is written, and its patterns may be what is wrong with it.
     let automaton = if sink.has_errors() { Automaton::default() } else { automaton::of(&tenants, sink) };
+    overlap::everybody::report(&tenants, sink);
     Some(Policy {
         settings: settings?,
         tenants,

@@ -6,9 +6,13 @@
 /// Enough pairs to see what is wrong; all pairs of thousands would take minutes and memory, and nobody reads them.
 const MOST_PAIRS: usize = 1_000;
 
+pub(super) mod denies;
+mod dfa;
 mod engines;
+pub(super) mod everybody;
 pub(super) mod grants;
 pub(super) mod possible;
 mod search;
+pub(super) mod selectors;
 mod sieve;
 pub(super) mod tenants;

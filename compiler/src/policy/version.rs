@@ -43,6 +43,11 @@ impl Version {
 }
 
 impl Versions {
+    /// Every version that it names.
+    pub(super) fn named(&self) -> impl Iterator<Item = &Version> {
+        self.values.iter().chain(&self.at_least).chain(&self.at_most)
+    }
+
     /// Whether a version fulfils it.
     #[must_use]
     pub fn has(&self, version: &Version) -> bool {

@@ -6,6 +6,7 @@ use gpupol_plan::feature::Feature;
 use gpupol_plan::requirement::version::Comparator;
 
 use super::check::{Giver, Loss, promise};
+use super::coexist::Fault;
 use super::guarantee::Demand;
 use super::mps::Unready;
 use super::place::MOST_SLOTS;
@@ -31,6 +32,17 @@ pub(super) fn empty_gpu_set(
         Some((span, count)) => finding.and(span, format!("of {count} devices, this leaves none")),
         None => finding,
     }
+}
+
+/// A gpu-set of whole GPUs all of which are in MIG mode.
+pub(super) fn only_sliced(set: &GpuSet, topology: &Topology, name: &str) -> Finding {
+    let message =
+        format!("gpu-set `{}` has no device on `{name}`: its GPUs there are in MIG mode", set.name.value);
+    let help = format!(
+        "name MIG devices of them by `mig-profile`, or other GPUs: `{name}` has {}",
+        inventory(topology)
+    );
+    Finding::at(Code::EmptyGpuSet, set.name.span, "of whole GPUs", message).help(help)
 }
 
 pub(super) fn no_such_profile(
@@ -308,6 +320,21 @@ fn by_denies(finding: Finding, loss: &Loss) -> Finding {
     loss.by.iter().fold(finding, label)
 }
 
+/// A deny of devices all of which others take from the same tenants, on all `hosts`.
+pub(super) fn deny_shadowed(deny: &policy::Deny, by: &[&policy::Deny], hosts: &str) -> Finding {
+    let mut finding = policy::deny_shadowed(deny, by);
+    finding.message.push_str(&format!(", on {hosts}"));
+    finding
+}
+
+/// A deny of devices that none of `hosts` has.
+pub(super) fn deny_idle(deny: &policy::Deny, hosts: &str) -> Finding {
+    let message = format!("deny `{}` takes nothing away: it reaches no GPU of {hosts}", deny.name.value);
+    let place = deny.gpu_sets.first().map_or(deny.name.span, |set| set.span);
+    Finding::at(Code::DenyShadowed, place, "nothing there is of this", message)
+        .help("name what it is to take away, or check against hosts that have it")
+}
+
 pub(super) fn too_many_slots(line: &Line, devices: usize, name: &str) -> Finding {
     let message = format!(
         "{devices} devices of `{name}` taken up to {} at a time give more than {MOST_SLOTS} choices",
@@ -385,6 +412,63 @@ pub(super) fn memory_not_enforced(line: &Line, device: &Device, name: &str) -> F
     Finding::at(Code::MemoryNotEnforced, line.sharing.span, "limited here", message)
         .and(line.gpu_set.span, "of these devices")
         .help("choose MIG devices of no more memory, write `sharing mps clients=4 memory=\"2GiB\"`, or leave out `memory=`")
+}
+
+/// Devices that cannot be what a line makes of them.
+pub(super) fn cannot_be(line: &Line, fault: &Fault, devices: &[Device], name: &str) -> Finding {
+    let list: Vec<String> = devices.iter().map(Device::index).collect();
+    let noun = if list.len() == 1 { "device" } else { "devices" };
+    let them = format!("{noun} {} of `{name}`", list.join(", "));
+    let (code, label, message, help) = match fault {
+        Fault::SlicesOfMig => (
+            Code::TimesliceConflict,
+            "no length there",
+            format!("`timeslice=` does nothing for {them}: MIG devices have no time slices of their own"),
+            "leave out `timeslice=`".to_owned(),
+        ),
+        Fault::Prohibited => (
+            Code::ComputeModeConflict,
+            "given here",
+            format!("nobody can compute on {them}: their compute mode is `prohibited`"),
+            "run `nvidia-smi -i UUID -c DEFAULT` for each, and `gpupol discover` again".to_owned(),
+        ),
+        Fault::OneProcess(mode) => (
+            Code::ComputeModeConflict,
+            "shared here",
+            format!("{them} cannot be shared: compute mode `{mode}` lets one process at a time have a GPU"),
+            "run `nvidia-smi -i UUID -c DEFAULT` for each and `gpupol discover` again, or write `sharing exclusive`".to_owned(),
+        ),
+        Fault::Memory(together, has) => (
+            Code::MpsOvercommitted,
+            "more together than there is",
+            format!(
+                "the clients of one MPS daemon may use {} together, and the memory of {them} is {}",
+                bytes(u64::try_from(*together).unwrap_or(u64::MAX)),
+                bytes(*has)
+            ),
+            "lower `clients=` or `memory=`: whoever comes last finds no memory".to_owned(),
+        ),
+        Fault::Clients(clients) => (
+            Code::MpsOvercommitted,
+            "more than it serves",
+            format!("`clients={clients}` on {them}: an MPS daemon serves 48 processes of a GPU"),
+            "`clients=48`".to_owned(),
+        ),
+    };
+    Finding::at(code, line.sharing.span, label, message).and(line.gpu_set.span, "of these devices").help(help)
+}
+
+/// Two lengths of time slices for the same GPUs.
+pub(super) fn timeslices(first: Giver, second: Giver, devices: &[Device], name: &str) -> Finding {
+    let (one, other) = (&first.0.name.value, &second.0.name.value);
+    let message = format!(
+        "grants `{one}` and `{other}` want time slices of different lengths on the same GPUs of `{name}`, and a GPU has one"
+    );
+    let list: Vec<String> = devices.iter().map(Device::index).collect();
+    Finding::at(Code::TimesliceConflict, second.1.sharing.span, "another length", message)
+        .and(first.1.sharing.span, "one length")
+        .witness(format!("GPUs {}", list.join(", ")))
+        .help("write the same `timeslice=` in both, or leave it out of one")
 }
 
 pub(super) fn mps_over_mig(line: &Line, name: &str) -> Finding {

@@ -15,6 +15,9 @@ use super::{Device, Key, diags};
 use crate::diag::Sink;
 use crate::policy::{Guarantee, Policy, Tenant};
 
+/// All groups of so many demands are tried to find the smallest that cannot be kept: 4,095.
+const MOST_TRIED: usize = 12;
+
 /// Whose each kept device is.
 #[derive(Debug, Default)]
 pub(super) struct Reserved<'a>(BTreeMap<Key, &'a str>);
@@ -37,16 +40,20 @@ pub(super) fn reserve<'a>(
 ) -> Reserved<'a> {
     let demands = demands(policy, sets, own);
     let served = serve(&demands);
-    let mut blamed: BTreeSet<usize> = BTreeSet::new();
+    let (mut blamed, mut reported): (BTreeSet<usize>, BTreeSet<Vec<usize>>) = Default::default();
     for (at, demand) in demands.iter().enumerate() {
         let has = served.values().filter(|by| **by == at).count();
         if usize::try_from(demand.rule.gpus.value).is_ok_and(|wanted| has >= wanted) || blamed.contains(&at) {
             continue;
         }
-        let (rivals, devices) = rivals(at, &demands, &served);
-        let together: Vec<&Demand> = rivals.iter().filter_map(|at| demands.get(*at)).collect();
-        sink.push(diags::guarantee_impossible(&together, &devices, name));
-        blamed.extend(rivals);
+        let least = least(&rivals(at, &demands, &served), &demands);
+        blamed.insert(at);
+        if reported.insert(least.clone()) {
+            let together: Vec<&Demand> = least.iter().filter_map(|at| demands.get(*at)).collect();
+            let devices: Vec<Device> = devices_of(&least, &demands).into_values().collect();
+            sink.push(diags::guarantee_impossible(&together, &devices, name));
+        }
+        blamed.extend(least);
     }
     if !blamed.is_empty() {
         // Which tenant goes without would be chance, and so would be whatever else is found from it.
@@ -127,22 +134,53 @@ fn serve(demands: &[Demand]) -> BTreeMap<Key, usize> {
     takes.into_iter().filter(|(edge, _, _)| flows(edge)).map(|(_, key, at)| (key, at)).collect()
 }
 
-/// The demands that together want more devices than may serve them, of which one is `unserved`, and those devices.
-fn rivals<'a>(
-    unserved: usize,
-    demands: &[Demand<'a>],
-    served: &BTreeMap<Key, usize>,
-) -> (BTreeSet<usize>, Vec<Device<'a>>) {
-    let (mut rivals, mut devices) = (BTreeSet::new(), BTreeMap::new());
+/// The demands that together want more devices than may serve them, of which one is `unserved`: all that compete with it.
+fn rivals(unserved: usize, demands: &[Demand], served: &BTreeMap<Key, usize>) -> Vec<usize> {
+    let mut rivals = BTreeSet::new();
     let mut open = vec![unserved];
     while let Some(at) = open.pop() {
         if !rivals.insert(at) {
             continue;
         }
-        for (key, device) in demands.get(at).into_iter().flat_map(|demand| &demand.devices) {
-            devices.insert(*key, *device);
-            open.extend(served.get(key));
-        }
+        let devices = demands.get(at).into_iter().flat_map(|demand| demand.devices.keys());
+        open.extend(devices.filter_map(|key| served.get(key)));
     }
-    (rivals, devices.into_values().collect())
+    rivals.into_iter().collect()
+}
+
+/// The smallest of all groups among `rivals` that want more devices together than may serve them (Hall); among too many
+/// to try all groups, one of which nobody alone could be left out.
+fn least(rivals: &[usize], demands: &[Demand]) -> Vec<usize> {
+    if rivals.len() > MOST_TRIED {
+        let mut left = rivals.to_vec();
+        let without =
+            |all: &[usize], one: usize| all.iter().copied().filter(|at| *at != one).collect::<Vec<_>>();
+        let smaller = |all: &[usize]| {
+            all.iter().map(|one| without(all, *one)).find(|group| is_too_much(group, demands))
+        };
+        while let Some(group) = smaller(&left) {
+            left = group;
+        }
+        return left;
+    }
+    let groups = (1..1_u32 << rivals.len()).map(|mask| {
+        let picked = rivals.iter().enumerate().filter(|(bit, _)| mask & 1 << bit != 0);
+        picked.map(|(_, at)| *at).collect::<Vec<usize>>()
+    });
+    let least =
+        groups.filter(|group| is_too_much(group, demands)).min_by_key(|group| (group.len(), group.clone()));
+    least.unwrap_or_else(|| rivals.to_vec())
+}
+
+/// Whether they want more devices together than may serve them.
+fn is_too_much(group: &[usize], demands: &[Demand]) -> bool {
+    let wanted =
+        group.iter().filter_map(|at| demands.get(*at)).map(|demand| u64::from(demand.rule.gpus.value));
+    u64::try_from(devices_of(group, demands).len()).is_ok_and(|have| wanted.sum::<u64>() > have)
+}
+
+/// What may serve any of them.
+fn devices_of<'a>(group: &[usize], demands: &[Demand<'a>]) -> BTreeMap<Key, Device<'a>> {
+    let devices = group.iter().filter_map(|at| demands.get(*at)).flat_map(|demand| &demand.devices);
+    devices.map(|(key, device)| (*key, *device)).collect()
 }

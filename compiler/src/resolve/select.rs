@@ -53,8 +53,13 @@ pub(super) fn all<'a>(policy: &'a Policy, topology: &'a Topology, name: &str, si
             .iter()
             .filter(|_| missed)
             .for_each(|profile| sink.push(diags::no_such_profile(rule, profile, topology, name)));
-        if members.is_empty() && missed && certain && unknown.is_empty() && !names_lost {
-            sink.push(diags::empty_gpu_set(rule, emptied(rule, &candidates), topology, name));
+        if missed && certain && unknown.is_empty() && !names_lost {
+            let whole = rule.mig_profiles.is_empty();
+            if members.is_empty() {
+                sink.push(diags::empty_gpu_set(rule, emptied(rule, &candidates), topology, name));
+            } else if !members.values().any(|member| member.is_held(whole)) {
+                sink.push(diags::only_sliced(rule, topology, name));
+            }
         }
         let vendors = members.values().map(|member| member.gpu.vendor).collect();
         sets.sets.insert(&rule.name.value, Set { rule, members, vendors });

@@ -80,3 +80,14 @@ pub(in crate::policy) fn tenants_overlap(
         .help("narrow one of the two identities")
         .witness(witness)
 }
+
+/// Something that undoes what keeps tenants apart: what it is, what comes of it, and the places of both.
+pub(in crate::policy) fn isolation_void(
+    void: (Span, &str),
+    message: String,
+    undone: &[(Span, String)],
+    help: &str,
+) -> Finding {
+    let finding = Finding::at(Code::IsolationVoid, void.0, void.1, message);
+    undone.iter().fold(finding, |finding, (span, text)| finding.and(*span, text.as_str())).help(help)
+}

@@ -9,9 +9,10 @@ use crate::policy::{Amount, Clause, Engine, Feature, Glob, Grant, Place, Require
 use crate::source::Span;
 
 use super::MOST_PAIRS;
+use super::dfa::TooComplex;
 use super::engines::{self, Engines};
 use super::possible::Possible;
-use super::search::{Effort, Pattern, TooComplex, witness};
+use super::search::{Effort, Pattern, witness};
 use super::sieve::{Shape, Sieve};
 
 /// A grant with its conditions ready to be compared.
@@ -47,9 +48,18 @@ pub(in crate::policy) fn report(
     let mut candidates: Vec<Candidate<'_>> =
         grants.values().filter_map(|grant| candidate(grant, tenants, &effort, sink)).collect();
     candidates.sort_by_key(|candidate| candidate.grant.name.span);
+    pairs(&candidates, tenants, &effort, sink);
+    // What comes too late beside grants that are wrong may be in time when they are mended.
+    if !sink.has_errors() {
+        shadow::report(&candidates, tenants, &Effort::default(), sink);
+    }
+}
+
+/// Reports pairs between which nothing decides.
+fn pairs(candidates: &[Candidate<'_>], tenants: &BTreeMap<String, Tenant>, effort: &Effort, sink: &mut Sink) {
     let shapes: Vec<_> = candidates.iter().map(Candidate::shape).collect();
     let (sieve, known) = (Sieve::new(&shapes), OnceCell::new());
-    let kind = |at: usize| known.get_or_init(|| kinds(&candidates)).get(at);
+    let kind = |at: usize| known.get_or_init(|| kinds(candidates)).get(at);
     let mut found = 0;
     for (at, left) in candidates.iter().enumerate() {
         let differs = |other: usize| kind(other) != kind(at);
@@ -57,7 +67,7 @@ pub(in crate::policy) fn report(
             if found == MOST_PAIRS || effort.is_spent() {
                 return;
             }
-            if let Some(finding) = pair(left, right, tenants, &effort) {
+            if let Some(finding) = pair(left, right, tenants, effort) {
                 sink.push(finding);
                 found += 1;
             }
@@ -128,6 +138,10 @@ impl<'g> Candidate<'g> {
         texts.fold(shape, |shape, (attribute, values)| shape.with(attribute, values))
     }
 
+    fn is_for(&self, tenant: &str) -> bool {
+        self.grant.to.iter().any(|to| to.value == tenant)
+    }
+
     fn conditions(&self) -> &Conditions<'g> {
         self.conditions.get_or_init(|| conditions(self.grant))
     }
@@ -196,13 +210,17 @@ impl<'g> Attribute<'g> {
         }
     }
 
-    /// A value that all patterns match: a label may be empty, an image is never.
-    fn witness(self, patterns: &[&Pattern], effort: &Effort) -> Result<Option<String>, TooComplex> {
-        let possible = match self {
+    /// A label may be empty, an image is never.
+    fn possible(self) -> Possible {
+        match self {
             Self::Image => Possible::NotEmpty,
             Self::Label(_) => Possible::Any,
-        };
-        witness(patterns, possible, effort)
+        }
+    }
+
+    /// A value that all patterns match.
+    fn witness(self, patterns: &[&Pattern], effort: &Effort) -> Result<Option<String>, TooComplex> {
+        witness(patterns, self.possible(), effort)
     }
 
     fn never(self, first: Span, last: Span) -> Finding {
@@ -285,5 +303,6 @@ fn says<'g>(
     Ok(Some(words.join(" and ")))
 }
 
+mod shadow;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use gpupol_plan::glob::{Token, tokens};
 
-use super::search::{Dfa, automaton, matches};
+use super::dfa::{Dfa, automaton, matches};
 use crate::policy::Glob;
 
 /// A kind of text, by who makes sure of its form.
@@ -18,6 +18,8 @@ pub(crate) enum Possible {
     Namespace,
     /// The name of a pod, which Kubernetes wants to be a DNS subdomain (RFC 1123).
     PodName,
+    /// A name of one of Slurm's users, accounts or partitions.
+    Name,
     /// The path of a cgroup as the kernel writes it, from the root of its hierarchy.
     Cgroup,
 }
@@ -30,6 +32,7 @@ impl Possible {
         match self {
             Self::Any => "a text",
             Self::NotEmpty => "a text that is not empty",
+            Self::Name => "a name without `/`",
             Self::Namespace => {
                 "1 to 63 lower-case letters, digits and `-`, with a letter or digit at both ends"
             }
@@ -65,7 +68,7 @@ impl Possible {
     fn parts(self, before: Option<char>, after: Option<char>) -> bool {
         match self {
             Self::Any => false,
-            Self::NotEmpty => before.is_none() && after.is_none(),
+            Self::NotEmpty | Self::Name => before.is_none() && after.is_none(),
             Self::Namespace | Self::PodName => match before {
                 None | Some('.') => matches!(after, None | Some('-' | '.')),
                 Some('-') => matches!(after, None | Some('.')),
@@ -84,7 +87,7 @@ impl Possible {
     pub(super) fn fits(self, text: &str) -> bool {
         let (least, most) = match self {
             Self::Any => (0, usize::MAX),
-            Self::NotEmpty => (1, usize::MAX),
+            Self::NotEmpty | Self::Name => (1, usize::MAX),
             Self::Namespace => (1, 63),
             Self::PodName => (1, 253),
             Self::Cgroup => (1, 4095),
@@ -97,9 +100,11 @@ impl Possible {
         static NAMESPACE: LazyLock<Option<Dfa>> = LazyLock::new(|| automaton(LABEL).ok());
         static POD_NAME: LazyLock<Option<Dfa>> =
             LazyLock::new(|| automaton(&format!(r"{LABEL}(?:\.{LABEL})*")).ok());
+        static NAME: LazyLock<Option<Dfa>> = LazyLock::new(|| automaton("[^/]+").ok());
         static CGROUP: LazyLock<Option<Dfa>> = LazyLock::new(|| automaton("/|(?:/[^/]+)+").ok());
         match self {
             Self::Any | Self::NotEmpty => None,
+            Self::Name => NAME.as_ref(),
             Self::Namespace => NAMESPACE.as_ref(),
             Self::PodName => POD_NAME.as_ref(),
             Self::Cgroup => CGROUP.as_ref(),

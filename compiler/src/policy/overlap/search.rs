@@ -3,30 +3,19 @@
 use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use regex_automata::Anchored;
-use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::dfa::Automaton;
 use regex_automata::util::primitives::StateID;
-use regex_automata::util::start;
 
+use super::dfa::{self, Dfa, MAX_AUTOMATON, TooComplex, anything, automaton, begin, ends, expression};
 use super::possible::Possible;
 use crate::policy::Glob;
 
-/// The largest automaton of one list of patterns, in bytes, finished and while it is made.
-const MAX_AUTOMATON: usize = 1 << 20;
 /// The most states of a product that are visited.
 const MAX_VISITED: usize = 1 << 16;
 /// The most states that are visited in all.
 const MAX_EFFORT: usize = 1 << 18;
 /// So many bytes of an automaton take about as long to make as a state to visit.
 const BYTES_A_STATE: usize = 64;
-
-/// An automaton that reads a whole text.
-pub(super) type Dfa = dense::DFA<Vec<u32>>;
-
-/// The patterns cannot be compared within bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the patterns are too complex to compare")]
-pub(super) struct TooComplex;
 
 /// What comparing may still cost, in states visited: one bound for all pairs of a policy.
 #[derive(Debug)]
@@ -59,7 +48,12 @@ impl Effort {
         self.0.get() == 0
     }
 
-    fn spend(&self, states: usize) -> Result<(), TooComplex> {
+    /// So many states were visited.
+    ///
+    /// # Errors
+    ///
+    /// If that is all that there was.
+    pub(super) fn spend(&self, states: usize) -> Result<(), TooComplex> {
         self.0.set(self.0.get().saturating_sub(states));
         if self.is_spent() { Err(TooComplex) } else { Ok(()) }
     }
@@ -108,7 +102,7 @@ impl Pattern {
         if self.literal {
             return Ok(self.globs.iter().any(|glob| glob.0 == text));
         }
-        Ok(matches(self.automaton(effort)?, text))
+        Ok(dfa::matches(self.automaton(effort)?, text))
     }
 }
 
@@ -122,6 +116,20 @@ pub(super) fn witness(
     possible: Possible,
     effort: &Effort,
 ) -> Result<Option<String>, TooComplex> {
+    beside(patterns, &[], possible, effort)
+}
+
+/// The same of a text that none of `others` matches.
+///
+/// # Errors
+///
+/// If the search would take too long.
+pub(super) fn beside(
+    patterns: &[&Pattern],
+    others: &[&Pattern],
+    possible: Possible,
+    effort: &Effort,
+) -> Result<Option<String>, TooComplex> {
     effort.spend(1)?;
     let pairs = patterns
         .iter()
@@ -130,17 +138,22 @@ pub(super) fn witness(
     if pairs.into_iter().any(|(left, right)| !left.may_meet(right)) {
         return Ok(None);
     }
+    // What meets none of the texts takes none of them away.
+    let meets = |other: &&&Pattern| patterns.iter().all(|pattern| pattern.may_meet(other));
+    let others: Vec<&Pattern> = others.iter().filter(meets).copied().collect();
     if let Some(list) = patterns.iter().find(|pattern| pattern.literal) {
-        return listed(list, patterns, possible, effort);
+        return listed(list, patterns, &others, possible, effort);
     }
-    let mut automata: Vec<_> =
-        patterns.iter().map(|pattern| pattern.automaton(effort)).collect::<Result<_, _>>()?;
-    automata.extend(possible.automaton());
-    if let Some(found) = shortest(&automata, effort)? {
+    let mut accepting = automata(patterns, effort)?;
+    accepting.extend(possible.automaton());
+    if accepting.is_empty() {
+        accepting.extend(anything());
+    }
+    if let Some(found) = shortest(&accepting, &automata(&others, effort)?, effort)? {
         // What the shortest is too long for, all others are.
         return Ok(Some(found).filter(|found| possible.fits(found)));
     }
-    let empty = possible.allows("") && all_match(patterns, "", effort)?;
+    let empty = possible.allows("") && matched(patterns, &others, "", effort)?;
     Ok(empty.then(String::new))
 }
 
@@ -148,23 +161,36 @@ pub(super) fn witness(
 fn listed(
     list: &Pattern,
     patterns: &[&Pattern],
+    others: &[&Pattern],
     possible: Possible,
     effort: &Effort,
 ) -> Result<Option<String>, TooComplex> {
     let mut texts: Vec<&str> = list.globs.iter().map(|glob| glob.0.as_str()).collect();
     texts.sort_by_key(|text| (text.is_empty(), text.len(), *text));
     for text in texts {
-        if possible.allows(text) && all_match(patterns, text, effort)? {
+        if possible.allows(text) && matched(patterns, others, text, effort)? {
             return Ok(Some(text.to_owned()));
         }
     }
     Ok(None)
 }
 
-fn all_match(patterns: &[&Pattern], text: &str, effort: &Effort) -> Result<bool, TooComplex> {
-    for pattern in patterns {
-        if !pattern.matches(text, effort)? {
-            return Ok(false);
+fn automata<'p>(patterns: &[&'p Pattern], effort: &Effort) -> Result<Vec<&'p Dfa>, TooComplex> {
+    patterns.iter().map(|pattern| pattern.automaton(effort)).collect()
+}
+
+/// Whether all of `patterns` match the text, and none of `others`.
+fn matched(
+    patterns: &[&Pattern],
+    others: &[&Pattern],
+    text: &str,
+    effort: &Effort,
+) -> Result<bool, TooComplex> {
+    for (all, wanted) in [(patterns, true), (others, false)] {
+        for pattern in all {
+            if pattern.matches(text, effort)? != wanted {
+                return Ok(false);
+            }
         }
     }
     Ok(true)
@@ -184,61 +210,30 @@ fn is_literal(glob: &Glob) -> bool {
     !glob.0.contains(['*', '?'])
 }
 
-/// The automaton of a regular expression.
-///
-/// # Errors
-///
-/// If it would be too large.
-pub(super) fn automaton(expression: &str) -> Result<Dfa, TooComplex> {
-    let config = dense::Config::new()
-        .start_kind(StartKind::Anchored)
-        .accelerate(false)
-        .dfa_size_limit(Some(MAX_AUTOMATON))
-        .determinize_size_limit(Some(MAX_AUTOMATON));
-    dense::Builder::new()
-        .configure(config)
-        .build(&format!(r"(?s-u:\A)(?:{expression})(?-u:\z)"))
-        .map_err(|_| TooComplex)
-}
-
-/// A glob as a regular expression.
-fn expression(glob: &Glob) -> String {
-    let mut expression = String::new();
-    let mut rest = glob.0.chars().peekable();
-    while let Some(character) = rest.next() {
-        match character {
-            '*' if rest.next_if_eq(&'*').is_some() => expression.push_str("(?s:.)*"),
-            '*' => expression.push_str("[^/]*"),
-            '?' => expression.push_str("[^/]"),
-            plain => expression.push_str(&format!(r"\x{{{:x}}}", u32::from(plain))),
-        }
-    }
-    expression
-}
-
-fn begin(automaton: &Dfa) -> Option<StateID> {
-    automaton.start_state(&start::Config::new().anchored(Anchored::Yes)).ok()
-}
-
-/// Whether the text read so far is matched as a whole.
-fn ends(automaton: &Dfa, state: StateID) -> bool {
-    automaton.is_match_state(automaton.next_eoi_state(state))
-}
-
-/// Whether it matches the whole of `text`.
-pub(super) fn matches(automaton: &Dfa, text: &str) -> bool {
-    let last = begin(automaton)
-        .map(|first| text.bytes().fold(first, |state, byte| automaton.next_state(state, byte)));
-    last.is_some_and(|state| ends(automaton, state))
-}
-
 /// Where the search came from: the place of the state before, and the byte.
 type Step = (usize, u8);
 
-/// A shortest text that is not empty and that all accept, readable bytes before others.
-fn shortest(automata: &[&Dfa], effort: &Effort) -> Result<Option<String>, TooComplex> {
+/// A shortest text that is not empty, that all of `accepting` accept and none of `refusing`, readable bytes before others.
+fn shortest(accepting: &[&Dfa], refusing: &[&Dfa], effort: &Effort) -> Result<Option<String>, TooComplex> {
+    let automata = [accepting, refusing].concat();
     let Some(first) = automata.iter().map(|automaton| begin(automaton)).collect::<Option<Vec<_>>>() else {
         return Ok(None);
+    };
+    let step = |states: &[StateID], byte: u8| -> Option<Vec<StateID>> {
+        let mut next = Vec::with_capacity(states.len());
+        for (at, (automaton, state)) in automata.iter().zip(states).enumerate() {
+            let state = automaton.next_state(*state, byte);
+            // Whoever refuses and can match no more refuses nothing more.
+            if at < accepting.len() && automaton.is_dead_state(state) {
+                return None;
+            }
+            next.push(state);
+        }
+        Some(next)
+    };
+    let found = |states: &[StateID]| {
+        let verdicts = automata.iter().zip(states).map(|(automaton, state)| ends(automaton, *state));
+        verdicts.enumerate().all(|(at, ends)| ends == (at < accepting.len()))
     };
     let bytes = preferred();
     let mut visited: Vec<Option<Step>> = vec![None];
@@ -247,19 +242,11 @@ fn shortest(automata: &[&Dfa], effort: &Effort) -> Result<Option<String>, TooCom
     while let Some((from, states)) = queue.pop_front() {
         effort.spend(1)?;
         for byte in &bytes {
-            let step = |(automaton, state): (&&Dfa, &StateID)| automaton.next_state(*state, *byte);
-            let both = || automata.iter().zip(&states);
-            if both().any(|(automaton, state)| automaton.is_dead_state(step((automaton, state)))) {
-                continue;
-            }
-            let next: Vec<StateID> = both().map(step).collect();
-            if known.contains(&next) {
-                continue;
-            }
+            let Some(next) = step(&states, *byte).filter(|next| !known.contains(next)) else { continue };
             known.insert(next.clone());
             visited.push(Some((from, *byte)));
             let place = visited.len() - 1;
-            if automata.iter().zip(&next).all(|(automaton, state)| ends(automaton, *state)) {
+            if found(&next) {
                 return Ok(Some(text(&visited, place)));
             }
             if visited.len() > MAX_VISITED {

@@ -7,8 +7,9 @@ use crate::policy::{Engine, Glob, Identity, Tenant, diags};
 use crate::source::{Span, Spanned};
 
 use super::MOST_PAIRS;
+use super::dfa::TooComplex;
 use super::possible::Possible;
-use super::search::{Effort, Pattern, TooComplex, witness};
+use super::search::{Effort, Pattern, witness};
 use super::sieve::{Shape, Sieve};
 
 /// One identity of one tenant, ready to be compared.

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::diag::Code;
 use crate::policy::lower;
 use crate::source::{Source, Sources};
 use crate::syntax;
@@ -74,7 +75,9 @@ proptest! {
         let (tenants, grants) = model(&grants);
         let mut sink = Sink::default();
         report(&tenants, &grants, &mut sink);
-        prop_assert_eq!(sink.finish(), pairwise(&tenants, &grants).finish());
+        let mut found = sink.finish();
+        found.retain(|finding| finding.code != Code::GrantShadowed);
+        prop_assert_eq!(found, pairwise(&tenants, &grants).finish());
     }
 }
 

@@ -1,0 +1,99 @@
+//! The analyses of a check against brute force, in small worlds made by chance.
+//!
+//! What a policy means is written here once more, from the language's page and not from the compiler: which container is of
+//! whom, which grants apply, which devices a gpu-set has. Everything that there can be in a world is enumerated, and what
+//! the check finds must be exactly what is so: no fault missed, and none that is not there.
+//!
+//! `GPUPOL_ORACLE_WORLDS` says how many worlds, `GPUPOL_ORACLE_SEED` which one is first. A disagreement prints its seed.
+#![expect(
+    clippy::unwrap_used,
+    clippy::string_slice,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking, look at their environment, and say what they tried"
+)]
+
+#[cfg(test)]
+mod denies;
+#[cfg(test)]
+mod dice;
+#[path = "../given/mod.rs"]
+#[cfg(test)]
+mod given;
+#[cfg(test)]
+mod grants;
+#[cfg(test)]
+mod host;
+#[cfg(test)]
+mod identities;
+#[cfg(test)]
+mod placement;
+#[cfg(test)]
+mod text;
+
+use std::fmt::Debug;
+
+use dice::Dice;
+use gpupol::diag::{Finding, Sink};
+use gpupol::policy::{Policy, lower};
+use gpupol::source::{Source, Sources, Span};
+use gpupol::syntax;
+
+/// Without being told, so many worlds of each kind: CI tries many more, with a faster build.
+const WORLDS: u64 = 300;
+
+/// A policy as it is read, and what is found in its text.
+struct Read {
+    sources: Sources,
+    policy: Option<Policy>,
+    findings: Vec<Finding>,
+}
+
+impl Read {
+    fn of(text: &str) -> Self {
+        let sources = Sources::new(vec![Source::new("p.kdl", format!("policy version=1\n{text}"))]);
+        let mut sink = Sink::default();
+        let documents: Vec<_> =
+            sources.iter().map(|(id, source)| syntax::parse(id, source, &mut sink)).collect();
+        let policy = lower::lower(&documents, &mut sink);
+        Self { sources, policy, findings: sink.finish() }
+    }
+
+    /// The text at a place.
+    fn at(&self, span: Span) -> &str {
+        &self.sources.get(span.source).unwrap().text[span.range()]
+    }
+
+    /// The texts at all places of a finding.
+    fn places(&self, finding: &Finding) -> Vec<&str> {
+        finding.labels.iter().map(|label| self.at(label.span)).collect()
+    }
+}
+
+/// Compares two lists of faults, in both directions.
+fn same<T: Debug + Ord>(what: &str, mut found: Vec<T>, mut so: Vec<T>) -> Result<(), String> {
+    found.sort();
+    so.sort();
+    if found == so { Ok(()) } else { Err(format!("{what}: found {found:?}, and what is so is {so:?}")) }
+}
+
+fn number(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).map_or(otherwise, |text| text.parse().unwrap())
+}
+
+/// Tries worlds, and prints the first few on which check and brute force disagree. `world` gives its text and what came of it.
+fn worlds(kind: &str, world: impl Fn(&mut Dice) -> (String, Result<(), String>)) {
+    let (count, first) = (number("GPUPOL_ORACLE_WORLDS", WORLDS), number("GPUPOL_ORACLE_SEED", 1));
+    let mut disagreements = Vec::new();
+    for seed in first..first + count {
+        let (text, outcome) = world(&mut Dice::of(seed));
+        if let Err(why) = outcome {
+            disagreements.push(format!("GPUPOL_ORACLE_SEED={seed}: {why}\n{text}"));
+        }
+        if disagreements.len() == 3 {
+            break;
+        }
+    }
+    eprintln!("{kind}: {count} worlds from seed {first}, {} disagreements", disagreements.len());
+    assert!(disagreements.is_empty(), "{}", disagreements.join("\n"));
+}
