@@ -136,10 +136,12 @@ pub fn install(tree: &mut Tree<'_>, wanted: &Wanted) -> Result<Planned, Error> {
     let mut notes = before.as_ref().map(|it| undo::undo(&mut anew, it, &mut others)).transpose()?;
     let steps = wanted.engine.steps(&name, &wanted.places, &anew)?;
     let settled = Planned { notes: steps.notes.clone(), activate: steps.activate.clone() };
-    if before.is_some_and(|before| is_there(tree, &before, wanted, &steps, &name)) {
+    if before.as_ref().is_some_and(|before| is_there(tree, before, wanted, &steps, &name)) {
         return Ok(settled);
     }
-    let mut put = Put::new(&mut anew, Record::new(&name, engine), &others);
+    let replaces = before.as_ref().map(|before| before.there(tree)).transpose()?.unwrap_or_default();
+    let record = Record { replaces, ..Record::new(&name, engine) };
+    let mut put = Put::new(&mut anew, record, &others);
     every(&mut put, wanted, &steps, &name)?;
     put.finish()?;
     *tree = anew;

@@ -3,7 +3,7 @@
 use super::Error;
 use super::config::{self, Language};
 use super::put::faulty;
-use super::record::{Kind, RECORDS, Record, State, Written};
+use super::record::{Kind, Record, State, Written};
 use super::tree::{File, Node, Tree};
 
 /// Plans it, and hands what other installations still need over to them; says what could not go back to what it was.
@@ -14,7 +14,8 @@ pub(super) fn undo(
 ) -> Result<Vec<String>, Error> {
     let mut notes = Vec::new();
     let mut inherited = vec![false; others.len()];
-    for written in record.files.iter().rev() {
+    let there = record.there(tree)?;
+    for written in there.iter().rev() {
         let was = tree.look(&written.path)?;
         let note = match written.kind.language() {
             Some(language) => settings(tree, written, language)?,
@@ -26,7 +27,7 @@ pub(super) fn undo(
             *inherited |= rebase(tree, written, &was, other)?;
         }
     }
-    for written in &record.files {
+    for written in record.files.iter().chain(&record.replaces) {
         if let State::File { saved: Some(copy), .. } = &written.before {
             tree.keep(copy, Node::Absent)?;
         }
@@ -133,7 +134,7 @@ fn rebase(tree: &mut Tree<'_>, gone: &Written, now: &Node, other: &mut Record) -
     }
     let (Some(mut was), Some(is)) = (State::of(&before), State::of(&now)) else { return Ok(false) };
     if let (State::File { saved, .. }, Node::File(file)) = (&mut was, before) {
-        let copy = format!("{RECORDS}/{name}/{place}-{}", gone.path.rsplit('/').next().unwrap_or_default());
+        let copy = Record::copy_of(&name, &gone.path, &file.bytes);
         tree.keep(&copy, Node::File(File { mode: 0o600, owner: None, ..file }))?;
         *saved = Some(copy);
     }

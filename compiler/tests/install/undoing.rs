@@ -177,7 +177,9 @@ fn records_that_are_damaged_or_gone() {
     host.does("install docker");
     assert!(host.refuses("uninstall podman --name docker").contains("is an installation for docker"));
     assert!(host.refuses("install podman --name docker").contains("is an installation for docker already"));
-    let (record, copy) = ("etc/gpupol/installed/docker.json", "etc/gpupol/installed/docker/4-daemon.json");
+    let record = "etc/gpupol/installed/docker.json";
+    let saved = fs::read_dir(host.at("etc/gpupol/installed/docker")).unwrap().next().unwrap().unwrap();
+    let copy = &format!("etc/gpupol/installed/docker/{}", saved.file_name().to_str().unwrap());
     let (text, saved) = (host.read(record), host.read(copy));
     host.write(record, &text.replace("\"installedVersion\": 1", "\"installedVersion\": 2"));
     assert!(host.refuses("uninstall docker").contains("it is of version 2, and this program reads 1"));
