@@ -145,7 +145,7 @@ fn contents(policy: &Policy, grants: Vec<index::Grant>) -> Contents {
         index_version: INDEX_VERSION,
         on_denied: identities::on_denied(policy.settings.on_denied),
         request_indices: identities::request_indices(policy.settings.request_indices),
-        on_bypass: identities::on_bypass(policy.settings.on_bypass),
+        on_bypass: identities::on_bypass(policy.settings.on_bypass.value),
         audit: identities::auditing(policy.settings.audit),
         tenants: policy.tenants.values().map(identities::tenant).collect(),
         grants,

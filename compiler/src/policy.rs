@@ -82,8 +82,8 @@ pub struct Settings {
     pub on_denied: OnDenied,
     /// `request-indices`.
     pub request_indices: RequestIndices,
-    /// `on-bypass`.
-    pub on_bypass: OnBypass,
+    /// `on-bypass`, at its word; absent, at the node.
+    pub on_bypass: Spanned<OnBypass>,
     /// `audit`.
     pub audit: Auditing,
 }

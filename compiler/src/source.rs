@@ -74,6 +74,12 @@ impl Span {
         self.start()..self.end()
     }
 
+    /// Whether all of it is part of another.
+    #[must_use]
+    pub fn is_within(self, other: Self) -> bool {
+        self.source == other.source && self.start >= other.start && self.end <= other.end
+    }
+
     /// The same from another first byte.
     #[must_use]
     pub fn from(self, start: usize) -> Self {

@@ -1,7 +1,7 @@
 //! Documents tell the truth: every KDL block is a sound policy and formatted, every command of a console block is run.
 //!
 //! A block ```` ```kdl ```` must be a policy without errors, and one with `file=PATH` must be that file, letter for
-//! letter. One ```` ```kdl bad ```` must fail as its page of `docs/rules` says. What a ```` ```console ```` block shows after `$ ` is run at the root, and must print what it shows.
+//! letter; with `on=TOPOLOGY` it is checked on that host. One ```` ```kdl bad ```` must fail as its page of `docs/rules` says. What a ```` ```console ```` block shows after `$ ` is run at the root, and must print what it shows.
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot make, fails the test")]
 #![expect(clippy::disallowed_methods, reason = "a test reads its inputs and runs the command")]
@@ -71,8 +71,12 @@ fn kdl_blocks_are_sound_policies() {
         }
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("policy.kdl"), &block.text).unwrap();
-        let output =
-            Command::new(env!("CARGO_BIN_EXE_gpupol")).arg("check").arg(directory.path()).output().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gpupol"));
+        command.arg("check").arg(directory.path());
+        if let Some(host) = block.info.split(' ').find_map(|word| word.strip_prefix("on=")) {
+            command.arg("--topology").arg(root().join(host));
+        }
+        let output = command.output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{}: {said}", block.place);
     }

@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod ran;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -189,4 +190,39 @@ fn check_says_asserts_that_fail_or_that_no_host_decides_and_compile_refuses() {
     let (code, said) = compile("policies/hosts/l4.json");
     assert_eq!((code, out.exists()), (1, false), "{said}");
     assert_eq!(compile("policies/hosts/a100.json").0, 0);
+}
+
+#[test]
+fn proofs_say_who_reaches_what() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let ask = |format, filter, more: &[&str]| {
+        test(&root, &[&["--format", format, "--filter", filter], more].concat()).out
+    };
+    let without: Value = serde_json::from_str(&ask("json", "isolated *", &[])).unwrap();
+    let with: Value = serde_json::from_str(&ask("json", "isolated *", &["--proofs"])).unwrap();
+    assert_eq!(without["topologies"][0]["tests"][0].get("proof"), None);
+    let proof = with["topologies"][0]["tests"][0]["proof"].as_array().unwrap();
+    let mut owners: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for ground in proof.iter().filter(|ground| ground["trusted"] == false) {
+        for device in ground["devices"].as_array().unwrap() {
+            owners.entry(device.as_str().unwrap()).or_default().insert(ground["tenant"].as_str().unwrap());
+        }
+    }
+    assert!(owners.len() == 13 && owners.values().all(|tenants| tenants.len() == 1), "{owners:?}");
+    let trusted: Vec<&Value> = proof.iter().filter(|ground| ground["trusted"] == true).collect();
+    assert!(trusted.len() == 1 && trusted[0]["grant"] == "metrics", "{trusted:?}");
+    let junit = ask("junit", "always-*", &["--proofs"]);
+    assert!(
+        junit.contains("<system-out>`research` reaches 0 1 2 3 by `training-jobs`, with compute utility\n"),
+        "{junit}"
+    );
+}
+
+#[test]
+fn proofs_name_who_reaches_nothing_and_not_what_fails() {
+    let place = place("proofs", &format!("{POLICY}{ASSERTS}"));
+    let ran = test(&place, &["--proofs"]);
+    snapshot("test-proofs", &ran.out);
+    assert!(ran.out.contains("reaches nothing of it"), "{}", ran.out);
+    assert!(!ran.out.contains("in reach of two of them"), "{}", ran.out);
 }

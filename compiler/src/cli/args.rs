@@ -144,6 +144,9 @@ pub(super) struct Test {
     /// Fail if the tests cover less than this share of all grants and denies.
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(super) threshold: Option<u8>,
+    /// Under each assert that holds, print what it rests on: who reaches what, and by which grants.
+    #[arg(long)]
+    pub(super) proofs: bool,
 }
 
 /// Forms of a report of tests.

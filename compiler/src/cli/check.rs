@@ -96,6 +96,9 @@ fn check(read: chain::Read, args: &args::Check) -> Checked {
     }
     let sound = checked.failure.is_none() && !sink.has_errors();
     checked.findings = sink.finish();
+    if let Some(policy) = &policy {
+        say_once(&mut checked.findings, policy);
+    }
     if !sound {
         checked.findings.iter_mut().for_each(keep_definitions);
     }
@@ -109,6 +112,22 @@ fn check(read: chain::Read, args: &args::Check) -> Checked {
     checked.files = files.sources.iter().map(|(_, source)| source.name.clone()).collect();
     checked.sources = files.sources;
     checked
+}
+
+/// That a host has nothing of a gpu-set says no more where nothing can be in it, on whatever host.
+fn say_once(findings: &mut Vec<Finding>, policy: &Policy) {
+    let contradictions = findings.iter().filter(|finding| finding.code == Code::Contradiction);
+    let places: Vec<Span> =
+        contradictions.flat_map(|finding| &finding.labels).map(|label| label.span).collect();
+    let impossible = |name: Span| {
+        let set = policy.gpu_sets.values().find(|set| set.name.span == name);
+        let mut selectors = set.into_iter().flat_map(|set| &set.selectors);
+        selectors.any(|selector| places.iter().any(|place| place.is_within(selector.span)))
+    };
+    findings.retain(|finding| {
+        let name = finding.labels.first().map(|label| label.span);
+        finding.code != Code::EmptyGpuSet || !name.is_some_and(impossible)
+    });
 }
 
 /// What nothing seems to use while there are errors may be what one of them is about: were it removed, the name that the

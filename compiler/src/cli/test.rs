@@ -16,6 +16,9 @@ use crate::source::{Sources, Span};
 mod human;
 mod json;
 mod junit;
+mod proof;
+
+use proof::Shown;
 
 /// What came of all tests on all hosts.
 struct Report<'p> {
@@ -43,6 +46,8 @@ struct Case {
     failures: Vec<Finding>,
     /// What is as it says, and perhaps by accident.
     doubts: Vec<Finding>,
+    /// Of an assert that holds, what it rests on; nothing if nobody wants to see it.
+    proof: Option<Shown>,
 }
 
 /// What came of it.
@@ -92,6 +97,8 @@ pub(super) fn run(args: &args::Test) -> Result<Exit, Failure> {
 struct Wanted<'p> {
     tests: Vec<&'p Test>,
     asserts: Vec<&'p Assert>,
+    /// Whether asserts show what they rest on.
+    proofs: bool,
 }
 
 /// The tests and asserts that are asked for. Those that are not there must not pass.
@@ -114,7 +121,7 @@ fn wanted<'p>(policy: &'p Policy, args: &args::Test) -> Result<Wanted<'p>, Failu
             "`*` stands for anything but `/`, `**` for anything; `gpupol test` lists the names",
         ));
     }
-    Ok(Wanted { tests, asserts })
+    Ok(Wanted { tests, asserts, proofs: args.proofs })
 }
 
 /// Runs the tests; nothing if the policy has errors on a host, which are in `sink` then.
@@ -137,7 +144,9 @@ fn report<'p>(
             coverage.add(run, &resolution);
         }
         let cases = trials.tests.into_iter().map(Case::of_test);
-        let cases = cases.chain(trials.proofs.into_iter().map(Case::of_assert)).collect();
+        let shown = |proof: &Proof| wanted.proofs.then(|| Shown::of(proof.assert, policy, &resolution));
+        let proven = trials.proofs.into_iter().map(|proof| Case::of_assert(shown(&proof), proof));
+        let cases = cases.chain(proven).collect();
         tried.push(Tried { host: &host.name, cases });
     }
     let report = Report { sources: &files.sources, hosts: tried, rules: coverage.rules().collect() };
@@ -193,9 +202,12 @@ impl Case {
         Self { doubts, ..Self::of("test", (name, span), skipped, failures) }
     }
 
-    fn of_assert(proof: Proof) -> Self {
+    /// `shown` is what it rests on, if it holds.
+    fn of_assert(shown: Option<Shown>, proof: Proof) -> Self {
         let place = (proof.assert.claim.to_string(), proof.assert.span);
-        Self::of("assert", place, !proof.verdict.decided, proof.verdict.findings)
+        let case = Self::of("assert", place, !proof.verdict.decided, proof.verdict.findings);
+        let holds = case.verdict == Verdict::Passed;
+        Self { proof: shown.filter(|_| holds), ..case }
     }
 
     fn of(kind: &'static str, (name, span): (String, Span), skipped: bool, failures: Vec<Finding>) -> Self {
@@ -204,7 +216,7 @@ impl Case {
             (true, true) => Verdict::Skipped,
             (false, true) => Verdict::Passed,
         };
-        Self { kind, name, span, verdict, failures, doubts: Vec::new() }
+        Self { kind, name, span, verdict, failures, doubts: Vec::new(), proof: None }
     }
 
     /// Why it was skipped, if it was.

@@ -9,9 +9,11 @@ use crate::resolve::Resolution;
 
 mod amounts;
 mod diags;
+mod grounds;
 mod reach;
 
 pub use diags::undecided;
+pub use grounds::{Ground, grounds};
 
 /// What came of an assert on one host.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -105,9 +105,7 @@ pub(super) fn sharing<'g>(grants: impl Iterator<Item = &'g Grant<'g>>, name: &st
         }
     }
     exclusive_and_sliced(&devices, name, sink);
-    for (gpu, givers) in &gpus {
-        mps_beside_others(*gpu, givers, name, sink);
-    }
+    mps_beside_others(&gpus, name, sink);
 }
 
 fn exclusive_and_sliced(devices: &BTreeMap<Key, (Device, Givers)>, name: &str, sink: &mut Sink) {
@@ -127,12 +125,18 @@ fn exclusive_and_sliced(devices: &BTreeMap<Key, (Device, Givers)>, name: &str, s
     }
 }
 
-fn mps_beside_others(gpu: u32, givers: &Givers, name: &str, sink: &mut Sink) {
-    for (rule, line) in givers.values().filter(|(_, line)| is_mps(line)) {
-        let other = givers.values().find(|(_, other)| other.span != line.span);
-        if let Some(other) = other {
-            sink.push(diags::mps_beside((rule, line), *other, gpu, name));
+/// Each line that gives GPUs through MPS with the first other line that gives them.
+fn mps_beside_others(gpus: &BTreeMap<u32, Givers>, name: &str, sink: &mut Sink) {
+    let mut pairs: BTreeMap<[Span; 2], (Giver, Giver, Vec<u32>)> = BTreeMap::new();
+    for (gpu, givers) in gpus {
+        for mps in givers.values().filter(|(_, line)| is_mps(line)) {
+            let Some(other) = givers.values().find(|(_, other)| other.span != mps.1.span) else { continue };
+            let pair = pairs.entry([mps.1.span, other.1.span]).or_insert_with(|| (*mps, *other, Vec::new()));
+            pair.2.push(*gpu);
         }
+    }
+    for (mps, other, gpus) in pairs.values() {
+        sink.push(diags::mps_beside(*mps, *other, gpus, name));
     }
 }
 

@@ -285,11 +285,13 @@ pub(super) fn too_few_devices(
 ) -> Finding {
     let (grant, set, wanted) = (&rule.name.value, &line.gpu_set.value, promise(line, devices));
     let have = match line.place {
-        Place::Nvlink if most < devices => format!("at most {most} there are joined by NVLink"),
-        Place::SameNuma if most < devices => format!("at most {most} there share a NUMA node"),
-        _ => format!("`{name}` has {devices}"),
+        Place::Nvlink if most == 1 && devices > 1 => ", where NVLink joins no two of them".to_owned(),
+        Place::Nvlink if most < devices => format!(", where NVLink joins {most} of them at most"),
+        Place::SameNuma if most == 1 && devices > 1 => ", where no two of them share a NUMA node".to_owned(),
+        Place::SameNuma if most < devices => format!(", where {most} of them at most share a NUMA node"),
+        _ => format!(", which has {devices}"),
     };
-    let message = format!("grant `{grant}` allows {wanted} of gpu-set `{set}` together on `{name}`: {have}");
+    let message = format!("grant `{grant}` allows {wanted} of gpu-set `{set}` together on `{name}`{have}");
     Finding::at(Code::TooFewDevices, line.span, format!("asks for up to {wanted}"), message)
         .help(format!("write `{}={most}`, or choose more GPUs", promising(line)))
 }
@@ -366,13 +368,18 @@ pub(super) fn exclusive_and_sliced(first: Giver, second: Giver, devices: &[Devic
         })
 }
 
-pub(super) fn mps_beside(mps: Giver, other: Giver, gpu: u32, name: &str) -> Finding {
+pub(super) fn mps_beside(mps: Giver, other: Giver, gpus: &[u32], name: &str) -> Finding {
+    let list: Vec<String> = gpus.iter().map(u32::to_string).collect();
+    let (gpus, same) = match list.as_slice() {
+        [one] => (format!("GPU {one} of `{name}` is"), "the same GPU"),
+        all => (format!("GPUs {} of `{name}` are", all.join(", ")), "the same GPUs"),
+    };
     let message = format!(
-        "GPU {gpu} of `{name}` is given through MPS by grant `{}` and otherwise by grant `{}`",
+        "{gpus} given through MPS by grant `{}` and otherwise by grant `{}`",
         mps.0.name.value, other.0.name.value
     );
     Finding::at(Code::MpsConflict, mps.1.span, "through MPS", message)
-        .and(other.1.span, "the same GPU")
+        .and(other.1.span, same)
         .help(format!("keep gpu-set `{}` for this grant alone", mps.1.gpu_set.value))
 }
 

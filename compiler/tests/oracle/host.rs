@@ -453,10 +453,11 @@ impl Case<'_> {
             self.names(Code::SharingConflict, &[0, 1]),
             mixed.into_iter().collect(),
         )?;
-        let found = self.of(Code::MpsConflict).map(|finding| {
+        let found = self.of(Code::MpsConflict).flat_map(|finding| {
             let names = quoted(&finding.message);
-            let gpu = finding.message.split(' ').nth(1).unwrap();
-            vec![gpu.to_owned(), names[1].to_owned(), names[2].to_owned()]
+            let (gpus, _) = finding.message.split_once(" of ").unwrap();
+            let (_, gpus) = gpus.split_once(' ').unwrap();
+            gpus.split(", ").map(move |gpu| vec![gpu.to_owned(), names[1].to_owned(), names[2].to_owned()])
         });
         same("beside MPS", found.collect(), beside.into_iter().collect())?;
         let of = self.of(Code::TimesliceConflict).filter(|finding| finding.message.starts_with("grants"));

@@ -1,6 +1,6 @@
 //! The report as text.
 
-use super::{Report, Verdict};
+use super::{Report, Shown, Verdict};
 use crate::cli::print;
 use crate::cli::render::escape;
 
@@ -10,6 +10,9 @@ pub(super) fn report(report: &Report) -> String {
         text.push_str(&format!("on {}\n", escape(tried.host)));
         for case in &tried.cases {
             text.push_str(&format!("  {:7}  {}\n", case.verdict.word(), escape(&case.title())));
+            for line in case.proof.iter().flat_map(Shown::lines) {
+                text.push_str(&format!("             {}\n", escape(&line)));
+            }
         }
     }
     text.push_str(&totals(report));

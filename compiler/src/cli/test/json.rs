@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{Case, Report, Tried, Verdict};
 use crate::cli::render::json;
 use crate::diag::Finding;
+use crate::outcome::assert::Ground;
 use crate::outcome::coverage;
 
 /// The version of this form; it grows by fields only.
@@ -33,6 +34,18 @@ struct Test<'r> {
     line: usize,
     outcome: &'static str,
     failures: Vec<Failure<'r>>,
+    /// With `--proofs`, of an assert that holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<Vec<Reach<'r>>>,
+}
+
+#[derive(Serialize)]
+struct Reach<'r> {
+    tenant: &'r str,
+    trusted: bool,
+    grant: &'r str,
+    devices: &'r [String],
+    capabilities: &'r [&'static str],
 }
 
 #[derive(Serialize)]
@@ -97,7 +110,13 @@ fn test<'r>(case: &'r Case, report: &'r Report) -> Test<'r> {
         line,
         outcome: case.verdict.word(),
         failures: case.failures.iter().map(|finding| failure(finding, report)).collect(),
+        proof: case.proof.as_ref().map(|shown| shown.grounds.iter().map(reach).collect()),
     }
+}
+
+fn reach(ground: &Ground) -> Reach<'_> {
+    let Ground { tenant, trusted, grant, devices, capabilities } = ground;
+    Reach { tenant, trusted: *trusted, grant, devices, capabilities }
 }
 
 fn failure<'r>(finding: &'r Finding, report: &'r Report) -> Failure<'r> {

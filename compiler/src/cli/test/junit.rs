@@ -1,7 +1,7 @@
 //! The report as a JUnit XML document: a suite for each topology. It has no times, so that the same tests give the same
 //! bytes.
 
-use super::{Case, Report, Tried, Verdict};
+use super::{Case, Report, Shown, Tried, Verdict};
 use crate::cli::render::{self, escape};
 use crate::diag::Finding;
 
@@ -27,11 +27,19 @@ fn case(case: &Case, report: &Report) -> String {
     let (name, file) = (xml(&case.title()), xml(file));
     let head = format!("    <testcase name=\"{name}\" classname=\"{file}\" file=\"{file}\" line=\"{line}\"");
     let body: String = match case.verdict {
-        Verdict::Passed => return format!("{head}/>\n"),
+        Verdict::Passed => match &case.proof {
+            None => return format!("{head}/>\n"),
+            Some(shown) => proof(shown),
+        },
         Verdict::Skipped => format!("      <skipped message=\"{}\"/>\n", case.why_skipped()),
         Verdict::Failed => case.failures.iter().map(|finding| failure(finding, report)).collect(),
     };
     format!("{head}>\n{body}    </testcase>\n")
+}
+
+fn proof(shown: &Shown) -> String {
+    let lines: String = shown.lines().map(|line| xml(&line) + "\n").collect();
+    format!("      <system-out>{lines}</system-out>\n")
 }
 
 fn failure(finding: &Finding, report: &Report) -> String {

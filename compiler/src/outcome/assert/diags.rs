@@ -23,9 +23,13 @@ pub(super) fn not_isolated(span: Span, both: &[(Way, Way)], level: Level, case: 
     let message =
         format!("tenants `{one}` and `{other}` are not isolated on `{}`: both reach {what}", case.host);
     let witness = if first.device == second.device {
-        format!("both reach {}", words(&first.device))
+        format!("{}, which both reach", words(&first.device))
     } else {
-        format!("`{one}` reaches {}, `{other}` reaches {}", words(&first.device), words(&second.device))
+        format!(
+            "{}, which `{one}` reaches, and {}, which `{other}` reaches",
+            words(&first.device),
+            words(&second.device)
+        )
     };
     let set = &second.line.gpu_set.value;
     let finding =
@@ -46,7 +50,7 @@ pub(super) fn not_only(set: &Spanned<String>, within: &[Way], case: &Case) -> Op
         format!("asserted to be out of reach of `{tenant}`"),
         message,
     );
-    let witness = format!("`{tenant}` reaches {}", words(&way.device));
+    let witness = format!("{}, which `{tenant}` reaches", words(&way.device));
     Some(path(finding, way, case).witness(witness).help(deny(tenant, name)))
 }
 
@@ -66,7 +70,7 @@ pub(super) fn left_out(assert: &Assert, within: &[Way], case: &Case) -> Option<F
     );
     let finding =
         Finding::at(Code::TrustedBeside, assert.span, format!("not about trusted `{name}`"), message);
-    let witness = format!("`{name}` reaches {}", words(&way.device));
+    let witness = format!("{}, which `{name}` reaches", words(&way.device));
     let help = format!("to keep it away, take `{name}` out of the grant's `to`");
     Some(path(finding, way, case).witness(witness).help(help))
 }
@@ -79,7 +83,7 @@ pub(super) fn given(capability: Capability, span: Span, way: Way, case: &Case) -
     let finding = finding.and(way.grant.capabilities_span, format!("`{capability}` is among these"));
     let help =
         format!("take `{capability}` out of these capabilities, or `{tenant}` out of the grant's `to`");
-    let witness = format!("`{tenant}` has it with {}", words(&way.device));
+    let witness = format!("{}, with which `{tenant}` has it", words(&way.device));
     path(finding, &way, case).witness(witness).help(help)
 }
 

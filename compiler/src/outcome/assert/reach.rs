@@ -7,7 +7,7 @@ use gpupol_plan::capability::Capability;
 use super::{Case, diags};
 use crate::diag::Finding;
 use crate::policy::{self, Assert, Claim, Level, Tenant};
-use crate::resolve::{Device, Grant, Key};
+use crate::resolve::{Device, Grant, Key, Resolution};
 use crate::source::{Span, Spanned};
 
 /// A device that a tenant has, and by which rules.
@@ -104,10 +104,7 @@ impl<'a> Case<'a> {
 
     /// The grants of a tenant.
     pub(super) fn of<'t>(&self, tenant: &'t str) -> impl Iterator<Item = &'a Grant<'a>> + use<'a, 't> {
-        let grants = &self.resolution.grants;
-        // They are in the order of their tenants.
-        let first = grants.partition_point(|grant| grant.tenant < tenant);
-        grants.iter().skip(first).take_while(move |grant| grant.tenant == tenant)
+        grants_of(self.resolution, tenant)
     }
 
     /// The first way to each place where the tenant reaches a device.
@@ -122,6 +119,17 @@ impl<'a> Case<'a> {
         }
         reached
     }
+}
+
+/// The grants of a tenant on a host.
+pub(super) fn grants_of<'a, 't>(
+    resolution: &'a Resolution<'a>,
+    tenant: &'t str,
+) -> impl Iterator<Item = &'a Grant<'a>> + use<'a, 't> {
+    let grants = &resolution.grants;
+    // They are in the order of their tenants.
+    let first = grants.partition_point(|grant| grant.tenant < tenant);
+    grants.iter().skip(first).take_while(move |grant| grant.tenant == tenant)
 }
 
 fn devices<'a>(keys: &BTreeSet<Key>) -> BTreeSet<Place<'a>> {

@@ -15,11 +15,11 @@ pub(super) fn report(
     asserts: &[Assert],
     sink: &mut Sink,
 ) {
-    if settings.on_bypass == OnBypass::Report {
+    if settings.on_bypass.value == OnBypass::Report {
         let undone = undone(grants, gpu_sets, asserts);
         let message = "`on-bypass report` lets containers go around their plans, and writes it down";
         let help = "`on-bypass contain`: such containers start, and reach no GPU but their own";
-        let void = (settings.span, "containers go around their plans");
+        let void = (settings.on_bypass.span, "containers go around their plans");
         sink.push(diags::isolation_void(void, message.to_owned(), &undone, help));
     }
     for assert in asserts {

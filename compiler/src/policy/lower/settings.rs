@@ -49,10 +49,10 @@ fn settings(node: &Node, context: &mut Context<'_>) -> Option<Settings> {
     sound.then_some(Settings {
         span: node.span,
         topologies,
-        on_denied: on_denied.unwrap_or_default(),
-        request_indices: request_indices.unwrap_or_default(),
-        on_bypass: on_bypass.unwrap_or_default(),
-        audit: audit.unwrap_or_default(),
+        on_denied: on_denied.map(|word| word.value).unwrap_or_default(),
+        request_indices: request_indices.map(|word| word.value).unwrap_or_default(),
+        on_bypass: on_bypass.unwrap_or_else(|| Spanned::new(OnBypass::default(), node.span)),
+        audit: audit.map(|word| word.value).unwrap_or_default(),
     })
 }
 
@@ -77,10 +77,12 @@ fn word<T: Copy>(
     name: &'static str,
     words: &[(&str, T)],
     context: &mut Context<'_>,
-) -> Option<T> {
+) -> Option<Spanned<T>> {
     let mut cursor = Cursor::open(outer.child(name, context.sink)?, context.sink);
     let example = words.first().map_or_else(String::new, |(word, _)| format!("{name} {word}"));
     let written = cursor.required("its word", &example, context.sink);
     cursor.finish(context.sink);
-    outer.accept(one_of(&written?, &format!("value of `{name}`"), words), context.sink)
+    let written = written?;
+    let value = outer.accept(one_of(&written, &format!("value of `{name}`"), words), context.sink)?;
+    Some(Spanned::new(value, written.span))
 }

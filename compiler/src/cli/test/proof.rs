@@ -1,0 +1,66 @@
+//! What an assert that holds rests on, in words.
+
+use crate::outcome::assert::{self, Ground};
+use crate::policy::{Assert, Claim, Level, Policy};
+use crate::resolve::Resolution;
+use crate::source::Spanned;
+
+/// What an assert that holds rests on.
+pub(super) struct Shown {
+    pub(super) grounds: Vec<Ground>,
+    /// Those whom it is about and who reach nothing.
+    idle: Vec<String>,
+    /// Why it holds by all that.
+    therefore: String,
+}
+
+impl Shown {
+    pub(super) fn of(assert: &Assert, policy: &Policy, resolution: &Resolution) -> Self {
+        let grounds = assert::grounds(assert, policy, resolution);
+        let idle = |tenant: &&Spanned<String>| grounds.iter().all(|ground| ground.tenant != tenant.value);
+        let idle = tenants(&assert.claim).iter().filter(idle).map(|tenant| tenant.value.clone()).collect();
+        Self { grounds, idle, therefore: therefore(&assert.claim) }
+    }
+
+    /// A line for each grant and each who has none of them, and at last why the assert holds.
+    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
+        let idle = self.idle.iter().map(|tenant| format!("`{tenant}` reaches nothing of it"));
+        self.grounds.iter().map(line).chain(idle).chain([self.therefore.clone()])
+    }
+}
+
+/// `` `prod` reaches 5 6 by `inference`, with compute utility ``
+fn line(ground: &Ground) -> String {
+    let Ground { tenant, grant, .. } = ground;
+    let who = if ground.trusted { "left out: trusted " } else { "" };
+    let (devices, capabilities) = (ground.devices.join(" "), ground.capabilities.join(" "));
+    format!("{who}`{tenant}` reaches {devices} by `{grant}`, with {capabilities}")
+}
+
+/// The tenants whom a claim names.
+fn tenants(claim: &Claim) -> &[Spanned<String>] {
+    match claim {
+        Claim::Isolated { tenants, .. } | Claim::Only { tenants, .. } | Claim::Never { tenants, .. } => {
+            tenants
+        }
+        Claim::AlwaysSatisfiable { .. } => &[],
+    }
+}
+
+/// Why a claim holds by what stands above.
+fn therefore(claim: &Claim) -> String {
+    match claim {
+        Claim::Isolated { level: Level::Device, .. } => "so no device is in reach of two of them".to_owned(),
+        Claim::Isolated { level: Level::Gpu, .. } => {
+            "so no GPU is in reach of two of them, whole or in part".to_owned()
+        }
+        Claim::Only { gpu_set, .. } => format!("so nobody else reaches anything of `{}`", gpu_set.value),
+        Claim::Never { capabilities, .. } => {
+            let names: Vec<&str> = capabilities.keys().map(|capability| capability.name()).collect();
+            format!("so none of them has {}", names.join(" "))
+        }
+        Claim::AlwaysSatisfiable { .. } => {
+            "so every amount that it allows can be had while nobody else holds any".to_owned()
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What an assert that holds rests on: who reaches which devices of what it is about, and by which grants.
+
+use std::collections::BTreeSet;
+
+use super::reach::grants_of;
+use crate::policy::{Assert, Claim, Level, Policy};
+use crate::resolve::{Device, Grant, Resolution};
+use crate::source::Spanned;
+
+/// What a tenant, or somebody trusted, reaches by one grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ground {
+    /// The tenant.
+    pub tenant: String,
+    /// Whether it is trusted; then the assert is not about it.
+    pub trusted: bool,
+    /// The grant.
+    pub grant: String,
+    /// Its devices, each once, as `NVIDIA_VISIBLE_DEVICES` would number them, ascending.
+    pub devices: Vec<String>,
+    /// The driver capabilities that it gives at most.
+    pub capabilities: Vec<&'static str>,
+}
+
+/// Everything that an assert rests on on one host, the trusted last. A tenant that is not among them reaches nothing.
+#[must_use]
+pub fn grounds(assert: &Assert, policy: &Policy, resolution: &Resolution) -> Vec<Ground> {
+    let case = Grounds { policy, resolution };
+    match &assert.claim {
+        Claim::Isolated { tenants, level } => case.isolated(tenants, *level),
+        Claim::Only { gpu_set, .. } => case.only(gpu_set),
+        Claim::Never { tenants, .. } => case.of_all(tenants, &|_| true),
+        Claim::AlwaysSatisfiable { grant } => {
+            let own = resolution.grants.iter().filter(|own| own.rule.name.value == grant.value);
+            own.filter_map(|own| case.ground(own, &|_| true)).collect()
+        }
+    }
+}
+
+struct Grounds<'a> {
+    policy: &'a Policy,
+    resolution: &'a Resolution<'a>,
+}
+
+impl Grounds<'_> {
+    fn isolated(&self, tenants: &[Spanned<String>], level: Level) -> Vec<Ground> {
+        let place = |device: &Device| match level {
+            Level::Device => device.uuid().to_owned(),
+            Level::Gpu => device.pci.to_owned(),
+        };
+        let grants = tenants.iter().flat_map(|tenant| grants_of(self.resolution, &tenant.value));
+        let about: BTreeSet<String> = grants.flat_map(Grant::devices).map(|device| place(&device)).collect();
+        let mut grounds = self.of_all(tenants, &|_| true);
+        grounds.extend(self.of_trusted(&|device| about.contains(&place(device))));
+        grounds
+    }
+
+    /// Whoever reaches anything of the gpu-set, and what of it.
+    fn only(&self, gpu_set: &Spanned<String>) -> Vec<Ground> {
+        let Some(extent) = self.resolution.extents.get(gpu_set.value.as_str()) else { return Vec::new() };
+        let within = |device: &Device| extent.widest.contains(&device.key());
+        let tenants = self.policy.tenants.values().filter(|tenant| tenant.trust.is_none());
+        let names: Vec<Spanned<String>> = tenants.map(|tenant| tenant.name.clone()).collect();
+        let mut grounds = self.of_all(&names, &within);
+        grounds.extend(self.of_trusted(&within));
+        grounds
+    }
+
+    fn of_trusted(&self, within: &dyn Fn(&Device) -> bool) -> Vec<Ground> {
+        let trusted = self.policy.tenants.values().filter(|tenant| tenant.trust.is_some());
+        let names: Vec<Spanned<String>> = trusted.map(|tenant| tenant.name.clone()).collect();
+        self.of_all(&names, within)
+    }
+
+    fn of_all(&self, tenants: &[Spanned<String>], within: &dyn Fn(&Device) -> bool) -> Vec<Ground> {
+        let grants = tenants.iter().flat_map(|tenant| grants_of(self.resolution, &tenant.value));
+        grants.filter_map(|grant| self.ground(grant, within)).collect()
+    }
+
+    /// What a grant gives of these devices; nothing if it gives none.
+    fn ground(&self, grant: &Grant, within: &dyn Fn(&Device) -> bool) -> Option<Ground> {
+        let mut devices: Vec<Device> = grant.devices().filter(within).collect();
+        devices.sort_by_key(Device::key);
+        devices.dedup_by_key(|device| device.key());
+        (!devices.is_empty()).then(|| Ground {
+            tenant: grant.tenant.to_owned(),
+            trusted: self.policy.is_trusted(grant.tenant),
+            grant: grant.rule.name.value.clone(),
+            devices: devices.iter().map(Device::index).collect(),
+            capabilities: grant.capabilities.iter().map(|capability| capability.name()).collect(),
+        })
+    }
+}
