@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, VecDeque};
 
 use gpupol_plan::glob;
 
-use super::super::Configured;
-use super::super::toml::{parse, words};
 use super::Document;
+use crate::cli::doctor::engines::Configured;
+use crate::cli::doctor::engines::toml::{parse, words};
 use crate::cli::doctor::tree::Tree;
 
 /// Nobody has so many; whoever has is told so.
