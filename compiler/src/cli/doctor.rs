@@ -100,8 +100,8 @@ fn look(tree: &Tree, args: &args::Doctor) -> (Document, Vec<Finding>) {
         push(found);
     }
     let states = places(&entries, |entry| &entry.state_dir, STATE);
-    push(leases::judge(tree, &states, &plans));
-    let audits = entries.values().map(|entry| entry.audit.clone());
+    let audits: BTreeSet<String> = entries.values().map(|entry| entry.audit.clone()).collect();
+    push(leases::judge(tree, &states, &audits, &plans));
     let own = states.into_iter().chain(audits).chain([ENTRIES.to_owned()]).collect();
     let (host, found) = host::look(tree, &labelled(&entries), &own);
     push(found);

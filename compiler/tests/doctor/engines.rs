@@ -155,6 +155,46 @@ fn crio_by_its_drop_ins() {
     assert_eq!((codes(&made), fail_closed(&made)), (vec!["GP9044".to_owned()], json!(false)));
 }
 
+/// A later file that has our runtime with another program has undone it.
+#[test]
+fn a_later_file_replaces_a_runtime_of_the_same_name() {
+    let open = (vec!["GP9043".to_owned(), "GP9044".to_owned()], json!(false));
+    let crio = format!(
+        "[crio.runtime]\ndefault_runtime = 'gpupol'\n[crio.runtime.runtimes.gpupol]\nruntime_path = '{WRAPPER}'\n"
+    );
+    for other in ["runtime_path = '/usr/bin/runc'\n", "runtime_type = 'oci'\n"] {
+        let made = host("crio", "spec", &[("etc/crio/crio.conf.d/10-gpupol.conf", &crio)]);
+        assert_eq!((codes(&made), fail_closed(&made)), (vec![], json!(true)));
+        let other = format!("[crio.runtime.runtimes.gpupol]\n{other}");
+        made.write("etc/crio/crio.conf.d/99-site.conf", &other);
+        assert_eq!((codes(&made), fail_closed(&made)), open, "{other}");
+    }
+    let podman = format!("[engine]\nruntime = 'gpupol'\n[engine.runtimes]\ngpupol = ['{WRAPPER}']\n");
+    let made = host("podman", "spec", &[("etc/containers/containers.conf", &podman)]);
+    assert_eq!((codes(&made), fail_closed(&made)), (vec![], json!(true)));
+    made.write("etc/containers/containers.conf.d/99.conf", "[engine.runtimes]\ngpupol = ['/usr/bin/runc']\n");
+    assert_eq!((codes(&made), fail_closed(&made)), open);
+}
+
+/// Docker's own packages of containerd disable what Kubernetes needs.
+#[test]
+fn a_containerd_that_is_dockers_alone() {
+    for text in ["disabled_plugins = [\"cri\"]\n", "root = '/data'\n", "version = 9\n", "[[["] {
+        let made = Made::docker();
+        made.write("etc/containerd/config.toml", text);
+        assert_eq!(codes(&made), Vec::<String>::new(), "{text}");
+    }
+    // With kubelet it is Kubernetes', unless it disables that.
+    let made = Made::docker();
+    made.program("usr/bin/kubelet");
+    made.write("etc/containerd/config.toml", "root = '/data'\n");
+    let found = made.found();
+    assert_eq!(codes(&made), ["GP9045", "GP9046"], "{found:?}");
+    assert!(found[1].1.contains("its version 1 cannot be wrapped"), "{found:?}");
+    made.write("etc/containerd/config.toml", "disabled_plugins = [\"cri\"]\n");
+    assert_eq!(codes(&made), Vec::<String>::new());
+}
+
 /// The record of an installation says which file the other daemon has.
 #[test]
 fn another_docker_beside() {

@@ -20,6 +20,13 @@ pub(crate) const FAULTS: &[Fault] = &[
     ("the executor is gone", &["GP9042"], |made| made.remove("usr/local/sbin/gpupol-hook")),
     ("the executor cannot be run", &["GP9042"], |made| made.mode("usr/local/sbin/gpupol-hook", 0o644)),
     ("the executor is anybody's", &["GP9042"], |made| made.mode("usr/local/sbin/gpupol-hook", 0o777)),
+    ("the wrapper's link leads to runc", &["GP9042"], |made| {
+        made.link("/usr/bin/runc", "usr/local/sbin/gpupol-runtime.docker");
+    }),
+    ("the wrapper's link leads to NVIDIA's runtime", &["GP9047"], |made| {
+        made.program("usr/bin/nvidia-container-runtime");
+        made.link("/usr/bin/nvidia-container-runtime", "usr/local/sbin/gpupol-runtime.docker");
+    }),
     ("the real runtime is gone", &["GP9042"], |made| made.remove("usr/bin/runc")),
     ("the real runtime is NVIDIA's", &["GP9042"], |made| {
         made.program("usr/bin/nvidia-container-runtime.legacy");
@@ -50,6 +57,13 @@ pub(crate) const FAULTS: &[Fault] = &[
     }),
     ("NVIDIA's runtime beside ours", &["GP9048"], |made| {
         let text = r#"{"default-runtime": "gpupol", "runtimes": {"nvidia": {"path": "/usr/bin/nvidia-container-runtime"},
+            "gpupol": {"path": "/usr/local/sbin/gpupol-runtime.docker"}}}"#;
+        made.write("etc/docker/daemon.json", text);
+    }),
+    ("NVIDIA's runtime behind other names", &["GP9048"], |made| {
+        made.program("usr/bin/nvidia-container-runtime");
+        made.link("nvidia-container-runtime", "usr/bin/nv");
+        let text = r#"{"default-runtime": "gpupol", "runtimes": {"a": {"path": "/usr/bin/nv"}, "b": {"path": "nv"},
             "gpupol": {"path": "/usr/local/sbin/gpupol-runtime.docker"}}}"#;
         made.write("etc/docker/daemon.json", text);
     }),
@@ -120,9 +134,20 @@ pub(crate) const FAULTS: &[Fault] = &[
         slurm(made);
         made.write("etc/slurm/cgroup.conf", "# ConstrainDevices=yes\nConstrainDevices=no\n");
     }),
+    ("Slurm without the plugin of its device cgroup", &["GP9061"], |made| {
+        slurm(made);
+        made.write(
+            "etc/slurm/slurm.conf",
+            "Prolog=/etc/slurm/prolog\nEpilog=epilog\nTaskPlugin=task/affinity\n",
+        );
+    }),
+    ("Slurm with nobody's plugins", &["GP9061"], |made| {
+        slurm(made);
+        made.write("etc/slurm/slurm.conf", "Prolog=/etc/slurm/prolog\nEpilog=epilog\n");
+    }),
     ("Slurm without a Prolog", &["GP9043"], |made| {
         slurm(made);
-        made.write("etc/slurm/slurm.conf", "epilog=/etc/slurm/epilog\n");
+        made.write("etc/slurm/slurm.conf", "epilog=/etc/slurm/epilog\nTaskPlugin=cgroup\n");
     }),
 ];
 
@@ -153,7 +178,10 @@ fn slurm(made: &Made) {
     made.entry("slurm", &json!({"engine": "slurm", "form": "hook"}));
     made.write("etc/slurm/cgroup.conf", "ConstrainDevices = Yes # all of them\n");
     made.write("etc/slurm/oci.conf", "");
-    made.write("etc/slurm/slurm.conf", "Prolog=/etc/slurm/prolog\nEpilog=epilog\n");
+    made.write(
+        "etc/slurm/slurm.conf",
+        "Prolog=/etc/slurm/prolog\nEpilog=epilog\nTaskPlugin=task/affinity,task/cgroup\n",
+    );
     for script in ["prolog", "epilog"] {
         made.write(&format!("etc/slurm/{script}"), "#!/bin/sh\nstate=/run/gpupol\n");
     }
@@ -166,4 +194,23 @@ fn a_sound_slurm_gives_nothing() {
     slurm(&made);
     assert_eq!(made.found(), Vec::new());
     assert!(topology().is_object());
+}
+
+#[test]
+fn what_slurm_includes_counts() {
+    let made = Made::docker();
+    slurm(&made);
+    made.write("etc/slurm/slurm.conf", "include site.conf\nEpilog=other\nInclude /etc/slurm/slurm.conf\n");
+    made.write(
+        "etc/slurm/site.conf",
+        "Prolog=prolog\nINCLUDE /etc/slurm/more.conf\nTaskPlugin=task/cgroup\n",
+    );
+    made.write("etc/slurm/more.conf", "Epilog=epilog\n");
+    // The later setting counts, which names no script; the file that includes itself ends somewhere, and is told of.
+    let codes = |made: &Made| made.found().into_iter().map(|(code, _)| code).collect::<Vec<_>>();
+    assert_eq!(codes(&made), ["GP9043", "GP9062"]);
+    made.write("etc/slurm/slurm.conf", "Include site.conf\n");
+    assert_eq!(codes(&made), Vec::<String>::new());
+    made.write("etc/slurm/slurm.conf", "Include site.conf\nInclude %c.conf\n");
+    assert_eq!(codes(&made), ["GP9062"]);
 }

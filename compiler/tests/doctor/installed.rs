@@ -35,7 +35,7 @@ fn an_installed_engine_is_sound_and_an_uninstalled_one_is_not() {
         }
         fs::remove_file(made.at("usr/local/sbin/gpupol-hook")).unwrap();
         if engine == "slurm" {
-            made.write("etc/slurm/slurm.conf", "ClusterName=made\n");
+            made.write("etc/slurm/slurm.conf", "ClusterName=made\nTaskPlugin=task/cgroup\n");
             made.write("etc/slurm/cgroup.conf", "ConstrainDevices=yes\n");
         }
         gpupol(&made, &["install", engine]);

@@ -4,9 +4,13 @@
 #[cfg(test)]
 mod drift;
 #[cfg(test)]
+mod dump;
+#[cfg(test)]
 mod engines;
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod images;
 #[cfg(test)]
 mod installed;
 #[cfg(test)]

@@ -77,6 +77,67 @@ fn a_process_that_holds_no_lease() {
 
     lease(&made, stranger);
     assert!(doctor(&made).out.contains("\"findings\": []"), "it is the container's own");
+
+    // Whom a policy trusts has the device too, and no lease; the audit names the container, and the kernel its cgroup.
+    lease(&made, other.0.id());
+    made.compile(TRUSTING);
+    let said = |made: &Made| -> String {
+        let document: serde_json::Value = serde_json::from_str(&doctor(made).out).unwrap();
+        let findings = document["findings"].as_array().unwrap();
+        findings.iter().map(|finding| finding["help"].as_str().unwrap()).collect()
+    };
+    assert!(said(&made).contains("a container of `monitoring` may have it without a lease"));
+    let cgroup = Cgroup::of(stranger);
+    let start = |tenant: &str| {
+        let record = json!({"auditVersion": 1, "event": "start", "engine": "docker", "container": cgroup.id(), "tenant": tenant,
+            "grant": "all", "devices": ["GPU-00000000-0000-4000-8000-000000000001"]});
+        made.write("var/log/gpupol/audit.jsonl", &format!("cut off\n{record}\n"));
+    };
+    start("lab");
+    assert!(said(&made).contains("see by"), "nobody trusts that one");
+    start("monitoring");
+    assert_eq!(said(&made), "");
+    made.mode("var/log/gpupol/audit.jsonl", 0o666);
+    assert!(said(&made).contains("see by"), "anybody may have written that");
+}
+
+const TRUSTING: &str = r#"policy version=1
+tenant lab { identity docker }
+gpu-set first { model "NVIDIA L4"; pci "0000:01:00.0" }
+grant g { to lab; gpus first; capabilities utility }
+trust monitoring reason="it reads every GPU" { identity podman }
+grant all { to monitoring; gpus first; capabilities utility }
+"#;
+
+/// A cgroup that is named as engines name those of containers, with one process in it.
+struct Cgroup(std::path::PathBuf);
+
+impl Cgroup {
+    fn of(pid: u32) -> Self {
+        let mounted = ["/sys/fs/cgroup/cgroup.procs", "/sys/fs/cgroup/devices/cgroup.procs"];
+        let root = mounted.iter().find(|file| fs::metadata(file).is_ok()).expect("a cgroup is mounted");
+        let id = format!("{pid:064x}");
+        let made =
+            Self(std::path::Path::new(root).parent().unwrap().join(format!("gpupol-doctor-{id}.scope")));
+        fs::create_dir(&made.0).unwrap();
+        fs::write(made.0.join("cgroup.procs"), pid.to_string()).unwrap();
+        made
+    }
+
+    fn id(&self) -> &str {
+        let name = self.0.file_name().unwrap().to_str().unwrap();
+        name.trim_start_matches("gpupol-doctor-").trim_end_matches(".scope")
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let above = self.0.parent().unwrap().join("cgroup.procs");
+        for pid in fs::read_to_string(self.0.join("cgroup.procs")).unwrap_or_default().lines() {
+            _ = fs::write(&above, pid);
+        }
+        _ = fs::remove_dir(&self.0);
+    }
 }
 
 struct Sleeping(std::process::Child);

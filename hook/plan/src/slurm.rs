@@ -117,7 +117,7 @@ fn contradiction(recorded: &str, open: &str) -> Refusal {
 
 fn unconstrained(other: &str) -> Refusal {
     let message = format!(
-        "the job's cgroup denies no GPU, not even `{}`, which the job does not have: set `ConstrainDevices=yes` in cgroup.conf",
+        "the job's cgroup denies no GPU, not even `{}`, which the job does not have: set `ConstrainDevices=yes` in cgroup.conf and `TaskPlugin=task/cgroup` in slurm.conf",
         excerpt(other)
     );
     Refusal::new(Reason::NotSupported, message)
@@ -239,7 +239,7 @@ mod tests {
                 Some(&["/dev/nvidia1"][..]),
                 &["/dev/nvidia0", "/dev/nvidia1"][..],
                 &[][..],
-                "ConstrainDevices=yes",
+                "`ConstrainDevices=yes` in cgroup.conf and `TaskPlugin=task/cgroup` in slurm.conf",
             ),
             (Some(&["/dev/nvidia1"]), &[], &["/dev/nvidia0"], "not there or closed"),
             (Some(&["/dev/nvidia1"]), &["/dev/nvidia0"], &["/dev/nvidia1", "/dev/nvidia2"], "in its place"),

@@ -27,6 +27,11 @@ pub(super) fn judge(tree: &Tree, args: &args::Doctor) -> Vec<Finding> {
             return vec![finding(Code::TopologyDrift, message, HELP)];
         }
     };
+    // Looking at an image must not run what lies in it.
+    if !tree.is_live() && args.nvml_lib.is_none() {
+        tree.hide("this host's GPUs", "no library of another root is run; name one by `--nvml-lib`");
+        return Vec::new();
+    }
     let options = discover::Options {
         root: tree.outside(""),
         nvml_lib: args.nvml_lib.clone(),

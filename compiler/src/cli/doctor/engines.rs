@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gpupol_plan::entry::{Engine, Entry};
 use serde::Serialize;
 
-use super::entries::{Entries, is_foreign_runtime};
+use super::entries::Entries;
 use super::finding;
 use super::tree::Tree;
 use crate::diag::{Code, Finding};
@@ -29,6 +29,9 @@ pub(super) struct Configured {
     pub(super) engine: Engine,
     /// Whether its program is on the host.
     pub(super) present: bool,
+    /// Whether it makes containers that an entry could be for.
+    #[serde(skip)]
+    pub(super) serves: bool,
     /// The files that say how it is configured.
     pub(super) files: Vec<String>,
     /// Its default runtime, as it calls that.
@@ -59,7 +62,7 @@ impl Configured {
     fn of(engine: Engine, tree: &Tree, programs: &[&str]) -> Self {
         let present = programs.iter().any(|program| tree.find(program).is_some());
         let (files, broken, ways) = (Vec::new(), Vec::new(), Vec::new());
-        Self { engine, present, files, default: None, cgroup_driver: None, broken, ways }
+        Self { engine, present, serves: true, files, default: None, cgroup_driver: None, broken, ways }
     }
 
     /// Whether there is anything of it.
@@ -86,7 +89,9 @@ pub(super) fn judge(
         entries.keys().map(|name| (name.clone(), Callers::default())).collect();
     let mut findings = Vec::new();
     for engine in engines {
-        findings.extend(engine.broken.iter().map(|(file, why)| unreadable(engine.engine, file, why)));
+        if engine.concerns(entries) {
+            findings.extend(engine.broken.iter().map(|(file, why)| unreadable(engine.engine, file, why)));
+        }
         for way in &engine.ways {
             findings.extend(way.judge(tree, engine.engine, entries, &mut callers));
         }
@@ -116,33 +121,40 @@ fn unreadable(engine: Engine, file: &str, why: &str) -> Finding {
 }
 
 impl Configured {
+    /// Whether anybody rests on its configuration. A containerd that serves no Kubernetes is Docker's, whose file is another.
+    fn concerns(&self, entries: &Entries) -> bool {
+        let has_entry = || entries.values().any(|entry| entry.engine == self.engine);
+        self.engine != Engine::Containerd || self.present || has_entry()
+    }
+
     /// Who comes by nobody.
     fn gaps(&self, tree: &Tree, entries: &Entries) -> Vec<Finding> {
         let mut own =
             entries.iter().filter(|(_, entry)| entry.engine == self.engine).map(|(name, _)| name).peekable();
         if own.peek().is_none() {
-            return self.unguarded().into_iter().collect();
+            return self.unguarded(tree).into_iter().collect();
         }
         if self.engine == Engine::Slurm {
             return own.flat_map(|name| slurm::judge(tree, self, name)).collect();
         }
-        let is_open = self.broken.is_empty() && !self.is_said();
+        let is_open = self.serves && self.broken.is_empty() && !self.is_said(tree);
         is_open.then(|| self.open()).into_iter().collect()
     }
 
     /// Whether its default runtime is gpupol's wrapper, which starts nothing if it is broken, or another GPU stack's: then the worst has
     /// been said of it.
-    fn is_said(&self) -> bool {
-        let is_said = |way: &Way| way.entry().is_some() || is_foreign_runtime(&way.program);
+    fn is_said(&self, tree: &Tree) -> bool {
+        let is_said = |way: &Way| way.entry().is_some() || way.is_foreign(tree);
         self.ways.iter().any(|way| matches!(way.kind, Kind::Default(_)) && is_said(way))
     }
 
-    fn unguarded(&self) -> Option<Finding> {
+    fn unguarded(&self, tree: &Tree) -> Option<Finding> {
         let engine = self.engine.name();
         let message =
             format!("{engine} is on this host and no entry is for it: nobody asks its containers anything");
         let help = format!("run `gpupol install {engine}`");
-        (self.present && !self.is_said()).then(|| finding(Code::EngineUnguarded, message, help))
+        (self.present && self.serves && !self.is_said(tree))
+            .then(|| finding(Code::EngineUnguarded, message, help))
     }
 
     fn open(&self) -> Finding {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gpupol_plan::entry::{Entry, Form};
 
 use super::finding;
-use super::tree::Tree;
+use super::tree::{Found, Tree};
 use crate::diag::{Code, Finding};
 
 /// Where entries lie.
@@ -13,6 +13,9 @@ pub(super) const ENTRIES: &str = "/etc/gpupol/entries";
 
 /// How the names of NVIDIA's and AMD's own runtimes begin: each gives GPUs of its own accord.
 const INJECTING: [&str; 2] = ["nvidia-container-runtime", "amd-container-runtime"];
+
+/// The `PATH` that systemd gives to engines.
+pub(super) const PATH: [&str; 4] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"];
 
 /// Entries by name.
 pub(super) type Entries = BTreeMap<String, Entry>;
@@ -115,8 +118,19 @@ pub(super) fn base(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or_default()
 }
 
-/// Whether a program's name is that of another GPU stack's runtime.
-pub(super) fn is_foreign_runtime(program: &str) -> bool {
-    INJECTING.iter().any(|begin| base(program).starts_with(begin))
-        && base(program) != "nvidia-container-runtime-hook"
+/// Whether a program is another GPU stack's runtime: by its name, or by that of what it leads to.
+pub(super) fn is_foreign_runtime(tree: &Tree, program: &str) -> bool {
+    let is_injecting = |program: &str| {
+        INJECTING.iter().any(|begin| base(program).starts_with(begin))
+            && base(program) != "nvidia-container-runtime-hook"
+    };
+    is_injecting(program) || located(tree, program).is_some_and(|found| is_injecting(&found.place))
+}
+
+/// A program by its path, or by its name alone, which engines look for in their `PATH`.
+fn located(tree: &Tree, program: &str) -> Option<Found> {
+    if program.contains('/') {
+        return tree.find(program);
+    }
+    PATH.iter().find_map(|directory| tree.find(&format!("{directory}/{program}")))
 }

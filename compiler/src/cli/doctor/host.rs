@@ -67,7 +67,7 @@ pub(super) fn look(tree: &Tree, programs: &BTreeSet<String>, own: &BTreeSet<Stri
         findings.push(finding(Code::HostUnsupported, message, "boot a newer kernel"));
     }
     let cgroup = cgroup(tree);
-    if cgroup.is_none() && !tree.hidden().contains_key("/sys/fs/cgroup") {
+    if cgroup.is_none() && tree.is_up() && !tree.hidden().contains_key("/sys/fs/cgroup") {
         let message =
             "neither cgroup v2 nor the `devices` hierarchy of cgroup v1 is mounted below `/sys/fs/cgroup`";
         findings.push(finding(
@@ -89,9 +89,8 @@ pub(super) fn look(tree: &Tree, programs: &BTreeSet<String>, own: &BTreeSet<Stri
 pub(super) fn drivers(tree: &Tree, engines: &[Configured]) -> Vec<Finding> {
     let left = engines.iter().find(|engine| engine.cgroup_driver.as_deref() == Some("systemd"));
     let Some(engine) = left.map(|engine| engine.engine.name()) else { return Vec::new() };
-    let is_up = tree.find("/proc/sys/kernel/osrelease").is_some();
     let mut findings = Vec::new();
-    if is_up && tree.find("/run/systemd/system").is_none() {
+    if tree.is_up() && tree.find("/run/systemd/system").is_none() {
         let message = format!("{engine} leaves its cgroups to systemd, which is not init here");
         let help = format!("have {engine} make them itself, by the cgroup driver `cgroupfs`");
         findings.push(finding(Code::HostUnsupported, message, help));

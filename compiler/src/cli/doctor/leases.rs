@@ -13,6 +13,10 @@ use crate::cli::Failure;
 use crate::cli::leases::{Lease, Leases, is_over};
 use crate::diag::{Code, Finding};
 
+mod trusted;
+
+use trusted::Trusted;
+
 /// Daemons of NVIDIA's that have all GPUs open and compute nothing.
 const DAEMONS: [&str; 5] = [
     "nvidia-persistenced",
@@ -25,7 +29,12 @@ const DAEMONS: [&str; 5] = [
 /// A device node's major and minor number.
 type Number = (u32, u32);
 
-pub(super) fn judge(tree: &Tree, states: &BTreeSet<String>, plans: &[Plan]) -> Vec<Finding> {
+pub(super) fn judge(
+    tree: &Tree,
+    states: &BTreeSet<String>,
+    audits: &BTreeSet<String>,
+    plans: &[Plan],
+) -> Vec<Finding> {
     let (mut held, mut findings) = (Vec::new(), Vec::new());
     for state in states {
         let outside = tree.outside(state);
@@ -43,7 +52,7 @@ pub(super) fn judge(tree: &Tree, states: &BTreeSet<String>, plans: &[Plan]) -> V
             }
         }
     }
-    findings.extend(strangers(tree, &held, plans));
+    findings.extend(strangers(tree, &held, plans, &Trusted::of(tree, audits, plans)));
     findings
 }
 
@@ -61,7 +70,7 @@ fn unreadable(file: &str) -> Finding {
 }
 
 /// Who has a leased device open and is of no container that holds it.
-fn strangers(tree: &Tree, held: &[Record], plans: &[Plan]) -> Vec<Finding> {
+fn strangers(tree: &Tree, held: &[Record], plans: &[Plan], trusted: &Trusted<'_>) -> Vec<Finding> {
     let nodes = nodes(plans);
     let mut holders: BTreeMap<Number, Vec<&Record>> = BTreeMap::new();
     for record in held {
@@ -78,9 +87,10 @@ fn strangers(tree: &Tree, held: &[Record], plans: &[Plan]) -> Vec<Finding> {
         let strange = open.iter().find_map(|number| {
             let records = holders.get(number)?;
             let is_theirs = records.iter().any(|record| is_of(tree, pid, record));
-            if is_theirs { None } else { records.first() }
+            let first = records.first().filter(|_| !is_theirs)?;
+            (!is_trusted(tree, pid, trusted, &first.device)).then_some(first)
         });
-        findings.extend(strange.and_then(|record| stranger(tree, pid, record)));
+        findings.extend(strange.and_then(|record| stranger(tree, pid, record, trusted)));
     }
     findings
 }
@@ -118,6 +128,11 @@ fn is_of(tree: &Tree, pid: u32, record: &Record) -> bool {
     theirs.is_some() && theirs != Tree::own_namespace("pid") && theirs == of(pid)
 }
 
+fn is_trusted(tree: &Tree, pid: u32, trusted: &Trusted<'_>, device: &str) -> bool {
+    let cgroups = [CgroupVersion::V1, CgroupVersion::V2].map(|version| cgroup_of(tree, pid, version));
+    cgroups.into_iter().flatten().any(|cgroup| trusted.has(&cgroup, device))
+}
+
 fn cgroup_of(tree: &Tree, pid: u32, version: CgroupVersion) -> Option<String> {
     let text = tree.text(&format!("/proc/{pid}/cgroup"))?.ok()?;
     let path = |line: &str| {
@@ -132,7 +147,7 @@ fn cgroup_of(tree: &Tree, pid: u32, version: CgroupVersion) -> Option<String> {
     text.lines().find_map(path)
 }
 
-fn stranger(tree: &Tree, pid: u32, record: &Record) -> Option<Finding> {
+fn stranger(tree: &Tree, pid: u32, record: &Record, trusted: &Trusted<'_>) -> Option<Finding> {
     let program = tree.program_of(pid);
     if program.is_some_and(|program| DAEMONS.contains(&base(&program))) {
         return None;
@@ -145,8 +160,13 @@ fn stranger(tree: &Tree, pid: u32, record: &Record) -> Option<Finding> {
         record.container,
         record.engine.name()
     );
-    let help = format!(
-        "see by `cat /proc/{pid}/cgroup` whose it is, and end it; start GPU work in containers alone"
-    );
+    let whose = format!("see by `cat /proc/{pid}/cgroup` whose it is");
+    let help = match trusted.tenant(&record.device) {
+        None => format!("{whose}, and end it; start GPU work in containers alone"),
+        Some(tenant) => format!(
+            "{whose}: a container of `{tenant}` may have it without a lease, as the policy trusts it, though the end of the audit has no \
+             `start` of it; end any other, and start GPU work in containers alone"
+        ),
+    };
     Some(finding(Code::DeviceWithoutLease, message, help))
 }

@@ -1,6 +1,7 @@
 //! The plan set in force: whether the hook would take it, and whether it is true of the host.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 
 use gpupol_plan::edit::Edit;
 use gpupol_plan::plan::{Device, GpuCheck, Plan};
@@ -9,6 +10,7 @@ use rustix::fs::{FileType, major, minor};
 
 use super::finding;
 use super::tree::Tree;
+use crate::cli::Failure;
 use crate::cli::store::found::{Files, in_force};
 use crate::diag::{Code, Finding};
 use crate::emit::mps::Daemon;
@@ -49,7 +51,13 @@ fn read(tree: &Tree, directory: &str) -> Result<Option<Vec<Plan>>, String> {
         let is_hidden = tree.hidden().contains_key(directory);
         return if is_hidden { Ok(None) } else { Err(format!("`{directory}` is not there")) };
     }
-    let found = in_force(&tree.outside(directory)).map_err(|failure| failure.to_string())?;
+    let found = match in_force(&tree.outside(directory)) {
+        Err(Failure::Unreadable { what, why }) if why.kind() == ErrorKind::PermissionDenied => {
+            tree.hide(&tree.inside(&what), "permission denied");
+            return Ok(None);
+        }
+        found => found.map_err(|failure| failure.to_string())?,
+    };
     let found = found.ok_or("no plan set is in force")?;
     for file in ["index", "plans"] {
         let wrong = tree.wrong_hands(&format!("{directory}/{}/{file}", found.name));
@@ -62,6 +70,9 @@ fn read(tree: &Tree, directory: &str) -> Result<Option<Vec<Plan>>, String> {
 
 /// In what plans and host differ, by what the kernel says, as the hook asks it.
 fn untrue(tree: &Tree, plans: &[Plan]) -> BTreeSet<String> {
+    if !tree.is_up() {
+        return BTreeSet::new();
+    }
     let text = |path: &str| tree.text(path).and_then(Result::ok);
     let boot = text(BOOT);
     let mut found: BTreeSet<String> = plans
@@ -176,7 +187,10 @@ fn missing(tree: &Tree, daemon: &Daemon) -> Option<Finding> {
         Some(unit) if unit != daemon.unit => {
             format!("`{name}` is not the unit that its grant has today: other limits hold, or none")
         }
-        Some(_) | None if tree.find(&format!("{}/pipe/control", daemon.directory)).is_none() => {
+        // In a directory that a boot empties.
+        Some(_) | None
+            if tree.is_up() && tree.find(&format!("{}/pipe/control", daemon.directory)).is_none() =>
+        {
             if tree.hidden().keys().any(|hidden| hidden.starts_with(&daemon.directory)) {
                 return None;
             }

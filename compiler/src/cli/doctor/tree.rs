@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -58,6 +58,16 @@ impl Tree {
         self.root == Path::new("/")
     }
 
+    /// Whether the host runs, rather than lies there as an image does: its kernel says what is below `/proc` and `/sys`. If not, that
+    /// is noted.
+    pub(in crate::cli) fn is_up(&self) -> bool {
+        let is_up = self.is_live() || self.find("/proc/sys/kernel").is_some();
+        if !is_up {
+            self.hide("/proc", "it is not mounted: what the kernel says of a host that runs is not known");
+        }
+        is_up
+    }
+
     /// Where a path of the host is for this process.
     pub(in crate::cli) fn outside(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
@@ -99,6 +109,17 @@ impl Tree {
             return Err(format!("it has more than {MAX_BYTES} bytes"));
         }
         String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+    }
+
+    /// As much of a file's end as is read of any file; nothing if it cannot be read.
+    pub(in crate::cli) fn end(&self, path: &str) -> Option<String> {
+        let file = self.open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?.ok()?;
+        let mut file = fs::File::from(file);
+        let found = file.metadata().ok().filter(fs::Metadata::is_file)?;
+        file.seek(SeekFrom::Start(found.len().saturating_sub(MAX_BYTES))).ok()?;
+        let mut bytes = Vec::new();
+        file.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// The names in a directory, sorted; none if it is not there.

@@ -1,5 +1,7 @@
 //! CRI-O: `crio.conf` and its drop-ins, of which the last wins.
 
+use std::collections::BTreeMap;
+
 use gpupol_plan::entry::Engine;
 
 use super::toml::{names, parse, word, words};
@@ -15,7 +17,8 @@ pub(super) fn look(tree: &Tree) -> Configured {
     let mut found = Configured::of(Engine::Crio, tree, &PROGRAMS);
     let drop_ins = tree.names(DROP_INS).into_iter().map(|name| format!("{DROP_INS}/{name}"));
     let files = std::iter::once(FILE.to_owned()).chain(drop_ins);
-    let (mut runtimes, mut directories) = (Vec::new(), HOOKS.map(str::to_owned).to_vec());
+    // A later file's runtime replaces one of the same name.
+    let (mut runtimes, mut directories) = (BTreeMap::new(), HOOKS.map(str::to_owned).to_vec());
     for file in files {
         let Some(text) = tree.text(&file) else { continue };
         found.files.push(file.clone());
@@ -33,11 +36,13 @@ pub(super) fn look(tree: &Tree) -> Configured {
         directories = words(&document, &["crio", "runtime", "hooks_dir"]).unwrap_or(directories);
         for name in names(&document, &["crio", "runtime", "runtimes"]) {
             let program = of(&["runtimes", &name, "runtime_path"]).filter(|program| !program.is_empty());
-            runtimes.extend(program.map(|program| (file.clone(), name, program)));
+            // Without a path CRI-O looks for a program of the runtime's name.
+            let program = program.unwrap_or_else(|| name.clone());
+            runtimes.insert(name, (file.clone(), program));
         }
     }
     let default = found.default.clone().unwrap_or_else(|| "runc".to_owned());
-    found.ways.extend(runtimes.into_iter().map(|(file, name, program)| {
+    found.ways.extend(runtimes.into_iter().map(|(name, (file, program))| {
         let kind = if name == default { Kind::Default(name) } else { Kind::Runtime(name) };
         Way { file, kind, program, arguments: Vec::new() }
     }));

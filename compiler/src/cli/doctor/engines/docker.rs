@@ -6,15 +6,14 @@ use gpupol_plan::entry::Engine;
 use serde_json::Value;
 
 use super::{Configured, Kind, Way};
+use crate::cli::doctor::entries::PATH;
 use crate::cli::doctor::tree::Tree;
 
 const FILE: &str = "/etc/docker/daemon.json";
 /// Where installations leave what they changed.
 const INSTALLED: &str = "/etc/gpupol/installed";
 const PROGRAMS: [&str; 3] = ["/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd"];
-/// The `PATH` that systemd gives to dockerd, in which it looks for the program of `--gpus` when it starts.
-const PATH: [&str; 4] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"];
-/// That program's name.
+/// The name of the program of `--gpus`, for which dockerd looks in its `PATH` when it starts.
 const GPUS: &str = "nvidia-container-runtime-hook";
 
 /// The host's own daemon, and those for which gpupol was installed beside it.

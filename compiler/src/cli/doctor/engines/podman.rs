@@ -1,5 +1,7 @@
 //! Podman: `containers.conf` and its drop-ins, of which the last wins; its directories of hooks.
 
+use std::collections::BTreeMap;
+
 use gpupol_plan::entry::Engine;
 
 use super::toml::{names, parse, word, words};
@@ -11,12 +13,16 @@ const DROP_INS: &str = "/etc/containers/containers.conf.d";
 const PROGRAMS: [&str; 2] = ["/usr/bin/podman", "/usr/local/bin/podman"];
 const HOOKS: [&str; 2] = ["/usr/share/containers/oci/hooks.d", "/etc/containers/oci/hooks.d"];
 
+/// Of each runtime's name the file that counts, and its programs.
+type Runtimes = BTreeMap<String, (String, Vec<String>)>;
+
 pub(super) fn look(tree: &Tree) -> Configured {
     let mut found = Configured::of(Engine::Podman, tree, &PROGRAMS);
     let drop_ins = tree.names(DROP_INS).into_iter().filter(|name| name.ends_with(".conf"));
     let drop_ins = drop_ins.map(|name| format!("{DROP_INS}/{name}"));
     let files = FILES.map(str::to_owned).into_iter().chain(drop_ins);
-    let (mut runtimes, mut directories) = (Vec::new(), HOOKS.map(str::to_owned).to_vec());
+    // A later file's runtime replaces one of the same name.
+    let (mut runtimes, mut directories) = (Runtimes::new(), HOOKS.map(str::to_owned).to_vec());
     let mut said = String::new();
     for file in files {
         let Some(text) = tree.text(&file) else { continue };
@@ -35,7 +41,7 @@ pub(super) fn look(tree: &Tree) -> Configured {
         directories = words(&document, &["engine", "hooks_dir"]).unwrap_or(directories);
         for name in names(&document, &["engine", "runtimes"]) {
             let paths = words(&document, &["engine", "runtimes", &name]).unwrap_or_default();
-            runtimes.push((file.clone(), name, paths));
+            runtimes.insert(name, (file.clone(), paths));
         }
     }
     ways(tree, runtimes, &said, &mut found);
@@ -46,13 +52,13 @@ pub(super) fn look(tree: &Tree) -> Configured {
 }
 
 /// Of the paths of a runtime Podman takes the first that is there; a default may be a path itself.
-fn ways(tree: &Tree, runtimes: Vec<(String, String, Vec<String>)>, said: &str, found: &mut Configured) {
+fn ways(tree: &Tree, runtimes: Runtimes, said: &str, found: &mut Configured) {
     let default = found.default.clone().unwrap_or_else(|| "the built-in one".to_owned());
     if default.starts_with('/') {
         let kind = Kind::Default(default.clone());
         found.ways.push(Way { file: said.to_owned(), kind, program: default.clone(), arguments: Vec::new() });
     }
-    for (file, name, paths) in runtimes {
+    for (name, (file, paths)) in runtimes {
         let program = paths.iter().find(|path| tree.find(path).is_some()).or(paths.first());
         let Some(program) = program.cloned() else { continue };
         let kind = if name == default { Kind::Default(name) } else { Kind::Runtime(name) };

@@ -7,6 +7,10 @@ use crate::cli::doctor::finding;
 use crate::cli::doctor::tree::Tree;
 use crate::diag::{Code, Finding};
 
+mod settings;
+
+use settings::Settings;
+
 const DIRECTORIES: [&str; 2] = ["/etc/slurm", "/etc/slurm-llnl"];
 const PROGRAMS: [&str; 3] = ["/usr/sbin/slurmd", "/usr/local/sbin/slurmd", "/usr/bin/slurmd"];
 
@@ -30,24 +34,14 @@ pub(super) fn judge(tree: &Tree, found: &Configured, name: &str) -> Vec<Finding>
             format!("entry `{name}` is for Slurm, of which there is no configuration in `/etc/slurm`");
         return vec![missing(message, "run `gpupol uninstall slurm` where Slurm is not used")];
     };
-    let mut findings = Vec::new();
-    if value(tree, &format!("{directory}/cgroup.conf"), "ConstrainDevices").as_deref() != Some("yes") {
-        let message = format!(
-            "`{directory}/cgroup.conf` does not say `ConstrainDevices=yes`: every step can open every GPU, so gpupol refuses all of them"
-        );
-        findings.push(finding(
-            Code::SlurmUnconstrained,
-            message,
-            format!("write `ConstrainDevices=yes` into `{directory}/cgroup.conf` and restart slurmd"),
-        ));
-    }
+    let settings = Settings::of(tree, directory, "slurm.conf");
+    let mut findings = unconstrained(tree, directory, &settings);
     if !found.files.iter().any(|file| file.ends_with("/oci.conf")) {
         let message = format!("there is no `{directory}/oci.conf`: `srun --container` starts nothing");
         findings.push(missing(message, "write it by `gpupol install slurm`"));
     }
     for (key, what) in [("Prolog", "writes the record of a job"), ("Epilog", "removes the record of a job")] {
-        let script = value(tree, &format!("{directory}/slurm.conf"), key);
-        let scripts = script.map(|script| scripts(tree, directory, &script)).unwrap_or_default();
+        let scripts = settings.last(key).map(|script| scripts(tree, directory, script)).unwrap_or_default();
         if !scripts
             .iter()
             .any(|path| tree.text(path).is_some_and(|text| text.is_ok_and(|text| text.contains("gpupol"))))
@@ -55,6 +49,33 @@ pub(super) fn judge(tree: &Tree, found: &Configured, name: &str) -> Vec<Finding>
             let message = format!("no `{key}` of `{directory}/slurm.conf` {what}, as far as its text shows");
             findings.push(missing(message, "run `gpupol install slurm`, or add what docs/slurm.md has"));
         }
+    }
+    findings
+}
+
+/// Without either of the two every step can open every GPU: `cgroup.conf` says what the plugin does that `slurm.conf` names.
+fn unconstrained(tree: &Tree, directory: &str, settings: &Settings) -> Vec<Finding> {
+    let lacks = |file: &str, what: &str, to_write: String| {
+        let message = format!(
+            "`{directory}/{file}` does not say {what}: every step can open every GPU, so gpupol refuses all of them"
+        );
+        finding(
+            Code::SlurmUnconstrained,
+            message,
+            format!("write `{to_write}` into `{directory}/{file}` and restart slurmd"),
+        )
+    };
+    let mut findings = Vec::new();
+    if !Settings::of(tree, directory, "cgroup.conf").is_on("ConstrainDevices") {
+        findings.push(lacks("cgroup.conf", "`ConstrainDevices=yes`", "ConstrainDevices=yes".to_owned()));
+    }
+    // Slurm takes the names of its plugins with and without their kind.
+    let plugins = settings.last("TaskPlugin").filter(|plugins| !plugins.is_empty());
+    let mut names = plugins.into_iter().flat_map(|plugins| plugins.split(','));
+    if !names.any(|name| matches!(name.trim().to_ascii_lowercase().as_str(), "task/cgroup" | "cgroup")) {
+        let others = plugins.filter(|plugins| !plugins.contains("none"));
+        let all = others.map_or("task/cgroup".to_owned(), |others| format!("{others},task/cgroup"));
+        findings.push(lacks("slurm.conf", "`task/cgroup` in `TaskPlugin`", format!("TaskPlugin={all}")));
     }
     findings
 }
@@ -69,16 +90,4 @@ fn scripts(tree: &Tree, directory: &str, setting: &str) -> Vec<String> {
         scripts.extend(paths.filter(|path| gpupol_plan::glob::matches(&whole, path)));
     }
     scripts
-}
-
-/// The last value of a setting, in any case, without its comment.
-fn value(tree: &Tree, file: &str, key: &str) -> Option<String> {
-    let text = tree.text(file)?.ok()?;
-    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
-    let value = |line: &str| {
-        let (name, value) = line.split_once('=')?;
-        name.trim().eq_ignore_ascii_case(key).then(|| value.trim().trim_matches('"').to_owned())
-    };
-    let value = lines.filter_map(value).next_back()?;
-    Some(if value.eq_ignore_ascii_case("yes") { "yes".to_owned() } else { value })
 }

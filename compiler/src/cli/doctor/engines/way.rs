@@ -8,7 +8,7 @@ use gpupol_plan::guard::is_gpu_hook;
 use super::Callers;
 use crate::cli::doctor::entries::{Entries, base, is_foreign_runtime};
 use crate::cli::doctor::finding;
-use crate::cli::doctor::tree::Tree;
+use crate::cli::doctor::tree::{Found, Tree};
 use crate::diag::{Code, Finding};
 
 /// What the name of a wrapper's link begins with; the rest is its entry's.
@@ -78,7 +78,7 @@ impl Way {
         let mut findings = Vec::new();
         let why = self.broken(tree, engine, &name, entries);
         let is_broken = why.is_some();
-        findings.extend(why.map(|why| self.broken_way(engine, &why)));
+        findings.extend(why.map(|why| self.broken_way(tree, engine, &why)));
         if let Some(callers) = callers.get_mut(&name) {
             callers.called_by.push(self.words());
             callers.fail_closed |= !is_broken && matches!(self.kind, Kind::Default(_));
@@ -89,11 +89,11 @@ impl Way {
     }
 
     /// Another GPU stack's program. What dockerd calls for `--gpus` has NVIDIA's name even where it is ours.
-    fn is_foreign(&self, tree: &Tree) -> bool {
+    pub(super) fn is_foreign(&self, tree: &Tree) -> bool {
         match self.kind {
             Kind::Gpus => tree.find(&self.program).is_some_and(|found| base(&found.place) != EXECUTOR),
             Kind::Hook { .. } => is_gpu_hook(&self.program) && self.entry().is_none(),
-            _ => is_foreign_runtime(&self.program),
+            _ => is_foreign_runtime(tree, &self.program),
         }
     }
 
@@ -126,7 +126,7 @@ impl Way {
         if !found.is_program() {
             return Some(format!("`{program}` is no program that can be run"));
         }
-        if let Some(why) = tree.wrong_hands(&found.place) {
+        if let Some(why) = misled(program, &found).or_else(|| tree.wrong_hands(&found.place)) {
             return Some(why);
         }
         let Some(entry) = entries.get(name) else {
@@ -142,8 +142,12 @@ impl Way {
         }
     }
 
-    fn broken_way(&self, engine: Engine, why: &str) -> Finding {
+    fn broken_way(&self, tree: &Tree, engine: Engine, why: &str) -> Finding {
+        let is_other = |found: &Found| found.is_program() && misled(&self.program, found).is_some();
         let what = match self.kind {
+            _ if tree.find(&self.program).is_some_and(|found| is_other(&found)) => {
+                "nobody asks its containers anything".to_owned()
+            }
             Kind::Default(_) => format!("no new container of {} starts", engine.name()),
             Kind::Runtime(_) => "no container starts that names it".to_owned(),
             Kind::Gpus => "no container with `--gpus` starts".to_owned(),
@@ -199,4 +203,13 @@ impl Way {
         let help = format!("write `\"runtime\": \"{called}\"` into `/etc/gpupol/entries/{name}.json`");
         Some(finding(Code::BadEntry, message, help))
     }
+}
+
+/// A name says what something was meant to be; the executor's link that leads elsewhere lets everybody by.
+fn misled(program: &str, found: &Found) -> Option<String> {
+    let place = &found.place;
+    (base(place) != EXECUTOR).then(|| match program == place {
+        true => format!("`{program}` is no link to `{EXECUTOR}`"),
+        false => format!("`{program}` leads to `{place}`, which is not `{EXECUTOR}`"),
+    })
 }
