@@ -119,6 +119,7 @@ pub struct Planned {
 pub fn install(tree: &mut Tree<'_>, wanted: &Wanted) -> Result<Planned, Error> {
     let name = wanted.name.clone().unwrap_or_else(|| wanted.engine.usual_name());
     named(&name)?;
+    wanted.engine.given_names().into_iter().try_for_each(named)?;
     wanted.places.are_absolute()?;
     for path in [HOOK, ENTRIES, record::RECORDS] {
         tree.is_private(path)?;
@@ -135,10 +136,12 @@ pub fn install(tree: &mut Tree<'_>, wanted: &Wanted) -> Result<Planned, Error> {
     let mut notes = before.as_ref().map(|it| undo::undo(&mut anew, it, &mut others)).transpose()?;
     let steps = wanted.engine.steps(&name, &wanted.places, &anew)?;
     let settled = Planned { notes: steps.notes.clone(), activate: steps.activate.clone() };
-    if before.is_some_and(|before| is_there(tree, &before, wanted, &steps, &name)) {
+    if before.as_ref().is_some_and(|before| is_there(tree, before, wanted, &steps, &name)) {
         return Ok(settled);
     }
-    let mut put = Put::new(&mut anew, Record::new(&name, engine), &others);
+    let replaces = before.as_ref().map(|before| before.there(tree)).transpose()?.unwrap_or_default();
+    let record = Record { replaces, ..Record::new(&name, engine) };
+    let mut put = Put::new(&mut anew, record, &others);
     every(&mut put, wanted, &steps, &name)?;
     put.finish()?;
     *tree = anew;
@@ -219,9 +222,11 @@ pub fn uninstall(tree: &mut Tree<'_>, name: &str, wish: &str, activate: &str) ->
 /// Names become parts of paths, and the hook takes no others.
 fn named(name: &str) -> Result<(), Error> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    if !name.is_empty() && !name.starts_with('.') && name.bytes().all(plain) {
+    // What is kept of `docker` is the file `docker.json`, and what is kept of `docker.json` would be a directory of that name.
+    let is_mistaken = name.starts_with('.') || name.ends_with(".json");
+    if !name.is_empty() && !is_mistaken && name.bytes().all(plain) {
         return Ok(());
     }
-    let help = "take letters, digits, `.`, `_` and `-`, and no `.` to begin with";
-    Err(Error::refused(format!("`{name}` is no name of an entry"), help))
+    let help = "take letters, digits, `.`, `_` and `-`, and no `.` to begin with, nor `.json` to end with";
+    Err(Error::refused(format!("`{name}` is no name of an entry or runtime"), help))
 }

@@ -13,6 +13,7 @@ use crate::installation::tree::Tree;
 use crate::installation::{self, Error, Places, Planned, Wanted};
 
 mod disk;
+mod running;
 mod words;
 
 use disk::Disk;
@@ -47,6 +48,9 @@ pub(super) fn undo(args: &args::Uninstall) -> Result<Exit, Failure> {
     let engine = args.engine.word();
     let name = args.name.as_deref().unwrap_or(engine);
     let planned = installation::uninstall(&mut tree, name, engine, &reactivate(engine))?;
+    if disk.is_host() && !args.dry_run && !args.force {
+        running::none_through(&installation::link_of(name))?;
+    }
     finish(&disk, &tree, &planned, args.dry_run)
 }
 

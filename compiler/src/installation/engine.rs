@@ -107,6 +107,18 @@ impl Wish {
         }
     }
 
+    /// The names that whoever installs chose for engines to use.
+    pub(super) fn given_names(&self) -> Vec<&str> {
+        let names = match self {
+            Self::Docker(Docker { runtime_name, daemon, .. }) => [runtime_name, daemon],
+            Self::Containerd(Containerd { kubernetes, .. }) | Self::Crio(Crio { kubernetes }) => {
+                [&kubernetes.runtime_name, &None]
+            }
+            Self::Podman(_) | Self::Slurm(_) => [&None, &None],
+        };
+        names.into_iter().filter_map(Option::as_deref).collect()
+    }
+
     /// What it needs on such a host.
     pub(super) fn steps(&self, name: &str, places: &Places, tree: &Tree<'_>) -> Result<Steps, Error> {
         match self {

@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::config::{self, Edit, Fault, Language};
-use super::record::{Kind, RECORDS, Record, State, Written};
+use super::record::{Kind, Record, State, Written};
 use super::tree::{File, Node, Tree};
 
 /// Permissions of a saved copy: what it is of may be a secret.
@@ -113,7 +113,7 @@ impl<'t, 'h> Put<'t, 'h> {
             return Err(Error::refused(format!("`{path}` is no file"), "see what lies there, and move it"));
         };
         if let (State::File { saved, .. }, Node::File(file)) = (&mut was, before) {
-            let copy = self.copy_of(path);
+            let copy = Record::copy_of(&self.record.name, path, &file.bytes);
             let file = File { bytes: file.bytes.clone(), mode: SAVED, owner: None };
             self.keep(&copy, Node::File(file))?;
             *saved = Some(copy);
@@ -123,13 +123,6 @@ impl<'t, 'h> Put<'t, 'h> {
         let (path, begun) = (path.to_owned(), begun.to_owned());
         self.record.files.push(Written { path, kind, before: was, after: will, settings, begun });
         Ok(())
-    }
-
-    /// Where the previous form of a file is kept.
-    fn copy_of(&self, path: &str) -> String {
-        let name = path.rsplit('/').next().unwrap_or_default();
-        let number = self.record.files.len();
-        format!("{RECORDS}/{}/{number}-{name}", self.record.name)
     }
 
     fn place(&mut self, path: &str, node: Node) -> Result<(), Error> {

@@ -10,6 +10,9 @@ use crate::emit::digest::bytes as digest;
 /// Where records and what was saved lie.
 pub const RECORDS: &str = "/etc/gpupol/installed";
 
+/// How much of a digest tells copies apart.
+const DIGITS: usize = 16;
+
 /// The version that is read and written.
 const VERSION: u32 = 1;
 
@@ -27,6 +30,9 @@ pub struct Record {
     pub files: Vec<Written>,
     /// Directories that were made for that, outermost first.
     pub directories: Vec<String>,
+    /// What an installation of the same name had written before: as long as not all of this one is written, that is what is there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<Written>,
 }
 
 /// One file of it.
@@ -141,13 +147,45 @@ impl Record {
     /// An empty one.
     pub(super) fn new(name: &str, engine: &str) -> Self {
         let (name, engine) = (name.to_owned(), engine.to_owned());
-        Self { installed_version: VERSION, name, engine, files: Vec::new(), directories: Vec::new() }
+        Self {
+            installed_version: VERSION,
+            name,
+            engine,
+            files: Vec::new(),
+            directories: Vec::new(),
+            replaces: Vec::new(),
+        }
     }
 
     /// Where it lies.
     #[must_use]
     pub fn path(name: &str) -> String {
         format!("{RECORDS}/{name}.json")
+    }
+
+    /// Where the previous form of a file is kept. Another form of it, which an earlier installation found, lies elsewhere.
+    pub(super) fn copy_of(name: &str, path: &str, bytes: &[u8]) -> String {
+        let digest = digest(bytes);
+        let digest = digest.get(..DIGITS).unwrap_or(&digest);
+        format!("{RECORDS}/{name}/{digest}-{}", path.rsplit('/').next().unwrap_or_default())
+    }
+
+    /// What is there of it, broken off as it may be: each file as it says, or as what it replaces had it.
+    pub(super) fn there(&self, tree: &Tree<'_>) -> Result<Vec<Written>, Error> {
+        let mut there = Vec::new();
+        for written in &self.files {
+            let now = tree.look(&written.path)?;
+            let former = |old: &&Written| old.path == written.path && old.after.is(&now);
+            let former = self.replaces.iter().find(former).filter(|_| !written.after.is(&now));
+            there.push(former.unwrap_or(written).clone());
+        }
+        for old in self.replaces.iter().filter(|old| self.written(&old.path).is_none()) {
+            // Once all of this one was written, nothing of that is left, and no copy either.
+            if old.after.is(&tree.look(&old.path)?) && old.before.restored(tree).is_ok() {
+                there.push(old.clone());
+            }
+        }
+        Ok(there)
     }
 
     /// The record of that name, if there is one.

@@ -6,7 +6,7 @@ use super::Error;
 
 mod host;
 
-pub use host::{File, Host, Kind, Node};
+pub use host::{Access, File, Host, Kind, Node};
 
 /// One thing that is to be done at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ struct Plan {
     order: usize,
 }
 
+/// Who may write what the hook and its runtimes lie in.
+const ROOT: u32 = 0;
 /// How many links lead on to another at most.
 const LINKS: usize = 40;
 
@@ -65,15 +67,18 @@ impl<'h> Tree<'h> {
 
     /// Whether a program is at the end of the links.
     pub(super) fn is_program(&self, path: &str) -> Result<bool, Error> {
-        Ok(matches!(self.kind(&self.real(path)?)?, Kind::File(mode) if mode & 0o111 != 0))
+        Ok(matches!(self.kind(&self.real(path)?)?, Kind::File(access) if access.mode & 0o111 != 0))
     }
 
     fn kind(&self, path: &str) -> Result<Kind, Error> {
         match self.planned.get(path).map(|plan| &plan.node) {
             Some(Node::Absent) => Ok(Kind::Absent),
-            Some(Node::File(file)) => Ok(Kind::File(file.mode)),
+            Some(Node::File(file)) => {
+                let owner = file.owner.map_or(ROOT, |(user, _)| user);
+                Ok(Kind::File(Access { mode: file.mode, owner }))
+            }
             Some(Node::Link(target)) => Ok(Kind::Link(target.clone())),
-            Some(Node::Directory) => Ok(Kind::Directory(0o755)),
+            Some(Node::Directory) => Ok(Kind::Directory(Access { mode: 0o755, owner: ROOT })),
             Some(Node::Other) => Ok(Kind::Other),
             None => self.host.kind(path).map_err(|why| Error::unreadable(path, why)),
         }
@@ -188,19 +193,37 @@ impl<'h> Tree<'h> {
         let place = self.place(path)?;
         for (at, _) in place.match_indices('/').skip(1) {
             let directory = place.get(..at).unwrap_or_default();
-            match self.kind(directory)? {
-                Kind::Directory(mode) if mode & 0o022 != 0 && mode & 0o1000 == 0 => {
-                    let message =
-                        format!("`{directory}` (mode {mode:o}) can be written by others than its owner");
-                    return Err(Error::refused(
-                        message,
-                        format!("take that away by `chmod go-w {directory}`"),
-                    ));
-                }
-                _ => {}
+            if let Kind::Directory(access) = self.kind(directory)? {
+                // Of a directory that all may write, nobody takes what is another's.
+                let is_shared = access.mode & 0o1000 != 0;
+                self.is_roots(directory, Access { mode: if is_shared { 0 } else { access.mode }, ..access })?;
             }
         }
         Ok(())
+    }
+
+    /// The same of a program itself.
+    pub(super) fn is_private_program(&self, path: &str) -> Result<(), Error> {
+        self.is_private(path)?;
+        match self.kind(path)? {
+            Kind::File(access) => self.is_roots(path, access),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_roots(&self, path: &str, access: Access) -> Result<(), Error> {
+        let Access { mode, owner } = access;
+        if mode & 0o022 != 0 {
+            let message = format!("`{path}` (mode {mode:o}) can be written by others than its owner");
+            return Err(Error::refused(message, format!("take that away by `chmod go-w {path}`")));
+        }
+        // A file system that is mounted elsewhere may be another's as a whole, who makes an image of it.
+        let is_makers = || Ok(matches!(self.kind("/")?, Kind::Directory(root) if root.owner == owner));
+        if owner == ROOT || is_makers()? {
+            return Ok(());
+        }
+        let message = format!("`{path}` is user {owner}'s, who can put something else there");
+        Err(Error::refused(message, format!("give it to root by `chown root {path}`")))
     }
 
     /// A path without links among its directories.

@@ -3,7 +3,7 @@
 use super::Error;
 use super::config::{self, Language};
 use super::put::faulty;
-use super::record::{Kind, RECORDS, Record, State, Written};
+use super::record::{Kind, Record, State, Written};
 use super::tree::{File, Node, Tree};
 
 /// Plans it, and hands what other installations still need over to them; says what could not go back to what it was.
@@ -14,7 +14,8 @@ pub(super) fn undo(
 ) -> Result<Vec<String>, Error> {
     let mut notes = Vec::new();
     let mut inherited = vec![false; others.len()];
-    for written in record.files.iter().rev() {
+    let there = record.there(tree)?;
+    for written in there.iter().rev() {
         let was = tree.look(&written.path)?;
         let note = match written.kind.language() {
             Some(language) => settings(tree, written, language)?,
@@ -26,7 +27,7 @@ pub(super) fn undo(
             *inherited |= rebase(tree, written, &was, other)?;
         }
     }
-    for written in &record.files {
+    for written in record.files.iter().chain(&record.replaces) {
         if let State::File { saved: Some(copy), .. } = &written.before {
             tree.keep(copy, Node::Absent)?;
         }
@@ -93,10 +94,10 @@ fn whole(tree: &mut Tree<'_>, written: &Written) -> Result<Option<String>, Error
         return Ok(None);
     }
     let before = written.before.restored(tree)?;
-    let is_ours = written.after.is(&now) || written.kind == Kind::Program || now == Node::Absent;
+    let is_ours = written.after.is(&now) || is_newer_hook(written, &now) || now == Node::Absent;
     let mut note = None;
     if !is_ours {
-        let Node::File(file) = now else {
+        let (Kind::Own, Node::File(file)) = (written.kind, now) else {
             return Ok(Some(format!("`{path}` is no longer what gpupol put there, and stays")));
         };
         let copy = format!("{path}.changed");
@@ -105,6 +106,12 @@ fn whole(tree: &mut Tree<'_>, written: &Written) -> Result<Option<String>, Error
     }
     tree.put(path, before)?;
     Ok(note)
+}
+
+/// An upgrade puts another hook into the hook's place; what stands where a link was is somebody else's.
+fn is_newer_hook(written: &Written, now: &Node) -> bool {
+    let is_file = matches!((&written.after, now), (State::File { .. }, Node::File(_)));
+    written.kind == Kind::Program && is_file
 }
 
 /// Another installation that came later found this one's file: from now on it found what was there before; says whether its record
@@ -127,7 +134,7 @@ fn rebase(tree: &mut Tree<'_>, gone: &Written, now: &Node, other: &mut Record) -
     }
     let (Some(mut was), Some(is)) = (State::of(&before), State::of(&now)) else { return Ok(false) };
     if let (State::File { saved, .. }, Node::File(file)) = (&mut was, before) {
-        let copy = format!("{RECORDS}/{name}/{place}-{}", gone.path.rsplit('/').next().unwrap_or_default());
+        let copy = Record::copy_of(&name, &gone.path, &file.bytes);
         tree.keep(&copy, Node::File(File { mode: 0o600, owner: None, ..file }))?;
         *saved = Some(copy);
     }

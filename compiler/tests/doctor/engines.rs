@@ -61,18 +61,46 @@ fn containerd_of_both_versions() {
     assert_eq!(codes(&of("version = 2\n[[[")), ["GP9043", "GP9046"]);
 }
 
+/// As containerd 1.6.20 and 2.1.9 were seen to do it: an imported word about the plugin drops the whole handler, unless both are of version 3.
+#[test]
+fn containerd_drops_what_an_import_says_again() {
+    let (two, three) = ("io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime");
+    for (version, plugin, imported, drops) in [
+        (2, two, format!("version = 2\n[plugins.'{two}']\nsandbox_image = 'x'\n"), true),
+        (2, two, format!("version = 3\n[plugins.'{three}']\na = 1\n"), true),
+        (2, two, "version = 2\n[plugins.'other']\na = 1\n".to_owned(), false),
+        (3, three, format!("version = 3\n[plugins.'{three}']\na = 1\n"), false),
+    ] {
+        let main = format!(
+            "version = {version}\nimports = ['/etc/containerd/conf.d/*.toml']\n[plugins.'{plugin}'.containerd]\n\
+             default_runtime_name = 'gpupol'\n[plugins.'{plugin}'.containerd.runtimes.gpupol.options]\nBinaryName = '{WRAPPER}'\n"
+        );
+        let files = [
+            ("etc/containerd/config.toml", main.as_str()),
+            ("etc/containerd/conf.d/a.toml", imported.as_str()),
+        ];
+        let made = host("containerd", "spec", &files);
+        let expected: &[&str] = if drops { &["GP9043", "GP9044"] } else { &[] };
+        assert_eq!(
+            (codes(&made), fail_closed(&made)),
+            (expected.iter().map(|&code| code.to_owned()).collect(), json!(!drops)),
+            "{imported}"
+        );
+    }
+}
+
 #[test]
 fn containerd_takes_the_last_of_what_it_imports() {
-    let plugin = "plugins.'io.containerd.grpc.v1.cri'.containerd";
+    let plugin = "plugins.'io.containerd.cri.v1.runtime'.containerd";
     let made = host(
         "containerd",
         "spec",
         &[
-            ("etc/containerd/config.toml", "version = 2\nimports = ['/etc/containerd/conf.d/*.toml']\n"),
+            ("etc/containerd/config.toml", "version = 3\nimports = ['/etc/containerd/conf.d/*.toml']\n"),
             (
                 "etc/containerd/conf.d/gpupol.toml",
                 &format!(
-                    "version = 2\n[{plugin}]\ndefault_runtime_name = 'g'\n[{plugin}.runtimes.g.options]\nBinaryName = '{WRAPPER}'\n"
+                    "version = 3\n[{plugin}]\ndefault_runtime_name = 'g'\n[{plugin}.runtimes.g.options]\nBinaryName = '{WRAPPER}'\n"
                 ),
             ),
         ],
@@ -80,7 +108,7 @@ fn containerd_takes_the_last_of_what_it_imports() {
     assert_eq!((codes(&made), fail_closed(&made)), (vec![], json!(true)));
     made.write(
         "etc/containerd/conf.d/zz.toml",
-        &format!("version = 2\n[{plugin}]\ndefault_runtime_name = 'runc'\n"),
+        &format!("version = 3\n[{plugin}]\ndefault_runtime_name = 'runc'\n"),
     );
     assert_eq!((codes(&made), fail_closed(&made)), (vec!["GP9044".to_owned()], json!(false)));
 }

@@ -132,7 +132,7 @@ impl<'v> Containerd<'v> {
         let client = needs::target().join("debug/cri-client");
         assert!(
             client.is_file(),
-            "the client is not built: run `cargo build --manifest-path compiler/cri-client/Cargo.toml`"
+            "the client is not built: run `cargo build --manifest-path compiler/cri-client/Cargo.toml --target-dir target`"
         );
         let mut command = self.view.command(text(&client));
         command.arg(SOCKET).args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -143,3 +143,60 @@ fn what_would_not_work_is_refused() {
     host.write("etc/containerd/conf.d/99-nvidia.toml", "version = 2\n");
     host.does("install containerd");
 }
+
+/// What containerd 1.6.20 and 2.1.9 were seen to make of it by `containerd config dump`: of a plugin of which an imported file says anything,
+/// only that counts, unless both are of version 3.
+#[test]
+fn imports_that_drop_what_the_file_says() {
+    let host = Host::new("containerd-imports");
+    let (two, three) =
+        ("[plugins.\"io.containerd.grpc.v1.cri\"]\n", "[plugins.\"io.containerd.cri.v1.runtime\"]\n");
+    let other = "etc/containerd/conf.d/other.toml";
+    for (version, imported) in [
+        (2, format!("version = 2\n{two}sandbox_image = \"x\"\n")),
+        (2, format!("version = 3\n{three}max_container_log_line_size = 5\n")),
+        (3, format!("version = 2\n{two}sandbox_image = \"x\"\n")),
+        (3, format!("{three}max_container_log_line_size = 5\n")),
+    ] {
+        host.write(CONFIG, &format!("version = {version}\nimports = [\"/etc/containerd/conf.d/*.toml\"]\n"));
+        host.write(other, &imported);
+        let said = host.refuses("install containerd");
+        assert!(
+            said.contains("so that containerd drops what `/etc/containerd/config.toml` says of it"),
+            "{said}"
+        );
+        assert!(said.contains(&format!("`--config /{other}`")), "{said}");
+        // The same one import further.
+        host.write("etc/containerd/conf.d/x/more.toml", &imported);
+        host.write(other, "imports = [\"x/more.toml\"]\n");
+        assert!(
+            host.refuses("install containerd")
+                .contains("`/etc/containerd/conf.d/x/more.toml` is imported by")
+        );
+    }
+    host.write(CONFIG, "version = 2\nimports = [\"/etc/containerd/*/*.toml\"]\n");
+    assert!(
+        host.refuses("install containerd").contains("imports `/etc/containerd/*/*.toml`, and gpupol follows")
+    );
+    host.write(CONFIG, "version = 2\nimports = [\"conf.d/other.toml\"]\n");
+    host.write(other, &format!("imports = [\"{}\"]\n", "other.toml"));
+    assert!(host.refuses("install containerd").contains("by imports of imports"));
+}
+
+/// In version 3 the default runtime may be configured in an imported file, and is copied from there.
+#[test]
+fn a_default_runtime_that_is_imported() {
+    let host = Host::new("containerd-imported");
+    host.write(CONFIG, "version = 3\nimports = [\"/etc/containerd/conf.d/*.toml\"]\n");
+    let table = "[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.";
+    host.write(
+        "etc/containerd/conf.d/runc.toml",
+        &format!("version = 3\n{table}runc.options]\nSystemdCgroup = true\nBinaryName = '/usr/bin/crun'\n"),
+    );
+    host.does("install containerd");
+    assert!(host.read(CONFIG).contains("SystemdCgroup = true"));
+    assert_eq!(host.entry("containerd")["realRuntime"], "/usr/bin/crun");
+    host.does("uninstall containerd");
+    host.write("etc/containerd/conf.d/gpupol.toml", &format!("version = 3\n{table}gpupol]\n"));
+    assert!(host.refuses("install containerd").contains("has a runtime handler `gpupol` already"));
+}

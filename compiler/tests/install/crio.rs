@@ -30,6 +30,10 @@ fn without_any_file_and_beside_nvidias() {
     let host = Host::new("crio-nvidia");
     host.does("install crio");
     assert_eq!(host.entry("crio")["realRuntime"], "/usr/bin/crun");
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/engines/crio.md");
+    assert!(
+        std::fs::read_to_string(page).unwrap().contains(&format!("```toml\n{}```\n", host.read(DROP_IN)))
+    );
     host.does("uninstall crio");
     host.write("etc/crio/crio.conf.d/99-nvidia.conf", "[crio.runtime]\ndefault_runtime = \"nvidia\"\n");
     assert!(host.refuses("install crio").contains("is NVIDIA's"));

@@ -158,7 +158,7 @@ fn nvidias_stack_beside_it() {
     fs::remove_file(host.at("usr/local/sbin/nvidia-container-runtime-hook")).unwrap();
     host.program("usr/bin/nvidia-cdi-hook");
     let said = host.refuses("install docker");
-    assert!(said.contains("with `/usr/bin/nvidia-cdi-hook` there, dockerd from 28.3 on"), "{said}");
+    assert!(said.contains("with `/usr/bin/nvidia-cdi-hook` there, dockerd 29 answers"), "{said}");
     host.write(CONFIG, r#"{"features": {"cdi": false}}"#);
     host.does("install docker");
 }
@@ -191,4 +191,34 @@ fn what_dockerd_would_not_take_is_not_touched() {
     let said = host.refuses("install docker");
     assert!(said.contains("x.conf` gives dockerd a `--default-runtime`"), "{said}");
     host.does("install docker --runtime-name lab");
+    host.does("uninstall docker --name lab");
+    // What dockerd does not read has no effect.
+    host.write(
+        "usr/lib/systemd/system/docker.service.d/x.conf",
+        "[Service]\nExecStart=/usr/sbin/dockerd --config-file \"/srv/docker.json\"\n",
+    );
+    let said = host.refuses("install docker --runtime-name lab");
+    assert!(
+        said.contains("x.conf` has dockerd read `/srv/docker.json`, and not `/etc/docker/daemon.json`"),
+        "{said}"
+    );
+    assert!(said.contains("help: say `--config /srv/docker.json`"), "{said}");
+    host.does("install docker --runtime-name lab --config /srv/docker.json");
+}
+
+/// The runtime behind gets the arguments that the daemon gave it before, by every way to it.
+#[test]
+fn arguments_of_the_runtime_stay() {
+    let host = Host::new("docker-arguments");
+    host.write(
+        CONFIG,
+        r#"{"default-runtime": "c", "runtimes": {"c": {"path": "crun", "runtimeArgs": ["--debug"]}}}"#,
+    );
+    host.does("install docker");
+    host.does("install docker --runtime-name lab");
+    for runtime in ["gpupol", "lab"] {
+        assert_eq!(settings(&host)["runtimes"][runtime]["runtimeArgs"], json!(["--debug"]), "{runtime}");
+    }
+    host.does("install docker --real-runtime /usr/bin/runc");
+    assert_eq!(settings(&host)["runtimes"]["gpupol"].get("runtimeArgs"), None);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use gpupol::installation::engine::{Containerd, Crio, Docker, Kubernetes, Podman, Slurm, Way, Wish};
-use gpupol::installation::tree::{Change, File, Host, Kind, Node, Tree};
+use gpupol::installation::tree::{Access, Change, File, Host, Kind, Node, Tree};
 use gpupol::installation::{self, Error, Places, Wanted};
 
 /// Its files, directories and links, by their paths.
@@ -94,9 +94,9 @@ impl Host for Memory {
     fn kind(&self, path: &str) -> io::Result<Kind> {
         Ok(match self.look(path)? {
             Node::Absent => Kind::Absent,
-            Node::File(file) => Kind::File(file.mode),
+            Node::File(file) => Kind::File(Access { mode: file.mode, owner: 0 }),
             Node::Link(target) => Kind::Link(target),
-            Node::Directory => Kind::Directory(0o755),
+            Node::Directory => Kind::Directory(Access { mode: 0o755, owner: 0 }),
             Node::Other => Kind::Other,
         })
     }

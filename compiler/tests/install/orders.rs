@@ -30,6 +30,34 @@ fn broken_off_anywhere() {
     }
 }
 
+/// The same of an installation that takes the place of another form, whose files it has not all.
+#[test]
+fn another_form_broken_off_anywhere() {
+    for which in [0, 0b1_1111_1111] {
+        let host = configured(which);
+        for (name, first) in wishes() {
+            let engine = first.word();
+            let mut old = host.clone();
+            old.apply(&old.install(Some(name), first).unwrap());
+            for (_, second) in wishes().into_iter().filter(|(_, second)| second.word() == engine) {
+                let Ok(changes) = old.install(Some(name), second.clone()) else { continue };
+                for steps in 0..=changes.len() {
+                    let mut broken = old.clone();
+                    broken.apply(&changes[..steps]);
+                    undone(&broken, &host, name, engine);
+                    broken.apply(&broken.install(Some(name), second.clone()).unwrap());
+                    assert_eq!(
+                        broken.install(Some(name), second.clone()).unwrap(),
+                        [],
+                        "{name}, {steps} steps"
+                    );
+                    undone(&broken, &host, name, engine);
+                }
+            }
+        }
+    }
+}
+
 /// Installed after all, it is as if nothing had happened; only that directories are nobody's which it had made before the record.
 fn again(broken: &Memory, whole: &Memory, name: &str, wish: &gpupol::installation::engine::Wish, what: &str) {
     let mut host = broken.clone();

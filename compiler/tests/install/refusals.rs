@@ -135,3 +135,43 @@ fn a_dry_run() {
     );
     assert_eq!(host.tree(), with);
 }
+
+/// Names become parts of paths and of engines' files; `docker.json` would lie where what is known of `docker` does.
+#[test]
+fn names_that_are_paths() {
+    let host = Host::new("refusals-paths");
+    for words in [
+        "docker --name docker.json",
+        "docker --name x --runtime-name a/b",
+        "docker --name x --config /etc/docker/daemon.json --daemon a/b",
+        "containerd --name x --runtime-name ..",
+        "crio --name x --runtime-name ../../../../srv/x",
+    ] {
+        let said = host.refuses(&format!("install {words}"));
+        assert!(said.contains("is no name of an entry or runtime"), "{words}: {said}");
+    }
+}
+
+/// What is somebody else's is written by them, whatever its mode.
+#[test]
+fn directories_and_runtimes_of_others() {
+    if fs::metadata("/proc/self").map(|me| std::os::unix::fs::MetadataExt::uid(&me)).unwrap() != 0 {
+        // Only root gives files away.
+        return;
+    }
+    let host = Host::new("refusals-owners");
+    for (path, words) in [
+        ("usr/local/sbin", "install podman"),
+        ("usr/local", "install docker"),
+        ("etc", "install docker"),
+        ("usr/bin/runc", "install docker"),
+    ] {
+        std::os::unix::fs::chown(host.at(path), Some(1000), None).unwrap();
+        let said = host.refuses(words);
+        assert!(said.contains(&format!("`/{path}` is user 1000's")), "{said}");
+        assert!(said.contains(&format!("`chown root /{path}`")), "{said}");
+        std::os::unix::fs::chown(host.at(path), Some(0), None).unwrap();
+    }
+    fs::set_permissions(host.at("usr/bin/runc"), fs::Permissions::from_mode(0o775)).unwrap();
+    assert!(host.refuses("install docker").contains("`/usr/bin/runc` (mode 775) can be written by others"));
+}

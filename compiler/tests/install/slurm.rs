@@ -37,6 +37,14 @@ fn the_scripts_and_the_runtime_are_those_of_the_page() {
     assert_eq!(host.tree(), before);
     host.does("install slurm --state /run/other");
     assert!(host.read("etc/gpupol/slurm/prolog").contains("\nstate=/run/other\n"));
+    host.does("uninstall slurm");
+    // A word of the shell, whatever is in it.
+    let state = "/run/$(id)'s";
+    host.does(&format!("install slurm --state {state}"));
+    let script = host.read("etc/gpupol/slurm/epilog").replace("rm -f", "echo");
+    let output =
+        std::process::Command::new("sh").args(["-c", &script]).env("SLURM_JOB_ID", "7").output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{state}/slurm/7.json\n"));
 }
 
 #[test]
@@ -83,6 +91,19 @@ fn a_prolog_that_is_there_stays() {
         said.contains("has a Prolog already, `/opt/ours`") && said.contains("`Prolog=/etc/slurm/prolog.d/*`"),
         "{said}"
     );
+    host.write(CONFIG, "Include more.conf\ninclude /etc/none.conf # nothing\n");
+    host.write("etc/slurm/more.conf", "Epilog=/opt/theirs # of the site\n");
+    let said = host.refuses("install slurm");
+    assert!(said.contains("`/etc/slurm/more.conf` has a Epilog already, `/opt/theirs`"), "{said}");
+    host.write("etc/slurm/more.conf", "Prolog=/etc/slurm/prolog.d/* # all\nEpilog=/etc/slurm/epilog.d/*\n");
+    host.does("install slurm");
+    assert!(
+        host.at("etc/slurm/epilog.d/gpupol").is_symlink()
+            && host.at("etc/slurm/prolog.d/gpupol").is_symlink()
+    );
+    host.does("uninstall slurm");
+    host.write("etc/slurm/more.conf", "include more.conf\n");
+    assert!(host.refuses("install slurm").contains("the last of too many"));
     host.write(CONFIG, "");
     host.write("etc/slurm/oci.conf", "RunTimeCreate=\"runc create\"\n");
     assert!(host.refuses("install slurm").contains("in two steps, by `runtimecreate`"));

@@ -1,7 +1,12 @@
 //! What somebody changed meanwhile, and what breaks off.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
+
+use rustix::fs::XattrFlags;
 
 use crate::host::Host;
 use crate::ran::Ran;
@@ -68,6 +73,21 @@ fn an_entry_that_somebody_changed_is_kept_beside() {
     assert!(!host.at(path).exists());
 }
 
+/// What somebody puts into the place of a link later is theirs.
+#[test]
+fn a_program_that_replaced_a_link_stays() {
+    let host = Host::new("undoing-program");
+    host.does("install docker");
+    let path = "usr/local/sbin/nvidia-container-runtime-hook";
+    fs::remove_file(host.at(path)).unwrap();
+    host.program(path);
+    let ran = host.gpupol("uninstall docker");
+    let note = format!("note: `/{path}` is no longer what gpupol put there, and stays\n");
+    assert_eq!((ran.code, ran.err), (0, note));
+    assert_eq!(host.read(path), "\u{7f}ELF");
+    assert!(!host.at("usr/local/sbin/gpupol-hook").exists() && !host.at("etc/gpupol").exists());
+}
+
 /// The last file cannot be written, as it were on a full disk: the first ones are gone again.
 #[test]
 fn a_failure_half_way_leaves_nothing() {
@@ -89,6 +109,66 @@ fn a_failure_half_way_leaves_nothing() {
     assert_eq!(host.tree(), before);
 }
 
+/// A directory that cannot be opened cannot be made sure of, though the file in it was replaced by then.
+#[test]
+fn a_failure_after_the_last_rename_leaves_nothing() {
+    let host = Host::new("undoing-sync");
+    host.write(CONFIG, "{}\n");
+    let before = host.tree();
+    let place = Path::new("/var/tmp").join(format!("gpupol-undoing-{}", std::process::id()));
+    fs::create_dir(&place).unwrap();
+    let mut command = Command::new("bash");
+    // Where nobody else may go, another user gets a copy.
+    let script = "cp -r \"$1\" \"$2\" \"$3\" . && mv ./*hook hook; chmod 333 root/etc/docker; chown -R 65534:65534 root; chmod 755 .";
+    let paths = [host.at(""), host.at("../gpupol-hook"), env!("CARGO_BIN_EXE_gpupol").into()];
+    assert!(command.args(["-c", script, "sh"]).args(paths).current_dir(&place).status().unwrap().success());
+    let mut command = Command::new(place.join("gpupol"));
+    command.args(["install", "docker", "--root", "root", "--hook", "hook"]).current_dir(&place);
+    if fs::metadata(&place).unwrap().uid() == 0 {
+        command.uid(65534).gid(65534);
+    }
+    let ran = Ran::of(command.output().unwrap());
+    let after = fs::read_to_string(place.join("root/etc/docker/daemon.json")).unwrap();
+    let left = place.join("root/etc/gpupol").exists();
+    fs::remove_dir_all(&place).unwrap();
+    assert!(ran.code == 2 && ran.err.contains("daemon.json` cannot be written: Permission denied"), "{ran}");
+    assert_eq!((after.as_str(), left), ("{}\n", false));
+    assert_eq!(host.tree(), before);
+}
+
+/// What stands beside permissions stays too; what one left that was killed goes.
+#[test]
+fn attributes_stay_and_leftovers_go() {
+    let host = Host::new("undoing-attributes");
+    host.write(CONFIG, "{}\n");
+    let attribute = |value: Option<&str>| {
+        let path = host.at(CONFIG);
+        match value {
+            Some(value) => {
+                rustix::fs::setxattr(&path, "user.note", value.as_bytes(), XattrFlags::empty()).unwrap()
+            }
+            None => {
+                let mut found = [0; 16];
+                let length = rustix::fs::getxattr(&path, "user.note", &mut found).unwrap();
+                assert_eq!(&found[..length], b"ours");
+            }
+        }
+    };
+    attribute(Some("ours"));
+    let before = host.tree();
+    host.does("install docker");
+    attribute(None);
+    for directory in ["etc/docker", "etc/gpupol/entries", "usr/local/sbin"] {
+        host.write(&format!("{directory}/.gpupol-new"), "half of");
+    }
+    host.newer_hook();
+    host.does("install docker --plans /srv/plans");
+    host.write("etc/gpupol/installed/.gpupol-new", "half of");
+    host.does("uninstall docker");
+    attribute(None);
+    assert_eq!(host.tree(), before);
+}
+
 #[test]
 fn records_that_are_damaged_or_gone() {
     let host = Host::new("undoing-records");
@@ -97,7 +177,9 @@ fn records_that_are_damaged_or_gone() {
     host.does("install docker");
     assert!(host.refuses("uninstall podman --name docker").contains("is an installation for docker"));
     assert!(host.refuses("install podman --name docker").contains("is an installation for docker already"));
-    let (record, copy) = ("etc/gpupol/installed/docker.json", "etc/gpupol/installed/docker/4-daemon.json");
+    let record = "etc/gpupol/installed/docker.json";
+    let saved = fs::read_dir(host.at("etc/gpupol/installed/docker")).unwrap().next().unwrap().unwrap();
+    let copy = &format!("etc/gpupol/installed/docker/{}", saved.file_name().to_str().unwrap());
     let (text, saved) = (host.read(record), host.read(copy));
     host.write(record, &text.replace("\"installedVersion\": 1", "\"installedVersion\": 2"));
     assert!(host.refuses("uninstall docker").contains("it is of version 2, and this program reads 1"));

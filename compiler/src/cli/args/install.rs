@@ -154,6 +154,9 @@ pub(in crate::cli) struct Uninstall {
     /// Print what would change, and change nothing.
     #[arg(long)]
     pub(in crate::cli) dry_run: bool,
+    /// Do it though containers run that came this way, which their engine then can neither stop nor enter.
+    #[arg(long)]
+    pub(in crate::cli) force: bool,
     /// Where the host's root file system is mounted.
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub(in crate::cli) root: PathBuf,

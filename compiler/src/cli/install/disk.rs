@@ -6,11 +6,20 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown, symlink};
 use std::path::{Path, PathBuf};
 
+use rustix::buffer::spare_capacity;
+use rustix::fs::{XattrFlags, fsetxattr, getxattr, listxattr};
+use rustix::io::Errno;
+
 use crate::cli::{Failure, input};
-use crate::installation::tree::{Change, File, Host, Kind, Node};
+use crate::installation::tree::{Access, Change, File, Host, Kind, Node};
 
 /// Configurations and the hook are far below this.
 const LIMIT: u64 = 64 << 20;
+
+/// What is not yet in its place.
+const UNFINISHED: &str = ".gpupol-new";
+/// The most that Linux has of one attribute, and of the names of all of a file.
+const ATTRIBUTES: usize = 64 << 10;
 
 /// A host's root file system.
 pub(super) struct Disk {
@@ -55,10 +64,12 @@ impl Disk {
     pub(super) fn write(&self, changes: &[Change]) -> Result<(), Failure> {
         for (number, change) in changes.iter().enumerate() {
             let Err(why) = self.replace(&change.path, &change.before, &change.after) else { continue };
-            let done = changes.get(..number).unwrap_or_default();
+            // With the last one, which may be there although it cannot be made sure of.
+            let done = changes.get(..=number).unwrap_or_default();
             let left = done.iter().rev().filter(|done| {
                 // What cannot be undone is named: nobody else will say so.
-                self.replace(&done.path, &done.after, &done.before).is_err()
+                _ = self.replace(&done.path, &done.after, &done.before);
+                !self.look(&done.path).is_ok_and(|now| now.is_as(&done.before))
             });
             let left: Vec<String> = left.map(|change| format!("`{}`", change.path)).collect();
             let what = input::name(&self.at(&change.path));
@@ -82,13 +93,17 @@ impl Disk {
         }
         let at = self.at(path);
         match after {
-            Node::Absent if *before == Node::Directory => return fs::remove_dir(&at),
+            Node::Absent if *before == Node::Directory => {
+                // What an installation that was killed left over is nobody's.
+                _ = fs::remove_file(at.join(UNFINISHED));
+                return fs::remove_dir(&at);
+            }
             Node::Absent => fs::remove_file(&at)?,
             Node::Directory => {
                 DirBuilder::new().mode(0o755).create(&at)?;
                 fs::set_permissions(&at, Permissions::from_mode(0o755))?;
             }
-            Node::File(file) => unfinished(&at, |new| fill(new, file))?,
+            Node::File(file) => unfinished(&at, |new| fill(new, file, &at))?,
             Node::Link(target) => unfinished(&at, |new| symlink(target, new))?,
             Node::Other => return Err(io::Error::other("it is neither file nor link")),
         }
@@ -100,8 +115,8 @@ impl Disk {
 
 /// Makes something beside its place, and renames it there.
 fn unfinished(at: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
-    let new = at.with_file_name(format!(".gpupol-new-{}", std::process::id()));
-    // One of that name was left by a process that was killed.
+    let new = at.with_file_name(UNFINISHED);
+    // One of that name was left by a process that was killed, as only one is at work at a time.
     _ = fs::remove_file(&new);
     let made = make(&new).and_then(|()| fs::rename(&new, at));
     if made.is_err() {
@@ -111,7 +126,7 @@ fn unfinished(at: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Resu
     made
 }
 
-fn fill(path: &Path, wanted: &File) -> io::Result<()> {
+fn fill(path: &Path, wanted: &File, replaced: &Path) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(&wanted.bytes)?;
     let own = file.metadata()?;
@@ -119,7 +134,29 @@ fn fill(path: &Path, wanted: &File) -> io::Result<()> {
         fchown(&file, Some(user), Some(group))?;
     }
     file.set_permissions(Permissions::from_mode(wanted.mode))?;
+    for (name, value) in attributes(replaced)? {
+        fsetxattr(&file, &name, &value, XattrFlags::empty())?;
+    }
     file.sync_all()
+}
+
+/// What stands beside a file's permissions: access lists, the label of SELinux, and whatever its owner noted there.
+fn attributes(path: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
+    let mut names = Vec::with_capacity(ATTRIBUTES);
+    match listxattr(path, spare_capacity(&mut names)) {
+        Err(Errno::NOENT | Errno::NOTSUP) => return Ok(Vec::new()),
+        listed => listed?,
+    };
+    let names = names.split(|&byte| byte == 0).filter_map(|name| std::str::from_utf8(name).ok());
+    let is_kept = |name: &&str| {
+        name.starts_with("user.") || ["security.selinux", "system.posix_acl_access"].contains(name)
+    };
+    let read = |name: &str| {
+        let mut value = Vec::with_capacity(ATTRIBUTES);
+        getxattr(path, name, spare_capacity(&mut value))?;
+        Ok((name.to_owned(), value))
+    };
+    names.filter(is_kept).map(read).collect()
 }
 
 impl Host for Disk {
@@ -131,10 +168,11 @@ impl Host for Disk {
             }
             found => found?,
         };
+        let access = Access { mode: found.mode() & 0o7777, owner: found.uid() };
         Ok(if found.is_file() {
-            Kind::File(found.mode() & 0o7777)
+            Kind::File(access)
         } else if found.is_dir() {
-            Kind::Directory(found.mode() & 0o7777)
+            Kind::Directory(access)
         } else if found.is_symlink() {
             Kind::Link(fs::read_link(&at)?.to_string_lossy().into_owned())
         } else {
@@ -149,7 +187,7 @@ impl Host for Disk {
             Kind::Directory(_) => Node::Directory,
             Kind::Link(target) => Node::Link(target),
             Kind::Other => Node::Other,
-            Kind::File(mode) => {
+            Kind::File(Access { mode, .. }) => {
                 let found = fs::symlink_metadata(&at)?;
                 if found.len() > LIMIT {
                     return Err(io::Error::other("it is larger than 64 MiB"));
@@ -168,6 +206,7 @@ impl Host for Disk {
         };
         let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
         let mut names = names.collect::<io::Result<Vec<String>>>()?;
+        names.retain(|name| name != UNFINISHED);
         names.sort();
         Ok(names)
     }

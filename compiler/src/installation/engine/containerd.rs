@@ -9,6 +9,10 @@ use crate::installation::put::faulty;
 use crate::installation::tree::Tree;
 use crate::installation::{Error, Places, link_of};
 
+mod imports;
+
+use imports::Importing;
+
 /// What puts a changed config.toml into effect.
 pub(super) const ACTIVATE: &str =
     "restart containerd: `systemctl restart containerd` (containers go on meanwhile)";
@@ -22,6 +26,8 @@ const BEGUN: &str = "version = 2\n";
 const SHIM: &str = "io.containerd.runc.v2";
 /// The CRI plugin that starts containers, by the version of the configuration.
 const PLUGINS: [(i64, &str); 2] = [(2, "io.containerd.grpc.v1.cri"), (3, "io.containerd.cri.v1.runtime")];
+/// The version in which files that say something of one plugin are taken together.
+const SHARED_VERSION: i64 = 3;
 
 /// How containerd is to come through gpupol.
 #[derive(Clone, Debug, Default)]
@@ -43,16 +49,14 @@ impl Containerd {
         let text = tree.text(path)?;
         let text = text.unwrap_or_else(|| BEGUN.to_owned());
         let settings = config::read(Language::Toml, &text).map_err(|fault| faulty(path, &fault))?;
-        let plugin = plugin(path, &settings)?;
+        let (version, plugin) = plugin(path, &settings)?;
         is_enabled(path, &settings, plugin)?;
-        let known = settings.get("plugins").and_then(|plugins| plugins.get(plugin)?.get("containerd"));
-        let known = known.cloned().unwrap_or_default();
-        imports(tree, path, &settings, plugin)?;
+        let handler = self.kubernetes.handler();
+        let known = Importing { path, settings: &settings, version, plugin, handler }.runtimes(tree)?;
         let default = known.get("default_runtime_name").and_then(Value::as_str).unwrap_or(BUILT_IN);
         let table = known.get("runtimes").and_then(|runtimes| runtimes.get(default));
         let table = table.and_then(Value::as_object).cloned().unwrap_or_default();
         let real = real_runtime(tree, default, &table, places)?;
-        let handler = self.kubernetes.handler();
         let table = self.table(name, table);
         let found = known.get("runtimes").and_then(|runtimes| runtimes.get(handler));
         if found.is_some_and(|found| *found != table) || handler == BUILT_IN {
@@ -99,10 +103,10 @@ impl Containerd {
     }
 }
 
-fn plugin(path: &str, settings: &Value) -> Result<&'static str, Error> {
+fn plugin(path: &str, settings: &Value) -> Result<(i64, &'static str), Error> {
     let version = settings.get("version").and_then(Value::as_i64).unwrap_or(1);
     let known = PLUGINS.into_iter().find(|(known, _)| *known == version);
-    known.map(|(_, plugin)| plugin).ok_or_else(|| {
+    known.ok_or_else(|| {
         let message = format!("`{path}` is of version {version}, and gpupol knows the versions 2 and 3");
         Error::refused(
             message,
@@ -124,44 +128,6 @@ fn is_enabled(path: &str, settings: &Value, plugin: &str) -> Result<(), Error> {
             "take it out of `disabled_plugins` if Kubernetes is to use this containerd; for Docker's containers, `gpupol install docker`",
         )),
     }
-}
-
-/// What is imported overrules the file itself.
-fn imports(tree: &Tree<'_>, path: &str, settings: &Value, plugin: &str) -> Result<(), Error> {
-    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-    for pattern in
-        settings.get("imports").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
-    {
-        let pattern =
-            if pattern.starts_with('/') { pattern.to_owned() } else { format!("{directory}/{pattern}") };
-        for file in matching(tree, &pattern)? {
-            let Some(text) = tree.text(&file)? else { continue };
-            let imported = config::read(Language::Toml, &text).map_err(|fault| faulty(&file, &fault))?;
-            let sets = imported
-                .get("plugins")
-                .and_then(|plugins| plugins.get(plugin)?.get("containerd")?.get("default_runtime_name"));
-            if let Some(name) = sets {
-                let message =
-                    format!("`{file}` is imported by `{path}`, and sets the default runtime to {name}");
-                return Err(Error::refused(
-                    message,
-                    "take that out there, so that one file says which is the default",
-                ));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The files that a pattern names, with `*` in the last of its names.
-fn matching(tree: &Tree<'_>, pattern: &str) -> Result<Vec<String>, Error> {
-    let (directory, name) = pattern.rsplit_once('/').unwrap_or_default();
-    let Some((begin, end)) = name.split_once('*') else { return Ok(vec![pattern.to_owned()]) };
-    let fits = |name: &String| {
-        name.len() >= begin.len() + end.len() && name.starts_with(begin) && name.ends_with(end)
-    };
-    let names = tree.list(directory)?.into_iter().filter(fits);
-    Ok(names.map(|name| format!("{directory}/{name}")).collect())
 }
 
 /// The runtime that makes the containers: that of the handler that is the default one now.

@@ -91,7 +91,7 @@ fn real_runtime(
     for name in &names {
         let packaged = format!("{PACKAGED}/{name}");
         if tree.is_program(&packaged)? {
-            return Ok(packaged);
+            return program::runtime(tree, &packaged);
         }
         if program::find(tree, name)?.is_some() {
             return program::runtime(tree, name);

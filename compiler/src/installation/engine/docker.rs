@@ -18,7 +18,7 @@ pub(super) const ACTIVATE: &str =
 const DEFAULT_NAME: &str = "gpupol";
 /// Docker's own name for the runtime that it brings.
 const BUILT_IN: &str = "runc";
-/// With this program in its `PATH` a newer dockerd gives GPUs by NVIDIA's CDI specification, and calls no hook.
+/// With this program in its `PATH` dockerd 29 (moby #50228) gives GPUs by NVIDIA's CDI specification, and calls no hook.
 const CDI_HOOK: &str = "nvidia-cdi-hook";
 /// Where a command line of dockerd may stand.
 const UNITS: [&str; 4] = [
@@ -27,6 +27,11 @@ const UNITS: [&str; 4] = [
     "/lib/systemd/system/docker.service",
     "/usr/lib/systemd/system/docker.service",
 ];
+/// Where more of it may stand.
+const DROP_INS: [&str; 2] =
+    ["/etc/systemd/system/docker.service.d", "/usr/lib/systemd/system/docker.service.d"];
+/// What dockerd reads unless its command line says otherwise.
+const USUAL: &str = "/etc/docker/daemon.json";
 
 /// How Docker is to come through gpupol.
 #[derive(Clone, Debug, Default)]
@@ -52,8 +57,9 @@ impl Docker {
     pub(super) fn steps(&self, name: &str, places: &Places, tree: &Tree<'_>) -> Result<Steps, Error> {
         if self.config.is_none() {
             program::is_installed(tree, "Docker", "dockerd")?;
+            reads_the_usual_file(tree)?;
         }
-        let path = self.config.as_deref().unwrap_or("/etc/docker/daemon.json");
+        let path = self.config.as_deref().unwrap_or(USUAL);
         let text = tree.text(path)?.unwrap_or_default();
         let settings = config::read(Language::Json, &text).map_err(|fault| faulty(path, &fault))?;
         no_other_hook(tree, &settings)?;
@@ -77,12 +83,13 @@ impl Docker {
             });
         }
         let real = self.real_runtime(tree, &settings, places)?;
+        let value = runtime(name, &settings, places);
         Ok(Steps {
             entry: self.entry(Form::Spec, places, Some(real)),
             is_wrapped: true,
             files: vec![
                 link,
-                Step::Settings(path.to_owned(), Language::Json, self.edits(tree, name, path, &settings)?),
+                Step::Settings(path.to_owned(), Language::Json, self.edits(tree, path, &settings, value)?),
             ],
             notes,
             activate: ACTIVATE.to_owned(),
@@ -99,9 +106,8 @@ impl Docker {
         }
     }
 
-    fn edits(&self, tree: &Tree<'_>, name: &str, path: &str, settings: &Value) -> Result<Vec<Edit>, Error> {
+    fn edits(&self, tree: &Tree<'_>, path: &str, settings: &Value, value: Value) -> Result<Vec<Edit>, Error> {
         let runtime = self.runtime_name.as_deref().unwrap_or(DEFAULT_NAME);
-        let value = json!({"path": link_of(name)});
         let found = settings.pointer("/runtimes").and_then(|runtimes| runtimes.get(runtime));
         if found.is_some_and(|found| *found != value) || runtime == BUILT_IN {
             let message = format!("`{path}` has a runtime `{runtime}` already, which is not this one");
@@ -122,7 +128,7 @@ impl Docker {
         if let Some(named) = &places.real_runtime {
             return program::runtime(tree, named);
         }
-        let default = settings.get("default-runtime").and_then(Value::as_str).unwrap_or(BUILT_IN);
+        let default = default(settings);
         let path = |runtime: &str| settings.get("runtimes")?.get(runtime)?.get("path")?.as_str();
         if let Some(behind) = path(default).map(|path| program::behind(tree, path)).transpose()?.flatten() {
             return program::runtime(tree, &behind);
@@ -175,7 +181,7 @@ fn no_other_hook(tree: &Tree<'_>, settings: &Value) -> Result<(), Error> {
     match program::find(tree, CDI_HOOK)? {
         Some(path) if !is_off => Err(Error::refused(
             format!(
-                "with `{path}` there, dockerd from 28.3 on answers `--gpus` by NVIDIA's CDI devices, past every policy"
+                "with `{path}` there, dockerd 29 answers `--gpus` by NVIDIA's CDI devices, past every policy"
             ),
             "remove the package nvidia-container-toolkit, or set `\"features\": {\"cdi\": false}` in Docker's configuration",
         )),
@@ -185,18 +191,54 @@ fn no_other_hook(tree: &Tree<'_>, settings: &Value) -> Result<(), Error> {
 
 /// dockerd does not start with a default runtime in both its command line and its file.
 fn no_flag(tree: &Tree<'_>) -> Result<(), Error> {
-    let drop_ins = "/etc/systemd/system/docker.service.d";
-    let drop_ins = tree.list(drop_ins)?.into_iter().map(|name| format!("{drop_ins}/{name}"));
-    for path in UNITS.map(str::to_owned).into_iter().chain(drop_ins) {
-        if tree.text(&path)?.is_some_and(|text| has_flag(&text)) {
-            let message =
-                format!("`{path}` gives dockerd a `--default-runtime`, which daemon.json must not say again");
-            return Err(Error::refused(message, "take it out there"));
-        }
+    if let Some((path, _)) = flag(tree, "--default-runtime")? {
+        let message =
+            format!("`{path}` gives dockerd a `--default-runtime`, which daemon.json must not say again");
+        return Err(Error::refused(message, "take it out there"));
     }
     Ok(())
 }
 
-fn has_flag(text: &str) -> bool {
-    text.lines().any(|line| !line.trim_start().starts_with('#') && line.contains("--default-runtime"))
+/// What dockerd does not read would have no effect, and nobody would see that.
+fn reads_the_usual_file(tree: &Tree<'_>) -> Result<(), Error> {
+    match flag(tree, "--config-file")? {
+        Some((path, file)) if file != USUAL => {
+            let message = format!("`{path}` has dockerd read `{file}`, and not `{USUAL}`");
+            Err(Error::refused(message, format!("say `--config {file}`")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The value of a flag on dockerd's command line, and the file that says so.
+fn flag(tree: &Tree<'_>, flag: &str) -> Result<Option<(String, String)>, Error> {
+    let mut paths = UNITS.map(str::to_owned).to_vec();
+    for directory in DROP_INS {
+        paths.extend(tree.list(directory)?.into_iter().map(|name| format!("{directory}/{name}")));
+    }
+    for path in paths {
+        let text = tree.text(&path)?.unwrap_or_default();
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+        if let Some((_, rest)) = lines.filter_map(|line| line.split_once(flag)).next() {
+            let value = rest.trim_start_matches('=').split_whitespace().next().unwrap_or_default();
+            return Ok(Some((path, value.trim_matches(['"', '\'']).to_owned())));
+        }
+    }
+    Ok(None)
+}
+
+/// What the daemon calls its default runtime now.
+fn default(settings: &Value) -> &str {
+    settings.get("default-runtime").and_then(Value::as_str).unwrap_or(BUILT_IN)
+}
+
+/// The wrapper as a runtime, called as the one is that it stands in front of.
+fn runtime(name: &str, settings: &Value, places: &Places) -> Value {
+    let mut value = json!({"path": link_of(name)});
+    let before = settings.get("runtimes").and_then(|runtimes| runtimes.get(default(settings)));
+    let arguments = before.filter(|_| places.real_runtime.is_none()).and_then(|it| it.get("runtimeArgs"));
+    if let (Some(arguments), Some(value)) = (arguments, value.as_object_mut()) {
+        value.insert("runtimeArgs".to_owned(), arguments.clone());
+    }
+    value
 }

@@ -41,7 +41,7 @@ pub(super) fn runtime(tree: &Tree<'_>, named: &str) -> Result<String, Error> {
         return Err(Error::refused(message, "install runc or crun, or name one by `--real-runtime`"));
     };
     let real = tree.real(&path)?;
-    tree.is_private(&real)?;
+    tree.is_private_program(&real)?;
     let name = real.rsplit('/').next().unwrap_or_default();
     if is_nvidias(&path) || is_nvidias(&real) {
         return Err(nvidias(&path));

@@ -1,6 +1,7 @@
 //! Slurm: the record of each job, which Prolog and Epilog keep, and the runtime of `srun --container`.
 
 use gpupol_plan::entry::{Engine, Entry, Form};
+use serde_json::Value;
 
 use super::{Step, Steps, entry, program};
 use crate::emit::slurm::RUNTIME;
@@ -19,6 +20,8 @@ const EPILOG: &str = include_str!("slurm/epilog.sh");
 const SCRIPTS: [(&str, &str, &str); 2] =
     [("Prolog", "/etc/gpupol/slurm/prolog", PROLOG), ("Epilog", "/etc/gpupol/slurm/epilog", EPILOG)];
 const AMONG_OTHERS: &str = "gpupol";
+/// How deep files that include others are followed.
+const DEPTH: usize = 8;
 /// The line of both scripts that says where records lie.
 const STATE: &str = "state=/run/gpupol\n";
 
@@ -41,7 +44,7 @@ impl Slurm {
         )];
         let mut files: Vec<Step> = Vec::new();
         for (_, script, text) in SCRIPTS {
-            let text = text.replace(STATE, &format!("state={}\n", places.state));
+            let text = text.replace(STATE, &format!("state={}\n", word(&places.state)));
             files.push(Step::Script(script.to_owned(), text));
         }
         files.push(runtime(path, tree)?);
@@ -81,10 +84,14 @@ fn scripts(path: &str, tree: &Tree<'_>, notes: &mut Vec<String>) -> Result<Vec<S
         notes.push(format!("there is no `{path}` here: give Slurm's configuration the lines {lines}"));
         return Ok(Vec::new());
     };
-    let settings = config::read(Language::Lines, &text).map_err(|fault| faulty(path, &fault))?;
+    let files = files(path, text, tree)?;
     let (mut edits, mut links) = (Vec::new(), Vec::new());
     for (key, script, _) in SCRIPTS {
-        let said = settings.get(key.to_ascii_lowercase()).and_then(|value| value.as_str());
+        let said = files.iter().find_map(|(path, settings)| {
+            let value = settings.get(key.to_ascii_lowercase())?.as_str()?;
+            Some((path, value.split('#').next().unwrap_or_default().trim_end()))
+        });
+        let (path, said) = said.map_or((path, None), |(path, said)| (path.as_str(), Some(said)));
         let directory = said.and_then(|value| value.strip_suffix("/*"));
         match (said, directory) {
             (None, _) => edits.push(Edit::new(&[key], script)),
@@ -107,4 +114,36 @@ fn scripts(path: &str, tree: &Tree<'_>, notes: &mut Vec<String>) -> Result<Vec<S
         links.push(Step::Settings(path.to_owned(), Language::Lines, edits));
     }
     Ok(links)
+}
+
+/// Slurm's file and those that it includes, with what each says.
+fn files(path: &str, text: String, tree: &Tree<'_>) -> Result<Vec<(String, Value)>, Error> {
+    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+    let (mut read, mut open) = (Vec::new(), vec![(path.to_owned(), text, 0)]);
+    while let Some((path, text, depth)) = open.pop() {
+        for name in text.lines().filter_map(included) {
+            let file = if name.starts_with('/') { name.to_owned() } else { format!("{directory}/{name}") };
+            if depth == DEPTH {
+                let message = format!("`{path}` includes `{file}`, the last of too many");
+                return Err(Error::refused(message, "see whether a file includes itself"));
+            }
+            open.extend(tree.text(&file)?.map(|text| (file, text, depth + 1)));
+        }
+        let settings = config::read(Language::Lines, &text).map_err(|fault| faulty(&path, &fault))?;
+        read.push((path, settings));
+    }
+    Ok(read)
+}
+
+/// The file that a line includes.
+fn included(line: &str) -> Option<&str> {
+    let (word, name) = line.trim_start().split_once(char::is_whitespace)?;
+    let name = name.split('#').next().unwrap_or_default().trim();
+    (word.eq_ignore_ascii_case("include") && !name.is_empty()).then_some(name)
+}
+
+/// A word of the shell.
+fn word(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._@:+-".contains(&byte);
+    if text.bytes().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

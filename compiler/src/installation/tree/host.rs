@@ -42,17 +42,26 @@ impl Node {
     }
 }
 
+/// Who may do what with something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Its permissions.
+    pub mode: u32,
+    /// The user whose it is.
+    pub owner: u32,
+}
+
 /// What is at a path, without what is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Nothing.
     Absent,
-    /// A regular file of these permissions.
-    File(u32),
+    /// A regular file.
+    File(Access),
     /// A symbolic link, and what it says.
     Link(String),
-    /// A directory of these permissions.
-    Directory(u32),
+    /// A directory.
+    Directory(Access),
     /// Anything else.
     Other,
 }

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::doctor::{sound, stays_installed, unsound};
 use super::expect::{does_not_start, gpus, ran, refused};
 use crate::containerd::{Containerd, Pod, SETTINGS, settings_of_site};
 use crate::host::{MAJOR, make_node};
@@ -15,6 +16,7 @@ fn set_up(view: &View) -> (Installed<'_>, Containerd<'_>) {
     view.sh("gpupol install containerd --allocate");
     view.sh("gpupol install containerd --runtime-name gpupol-ceiling");
     let containerd = Containerd::start(&installed);
+    sound(view, "containerd");
     (installed, containerd)
 }
 
@@ -95,6 +97,7 @@ pub(crate) fn killed(view: &View) {
         assert_eq!(gpus(&installed, &containerd.looks(&pod)), [2], "{signal}");
         denied(&containerd, "research-1", "second", &asks, "no-free-device");
     }
+    stays_installed(view, "containerd");
     containerd.remove(&pod);
     let again = starts(&containerd, "research-1", "third", &asks);
     assert_eq!(gpus(&installed, &containerd.looks(&again)), [2]);
@@ -118,6 +121,7 @@ pub(crate) fn not_whole(view: &View) {
     containerd.remove(&ordinary);
     denied(&containerd, "desk-1", "asks", &json!({"annotations": {"gpupol.io/gpus": "1"}}), "plan-set");
     view.sh("mv /etc/gpupol/entries/containerd.json /etc/gpupol/entries/aside");
+    unsound(view, "containerd", "`containerd`");
     let Err(outcome) = containerd.pod("desk-1", "none", &json!({})) else { panic!("it started") };
     let line = does_not_start(&outcome);
     assert!(line.contains("entry `containerd` in `/etc/gpupol/entries`"), "{line}");

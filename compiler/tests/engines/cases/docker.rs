@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::doctor::{sound, stays_installed};
 use super::expect::{assert_sees, does_not_start, gpus, ran, refused};
 use crate::docker::{Docker, SETTINGS, settings_of_site};
 use crate::installed::Installed;
@@ -14,6 +15,7 @@ pub(crate) fn set_up(view: &View) -> (Installed<'_>, Docker<'_>) {
     let installed = Installed::new(view);
     install(&installed);
     let docker = Docker::start(&installed);
+    sound(view, "docker");
     (installed, docker)
 }
 
@@ -35,6 +37,9 @@ pub(crate) fn uninstalled(view: &View) {
     docker.hold("own", &["--gpus", "device=2"]).expect("it starts");
     view.sh("gpupol install docker");
     assert_eq!(view.sh(FILES), with, "what is installed already is changed by another time");
+    // Without the link nobody could stop it any more.
+    stays_installed(view, "docker");
+    assert_eq!(view.sh(FILES), with);
     docker.says(&["rm", "--force", "own"]);
     view.sh("gpupol uninstall docker --name gpupol-research");
     view.sh("gpupol uninstall docker");

@@ -7,6 +7,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 use super::docker::set_up;
+use super::doctor::unsound;
 use super::expect::{does_not_start, gpus, ran, refused};
 use crate::docker::{Docker, IMAGE};
 use crate::host::GPUS;
@@ -55,6 +56,7 @@ pub(crate) fn not_whole(view: &View) {
         docker.hold("before", &["--gpus", "device=2"]).expect("it starts");
         let (path, aside) = (view.path(missing), view.path(&format!("{missing}.aside")));
         fs::rename(&path, &aside).expect("the computer is ours");
+        unsound(view, "docker", if missing == entry { "`docker`" } else { link });
         let outcome = docker.run(&[]);
         assert!(outcome.code != Some(0) && outcome.seen.is_none(), "{outcome:?}");
         let lines: Vec<&str> = outcome.said.lines().filter(|line| line.contains(named)).collect();

@@ -1,5 +1,6 @@
 //! Podman of root's, whose runtime is gpupol's by `containers.conf`.
 
+use super::doctor::{sound, stays_installed, unsound};
 use super::expect::{gpus, ran, refused};
 use crate::installed::{HOOK, Installed};
 use crate::podman::{Podman, SETTINGS, SETTINGS_OF_SITE};
@@ -13,6 +14,7 @@ fn set_up<'v>(view: &'v View, runtime: &str) -> (Installed<'v>, Podman<'v>) {
     view.write(SETTINGS, &(SETTINGS_OF_SITE.to_owned() + runtime));
     view.sh("gpupol install podman");
     let podman = Podman::new(&installed);
+    sound(view, "podman");
     (installed, podman)
 }
 
@@ -45,6 +47,7 @@ fn lines(view: &View, runtime: &str) {
     podman.hold("own", &own);
     assert_eq!(gpus(&installed, &podman.looks("own")), [2]);
     refused(&podman.run(&own), "no-free-device");
+    stays_installed(view, "podman");
     podman.says(&["restart", "--time", "0", "own"]);
     assert_eq!(gpus(&installed, &podman.looks("own")), [2]);
     podman.says(&["rm", "--force", "--time", "0", "own"]);
@@ -58,6 +61,7 @@ pub(crate) fn not_whole(view: &View) {
     ran(podman.run(&[]));
     refused(&podman.run(&["--annotation", "gpupol.io/gpus=1"]), "plan-set");
     view.sh("mv /etc/gpupol/entries/podman.json /etc/gpupol/entries/aside");
+    unsound(view, "podman", "`podman`");
     // Podman asks the runtime twice, to start it and to clean up, and tells its user of the first.
     for missing in ["entry `podman` in `/etc/gpupol/entries`", "\"gpupol-runtime\" not found"] {
         let outcome = podman.run(&[]);

@@ -12,6 +12,9 @@ const FILE: &str = "/etc/containerd/config.toml";
 /// containerd serves containers of its own where Kubernetes is; else it is Docker's.
 const PROGRAMS: [&str; 3] = ["/usr/bin/kubelet", "/usr/local/bin/kubelet", "/usr/sbin/kubelet"];
 
+/// What the plugin that starts pods' containers is called, in version 2 and in version 3.
+const PLUGINS: [&str; 2] = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime"];
+
 pub(super) fn look(tree: &Tree) -> Configured {
     let mut found = Configured::of(Engine::Containerd, tree, &PROGRAMS);
     let documents = read(tree, &mut found);
@@ -67,10 +70,28 @@ fn read(tree: &Tree, found: &mut Configured) -> Vec<(String, DocumentMut)> {
         let Some((directory, _)) = whole.rsplit_once('/') else { continue };
         let paths = tree.names(directory).into_iter().map(|name| format!("{directory}/{name}"));
         for path in paths.filter(|path| glob::matches(&whole, path)).collect::<Vec<_>>() {
-            documents.extend(one(tree, &path, found).map(|document| (path, document)));
+            let Some(document) = one(tree, &path, found) else { continue };
+            drop_overruled(&mut documents, &document);
+            documents.push((path, document));
         }
     }
     documents
+}
+
+/// containerd 1 drops what earlier files say of a plugin of which a later one says anything, and containerd 2 does where versions differ.
+fn drop_overruled(earlier: &mut [(String, DocumentMut)], later: &DocumentMut) {
+    let version = |document: &DocumentMut| at(document, &["version"]).and_then(|item| item.as_integer());
+    if !PLUGINS.iter().any(|plugin| at(later, &["plugins", plugin]).is_some()) {
+        return;
+    }
+    for (_, document) in earlier {
+        if [version(document), version(later)] == [Some(3); 2] {
+            continue;
+        }
+        if let Some(plugins) = document.get_mut("plugins").and_then(|item| item.as_table_like_mut()) {
+            PLUGINS.iter().for_each(|plugin| _ = plugins.remove(plugin));
+        }
+    }
 }
 
 fn one(tree: &Tree, file: &str, found: &mut Configured) -> Option<DocumentMut> {
@@ -82,8 +103,8 @@ fn one(tree: &Tree, file: &str, found: &mut Configured) -> Option<DocumentMut> {
 /// What the plugin that starts pods' containers is called.
 fn plugin(document: &DocumentMut) -> Result<&'static str, String> {
     match at(document, &["version"]).map_or(Some(1), |item| item.as_integer()) {
-        Some(2) => Ok("io.containerd.grpc.v1.cri"),
-        Some(3) => Ok("io.containerd.cri.v1.runtime"),
+        Some(2) => Ok(PLUGINS[0]),
+        Some(3) => Ok(PLUGINS[1]),
         Some(version) => Err(format!("its version {version} is not known: 2 and 3 are")),
         None => Err("its `version` is no number".to_owned()),
     }
