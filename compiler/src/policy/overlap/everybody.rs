@@ -43,6 +43,12 @@ impl Key {
 
 type Texts = Conditions<Key, ()>;
 
+/// The texts that an identity says, each once, in the order of the keys.
+type Known<'t> = Vec<(Key, &'t Glob)>;
+
+/// All of these but the last.
+type Prefix<'t> = &'t [(Key, &'t Glob)];
+
 /// What everybody has something of, in words, and the texts that those containers are known by.
 type Kind = (&'static str, &'static [Key]);
 
@@ -57,7 +63,7 @@ pub(in crate::policy) fn report(tenants: &BTreeMap<String, Tenant>, sink: &mut S
     let effort = Effort::default();
     for tenant in tenants.values() {
         for (what, keys) in KINDS {
-            let own: Vec<(Vec<(Key, &Glob)>, Span)> = tenant
+            let own: Vec<(Known<'_>, Span)> = tenant
                 .identities
                 .iter()
                 .filter_map(|one| Some((known(&one.value).filter(|known| is_of(known, keys))?, one.span)))
@@ -80,7 +86,7 @@ pub(in crate::policy) fn report(tenants: &BTreeMap<String, Tenant>, sink: &mut S
 }
 
 /// What an identity wants of the texts that a container is known by; a uid is one of too many to be of all.
-fn known(identity: &Identity) -> Option<Vec<(Key, &Glob)>> {
+fn known(identity: &Identity) -> Option<Known<'_>> {
     let texts = match identity {
         Identity::Kubernetes { namespace, uid: None, name } => {
             vec![(Key::Namespace, namespace), (Key::PodName, name)]
@@ -100,7 +106,7 @@ fn is_of(known: &[(Key, &Glob)], keys: &[Key]) -> bool {
 
 /// One box for all that differ in their last text alone: a tenant may have a thousand namespaces.
 fn boxes<'t>(own: impl Iterator<Item = &'t [(Key, &'t Glob)]>) -> Vec<Texts> {
-    let mut alike: BTreeMap<(&[(Key, &Glob)], Key), Vec<Glob>> = BTreeMap::new();
+    let mut alike: BTreeMap<(Prefix<'t>, Key), Vec<Glob>> = BTreeMap::new();
     for known in own {
         if let Some(((key, glob), before)) = known.split_last() {
             alike.entry((before, *key)).or_default().push((*glob).clone());
