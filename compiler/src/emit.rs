@@ -82,7 +82,7 @@ pub fn emit(
         records.push(record(grant, own, shared.slice));
     }
     let index = index::write(&contents(policy, records), &policy.automaton);
-    let digest = digest::files(&[("index", &index), ("plans", &plans.bytes)]);
+    let digest = digest::plan_set(&index, &plans.bytes);
     PlanSet { index, plans: plans.bytes, count: resolution.grants.len(), majors: guarded(topology), digest }
 }
 

@@ -110,3 +110,39 @@ fn what_cannot_be_a_node() {
     assert_eq!(kept.code, 2, "{kept}");
     assert_eq!(fs::read_to_string(place.path().join("gres.conf")).unwrap(), "AutoDetect=nvml\n");
 }
+
+/// What no line names is open to every step, so all of a host is named or nothing is written.
+#[test]
+fn what_no_line_could_name() {
+    let place = tempfile::tempdir().unwrap();
+    let at = place.path().join("a.json");
+    let recorded = |name: &str| -> Value {
+        let file = root().join(format!("examples/topologies/{name}.json"));
+        serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
+    };
+    let mut undivided = recorded("a100-mig");
+    let divided = undivided["gpus"].as_array().unwrap().iter().position(|gpu| gpu["mig"] == true).unwrap();
+    let mut alike = undivided.clone();
+    undivided["gpus"][divided]["migDevices"] = Value::Array(Vec::new());
+    for mig in alike["gpus"][divided]["migDevices"].as_array_mut().unwrap() {
+        mig["nodes"] = Value::Array(Vec::new());
+    }
+    let mut silent = recorded("hgx-h100-8x");
+    let gpu = silent["gpus"].as_array_mut().unwrap().pop().unwrap();
+    let of = |key: &str| gpu[key].clone();
+    let without = |link: &Value| !link["gpus"].as_array().unwrap().contains(&gpu["index"]);
+    silent["links"].as_array_mut().unwrap().retain(without);
+    silent["outOfService"] = serde_json::json!([{"index": of("index"), "vendor": of("vendor"), "uuid": of("uuid"),
+        "pci": of("pci"), "minor": of("minor"), "model": of("model"), "state": "lost", "reason": "it has fallen off the bus"}]);
+    let told = [
+        (undivided, "is in MIG mode and has no MIG device"),
+        (alike, "has MIG devices of which no node is known"),
+        (silent, "is out of service"),
+    ];
+    for (topology, why) in told {
+        fs::write(&at, topology.to_string()).unwrap();
+        let ran = run(place.path(), &["export", "slurm", "--topology", "a.json"]);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{why}: {ran}");
+        assert!(ran.err.contains(why), "{ran}");
+    }
+}

@@ -78,6 +78,19 @@ fn only_the_live_host_changes() {
     assert!(!place.path().join("plans").exists());
 }
 
+/// A unit that is skipped has succeeded, and nobody would hear of plans that are never made.
+#[test]
+fn policies_that_are_not_there_are_a_failure() {
+    let place = tempfile::tempdir().unwrap();
+    let ran = run(place.path(), &["export", "systemd"]);
+    let compile = ran.out.split("# gpupol-compile.timer").next().unwrap();
+    assert!(compile.contains("ExecStart=") && !compile.contains("Condition"), "{compile}");
+    let args = ["compile", "gone", "--topology", "live", "-o", "plans", "--if-changed"];
+    let refused = run(place.path(), &args);
+    assert_eq!(refused.code, 2, "{refused}");
+    assert!(refused.err.contains("gone"), "{refused}");
+}
+
 /// What an engine waits for, by systemd's own word.
 #[test]
 fn engines_wait_for_the_plans() {

@@ -189,6 +189,10 @@ const ALLOWED: &[u32] = &[
     number::__NR_exit_group,
 ];
 
+// A jump goes over 255 instructions at most: with more calls than these the tree of runs would need a longer one.
+const _: () = assert!(ALLOWED.len() <= MOST_ALLOWED);
+const MOST_ALLOWED: usize = 127;
+
 /// `linux/audit.h`: the machine and its byte order.
 #[cfg(target_arch = "x86_64")]
 const MACHINE: u32 = 0xc000_003e;
@@ -204,6 +208,7 @@ const ERRNO_EPERM: u32 = 0x0005_0001;
 
 /// The program over `struct seccomp_data` that allows these calls of this machine alone.
 fn filter(allowed: &[u32]) -> Vec<Instruction> {
+    debug_assert!(allowed.len() <= MOST_ALLOWED, "a jump could not be as long");
     const NUMBER_AT: u32 = 0;
     const MACHINE_AT: u32 = 4;
     /// The low half of the first argument: both machines have it first.
@@ -259,6 +264,7 @@ fn tree(runs: &[(u32, bool)], program: &mut Vec<Instruction>) {
     tree(left, program);
     let behind = program.len() - place - 1;
     if let Some(jump) = program.get_mut(place) {
+        // It fits, by `MOST_ALLOWED`.
         jump.if_true = u8::try_from(behind).unwrap_or(u8::MAX);
     }
     tree(right, program);
@@ -282,6 +288,17 @@ mod tests {
                 RETURN => return value,
                 other => panic!("{other:#x}"),
             }
+        }
+    }
+
+    /// As many calls as there may be, none beside another.
+    #[test]
+    fn the_longest_filter_jumps_right() {
+        let allowed: Vec<u32> = (1..=MOST_ALLOWED).map(|at| 1000 + 2 * u32::try_from(at).unwrap()).collect();
+        let program = filter(&allowed);
+        for number in 1000..1400 {
+            let expected = if allowed.contains(&number) { ALLOW } else { ERRNO_EPERM };
+            assert_eq!(answer(&program, MACHINE, number, 0), expected, "{number}");
         }
     }
 

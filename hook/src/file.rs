@@ -229,7 +229,8 @@ pub(crate) fn path_of(file: &OwnedFd) -> Result<String> {
     link(&format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
-/// The path of this program, or of the one that an upgrade has put in its place meanwhile.
+/// The path of this program, or of the one that an upgrade has put in its place meanwhile. If it was removed and nothing
+/// put in its place, nothing is there, and whoever runs or opens it by this path is told so.
 ///
 /// # Errors
 /// The call that failed, or that it is not UTF-8.

@@ -32,6 +32,11 @@ pub(super) struct Stored {
 }
 
 impl Stored {
+    /// The plan set's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// What was done, in words.
     pub(super) fn words(&self, directory: &Path) -> String {
         let at = input::name(&directory.join(&self.name));
@@ -82,6 +87,11 @@ pub(super) fn write(directory: &Path, plans: &PlanSet) -> Result<Stored, Failure
 /// The name of a plan set's directory.
 pub(super) fn name(plans: &PlanSet) -> String {
     plans.digest.chars().take(NAME_LENGTH).collect()
+}
+
+/// Whether a directory of that name has a plan set of that digest.
+pub(super) fn is_named(name: &str, digest: &str) -> bool {
+    is_plan_set(name) && digest.starts_with(name)
 }
 
 /// Whether a plan set is in force there, sound or not.

@@ -9,6 +9,11 @@ pub(crate) fn bytes(bytes: &[u8]) -> String {
     format!("sha256:{}", hex(&Sha256::digest(bytes)))
 }
 
+/// Of the files of a plan set, 64 hexadecimal digits: what its directory is named by.
+pub(crate) fn plan_set(index: &[u8], plans: &[u8]) -> String {
+    files(&[("index", index), ("plans", plans)])
+}
+
 /// `sha256:HEX` over the place, length and text of each file, in the order of places.
 pub(super) fn sources<'s>(sources: impl Iterator<Item = &'s Source>) -> String {
     let mut files: Vec<(&str, &[u8])> =
@@ -19,7 +24,7 @@ pub(super) fn sources<'s>(sources: impl Iterator<Item = &'s Source>) -> String {
 
 /// The hexadecimal digits over the name, length and bytes of each file. Lengths stand before what they measure, so
 /// that no two lists of files have the same bytes.
-pub(super) fn files(files: &[(&str, &[u8])]) -> String {
+fn files(files: &[(&str, &[u8])]) -> String {
     let mut hash = Sha256::new();
     for part in files.iter().flat_map(|(name, bytes)| [name.as_bytes(), bytes]) {
         hash.update(super::length(part).to_le_bytes());

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::topology::{DeviceNode, Fact, Gpu, MigDevice, Topology, Vendor};
+use crate::topology::{DeviceNode, Fact, Gpu, MigDevice, OutOfService, Outage, Topology, Vendor};
 
 /// How Slurm calls crun, as settings of oci.conf: in a user namespace, as crun hides a container from the user who calls it without one, and
 /// with no cgroup of its own, so that the container stays in the step's.
@@ -69,17 +69,45 @@ pub fn gres(topology: &Topology) -> String {
     text
 }
 
-/// GPUs of which no node is known, so that no line can name them.
-pub fn nodeless(topology: &Topology) -> impl Iterator<Item = &Gpu> {
-    topology.gpus.iter().filter(|gpu| node(gpu).is_none())
+/// A GPU of which lines cannot name each device by nodes of its own: what gres.conf does not name is allowed to every step.
+#[derive(Clone, Copy, Debug)]
+pub enum Unnamed<'t> {
+    /// No node of it is known.
+    Nodeless(&'t Gpu),
+    /// MIG mode is on and it is not divided, so that nobody could use it, and a line would offer it.
+    Undivided(&'t Gpu),
+    /// The nodes of a MIG device are not known, and its GPU's alone are those of others too.
+    Alike(&'t Gpu),
+    /// It gave no answer when the host was recorded, and may again. One that the driver leaves out opens for nobody until that is
+    /// loaded anew, and the host is another.
+    OutOfService(&'t OutOfService),
+}
+
+/// The first such GPU.
+#[must_use]
+pub fn unnamed(topology: &Topology) -> Option<Unnamed<'_>> {
+    let of = |gpu| match mig(gpu) {
+        _ if node(gpu).is_none() => Some(Unnamed::Nodeless(gpu)),
+        Some([]) => Some(Unnamed::Undivided(gpu)),
+        Some(all) if all.iter().any(|mig| mig.nodes.is_empty()) => Some(Unnamed::Alike(gpu)),
+        _ => None,
+    };
+    let mut silent = topology.out_of_service.iter().filter(|gpu| gpu.state != Outage::Excluded);
+    let silent = silent.next().map(Unnamed::OutOfService);
+    topology.gpus.iter().find_map(of).or(silent)
+}
+
+/// The MIG devices of a GPU that is in MIG mode.
+fn mig(gpu: &Gpu) -> Option<&[MigDevice]> {
+    (gpu.mig.known() == Some(&true)).then_some(&gpu.mig_devices)
 }
 
 /// In the order of their files.
 fn devices(topology: &Topology) -> Vec<Device<'_>> {
     let mut devices = Vec::new();
     for gpu in &topology.gpus {
-        if gpu.mig.known() == Some(&true) {
-            devices.extend(gpu.mig_devices.iter().filter_map(|mig| mig_device(gpu, mig)));
+        if let Some(all) = mig(gpu) {
+            devices.extend(all.iter().filter_map(|mig| mig_device(gpu, mig)));
         } else if let Some(node) = node(gpu) {
             devices.push(Device { kind: word(&gpu.model), gpu: Some(gpu), files: vec![node.path.clone()] });
         }

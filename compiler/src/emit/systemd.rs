@@ -37,13 +37,13 @@ pub fn units(places: &Places) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Engines wait for it, and start too if it fails: then plans are stale, and only who asks for a GPU is refused.
+/// Engines wait for it, and start too if it fails: then plans are stale, and only who asks for a GPU is refused. Policies that
+/// are not there make it fail: a condition would have it succeed without a plan.
 fn compile(places: &Places) -> String {
     let Places { program, policies, plans, .. } = places;
     format!(
         "[Unit]\n\
          Description=gpupol: compile the plans of this host\n\
-         ConditionPathIsDirectory={policies}\n\
          After=local-fs.target {DRIVERS}\n\
          Before={ENGINES}\n\
          \n\

@@ -13,8 +13,8 @@ mod requirements;
 
 pub(crate) use analysis::deny_shadowed;
 pub(super) use analysis::{
-    everybody, everybody_unknown, grant_shadowed, selectors_never, selectors_unknown, shadow_unknown,
-    told_by_name,
+    by_name_unknown, everybody, everybody_unknown, grant_shadowed, selectors_never, selectors_unknown,
+    shadow_unknown, told_by_name,
 };
 pub(super) use identities::{
     forgeable_cgroup, impossible_identity, isolation_void, socket_trust, tenants_overlap, trusted,

@@ -6,6 +6,7 @@
 /// Enough pairs to see what is wrong; all pairs of thousands would take minutes and memory, and nobody reads them.
 const MOST_PAIRS: usize = 1_000;
 
+mod boxes;
 pub(super) mod denies;
 mod dfa;
 mod engines;

@@ -326,7 +326,19 @@ fn by_denies(finding: Finding, loss: &Loss) -> Finding {
 pub(super) fn deny_shadowed(deny: &policy::Deny, by: &[&policy::Deny], hosts: &str) -> Finding {
     let mut finding = policy::deny_shadowed(deny, by);
     finding.message.push_str(&format!(", on {hosts}"));
-    finding
+    // On another host it may be what takes most: only what is the same by its words can be removed.
+    if by.iter().any(|by| says_all_of(by, deny)) { finding } else { finding.help(ON_OTHERS) }
+}
+
+const ON_OTHERS: &str =
+    "keep it if it is meant for GPUs of other hosts, or name what else it is to take away";
+
+/// Whether a deny names each tenant and each gpu-set that the other names.
+fn says_all_of(deny: &policy::Deny, other: &policy::Deny) -> bool {
+    let names = |all: &[Spanned<String>], others: &[Spanned<String>]| {
+        others.iter().all(|other| all.iter().any(|one| one.value == other.value))
+    };
+    names(&deny.to, &other.to) && names(&deny.gpu_sets, &other.gpu_sets)
 }
 
 /// A deny of devices that none of `hosts` has.

@@ -90,12 +90,17 @@ fn clause(clause: &Clause) -> String {
     }
 }
 
-/// Enough texts for patterns of two parts: what these say depends on both ends, and on a length of up to two.
+/// Enough texts for patterns of two parts: what these say depends on both ends, and on a length of up to two. Two stars are a
+/// part that takes a slash, so there is one in any case.
 fn domain(slash: bool) -> Domain {
     let absent = |texts: Vec<String>| [None].into_iter().chain(texts.into_iter().map(Some)).collect();
     let characters = if slash { "x/z" } else { "xyz" };
     let images = ["x", "y", "z", "xy", "/"].map(str::to_owned).to_vec();
-    Domain { labels: [absent(texts(characters, 4)), absent(texts(characters, 2))], images: absent(images) }
+    let values = |most| {
+        let slashes = (!slash).then(|| "/".to_owned());
+        absent(texts(characters, most).into_iter().chain(slashes).collect())
+    };
+    Domain { labels: [values(4), values(2)], images: absent(images) }
 }
 
 /// The sets of grants that apply to one container, of each tenant, over all containers.

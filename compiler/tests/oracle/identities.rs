@@ -122,30 +122,30 @@ fn by_name(one: &Identity, other: &Identity, domain: &Domain) -> bool {
     common(&domain.namespaces, namespace, others) && !common(&domain.names, name, its)
 }
 
-/// What everybody is of a tenant by.
+/// What everybody is of a tenant by: every pod and every job is tried, until one is of none of its identities.
 fn everybody(tenant: &[Identity], domain: &Domain) -> Vec<&'static str> {
-    let all = |texts: &[String], of: &dyn Fn(&Identity) -> Option<String>| {
-        let globs: Vec<String> = tenant.iter().filter_map(of).collect();
-        texts.iter().all(|text| globs.iter().any(|glob| matches(glob, text)))
+    let pods = |at: &str, called: &str| {
+        tenant.iter().any(|one| match one {
+            // There are more uids than any policy could name.
+            Identity::Pod { namespace, name, uid: None } => matches(namespace, at) && is_as(name, called),
+            _ => false,
+        })
+    };
+    let jobs = |of: &str, by: &str| {
+        tenant.iter().any(|one| match one {
+            Identity::Slurm { account, user } => is_as(account, of) && is_as(user, by),
+            _ => false,
+        })
+    };
+    let all = |firsts: &[String], seconds: &[String], is: &dyn Fn(&str, &str) -> bool| {
+        firsts.iter().all(|first| seconds.iter().all(|second| is(first, second)))
     };
     let mut found = Vec::new();
-    if all(&domain.namespaces, &|one| match one {
-        Identity::Pod { namespace, name: None, uid: None } => Some(namespace.clone()),
-        _ => None,
-    }) {
+    if all(&domain.namespaces, &domain.names, &pods) {
         found.push("namespace");
     }
-    if all(&domain.words, &|one| match one {
-        Identity::Slurm { account, user: None } => account.clone(),
-        _ => None,
-    }) {
-        found.push("account of Slurm");
-    }
-    if all(&domain.words, &|one| match one {
-        Identity::Slurm { account: None, user } => user.clone(),
-        _ => None,
-    }) {
-        found.push("user of Slurm");
+    if all(&domain.words, &domain.words, &jobs) {
+        found.push("job of Slurm");
     }
     found
 }

@@ -2,25 +2,27 @@
 
 use std::fmt::Write as _;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gpupol_plan::majors::Majors;
 
 use crate::cli::doctor::tree::Tree;
+use crate::cli::store::found::{Files, InForce, in_force};
 use crate::cli::{Failure, input, replace, store};
 use crate::emit::digest;
 
-/// Beside the plan sets: the host that the one in force is for.
+/// Beside the plan sets: the host that one of them is for, and the name of that one. Whatever else puts a set in force,
+/// its name is another, so nothing has to remember to take this away.
 const SEEN: &str = ".host";
 const DRIVER: &str = "/proc/driver/nvidia";
 const KFD: &str = "/sys/class/kfd/kfd/topology/nodes";
 /// Of what the driver says of a GPU; the rest changes with its use.
 const FIELDS: [&str; 3] = ["Model", "GPU UUID", "Device Minor"];
 
-/// A digest of boot, drivers, GPUs and MIG devices.
+/// A digest of boot, drivers, GPUs and MIG devices, and of the version of this program, which makes plans of them.
 pub(super) fn host() -> Result<String, Failure> {
     let tree = Tree::new(Path::new("/"))?;
-    let mut seen = String::new();
+    let mut seen = concat!("gpupol ", env!("CARGO_PKG_VERSION"), "\n").to_owned();
     for path in
         ["/proc/sys/kernel/random/boot_id", "/proc/driver/nvidia/version", "/sys/module/amdgpu/version"]
     {
@@ -40,10 +42,14 @@ pub(super) fn host() -> Result<String, Failure> {
 }
 
 fn note(tree: &Tree, path: &str, seen: &mut String, of: impl Fn(&str) -> String) {
+    let text = match tree.text(path) {
+        None => return,
+        Some(Ok(text)) => of(&text),
+        // What cannot be read any more is a change, as what can be read again is.
+        Some(Err(why)) => format!("\0{why}"),
+    };
     // Writing to a string cannot fail.
-    if let Some(Ok(text)) = tree.text(path) {
-        _ = writeln!(seen, "{path}\0{}", of(&text));
-    }
+    _ = writeln!(seen, "{path}\0{text}");
 }
 
 /// The names of GPU and compute instances; what the files of each say goes with them.
@@ -59,19 +65,37 @@ fn instances(tree: &Tree, directory: &str, level: u32, seen: &mut String) {
     }
 }
 
-/// Whether a plan set is in force that was compiled for this host.
+/// Whether the plan set in force was compiled for this host, and is as it was written.
 pub(super) fn is_as(output: &Path, host: &str) -> Result<bool, Failure> {
     let kept = match input::read_whole(&output.join(SEEN), 1 << 10) {
         Ok(kept) => kept,
         Err(Failure::Unreadable { why, .. }) if why.kind() == ErrorKind::NotFound => return Ok(false),
         Err(failure) => return Err(failure),
     };
-    Ok(kept.trim_ascii() == host.as_bytes() && store::is_in_force(output)?)
+    let Some(InForce { name, files: Ok(Files { index, plans }) }) = in_force(output)? else {
+        return Ok(false);
+    };
+    Ok(kept == line(host, &name).as_bytes() && store::is_named(&name, &digest::plan_set(&index, &plans)))
 }
 
-/// Remembers that one was.
-pub(super) fn keep(output: &Path, host: &str) -> Result<(), Failure> {
+/// Remembers that a plan set was.
+pub(super) fn keep(output: &Path, host: &str, set: &str) -> Result<(), Failure> {
     let path = output.join(SEEN);
-    replace::whole(&path, &format!("{host}\n"))
+    replace::whole(&path, &line(host, set))
         .map_err(|why| Failure::Unwritable { what: input::name(&path), why })
 }
+
+fn line(host: &str, set: &str) -> String {
+    format!("{host} {set}\n")
+}
+
+/// That policies are where they were sought; what they say is no matter of the host.
+pub(super) fn are_there(policies: &[PathBuf]) -> Result<(), Failure> {
+    policies.iter().try_for_each(|path| match rustix::fs::stat(path) {
+        Ok(_) => Ok(()),
+        Err(why) => Err(Failure::Unreadable { what: input::name(path), why: why.into() }),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::files::{self, MARK};
 use crate::cli::hosts::{self, Host};
 use crate::cli::{Exit, Failure, args, chain};
-use crate::emit::slurm;
+use crate::emit::slurm::{self, Unnamed};
 
 pub(super) fn run(args: &args::Slurm) -> Result<Exit, Failure> {
     let hosts = match named(args)? {
@@ -44,21 +44,37 @@ fn sound(hosts: &[Host]) -> Result<(), Failure> {
                 "record it with its host name: letters, digits, `-`, `_` and `.`",
             ));
         }
-        // What gres.conf does not name is allowed to every step.
-        if let Some(gpu) = slurm::nodeless(&host.topology).next() {
-            let message = format!(
-                "GPU {} of `{}` has no device node that is known, and Slurm tells GPUs by these",
-                gpu.index, host.name
-            );
-            return Err(Failure::usage(
-                message,
-                "record the host again with `gpupol discover -o FILE`, on the host itself",
-            ));
-        }
+        slurm::unnamed(&host.topology).map_or(Ok(()), |gpu| Err(refused(gpu, &host.name)))?;
         if !names.insert(name) {
             let message = format!("two topologies are of host `{name}`");
             return Err(Failure::usage(message, "name each host once"));
         }
     }
     Ok(())
+}
+
+fn refused(gpu: Unnamed<'_>, host: &str) -> Failure {
+    let again = "record the host again with `gpupol discover -o FILE`, on the host itself";
+    let (message, help) = match gpu {
+        Unnamed::Nodeless(gpu) => {
+            (format!("GPU {} of `{host}` has no device node that is known", gpu.index), again.to_owned())
+        }
+        Unnamed::Undivided(gpu) => (
+            format!("GPU {} of `{host}` is in MIG mode and has no MIG device", gpu.index),
+            format!("divide it, or take it out of MIG mode; then {again}"),
+        ),
+        Unnamed::Alike(gpu) => (
+            format!("GPU {} of `{host}` has MIG devices of which no node is known", gpu.index),
+            again.to_owned(),
+        ),
+        Unnamed::OutOfService(gpu) => {
+            let which = gpu.pci.known().map(|pci| format!(" at {pci}")).unwrap_or_default();
+            (
+                format!("a GPU of `{host}`{which} is out of service"),
+                format!("mend it, or take it out of the host; then {again}"),
+            )
+        }
+    };
+    let why = "what gres.conf does not name by its own nodes is allowed to every step of Slurm";
+    Failure::usage(format!("{message}, and {why}"), help)
 }

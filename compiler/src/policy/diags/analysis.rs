@@ -31,17 +31,18 @@ pub(in crate::policy) fn grant_shadowed(grant: &Grant, tenants: &[&str], by: &[&
     by.iter().fold(finding, label).help(help)
 }
 
-/// A grant of which it could not be told within bounds whether others leave it anything.
-pub(in crate::policy) fn shadow_unknown(grant: &Grant) -> Finding {
-    let message = format!(
-        "whether grant `{}` ever applies beside the others of its tenants is too much to compare",
-        grant.name.value
-    );
+/// A grant, and so many more, of which it could not be told within bounds whether others leave it anything.
+pub(in crate::policy) fn shadow_unknown(grant: &Grant, more: usize) -> Finding {
+    let (name, others) = (&grant.name.value, "the others of its tenants is too much to compare");
+    let message = match more {
+        0 => format!("whether grant `{name}` ever applies beside {others}"),
+        _ => format!("whether grant `{name}` ever applies beside {others}, and so for {more} more grants"),
+    };
     Finding::at(Code::NotAnalysed, grant.name.span, "not known", message)
         .help("write patterns with fewer `*` and `?`, or fewer alternatives")
 }
 
-/// A deny that takes nothing that others do not take.
+/// A deny that takes nothing that others do not take, whatever hosts there are.
 pub(crate) fn deny_shadowed(deny: &Deny, by: &[&Deny]) -> Finding {
     let name = &deny.name.value;
     let others = listed("and", by.iter().map(|by| by.name.value.as_str()));
@@ -81,6 +82,14 @@ pub(in crate::policy) fn everybody(tenant: &Spanned<String>, what: &str, span: S
 /// A tenant of which it could not be told whether everybody is of it.
 pub(in crate::policy) fn everybody_unknown(tenant: &Spanned<String>, span: Span) -> Finding {
     let message = format!("whether everybody is of tenant `{}` is too much to compare", tenant.value);
+    Finding::at(Code::NotAnalysed, span, "not known", message).help("write fewer `*` and `?`")
+}
+
+/// A tenant of which it could not be told whether only a pod's name tells it from others; nor of tenants after it.
+pub(in crate::policy) fn by_name_unknown(tenant: &str, span: Span) -> Finding {
+    let message = format!(
+        "whether only a pod's name tells tenant `{tenant}` and those after it from others is too much to compare"
+    );
     Finding::at(Code::NotAnalysed, span, "not known", message).help("write fewer `*` and `?`")
 }
 

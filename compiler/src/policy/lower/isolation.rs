@@ -25,6 +25,7 @@ pub(super) fn report(
     for assert in asserts {
         let Claim::Isolated { tenants: apart, .. } = &assert.claim else { continue };
         same_caller(apart, tenants, sink);
+        same_root(apart, tenants, sink);
         for tenant in apart {
             open_nodes(tenant, tenants, sink);
         }
@@ -82,6 +83,31 @@ fn same_caller(apart: &[Spanned<String>], tenants: &BTreeMap<String, Tenant>, si
             );
             let undone = [(known, "known by its runtime".to_owned()), (also, "and so this".to_owned())];
             let help = "give one of them a daemon of its own: `identity docker daemon=…`";
+            let label = format!("asserted to be isolated from `{}`", first.value);
+            sink.push(diags::isolation_void((second.span, &label), message, &undone, help));
+        }
+    }
+}
+
+/// Root's Podman beside a Docker daemon: whoever may use either is root, and so may use the other.
+fn same_root(apart: &[Spanned<String>], tenants: &BTreeMap<String, Tenant>, sink: &mut Sink) {
+    let known = |name: &Spanned<String>, is: fn(&Identity) -> bool| {
+        let identities = tenants.get(&name.value).into_iter().flat_map(|tenant| &tenant.identities);
+        identities.into_iter().find(|identity| is(&identity.value)).map(|identity| identity.span)
+    };
+    let podman = |name| known(name, |one| matches!(one, Identity::Podman { user: None }));
+    let docker = |name| known(name, |one| matches!(one, Identity::Docker { .. }));
+    for (at, first) in apart.iter().enumerate() {
+        for second in apart.iter().skip(at + 1) {
+            let pair = podman(first).zip(docker(second)).or_else(|| podman(second).zip(docker(first)));
+            let Some((podman, docker)) = pair else { continue };
+            let message = format!(
+                "whoever may use root's Podman or a Docker socket is root on the host, and chooses between tenants `{}` and `{}`",
+                first.value, second.value
+            );
+            let undone =
+                [(podman, "known by root's Podman".to_owned()), (docker, "known by Docker".to_owned())];
+            let help = "keep them on different hosts, or have an orchestrator start their containers";
             let label = format!("asserted to be isolated from `{}`", first.value);
             sink.push(diags::isolation_void((second.span, &label), message, &undone, help));
         }

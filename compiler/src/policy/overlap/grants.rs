@@ -9,6 +9,7 @@ use crate::policy::{Amount, Clause, Engine, Feature, Glob, Grant, Place, Require
 use crate::source::Span;
 
 use super::MOST_PAIRS;
+use super::boxes;
 use super::dfa::TooComplex;
 use super::engines::{self, Engines};
 use super::possible::Possible;
@@ -25,7 +26,7 @@ struct Candidate<'g> {
 }
 
 /// What must match each attribute, and where that is said.
-type Conditions<'g> = BTreeMap<Attribute<'g>, Vec<(Pattern, Span)>>;
+type Conditions<'g> = boxes::Conditions<Attribute<'g>, Span>;
 
 /// What a grant gives.
 #[derive(Clone, Copy)]

@@ -9,17 +9,15 @@ use std::collections::BTreeMap;
 
 use super::{Attribute, Candidate, Conditions, Gift};
 use crate::diag::Sink;
+use crate::policy::overlap::boxes::is_left;
 use crate::policy::overlap::dfa::TooComplex;
 use crate::policy::overlap::engines;
-use crate::policy::overlap::search::{Effort, Pattern, beside};
+use crate::policy::overlap::search::Effort;
 use crate::policy::overlap::sieve::{Shape, Sieve};
 use crate::policy::{Engine, Grant, Tenant, diags};
 
 /// So many pairs take about as long to look at as a state to visit.
 const PAIRS_A_STATE: usize = 16;
-
-/// A part of what a grant applies to: for each attribute what it matches, and what it does not.
-type Part<'p, 'g> = BTreeMap<Attribute<'g>, [Vec<&'p Pattern>; 2]>;
 
 /// Reports each grant with the tenants of which it serves no container that does not name it, and who does.
 pub(super) fn report(
@@ -36,7 +34,7 @@ pub(super) fn report(
     let shapes: Vec<_> = weakest_first.iter().map(|candidate| shape(candidate)).collect();
     let sieve = Sieve::new(&shapes);
     for (at, candidate) in weakest_first.iter().enumerate() {
-        let looked = Cell::new(0);
+        let (looked, mut unknown) = (Cell::new(0), at + 1);
         let before = sieve.after(at, |other| {
             looked.set(looked.get() + 1);
             weakest_first.get(other).is_some_and(|other| may_take_all(other, candidate))
@@ -49,9 +47,15 @@ pub(super) fn report(
                 let by: Vec<_> = by.iter().filter_map(|at| before.get(*at)).map(|by| by.grant).collect();
                 sink.push(diags::grant_shadowed(candidate.grant, &tenants, &by));
             }),
-            Err(TooComplex) => sink.push(diags::shadow_unknown(candidate.grant)),
+            Err(TooComplex) if !effort.is_spent() => sink.push(diags::shadow_unknown(candidate.grant, 0)),
+            // It is the first of those that are left out.
+            Err(TooComplex) => unknown = at,
         }
         if effort.is_spent() {
+            let left = weakest_first.get(unknown..).and_then(<[_]>::split_first);
+            if let Some((first, others)) = left {
+                sink.push(diags::shadow_unknown(first.grant, others.len()));
+            }
             return;
         }
     }
@@ -132,73 +136,9 @@ fn is_covered(
     for engine in engines {
         let there = by.iter().filter(|by| by.engines.iter().any(|other| other == *engine));
         let boxes: Vec<&Conditions<'_>> = there.map(|by| by.conditions()).collect();
-        if is_left(candidate.conditions(), &boxes, effort)? {
+        if is_left(candidate.conditions(), &boxes, |attribute| attribute.possible(), effort)? {
             return Ok(false);
         }
     }
     Ok(true)
-}
-
-/// Whether anything of a box is in none of the others.
-fn is_left<'g>(
-    whole: &Conditions<'g>,
-    boxes: &[&Conditions<'g>],
-    effort: &Effort,
-) -> Result<bool, TooComplex> {
-    let cell: Part<'_, '_> = whole.iter().map(|(key, all)| (*key, [patterns(all), Vec::new()])).collect();
-    let mut left = vec![(cell, 0)];
-    while let Some((cell, from)) = left.pop() {
-        let mut meeting = None;
-        for (at, one) in boxes.iter().enumerate().skip(from) {
-            if meets(&cell, one, effort)? {
-                meeting = Some((at, *one));
-                break;
-            }
-        }
-        let Some((at, one)) = meeting else { return Ok(true) };
-        left.extend(without(cell, one, effort)?.into_iter().map(|cell| (cell, at + 1)));
-    }
-    Ok(false)
-}
-
-/// Whether a part and a box have something in common.
-fn meets(cell: &Part<'_, '_>, other: &Conditions<'_>, effort: &Effort) -> Result<bool, TooComplex> {
-    for (attribute, all) in other {
-        let Some([matched, unmatched]) = cell.get(attribute) else { return Ok(false) };
-        let both = [matched.clone(), patterns(all)].concat();
-        if beside(&both, unmatched, attribute.possible(), effort)?.is_none() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// The part without the box, in pieces that have nothing in common.
-fn without<'p, 'g>(
-    mut cell: Part<'p, 'g>,
-    other: &'p Conditions<'g>,
-    effort: &Effort,
-) -> Result<Vec<Part<'p, 'g>>, TooComplex> {
-    let mut pieces = Vec::new();
-    for (attribute, all) in other {
-        for pattern in patterns(all) {
-            let Some([matched, unmatched]) = cell.get(attribute) else { continue };
-            let outside = [unmatched.as_slice(), &[pattern]].concat();
-            if beside(matched, &outside, attribute.possible(), effort)?.is_some() {
-                let mut piece = cell.clone();
-                if let Some([_, unmatched]) = piece.get_mut(attribute) {
-                    unmatched.push(pattern);
-                }
-                pieces.push(piece);
-            }
-            if let Some([matched, _]) = cell.get_mut(attribute) {
-                matched.push(pattern);
-            }
-        }
-    }
-    Ok(pieces)
-}
-
-fn patterns<S>(all: &[(Pattern, S)]) -> Vec<&Pattern> {
-    all.iter().map(|(pattern, _)| pattern).collect()
 }

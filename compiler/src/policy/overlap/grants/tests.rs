@@ -93,3 +93,30 @@ fn thousands_of_grants_that_overlap_are_a_bounded_report() {
     report(&tenants, &grants, &mut sink);
     assert_eq!((sink.finish().len(), grants.len()), (MOST_PAIRS, 100), "of 2,500 pairs");
 }
+
+/// Where a check stops, it says of how many grants it knows nothing.
+#[test]
+fn what_is_left_out_is_counted() {
+    let grants: Vec<String> = (0..4)
+        .map(|rank| {
+            format!("rank={rank} {{\nto t\nwhen {{\nlabel k=\"*x*\"\n}}\ngpus a\ncapabilities compute\n}}\n")
+        })
+        .collect();
+    let (tenants, grants) = model(&grants);
+    let told = |effort: &Effort| {
+        let mut sink = Sink::default();
+        let mut candidates: Vec<_> = grants
+            .values()
+            .filter_map(|grant| candidate(grant, &tenants, &Effort::default(), &mut sink))
+            .collect();
+        candidates.sort_by_key(|candidate| candidate.grant.name.span);
+        shadow::report(&candidates, &tenants, effort, &mut sink);
+        sink.finish()
+    };
+    let of = |findings: &[Finding], code| findings.iter().filter(|finding| finding.code == code).count();
+    let all = told(&Effort::default());
+    assert_eq!((of(&all, Code::GrantShadowed), of(&all, Code::NotAnalysed)), (3, 0), "{all:?}");
+    let none = told(&Effort::of(1));
+    assert_eq!(none.len(), 1, "{none:?}");
+    assert!(none.iter().all(|finding| finding.message.ends_with("and so for 3 more grants")), "{none:?}");
+}
