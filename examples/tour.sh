@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# A tour in two minutes: checks the shipped policies, shows who gets what on a made-up host, and compiles its plan set.
-# Needs a Rust toolchain, no GPU and no root. Everything it writes lies in a temporary directory.
+# A tour: checks the shipped policies, shows who gets what on a made-up host, and compiles its plan set.
+# Needs a Rust toolchain, no GPU and no root; the first run builds `gpupol`, which takes some minutes. What it writes lies in a temporary directory.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cargo build --quiet --release --package gpupol
+cargo build --release --package gpupol
 gpupol=${CARGO_TARGET_DIR:-target}/release/gpupol
 plans=$(mktemp -d)
 trap 'rm -rf "$plans"' EXIT

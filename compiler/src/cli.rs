@@ -3,6 +3,7 @@
 //! Data goes to standard output, findings and everything else for people to standard error. A reader who goes away
 //! (`| head`) is no error.
 
+use std::panic::UnwindSafe;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -10,8 +11,10 @@ use clap::Parser;
 mod args;
 mod chain;
 mod check;
+mod compare;
 mod compile;
 mod completions;
+mod container;
 mod diff;
 mod discover;
 mod doctor;
@@ -19,6 +22,7 @@ mod exit;
 mod export;
 mod failure;
 mod fmt;
+mod guarded;
 mod hosts;
 mod init;
 mod input;
@@ -43,6 +47,7 @@ mod test;
 mod today;
 mod topology;
 mod trial;
+mod why;
 
 use args::{Args, Command};
 use exit::Exit;
@@ -52,7 +57,13 @@ use failure::Failure;
 #[must_use]
 pub fn main() -> ExitCode {
     exit::say_panics_in_one_line();
-    std::panic::catch_unwind(run).unwrap_or(Exit::Internal).into()
+    end_of(run).into()
+}
+
+/// A panic ends with a code of its own, which `panic = "abort"` in a profile would take away.
+fn end_of(run: impl FnOnce() -> Exit + UnwindSafe) -> Exit {
+    const { assert!(cfg!(panic = "unwind"), "a defect has its own exit code") };
+    std::panic::catch_unwind(run).unwrap_or(Exit::Internal)
 }
 
 fn run() -> Exit {
@@ -72,6 +83,8 @@ fn run() -> Exit {
         Command::Check(args) => check::run(args),
         Command::Test(args) => test::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Why(args) => why::run(args),
+        Command::Diff(args) => compare::run(args),
         Command::Compile(args) => compile::run(args),
         Command::Export(args) => export::run(args),
         Command::Discover(args) => discover::run(args),
@@ -91,4 +104,15 @@ fn run() -> Exit {
         failure.say();
         Exit::Undecided
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Exit, end_of};
+
+    #[test]
+    fn a_defect_ends_with_3() {
+        assert_eq!(end_of(|| panic!("a defect")) as u8, 3);
+        assert_eq!(end_of(|| Exit::Denied) as u8, 4);
+    }
 }

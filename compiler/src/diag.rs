@@ -4,6 +4,9 @@ pub mod code;
 pub mod fix;
 pub mod rule;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use crate::source::Span;
 pub use code::{Code, Severity};
 pub use fix::Fix;
@@ -101,9 +104,34 @@ impl Finding {
 #[derive(Clone, Debug, Default)]
 pub struct Sink {
     findings: Vec<Finding>,
+    wanted: Option<Arc<Wanted>>,
+}
+
+/// Places at which findings of some codes are still of use: of these codes nobody needs one elsewhere.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The codes.
+    pub codes: &'static [Code],
+    /// Each with the first place of a finding.
+    pub places: BTreeSet<(Code, Span)>,
 }
 
 impl Sink {
+    /// One that wants no more than that; `None`: everything.
+    #[must_use]
+    pub fn wanting(wanted: Option<Arc<Wanted>>) -> Self {
+        Self { findings: Vec::new(), wanted }
+    }
+
+    /// Whether a finding of this code that begins at that place is of use. Who asks saves wording what is not; to push it
+    /// nevertheless does no harm.
+    #[must_use]
+    pub fn wants(&self, code: Code, place: Span) -> bool {
+        let is_wanted =
+            |wanted: &Arc<Wanted>| !wanted.codes.contains(&code) || wanted.places.contains(&(code, place));
+        self.wanted.as_ref().is_none_or(is_wanted)
+    }
+
     /// Takes one finding.
     pub fn push(&mut self, finding: Finding) {
         self.findings.push(finding);

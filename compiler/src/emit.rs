@@ -193,7 +193,7 @@ fn own_part(
         trusted: policy.is_trusted(grant.tenant),
         reserved: grant.reserved.iter().map(|uuid| (*uuid).to_owned()).collect(),
         needs_spec: needs_spec || of_features,
-        capabilities: grant.capabilities.clone(),
+        capabilities: (*grant.capabilities).clone(),
         capabilities_rule: rule(grant.rule.capabilities_span, grant.rule, sources),
         lines: grant.lines.iter().map(|line| self::line(line, grant, sources)).collect(),
         edits: BTreeMap::new(),

@@ -11,7 +11,9 @@ use std::io;
 use gpupol_plan::entry::{Entry, Form};
 use thiserror::Error;
 
+pub mod cdi;
 pub mod config;
+pub mod configured;
 pub mod engine;
 mod put;
 pub mod record;

@@ -13,7 +13,7 @@ use gpupol_plan::guard::{self, Answer, Surroundings, Trip};
 use gpupol_plan::identity::{self, Whose};
 use gpupol_plan::index::{self, Index, Slice};
 use gpupol_plan::keeper::Keeper;
-use gpupol_plan::lookup::{self, Decision, Granted, decide};
+use gpupol_plan::lookup::{self, Considered, Decision, Granted, decide};
 use gpupol_plan::plan::{Memory, Plan, Rule, Sharing};
 use gpupol_plan::refusal::{Reason, Refusal};
 use gpupol_plan::request::{Capabilities, Devices, Request, allocation, cdi};
@@ -29,6 +29,7 @@ pub mod coverage;
 pub mod installed;
 pub mod spec;
 pub mod test;
+pub mod why;
 
 /// What comes of starting a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,6 +183,20 @@ impl<'s> Reader<'s> {
     pub fn asked(&self, container: &Workload) -> Option<Request> {
         let Workload { entry, config, observed } = container;
         lookup::asked(self.index.settings.request_indices, entry, config, observed).ok().flatten()
+    }
+
+    /// What was decided about each grant of a container's tenant, in the order in which they are tried; nothing of a container
+    /// that is nobody's, asks for nothing, or asks for what is another tenant's.
+    #[must_use]
+    pub fn considered(&self, container: &Workload) -> Vec<Considered> {
+        let (Ok(Some(tenant)), Some(request)) = (self.whose(container), self.asked(container)) else {
+            return Vec::new();
+        };
+        if request.tenant.as_ref().is_some_and(|whose| *whose != tenant.name) {
+            return Vec::new();
+        }
+        let Workload { entry, config, .. } = container;
+        lookup::considered(&self.index, &tenant, &request, entry, config).unwrap_or_default()
     }
 
     /// What the guard makes of a container.

@@ -4,6 +4,7 @@
 //! points at what a later stage may have to blame.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use gpupol_plan::automaton::Automaton;
 use gpupol_plan::capability::Capability;
@@ -16,6 +17,7 @@ use crate::source::{Span, Spanned};
 pub mod allow;
 mod assert;
 mod automaton;
+mod clause;
 mod container;
 mod date;
 mod diags;
@@ -28,11 +30,13 @@ pub mod schema;
 mod version;
 
 pub(crate) use diags::deny_shadowed;
+pub(crate) use overlap::classes;
 pub(crate) use overlap::denies::superfluous;
 pub(crate) use overlap::possible::Possible;
 pub use version::{Version, Versions};
 
 pub use assert::{Assert, Claim, Level};
+pub use clause::Clause;
 pub use container::{Container, Devices, Expect, Expected, Outcome, Request, Test, Who};
 pub use date::Date;
 pub use identity::{Class, Engine, Identity};
@@ -179,7 +183,7 @@ pub struct GpuSet {
 }
 
 /// One selector; several values of one are alternatives.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Selector {
     /// `vendor`: `nvidia`, `amd` or `intel`.
     Vendor(Vec<String>),
@@ -237,22 +241,6 @@ pub struct Grant {
     pub named: bool,
 }
 
-/// A positive test of a workload.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Clause {
-    /// `label KEY=VALUE…`
-    Label {
-        /// Key.
-        key: String,
-        /// Alternatives.
-        values: Vec<Glob>,
-    },
-    /// `image`: the name of the container's image, which only Kubernetes tells; alternatives.
-    Image(Vec<Glob>),
-    /// `engine`: alternatives.
-    Engine(BTreeSet<Engine>),
-}
-
 /// What a host must have, compared as in `NVIDIA_REQUIRE_*`: `12.4` is `12.4.0`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Require {
@@ -262,6 +250,13 @@ pub struct Require {
     pub comparator: Comparator,
     /// The version, known to be one.
     pub version: String,
+}
+
+impl fmt::Display for Require {
+    /// As `NVIDIA_REQUIRE_*` says it, such as `driver>=550`.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}{}{}", self.fact.name(), self.comparator.text(), self.version)
+    }
 }
 
 /// What of a host a `require` can name.

@@ -3,28 +3,35 @@
 //! A pure function of the policy and the topology. Denies are subtracted here, so that nothing after this stage has
 //! to know of them.
 
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::diag::Sink;
 use gpupol_plan::capability::Capability;
+use smallvec::SmallVec;
 
-use crate::policy::rights::Denied;
 use crate::policy::{self, Place, Policy};
+use crate::source::Spanned;
 use crate::topology::{Gpu, MigDevice, Topology, Vendor};
 
 mod check;
 mod coexist;
 mod deny;
 mod diags;
+mod everywhere;
 mod fabric;
 mod features;
 mod guarantee;
 mod judge;
+mod judged;
 mod layout;
 mod memory;
 mod mps;
 mod out_of_service;
 mod place;
+mod positions;
+mod prepared;
 mod require;
 mod select;
 mod shadow;
@@ -36,17 +43,28 @@ pub struct Resolution<'a> {
     pub grants: Vec<Grant<'a>>,
     /// One for each deny, by its name.
     pub denies: Vec<Reach<'a>>,
-    /// By their names, the gpu-sets that the policy uses.
+    /// By their names, the gpu-sets that the policy uses and of which the host has anything.
     pub extents: BTreeMap<&'a str, Extent>,
 }
 
 /// What a gpu-set has on one host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
     /// In its widest sense, as a deny reads it: GPUs whatever their MIG mode, and all their MIG devices.
     pub widest: BTreeSet<Key>,
     /// What of that a grant could give: whole GPUs with MIG off, or MIG devices.
     pub grantable: BTreeSet<Key>,
+}
+
+/// What leaves a device out of a gpu-set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftOut<'a> {
+    /// This selector does not choose it.
+    Selector(&'a Spanned<policy::Selector>),
+    /// The gpu-set that is excepted here has it.
+    Except(&'a Spanned<String>),
+    /// As many before it are of the set as this `first` says.
+    First(&'a Spanned<u32>),
 }
 
 /// What a deny takes away on one host: whole GPUs, with all their MIG devices.
@@ -67,16 +85,21 @@ pub struct Grant<'a> {
     pub rule: &'a policy::Grant,
     /// One for each `gpus` line, in its order.
     pub lines: Vec<Line<'a>>,
-    /// The ceiling of driver capabilities that denies leave; without any there are no devices.
-    pub capabilities: BTreeSet<Capability>,
+    /// The ceiling of driver capabilities that denies leave, the same on all hosts; without any there are no devices.
+    pub capabilities: Arc<BTreeSet<Capability>>,
     /// The features that denies leave, ascending.
     pub features: Vec<GrantedFeature<'a>>,
     /// UUIDs of those of its devices that guarantees keep for the tenant.
     pub reserved: BTreeSet<&'a str>,
+    /// The vendors whose drivers are not as the grant requires, so that it gives none of their GPUs, each with what is not so.
+    pub unmet: BTreeMap<Vendor, Unmet<'a>>,
 }
 
+pub use everywhere::Everywhere;
 pub use features::{FeatureParts, GrantedFeature};
 pub use memory::{Enforcer, Memory};
+pub use prepared::Prepared;
+pub use require::{Found, Unmet};
 pub use shadow::Denials;
 
 /// What one `gpus` line comes to.
@@ -92,6 +115,35 @@ pub struct Line<'a> {
     pub slots: Option<Vec<Vec<u32>>>,
     /// What bounds the use of each device's memory, if something does.
     pub memory: Option<Memory>,
+    /// What the line has and the tenant does not get, by index.
+    pub withheld: Vec<Withheld<'a>>,
+}
+
+/// A device that a line has and a tenant does not get.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Withheld<'a> {
+    /// The device.
+    pub device: Device<'a>,
+    /// Why.
+    pub by: By<'a>,
+}
+
+/// What withholds a device from a tenant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum By<'a> {
+    /// A deny that names the tenant.
+    Deny(&'a policy::Deny),
+    /// It is kept for another tenant.
+    Guarantee(Keeping<'a>),
+}
+
+/// For whom a device is kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Keeping<'a> {
+    /// The tenant.
+    pub tenant: &'a policy::Tenant,
+    /// Its guarantee.
+    pub rule: &'a policy::Guarantee,
 }
 
 /// In which order free devices are taken.
@@ -142,6 +194,29 @@ impl<'a> Device<'a> {
     }
 }
 
+impl<'a> Resolution<'a> {
+    /// The grants of a tenant.
+    #[must_use]
+    pub fn of(&self, tenant: &str) -> &[Grant<'a>] {
+        let first = self.grants.partition_point(|grant| grant.tenant < tenant);
+        let rest = self.grants.get(first..).unwrap_or_default();
+        let own = rest.partition_point(|grant| grant.tenant == tenant);
+        rest.get(..own).unwrap_or_default()
+    }
+
+    /// The first word of a gpu-set that leaves a device of this host out of it; nothing if it has the device, or the device
+    /// is of a kind of which it has none. The resolution is of that host.
+    #[must_use]
+    pub fn left_out<'p>(
+        &self,
+        set: &'p policy::GpuSet,
+        topology: &Topology,
+        key: &Key,
+    ) -> Option<LeftOut<'p>> {
+        select::left_out(set, topology, &self.extents, key)
+    }
+}
+
 impl<'a> Grant<'a> {
     /// Every device of every line.
     pub fn devices(&self) -> impl Iterator<Item = Device<'a>> {
@@ -149,79 +224,72 @@ impl<'a> Grant<'a> {
     }
 }
 
-/// Resolves a policy without errors on one host. `name` is what the user calls the topology.
+/// Resolves a policy without errors on one host. `name` is what the user calls the topology. On several hosts it is quicker
+/// to prepare the policy once.
 pub fn resolve<'a>(
     policy: &'a Policy,
     topology: &'a Topology,
     name: &str,
     sink: &mut Sink,
 ) -> Resolution<'a> {
-    let sets = select::all(policy, topology, name, sink);
-    let denies = deny::reaches(policy, &sets);
-    let denied = deny::by_tenant(&denies);
-    let host = Host { name, fabric: fabric::Fabric::of(topology), sets: &sets };
-    let mut offered: Vec<(&policy::Grant, Vec<Offer>)> = Vec::new();
-    for rule in policy.grants.values() {
-        let vendors = sets.vendors(&rule.lines);
-        let usable = require::met(rule, &vendors, topology, name, sink);
-        let of_nobody = usable.is_empty() && !vendors.is_empty();
-        let offer = |line| {
-            if of_nobody {
-                Offer { line, devices: Vec::new() }
-            } else {
-                host.offer(rule, line, &usable, sink)
-            }
+    Prepared::of(policy).on(topology, name, sink)
+}
+
+impl<'a> Prepared<'a> {
+    /// Resolves it on one host.
+    #[must_use]
+    pub fn on(&self, topology: &'a Topology, name: &str, sink: &mut Sink) -> Resolution<'a> {
+        let sets = select::all(self, topology, name, sink);
+        let denies = deny::reaches(self.policy, &sets);
+        let denied = deny::by_tenant(&denies);
+        let host = Host {
+            name,
+            topology,
+            fabric: fabric::Fabric::of(topology),
+            sets: &sets,
+            known: RefCell::default(),
+            spent: Cell::new(false),
         };
-        let offers: Vec<Offer> = rule.lines.iter().map(offer).collect();
-        if offers.iter().any(|offer| !offer.devices.is_empty()) {
-            features::report(rule, topology, name, sink);
+        let offered: Vec<OnHost> = self.grants.iter().map(|grant| host.offers(grant, sink)).collect();
+        let own = |tenant: &str| owned(&offered, tenant, denied.get(tenant));
+        let reserved = guarantee::reserve(self.policy, &sets, own, name, sink);
+        let mut grants: Vec<Grant> = Vec::with_capacity(offered.len());
+        for on_host in &offered {
+            for to in &on_host.grant.to {
+                let denied = denied.get(to.name);
+                grants.push(host.grant(on_host, to, denied, &reserved, sink));
+            }
         }
-        offered.push((rule, offers));
+        let grants = self.in_order(grants);
+        check::sharing(grants.iter().filter(|grant| !self.is_trusted(grant.tenant)), name, sink);
+        mps::report(&grants, name, sink);
+        coexist::report(&grants, name, sink);
+        layout::report(self.policy, &sets, name, sink);
+        Resolution { grants, denies, extents: sets.extents() }
     }
-    let rights = Denied::of(&policy.denies);
-    let own = |tenant: &str| owned(&rights, &offered, tenant, denied.get(tenant));
-    let reserved = guarantee::reserve(policy, &sets, own, name, sink);
-    let mut grants: Vec<Grant> = Vec::new();
-    for (rule, offers) in &offered {
-        for tenant in &rule.to {
-            let share = Share {
-                rule,
-                tenant: &tenant.value,
-                trusted: policy.is_trusted(&tenant.value),
-                denied: denied.get(tenant.value.as_str()),
-                reserved: &reserved,
-            };
-            let rights = rights.rights(rule, &tenant.value);
-            let void = rights.capabilities.is_empty();
-            let line =
-                |offer: &Offer<'a>| if void { offer.of_nothing() } else { host.line(&share, offer, sink) };
-            let lines: Vec<Line> = offers.iter().map(line).collect();
-            let kept = lines.iter().flat_map(|line| &line.devices).filter(|device| reserved.has(device));
-            let reserved = if share.trusted { BTreeSet::new() } else { kept.map(Device::uuid).collect() };
-            let features = features::all(&rights.features, topology);
-            let capabilities = rights.capabilities;
-            grants.push(Grant { tenant: &tenant.value, rule, lines, capabilities, features, reserved });
-        }
-    }
-    grants.sort_by(|a, b| (a.tenant, &a.rule.name.value).cmp(&(b.tenant, &b.rule.name.value)));
-    check::sharing(grants.iter().filter(|grant| !policy.is_trusted(grant.tenant)), name, sink);
-    mps::report(&grants, name, sink);
-    coexist::report(&grants, name, sink);
-    layout::report(policy, &sets, name, sink);
-    Resolution { grants, denies, extents: sets.extents() }
+}
+
+/// What a grant has on one host, before denies.
+struct OnHost<'a, 'p> {
+    grant: &'p prepared::Offered<'a>,
+    offers: SmallVec<[Offer<'a>; 1]>,
+    unmet: BTreeMap<Vendor, Unmet<'a>>,
 }
 
 /// The devices that a tenant has by any of its grants.
-fn owned<'a>(
-    rights: &Denied,
-    offered: &[(&policy::Grant, Vec<Offer<'a>>)],
-    tenant: &str,
-    denied: Option<&deny::Denied<'a>>,
-) -> Vec<Device<'a>> {
-    let usable = |rule: &policy::Grant| !rights.rights(rule, tenant).capabilities.is_empty();
-    let own =
-        offered.iter().filter(|(rule, _)| rule.to.iter().any(|name| name.value == tenant) && usable(rule));
-    own.flat_map(|(_, offers)| offers).flat_map(|offer| deny::subtract(&offer.devices, denied).0).collect()
+fn owned<'a>(offered: &[OnHost<'a, '_>], tenant: &str, denied: Option<&deny::Denied<'a>>) -> Vec<Device<'a>> {
+    let some = offered.iter().filter(|on_host| on_host.has_any());
+    let usable = |to: &prepared::Receiver| to.name == tenant && !to.capabilities.is_empty();
+    let own = some.filter(|on_host| on_host.grant.to.iter().any(usable));
+    own.flat_map(|on_host| &on_host.offers)
+        .flat_map(|offer| deny::subtract(&offer.devices, denied).0)
+        .collect()
+}
+
+impl OnHost<'_, '_> {
+    fn has_any(&self) -> bool {
+        self.offers.iter().any(|offer| !offer.devices.is_empty())
+    }
 }
 
 /// What decides how much of an offer one tenant has.
@@ -238,66 +306,164 @@ struct Share<'a, 's> {
 struct Offer<'a> {
     line: &'a policy::Line,
     devices: Vec<Device<'a>>,
+    /// So many of them can be had together.
+    most: usize,
+}
+
+impl Order {
+    fn of(line: &policy::Line) -> Self {
+        if line.place == Place::Spread { Self::LeastLeased } else { Self::Ranked }
+    }
 }
 
 impl<'a> Offer<'a> {
     /// The line of a tenant whom denies leave no driver capability, and so nothing.
     fn of_nothing(&self) -> Line<'a> {
-        Line { rule: self.line, order: Order::Ranked, devices: Vec::new(), slots: None, memory: None }
+        let order = Order::Ranked;
+        Line { rule: self.line, order, devices: Vec::new(), slots: None, memory: None, withheld: Vec::new() }
+    }
+
+    /// The line of a tenant if the host has nothing of it.
+    fn of_no_device(&self) -> Line<'a> {
+        let memory = memory::bound(self.line, &[]).unwrap_or_default();
+        Line { order: Order::of(self.line), memory, ..self.of_nothing() }
     }
 }
 
 struct Host<'a, 's> {
     name: &'s str,
+    topology: &'a Topology,
     fabric: fabric::Fabric<'a>,
-    sets: &'s select::Sets<'a>,
+    sets: &'s select::Sets<'a, 's>,
+    known: RefCell<place::Known>,
+    /// It is said that there are too many places to look at.
+    spent: Cell<bool>,
 }
 
 impl<'a> Host<'a, '_> {
+    /// What the lines of a grant have.
+    fn offers<'p>(&self, grant: &'p prepared::Offered<'a>, sink: &mut Sink) -> OnHost<'a, 'p> {
+        if !self.fabric.is_spent() && !grant.lines.iter().any(|(_, set)| self.sets.has_any(*set)) {
+            let nothing = |(line, _): &(&'a policy::Line, _)| Offer { line, devices: Vec::new(), most: 0 };
+            let offers = grant.lines.iter().map(nothing).collect();
+            return OnHost { grant, offers, unmet: BTreeMap::new() };
+        }
+        let (rule, vendors) = (grant.rule, self.sets.vendors(&grant.lines));
+        let has_vendors = !vendors.is_empty();
+        let require::Met { vendors: usable, unmet } =
+            require::met(rule, vendors, self.topology, self.name, sink);
+        let of_nobody = usable.is_empty() && has_vendors;
+        let offer = |line: &(&'a policy::Line, Option<usize>)| {
+            if of_nobody {
+                Offer { line: line.0, devices: Vec::new(), most: 0 }
+            } else {
+                self.offer(rule, *line, &usable, sink)
+            }
+        };
+        let on_host = OnHost { grant, offers: grant.lines.iter().map(offer).collect(), unmet };
+        if on_host.has_any() {
+            features::report(rule, self.topology, self.name, sink);
+        }
+        on_host
+    }
+
+    /// What one tenant has of a grant.
+    fn grant(
+        &self,
+        on_host: &OnHost<'a, '_>,
+        to: &prepared::Receiver<'a>,
+        denied: Option<&deny::Denied<'a>>,
+        reserved: &guarantee::Reserved<'a>,
+        sink: &mut Sink,
+    ) -> Grant<'a> {
+        let (rule, trusted) = (on_host.grant.rule, to.trusted);
+        let share = Share { rule, tenant: to.name, trusted, denied, reserved };
+        let void = to.capabilities.is_empty();
+        let line = |offer: &Offer<'a>| if void { offer.of_nothing() } else { self.line(&share, offer, sink) };
+        let lines: Vec<Line> = on_host.offers.iter().map(line).collect();
+        let kept = lines.iter().flat_map(|line| &line.devices).filter(|device| reserved.has(device));
+        let reserved = if trusted { BTreeSet::new() } else { kept.map(Device::uuid).collect() };
+        Grant {
+            tenant: to.name,
+            rule,
+            lines,
+            capabilities: Arc::clone(&to.capabilities),
+            features: features::all(&to.features, self.topology),
+            reserved,
+            unmet: on_host.unmet.clone(),
+        }
+    }
+
     /// What a line has of the GPUs of these vendors.
     fn offer(
         &self,
         rule: &policy::Grant,
-        line: &'a policy::Line,
+        (line, set): (&'a policy::Line, Option<usize>),
         vendors: &BTreeSet<Vendor>,
         sink: &mut Sink,
     ) -> Offer<'a> {
-        let mut devices = self.sets.grantable(line, self.name, sink);
+        let mut devices = self.sets.grantable(line, set, self.name, sink);
         devices.retain(|device| vendors.contains(&device.gpu.vendor));
+        if devices.is_empty() && !self.fabric.is_spent() {
+            return Offer { line, devices, most: 0 };
+        }
         check::place_facts(line, &devices, &self.fabric, self.name, sink);
         memory::report(line, &devices, self.name, sink);
-        let most = match place::slots(&self.fabric, line, &devices) {
+        let most = match self.slots(line, &devices) {
             Ok(slots) => place::most(&devices, slots.as_deref()),
             Err(fabric::TooMany) => {
-                sink.push(diags::too_many_slots(line, devices.len(), self.name));
+                if !self.is_spent(line, sink) {
+                    sink.push(diags::too_many_slots(line, devices.len(), self.name));
+                }
                 0
             }
         };
         check::amounts(rule, line, (devices.len(), most), self.name, sink);
-        Offer { line, devices }
+        Offer { line, devices, most }
+    }
+
+    fn slots(&self, line: &policy::Line, devices: &[Device<'a>]) -> Result<place::Slots, fabric::TooMany> {
+        place::slots(&self.fabric, line, devices, &mut self.known.borrow_mut())
+    }
+
+    /// Whether no more places are looked at, which the first line learns that has one.
+    fn is_spent(&self, line: &policy::Line, sink: &mut Sink) -> bool {
+        let is_spent = self.fabric.is_spent();
+        if is_spent && !self.spent.replace(true) {
+            sink.push(diags::too_many_places(line, self.name));
+        }
+        is_spent
     }
 
     fn line(&self, share: &Share<'a, '_>, offer: &Offer<'a>, sink: &mut Sink) -> Line<'a> {
+        if offer.devices.is_empty() && !self.fabric.is_spent() {
+            return offer.of_no_device();
+        }
         let (line, Share { rule, tenant, trusted, denied, reserved }) = (offer.line, share);
-        let (kept, by) = deny::subtract(&offer.devices, *denied);
-        let most =
-            place::slots(&self.fabric, line, &kept).map_or(0, |slots| place::most(&kept, slots.as_deref()));
+        let (kept, mut withheld) = deny::subtract(&offer.devices, *denied);
+        let by = deny::denies(&withheld);
+        let most = if withheld.is_empty() {
+            offer.most
+        } else {
+            self.slots(line, &kept).map_or(0, |slots| place::most(&kept, slots.as_deref()))
+        };
         let loss = check::Loss { rule, line, tenant, left: kept.len(), most, by: &by };
         check::denied(&loss, offer.devices.len(), sink);
         let has_any = !kept.is_empty();
-        let open = if *trusted { kept } else { reserved.open_to(tenant, kept) };
+        let open = if *trusted { kept } else { reserved.open_to(tenant, kept, &mut withheld) };
+        withheld.sort_by_key(|withheld| withheld.device.key());
         if open.is_empty() && has_any {
             sink.push(diags::guarantees_empty(rule, line, tenant, self.name));
         }
-        let mut devices = place::rank(&self.fabric, open, line);
+        let mut devices = place::rank(&self.fabric, open, line, &mut self.known.borrow_mut());
         reserved.first(&mut devices);
-        let order = if line.place == Place::Spread { Order::LeastLeased } else { Order::Ranked };
+        let order = Order::of(line);
         // The offer has as many and was reported; such a line gives nothing.
-        let mut slots =
-            place::slots(&self.fabric, line, &devices).unwrap_or_else(|fabric::TooMany| Some(Vec::new()));
+        let mut slots = self.slots(line, &devices).unwrap_or_else(|fabric::TooMany| Some(Vec::new()));
         reserved.first_slots(&devices, slots.as_deref_mut().unwrap_or_default());
+        self.is_spent(line, sink);
         // A limit that nothing enforces was reported of the offer.
         let memory = memory::bound(line, &devices).unwrap_or_default();
-        Line { rule: line, order, devices, slots, memory }
+        Line { rule: line, order, devices, slots, memory, withheld }
     }
 }

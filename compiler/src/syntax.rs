@@ -25,6 +25,7 @@ pub use format::{FormatError, format};
 pub use guard::MAX_FILE;
 pub use parse::{parse, parse_all};
 pub(crate) use same::node as same_node;
+pub(crate) use word::written;
 
 /// A text as it was meant. Most are short, and there are many.
 pub use smol_str::SmolStr as Text;

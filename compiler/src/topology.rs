@@ -196,6 +196,9 @@ pub struct MigDevice {
     pub gi: u32,
     /// Compute instance id, as read.
     pub ci: u32,
+    /// The memory unit at which its GPU instance begins; absent: not told, as NVML tells it only root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<u8>,
     /// Memory in bytes.
     pub memory: Fact<u64>,
     /// The nvcap nodes of its instances.

@@ -464,6 +464,38 @@ fn a_damaged_or_unfinished_plan_set_is_mended() {
     assert!(!place.join("plans/.new-1").exists());
 }
 
+/// Plans of a made-up host in force would have each container of the real one refused.
+#[test]
+fn what_a_host_acts_on_needs_a_host_that_somebody_named() {
+    let place = sound("hosts");
+    let cdi = ["export", "cdi", "--entry", "containerd"];
+    let acts: [&[&str]; 5] = [
+        &["compile", "-o", "plans"],
+        &["plan", "--check", "plans"],
+        &cdi,
+        &["export", "slurm"],
+        &["export", "mig-parted"],
+    ];
+    let named = "policy version=1 { topology \"builtin:campus\" }\n";
+    for policy in [None, Some(named)] {
+        if let Some(head) = policy {
+            let file = place.join("policies/lab.kdl");
+            let text = fs::read_to_string(&file).unwrap();
+            assert!(text.starts_with("policy version=1\n"), "{text}");
+            fs::write(&file, text.replacen("policy version=1\n", head, 1)).unwrap();
+        }
+        assert_eq!(run(&place, &["check"]).code, 0);
+        for args in acts {
+            let ran = run(&place, args);
+            assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{args:?}: {ran}");
+            assert!(ran.err.contains("nobody said which host this is for"), "{args:?}: {ran}");
+        }
+    }
+    assert!(!place.join("plans").exists());
+    let told = run(&place, &[cdi.as_slice(), &["--topology", "builtin:campus"]].concat());
+    assert!(told.code == 0 && told.out.contains("\"/usr/local/sbin/gpupol-hook\""), "{told}");
+}
+
 #[test]
 fn what_is_called_current_and_is_no_link_stays() {
     let place = sound("foreign");

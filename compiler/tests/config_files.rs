@@ -166,8 +166,18 @@ const GUARDED: &[Case] = &[
     ),
     ("docker-device.json", &["gpu-node", "gpu-rule"], OF_THE_HOST),
     ("docker-dev.json", &["bind-dev"], OF_THE_HOST),
+    // The hooks are those of NVIDIA's CDI devices; through an entry of the spec form they are taken out instead.
+    ("docker-29-gpus.json", &[], ORDINARY),
+    ("docker-29-gpus-cdi.json", OF_CDI, &["refuse"]),
+    ("docker-29-device-cdi.json", OF_CDI, &["refuse"]),
+    ("docker-29-gpus-and-device-cdi.json", OF_CDI, &["refuse"]),
+    ("docker-29-gpus-amd-cdi.json", &["gpu-node", "gpu-rule"], OF_THE_HOST),
+    ("docker-29-gpus-amd-runtime.json", &[], ORDINARY),
     ("docker-socket.json", &["engine-socket", "host-pid"], OF_THE_HOST),
 ];
+
+/// What NVIDIA's CDI devices come to that an engine has put there itself.
+const OF_CDI: &[&str] = &["gpu-node", "gpu-rule", "driver-socket", "gpu-hook"];
 
 /// What `privileged: true` comes to on a host with GPUs.
 const PRIVILEGED: &[&str] = &[

@@ -130,3 +130,37 @@ fn the_commands_of_the_readme_are_run() {
     let test = std::fs::read_to_string(root().join(".ci/test")).unwrap();
     assert!(test.contains("bash examples/tour.sh"), "{test}");
 }
+
+/// A heading as a link names it: lower case, spaces as hyphens, and of the rest letters, digits, hyphens and underscores.
+fn anchor(heading: &str) -> String {
+    let kept = |letter: &char| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_');
+    heading.chars().filter(kept).collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+fn anchors(document: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(document).unwrap();
+    let outside_of_blocks = text.split("\n```").step_by(2).flat_map(str::lines);
+    let headings = outside_of_blocks.filter(|line| line.starts_with('#'));
+    headings.map(|line| anchor(line.trim_start_matches('#').trim())).collect()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut seen = 0;
+    for document in documents() {
+        let text = std::fs::read_to_string(root().join(&document)).unwrap();
+        let directory = root().join(document.parent().unwrap());
+        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (path, place) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() { root().join(&document) } else { directory.join(path) };
+            assert!(target.exists(), "{}: {link}", document.display());
+            let is_there = place.is_empty() || anchors(&target).iter().any(|known| known == place);
+            assert!(is_there, "{}: no heading for {link}", document.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 300, "{seen}");
+}

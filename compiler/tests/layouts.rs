@@ -51,6 +51,64 @@ fn gpus_that_lack_it_are_named_with_places_for_it() {
     assert_eq!(help, "they fit, by memory unit: 4g.20gb at 0, 1g.5gb at 4 5 6");
 }
 
+/// A GPU with MIG devices of these profiles, each at a place.
+fn lying(index: u32, devices: &[(&str, u8)]) -> Gpu {
+    let profiles: Vec<&str> = devices.iter().map(|(profile, _)| *profile).collect();
+    let mut gpu = sliced(gpu(index, A100), &profiles);
+    for (device, (_, start)) in gpu.mig_devices.iter_mut().zip(devices) {
+        device.start = Some(*start);
+    }
+    gpu
+}
+
+/// The help for each group of GPUs.
+fn helps(wishes: &str, gpus: Vec<Gpu>) -> Vec<(String, String)> {
+    let found = found(wishes, gpus).into_iter();
+    found
+        .map(|(_, message, help)| (message.split(" of `").next().unwrap_or_default().to_owned(), help))
+        .collect()
+}
+
+#[test]
+fn what_can_stay_beside_the_new_stays() {
+    let gpus = vec![
+        lying(0, &[("3g.20gb", 4)]),
+        lying(1, &[("2g.10gb", 0), ("3g.20gb", 4)]),
+        // In the way of the only place of a `4g.20gb`.
+        lying(2, &[("3g.20gb", 0), ("1g.5gb", 4)]),
+        lying(3, &[("3g.20gb", 4)]),
+        with_mig(4, A100),
+    ];
+    let said = helps("mig \"4g.20gb\" 1\n mig \"3g.20gb\" 1", gpus);
+    let said: Vec<(&str, &str)> = said.iter().map(|(gpus, help)| (gpus.as_str(), help.as_str())).collect();
+    assert_eq!(
+        said,
+        [
+            ("GPU 1", "by memory unit: remove 2g.10gb at 0; keep 3g.20gb at 4; make 4g.20gb at 0"),
+            ("GPU 2", "by memory unit: remove 3g.20gb at 0, 1g.5gb at 4; make 4g.20gb at 0, 3g.20gb at 4"),
+            ("GPU 4", "they fit, by memory unit: 4g.20gb at 0, 3g.20gb at 4"),
+            ("GPUs 0, 3", "by memory unit: keep 3g.20gb at 4; make 4g.20gb at 0"),
+        ]
+    );
+}
+
+#[test]
+fn where_devices_cannot_lie_is_not_known() {
+    let unknown = [
+        sliced(gpu(0, A100), &["3g.20gb"]),
+        // A `3g.20gb` begins at 0 or at 4, and two at one place are one too many.
+        lying(1, &[("3g.20gb", 2)]),
+        lying(2, &[("3g.20gb", 4), ("1g.5gb", 4)]),
+    ];
+    let said = helps("mig \"4g.20gb\" 1\n mig \"3g.20gb\" 1", unknown.clone().into());
+    let help = "they fit, by memory unit: 4g.20gb at 0, 3g.20gb at 4; \
+                whether what is there can stay, a topology tells that root has recorded";
+    assert_eq!(said, [("GPUs 0, 1, 2".to_owned(), help.to_owned())]);
+    // Of what is not wished nothing stays, wherever it lies.
+    let said = helps("mig \"4g.20gb\" 1", unknown.into());
+    assert_eq!(said, [("GPUs 0, 1, 2".to_owned(), "they fit, by memory unit: 4g.20gb at 0".to_owned())]);
+}
+
 #[test]
 fn what_does_not_fit_says_what_there_is_too_little_of() {
     let gpus = || vec![with_mig(0, A100)];

@@ -18,7 +18,7 @@ use serde_json::Value;
 use ran::run;
 
 /// What no text of a policy shows: these need a large file, other bytes, a host of another kind, or another command.
-const NOT_SHOWN: [Code; 8] = [
+const NOT_SHOWN: [Code; 12] = [
     Code::FileTooLarge,
     Code::NotUtf8,
     Code::TooManySlots,
@@ -26,6 +26,10 @@ const NOT_SHOWN: [Code; 8] = [
     Code::LayoutUnproved,
     Code::GpuOutOfService,
     Code::UnguardedExport,
+    Code::DiffGains,
+    Code::DiffLosses,
+    Code::NotEquivalent,
+    Code::DiffUndecided,
     Code::ComputeModeConflict,
 ];
 
@@ -110,4 +114,19 @@ fn rule_prints_a_page_by_code_or_slug_and_all_without() {
     let (code, list) = rule(&[]);
     assert_eq!((code, list.lines().count()), (0, Code::ALL.len()));
     assert_eq!(rule(&["GP9999"]).0, 2);
+}
+
+#[test]
+fn what_is_no_code_is_told_so() {
+    for (word, said) in [
+        ("GP5002", "no finding has that number now"),
+        ("gp77", "no finding has that number now"),
+        ("socket-trus", "did you mean `socket-trust`?"),
+        ("elephants", "no finding is called so"),
+    ] {
+        for args in [["rule", word].as_slice(), &["check", "--deny", word]] {
+            let ran = run(Path::new("/"), args);
+            assert!(ran.code == 2 && ran.err.contains(said), "{args:?}: {ran}");
+        }
+    }
 }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Before all that it gives up what it does not need ([`confine`]).
-//! What is absent: it loads no library, runs no program, asks no NVML, reads no environment, and decides nothing
+//! What is absent: it loads no library, runs no program but the entry's real runtime, which it becomes, asks no NVML, reads no environment, and decides nothing
 //! that the compiler could have decided. It builds no path in a container from text: what is the container's is
 //! reached by descriptor. A container that asks for no GPU, and whose configuration the guard finds nothing in,
 //! is never touched, whatever state the plan set is in; everything else that is not as it must be ends without a GPU.

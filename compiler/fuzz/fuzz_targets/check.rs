@@ -22,8 +22,7 @@ static HOST: LazyLock<(&str, Topology)> = LazyLock::new(|| {
 fuzz_target!(|text: &str| {
     let sources = Sources::new(vec![Source::new("a.kdl", text), Source::new("b.kdl", "policy version=1")]);
     let mut sink = Sink::default();
-    let documents: Vec<_> =
-        sources.iter().map(|(id, source)| syntax::parse(id, source, &mut sink)).collect();
+    let documents: Vec<_> = sources.iter().map(|(id, source)| syntax::parse(id, source, &mut sink)).collect();
     let policy = lower::lower(&documents, &mut sink);
     assert_eq!(policy.is_none(), sink.has_errors());
     if let Some(policy) = &policy {

@@ -27,6 +27,7 @@ mod code {
     pub(crate) const SUCCESS: u32 = 0;
     pub(crate) const INVALID_ARGUMENT: u32 = 2;
     pub(crate) const NOT_SUPPORTED: u32 = 3;
+    pub(crate) const NO_PERMISSION: u32 = 4;
     pub(crate) const NOT_FOUND: u32 = 6;
     pub(crate) const INSUFFICIENT_SIZE: u32 = 7;
     pub(crate) const DRIVER_NOT_LOADED: u32 = 9;

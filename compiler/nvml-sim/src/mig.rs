@@ -1,6 +1,8 @@
 //! Calls about MIG.
 
-use nvml_wrapper_sys::bindings::{nvmlDevice_t, nvmlReturn_t};
+use nvml_wrapper_sys::bindings::{
+    nvmlDevice_t, nvmlGpuInstance_t, nvmlGpuInstanceInfo_t, nvmlGpuInstancePlacement_t, nvmlReturn_t,
+};
 use serde_json::Value;
 
 use crate::document::{Device, list, mig_handle, number};
@@ -63,6 +65,38 @@ unsafe extern "C" fn nvmlDeviceGetGpuInstanceId(device: nvmlDevice_t, out: *mut 
 unsafe extern "C" fn nvmlDeviceGetComputeInstanceId(device: nvmlDevice_t, out: *mut u32) -> nvmlReturn_t {
     // SAFETY: the caller gives a number to write.
     ask("nvmlDeviceGetComputeInstanceId", device, |_, device| unsafe { id(device, "ci", out) })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nvmlDeviceGetGpuInstanceById(
+    device: nvmlDevice_t,
+    id: u32,
+    out: *mut nvmlGpuInstance_t,
+) -> nvmlReturn_t {
+    ask("nvmlDeviceGetGpuInstanceById", device, |_, asked| {
+        let devices = list(asked.whole()?, "migDevices");
+        let place = devices.iter().position(|mig| number(mig, "gi") == Some(id)).ok_or(code::NOT_FOUND)?;
+        // The handle of an instance is that of its first MIG device.
+        // SAFETY: the caller gives a handle to write.
+        unsafe { answer::value(out, mig_handle(device, place).cast()) }
+    })
+}
+
+/// A document that does not say where an instance begins stands for a driver that tells only root.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nvmlGpuInstanceGetInfo(
+    instance: nvmlGpuInstance_t,
+    out: *mut nvmlGpuInstanceInfo_t,
+) -> nvmlReturn_t {
+    ask("nvmlGpuInstanceGetInfo", instance.cast(), |_, asked| {
+        let mig = asked.mig.ok_or(code::INVALID_ARGUMENT)?;
+        let start = number(mig, "start").ok_or(code::NO_PERMISSION)?;
+        let id = number(mig, "gi").ok_or(code::UNKNOWN)?;
+        let placement = nvmlGpuInstancePlacement_t { start, size: 1 };
+        let info = nvmlGpuInstanceInfo_t { device: std::ptr::null_mut(), id, profileId: 0, placement };
+        // SAFETY: the caller gives a structure to write.
+        unsafe { answer::value(out, info) }
+    })
 }
 
 /// # Safety

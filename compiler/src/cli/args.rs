@@ -5,15 +5,20 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+mod compare;
 mod install;
+mod why;
 
 use super::exit;
 use super::levels::{self, Which};
 use super::today;
 use crate::diag::Code;
+use crate::installation;
 use crate::policy::Date;
 
+pub(super) use compare::{Compare, Expectation, Form, Gate};
 pub(super) use install::{Docker, Everywhere, Install, InstalledFor, Kubernetes, PodmanForm, Uninstall};
+pub(super) use why::{Telling, Why};
 
 /// Decides by policy which tenant's containers get which GPUs.
 #[derive(Debug, Parser)]
@@ -31,6 +36,10 @@ pub(super) enum Command {
     Test(Test),
     /// Print what one container gets on one host, or check an installed plan set.
     Plan(Plan),
+    /// Say why a container, a tenant or a GPU gets what it gets, rule by rule.
+    Why(Why),
+    /// Say who gains and who loses what from one policy to another.
+    Diff(Compare),
     /// Write the plan set of one host.
     Compile(Compile),
     /// Write what other programs read.
@@ -323,7 +332,7 @@ pub(super) struct Cdi {
     #[arg(long, value_name = "NAME", required_unless_present = "unguarded")]
     pub(super) entry: Option<String>,
     /// Where `gpupol-hook` is on the host.
-    #[arg(long, value_name = "FILE", default_value = "/usr/libexec/gpupol-hook")]
+    #[arg(long, value_name = "FILE", default_value = installation::HOOK)]
     pub(super) hook: PathBuf,
     /// Leave out the hook: whoever may name a device has it.
     #[arg(long, requires = "libdir", conflicts_with_all = ["entry", "hook"])]
@@ -354,7 +363,7 @@ pub(super) struct Systemd {
     #[arg(long, value_name = "FILE", default_value = "/usr/local/bin/gpupol")]
     pub(super) program: PathBuf,
     /// Where `gpupol-hook` is on the host.
-    #[arg(long, value_name = "FILE", default_value = "/usr/local/sbin/gpupol-hook")]
+    #[arg(long, value_name = "FILE", default_value = installation::HOOK)]
     pub(super) hook: PathBuf,
     /// The policies that are compiled.
     #[arg(long, value_name = "DIR", default_value = "/etc/gpupol/policies")]

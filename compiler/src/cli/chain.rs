@@ -12,7 +12,7 @@ use crate::diag::{Finding, Severity, Sink};
 use crate::emit::{Digests, PlanSet, emit};
 use crate::outcome::Reader;
 use crate::policy::{Policy, lower};
-use crate::resolve::{Resolution, resolve};
+use crate::resolve::{Prepared, Resolution};
 use crate::source::{Source, SourceId, Sources};
 use crate::syntax::{self, Document};
 
@@ -96,12 +96,19 @@ pub(super) fn sound(read: Read) -> Result<(Policy, Files, Sink), Exit> {
 /// A policy on a host; nothing if it has errors there, which are in `sink` then.
 pub(super) fn resolution<'a>(policy: &'a Policy, host: &'a Host, sink: &mut Sink) -> Option<Resolution<'a>> {
     let mut own = Sink::default();
-    let resolution = resolve(policy, &host.topology, &host.name, &mut own);
-    let sound = !own.has_errors();
-    for finding in own.finish() {
-        sink.push(finding);
-    }
-    sound.then_some(resolution)
+    let resolution = resolution_of(&Prepared::of(policy), host, &mut own);
+    own.finish().into_iter().for_each(|finding| sink.push(finding));
+    resolution
+}
+
+/// The same of a policy that is prepared, into a sink that has nothing yet.
+pub(super) fn resolution_of<'a>(
+    prepared: &Prepared<'a>,
+    host: &'a Host,
+    sink: &mut Sink,
+) -> Option<Resolution<'a>> {
+    let resolution = prepared.on(&host.topology, &host.name, sink);
+    (!sink.has_errors()).then_some(resolution)
 }
 
 /// The plan set of a sound policy on a host; nothing if that has errors there, which are in `sink` then.

@@ -1,7 +1,5 @@
 //! `gpupol check`
 
-use std::collections::BTreeMap;
-
 use super::args::{self, FindingFormat};
 use super::chain::{self, Files};
 use super::hosts::{self, Host};
@@ -13,7 +11,7 @@ use super::{Exit, Failure, input, print, today};
 use crate::diag::{Code, Finding, Sink};
 use crate::emit::digest;
 use crate::policy::{Policy, Test, allow};
-use crate::resolve::Denials;
+use crate::resolve::{Denials, Everywhere, Prepared};
 use crate::source::{Sources, Span};
 
 mod fix;
@@ -194,12 +192,15 @@ fn on_hosts(policy: &Policy, files: &Files, hosts: &[Host], sink: &mut Sink) -> 
     let mut open = Open::default();
     let mut denials = Denials::default();
     let mut judged = 0;
+    let (prepared, mut everywhere) = (Prepared::of(policy), Everywhere::default());
     let progress = Progress::over(hosts.len());
     for host in hosts {
         progress.at(&host.name);
-        let mut own = Sink::default();
-        let resolution = chain::resolution(policy, host, &mut own);
-        found.extend(own.finish());
+        let mut own = everywhere.sink();
+        let resolution = chain::resolution_of(&prepared, host, &mut own);
+        let own = own.finish();
+        everywhere.narrow(&own);
+        found.extend(own);
         if let Some(resolution) = resolution.filter(|_| sound) {
             let mine = (policy.tests.iter(), policy.asserts.iter());
             let trials = trial::all(mine, policy, files, host, &resolution);
@@ -213,9 +214,8 @@ fn on_hosts(policy: &Policy, files: &Files, hosts: &[Host], sink: &mut Sink) -> 
         found.extend(open.findings(&names(hosts)));
         found.extend(denials.findings(&names(hosts)));
     }
-    for finding in without_partial(found, hosts.len()) {
-        sink.push(finding);
-    }
+    everywhere.retain(&mut found);
+    found.into_iter().for_each(|finding| sink.push(finding));
     let ran = policy
         .tests
         .iter()
@@ -256,28 +256,16 @@ const CERTAIN: [Code; 11] = [
 /// The findings on hosts that what could not be read cannot change.
 fn certain_on_hosts(part: &Policy, hosts: &[Host], sink: &mut Sink) {
     let mut found = Vec::new();
+    let (prepared, mut everywhere) = (Prepared::of(part), Everywhere::default());
     for host in hosts {
-        let mut own = Sink::default();
-        chain::resolution(part, host, &mut own);
-        found.extend(own.finish().into_iter().filter(|finding| CERTAIN.contains(&finding.code)));
+        let mut own = everywhere.sink();
+        chain::resolution_of(&prepared, host, &mut own);
+        let own = own.finish();
+        everywhere.narrow(&own);
+        found.extend(own.into_iter().filter(|finding| CERTAIN.contains(&finding.code)));
     }
-    without_partial(found, hosts.len()).into_iter().for_each(|finding| sink.push(finding));
-}
-
-/// What is so on some of several hosts because hosts differ: a fleet is like that. What is so on all is not.
-const PARTIAL: [Code; 3] = [Code::EmptyGpuSet, Code::RequirementUnmet, Code::NoSuchProfile];
-
-/// The findings without those that are only of some hosts, and may be.
-fn without_partial(mut findings: Vec<Finding>, hosts: usize) -> Vec<Finding> {
-    let place = |finding: &Finding| (finding.code, finding.labels.first().map(|label| label.span));
-    let mut counts: BTreeMap<(Code, Option<Span>), usize> = BTreeMap::new();
-    for finding in findings.iter().filter(|finding| PARTIAL.contains(&finding.code)) {
-        *counts.entry(place(finding)).or_default() += 1;
-    }
-    findings.retain(|finding| {
-        !PARTIAL.contains(&finding.code) || counts.get(&place(finding)).is_some_and(|count| *count == hosts)
-    });
-    findings
+    everywhere.retain(&mut found);
+    found.into_iter().for_each(|finding| sink.push(finding));
 }
 
 /// `hosts/a.json, hosts/b.json, hosts/c.json and 9 more`

@@ -37,7 +37,7 @@ fn compile(args: &args::Compile) -> Result<Result<String, Exit>, Failure> {
         Ok(sound) => sound,
         Err(exit) => return Ok(Err(exit)),
     };
-    let host = hosts::only(&args.topology, &policy, &files.sources)?;
+    let host = hosts::only_to_act_on(&args.topology, &policy, &files.sources)?;
     let proven = trial::proven(&policy, &files, &host, &mut sink);
     // Only a check sees all hosts, and can say which allowances are of no use.
     let remaining = allow::apply(&policy, sink.finish(), today::today(), false);

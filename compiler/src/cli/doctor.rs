@@ -92,7 +92,7 @@ fn look(tree: &Tree, args: &args::Doctor) -> (Document, Vec<Finding>) {
     let (callers, found) = engines::judge(tree, &engines, &entries);
     push(found);
     push(host::drivers(tree, &engines));
-    push(stacks::judge(tree, &entries));
+    push(stacks::judge(tree, &entries, &engines));
     let mut plans = Vec::new();
     for directory in places(&entries, |entry| &entry.plans, PLANS) {
         let (own, found) = plans::look(tree, &directory);

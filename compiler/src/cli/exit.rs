@@ -28,7 +28,7 @@ impl Exit {
         (Self::Findings, "errors, failed tests, or a gate that was asked for"),
         (Self::Undecided, "it could not be decided: usage, unreadable input, limits"),
         (Self::Internal, "a defect of gpupol"),
-        (Self::Denied, "the container is denied (`gpupol plan`)"),
+        (Self::Denied, "the container is denied (`gpupol plan`, `gpupol why --exit-status`)"),
     ];
 }
 

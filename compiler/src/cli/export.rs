@@ -10,6 +10,7 @@ use super::{Exit, Failure, args, input, print, replace, today, trial};
 use crate::diag::{Code, Finding, Sink};
 use crate::emit::cdi::{Guarding, KIND, Specification};
 use crate::emit::{self, Digests};
+use crate::installation::HOOK;
 use crate::policy::{Policy, allow};
 
 mod files;
@@ -33,7 +34,7 @@ fn cdi(args: &args::Cdi) -> Result<Exit, Failure> {
         Ok(sound) => sound,
         Err(exit) => return Ok(exit),
     };
-    let host = hosts::only(&args.topology, &policy, &files.sources)?;
+    let host = hosts::only_to_act_on(&args.topology, &policy, &files.sources)?;
     let specification = specification(&policy, &files, &host, &guarding, &mut sink);
     if let (Some(specification), Guarding::Nobody { .. }) = (&specification, &guarding)
         && !specification.devices.is_empty()
@@ -89,7 +90,7 @@ fn guarding(args: &args::Cdi) -> Result<Guarding, Failure> {
     let path = absolute(&args.hook, "--hook")?;
     if args.hook.file_name().is_none_or(|name| name != PROGRAM) {
         let message = format!("`{path}` is not called `{PROGRAM}`, by which its calls are known");
-        return Err(Failure::usage(message, format!("name it so: `--hook /usr/libexec/{PROGRAM}`")));
+        return Err(Failure::usage(message, format!("name it so: `--hook {HOOK}`")));
     }
     let entry = args.entry.clone().unwrap_or_default();
     let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);

@@ -45,9 +45,34 @@ pub(super) fn all(named: &[String], policy: &Policy, sources: &Sources) -> Resul
     Ok(hosts)
 }
 
+/// All topologies of a command after which a host acts. One that is made up, for checks and tests, must be named by the
+/// caller then: what is true of it is true nowhere else, and plans of it in force would have every container refused.
+pub(super) fn all_to_act_on(
+    named: &[String],
+    policy: &Policy,
+    sources: &Sources,
+) -> Result<Vec<Host>, Failure> {
+    let hosts = all(named, policy, sources)?;
+    match hosts.iter().find(|host| host.name.starts_with(BUILTIN)) {
+        Some(made_up) if named.is_empty() => Err(Failure::usage(
+            format!("nobody said which host this is for, and `{}` is made up", made_up.name),
+            "name it: `--topology live` on the host itself, or the file that `gpupol discover` wrote there",
+        )),
+        _ => Ok(hosts),
+    }
+}
+
 /// The only topology of a command that needs one host.
 pub(super) fn only(named: &[String], policy: &Policy, sources: &Sources) -> Result<Host, Failure> {
-    let mut hosts = all(named, policy, sources)?;
+    one(all(named, policy, sources)?)
+}
+
+/// The only topology of a command that needs one host, and after which it acts, as of `all_to_act_on`.
+pub(super) fn only_to_act_on(named: &[String], policy: &Policy, sources: &Sources) -> Result<Host, Failure> {
+    one(all_to_act_on(named, policy, sources)?)
+}
+
+fn one(mut hosts: Vec<Host>) -> Result<Host, Failure> {
     match (hosts.pop(), hosts.len()) {
         (Some(host), 0) => Ok(host),
         (last, _) => {

@@ -12,6 +12,7 @@ use crate::diag::Finding;
 use crate::source::{Source, SourceId, Sources};
 use crate::syntax::{self, MAX_FILE};
 
+pub(super) mod git;
 mod place;
 
 /// More files than any policy has; a wrong directory was named.

@@ -23,10 +23,10 @@ const HOOK_LIMIT: u64 = 64 << 20;
 
 pub(super) fn run(args: &args::Install) -> Result<Exit, Failure> {
     let (engine, everywhere) = wish(&args.engine);
-    let disk = Disk::of(&everywhere.root)?;
-    let _lock = turn(&disk, everywhere.dry_run)?;
+    let disk = Disk::of(&everywhere.changed.root)?;
+    let _lock = turn(&disk, everywhere.changed.dry_run)?;
     let wanted = Wanted {
-        name: everywhere.name.clone(),
+        name: everywhere.changed.name.clone(),
         hook: hook(everywhere.hook.as_deref())?,
         places: Places {
             plans: everywhere.plans.clone(),
@@ -38,20 +38,20 @@ pub(super) fn run(args: &args::Install) -> Result<Exit, Failure> {
     };
     let mut tree = Tree::of(&disk);
     let planned = installation::install(&mut tree, &wanted)?;
-    finish(&disk, &tree, &planned, everywhere.dry_run)
+    finish(&disk, &tree, &planned, everywhere.changed.dry_run)
 }
 
 pub(super) fn undo(args: &args::Uninstall) -> Result<Exit, Failure> {
-    let disk = Disk::of(&args.root)?;
-    let _lock = turn(&disk, args.dry_run)?;
+    let disk = Disk::of(&args.changed.root)?;
+    let _lock = turn(&disk, args.changed.dry_run)?;
     let mut tree = Tree::of(&disk);
     let engine = args.engine.word();
-    let name = args.name.as_deref().unwrap_or(engine);
+    let name = args.changed.name.as_deref().unwrap_or(engine);
     let planned = installation::uninstall(&mut tree, name, engine, &reactivate(engine))?;
-    if disk.is_host() && !args.dry_run && !args.force {
+    if disk.is_host() && !args.changed.dry_run && !args.force {
         running::none_through(&installation::link_of(name))?;
     }
-    finish(&disk, &tree, &planned, args.dry_run)
+    finish(&disk, &tree, &planned, args.changed.dry_run)
 }
 
 fn wish(engine: &InstalledFor) -> (Wish, &Everywhere) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Failure, args};
 use crate::diag::{Code, Finding, Severity};
-use crate::syntax::cursor::suggestion;
+use crate::syntax::cursor::nearest;
 
 /// What a level is set for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,8 +29,13 @@ pub(super) struct Levels(BTreeMap<Which, Level>);
 /// Reads `GPnnnn` or a slug.
 pub(super) fn code(word: &str) -> Result<Code, String> {
     Code::from_name(word).ok_or_else(|| {
-        let slugs = Code::ALL.iter().map(|code| code.slug());
-        suggestion(word, slugs).unwrap_or_else(|| "no finding is called so".to_owned())
+        // Of a number no other is what was meant.
+        if word.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("GP")) {
+            return "no finding has that number now; `gpupol rule` lists all of them".to_owned();
+        }
+        let near = nearest(word, Code::ALL.iter().map(|code| code.slug()));
+        let near = near.map(|slug| format!("did you mean `{slug}`?"));
+        near.unwrap_or_else(|| "no finding is called so; `gpupol rule` lists all of them".to_owned())
     })
 }
 

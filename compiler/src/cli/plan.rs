@@ -1,32 +1,24 @@
 //! `gpupol plan`
 
-use std::path::{Path, PathBuf};
-
 use gpupol_plan::choose::Leases;
-use gpupol_plan::config::{Config, LIMIT_WITH_GPUS};
-use gpupol_plan::entry::{Entry, Form};
+use gpupol_plan::entry::Form;
 use gpupol_plan::index::OnDenied;
-use gpupol_plan::observed::Observed;
-use gpupol_plan::refusal::{Reason, Refusal};
+use gpupol_plan::refusal::Reason;
 use gpupol_plan::request::allocation;
 use gpupol_plan::spec::replaced::Replaced;
 
 use super::args::{self, Format};
 use super::chain::{self, Files};
-use super::{Exit, Failure, hosts, input, print};
-use crate::diag::{Code, Finding, Sink};
+use super::{Exit, Failure, container, hosts, print};
+use crate::diag::Sink;
 use crate::outcome::{Guarded, Outcome, Reader, known_by};
-use crate::policy::{Container, Identity, Policy, Who, lower};
-use crate::workload::{self, Workload};
+use crate::policy::{Identity, Policy};
+use crate::workload::Workload;
 
 mod check;
 mod human;
-mod identify;
 mod json;
 mod spec;
-
-/// Larger than any entry.
-const MAX_ENTRY: usize = 64 << 10;
 
 pub(super) fn run(args: &args::Plan) -> Result<Exit, Failure> {
     if let Some(directory) = &args.check {
@@ -37,7 +29,13 @@ pub(super) fn run(args: &args::Plan) -> Result<Exit, Failure> {
         Err(exit) => return Ok(exit),
     };
     let host = hosts::only(&args.topology, &policy, &files.sources)?;
-    let container = match container(args, &policy)? {
+    let named = container::Named {
+        workload: args.workload.as_deref(),
+        config: args.config.as_deref(),
+        entry: args.entry.as_deref(),
+        identity: &args.identity,
+    };
+    let container = match container::read(&named, &policy)? {
         Ok(container) => container,
         Err(exit) => return Ok(exit),
     };
@@ -112,69 +110,4 @@ fn known<'p>(
     let source = files.sources.get(identity.span.source)?;
     let (line, _) = source.position(identity.span.start());
     Some(Known { identity: &identity.value, file: &source.place, line })
-}
-
-/// The container; an exit code after what is wrong with its file has been said.
-fn container(args: &args::Plan, policy: &Policy) -> Result<Result<Workload, Exit>, Failure> {
-    match (&args.workload, &args.config, &args.entry) {
-        (Some(path), ..) => by_workload(path, policy),
-        (None, Some(config), Some(entry)) => {
-            let mut container = by_config(config, entry)?;
-            for pair in &args.identity {
-                identify::identify(pair, &mut container)?;
-            }
-            Ok(Ok(container))
-        }
-        _ => Err(Failure::usage(
-            "a container is needed",
-            "name one by `--workload`, or by `--config` and `--entry`",
-        )),
-    }
-}
-
-fn by_workload(path: &PathBuf, policy: &Policy) -> Result<Result<Workload, Exit>, Failure> {
-    // Only a regular file is one workload; what is read below may be a directory.
-    input::read_file(path, 0)?;
-    let input = input::read(std::slice::from_ref(path))?;
-    let mut sink = Sink::default();
-    let documents = chain::parse(&input, &mut sink);
-    let container = documents.first().and_then(|document| lower::container(document, &mut sink));
-    if let Some(stranger) = container.as_ref().and_then(|container| stranger(container, policy)) {
-        sink.push(stranger);
-    }
-    match container.filter(|_| !sink.has_errors()) {
-        Some(container) => Ok(Ok(workload::describe(&container, policy))),
-        None => {
-            chain::say(sink.finish(), &input.sources);
-            Ok(Err(Exit::Findings))
-        }
-    }
-}
-
-/// A container of a tenant that the policy does not have.
-fn stranger(container: &Container, policy: &Policy) -> Option<Finding> {
-    let Who::Tenant(name) = &container.who.value else { return None };
-    if policy.tenants.contains_key(name) {
-        return None;
-    }
-    let known: Vec<String> = policy.tenants.keys().take(5).map(|name| format!("`{name}`")).collect();
-    let message = format!("no tenant is called `{name}`");
-    let help = format!("the policy has {}", known.join(", "));
-    Some(Finding::at(Code::UnresolvedName, container.who.span, "not defined", message).help(help))
-}
-
-fn by_config(config: &Path, entry: &Path) -> Result<Workload, Failure> {
-    let because = |path: &Path| {
-        let what = input::name(path);
-        move |refusal: Refusal| unusable(what, &refusal.message)
-    };
-    Ok(Workload {
-        entry: Entry::parse(&input::read_whole(entry, MAX_ENTRY)?).map_err(because(entry))?,
-        config: Config::parse(&input::read_whole(config, LIMIT_WITH_GPUS)?).map_err(because(config))?,
-        observed: Observed::default(),
-    })
-}
-
-fn unusable(what: String, why: &str) -> Failure {
-    Failure::usage(format!("`{what}` cannot be used: {why}"), "name a file of the right kind")
 }

@@ -181,6 +181,15 @@ codes! {
     /// Something that undoes what keeps tenants apart.
     IsolationVoid = 5010, "isolation-void", Warning;
 
+    /// A change of a policy by which somebody can have more, where `gpupol diff` is to fail on that.
+    DiffGains = 6001, "diff-gains", Error;
+    /// A change of a policy by which somebody can have less, where `gpupol diff` is to fail on that.
+    DiffLosses = 6002, "diff-losses", Error;
+    /// Two policies that are not the same for every container, where `gpupol diff` expects that.
+    NotEquivalent = 6003, "not-equivalent", Error;
+    /// Two policies that cannot be compared within bounds.
+    DiffUndecided = 6004, "diff-undecided", Error;
+
     /// A `test` did not come out as it says.
     TestFailed = 8001, "test-failed", Error;
     /// An `allow-finding` of which there is no finding.

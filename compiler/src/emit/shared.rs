@@ -1,6 +1,7 @@
 //! What plans have alike, which is nearly all of them: written once for each choice of devices and driver capabilities.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use gpupol_plan::capability::Capability;
 use gpupol_plan::edit::{Edit, Env};
@@ -13,7 +14,7 @@ use crate::resolve::{Grant, Key};
 use crate::topology::{Topology, Vendor};
 
 /// What decides over a shared part, of one host: capabilities, devices, and the grant whose daemons they come with.
-type Of = (BTreeSet<Capability>, Vec<Vec<Key>>, Option<String>);
+type Of = (Arc<BTreeSet<Capability>>, Vec<Vec<Key>>, Option<String>);
 
 /// The parts that are written, and what each vendor's GPUs come with.
 pub(super) struct Parts {
@@ -41,7 +42,7 @@ impl Parts {
         let keys = grant.lines.iter().map(|line| line.devices.iter().map(|device| device.key()).collect());
         let has_daemon = grant.lines.iter().any(|line| line.rule.sharing.value.is_mps());
         let daemons_of = has_daemon.then(|| grant.rule.name.value.clone());
-        let of = (grant.capabilities.clone(), keys.collect(), daemons_of);
+        let of = (Arc::clone(&grant.capabilities), keys.collect(), daemons_of);
         if let Some(known) = self.known.get(&of) {
             return *known;
         }

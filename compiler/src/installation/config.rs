@@ -94,6 +94,14 @@ pub fn read(language: Language, text: &str) -> Result<Value, Fault> {
     }
 }
 
+/// The same of a file that nobody is to change, whose lines may end as they like.
+///
+/// # Errors
+/// It is not of its language.
+pub fn look(language: Language, text: &str) -> Result<Value, Fault> {
+    read(language, &text.replace("\r\n", "\n"))
+}
+
 /// The file with these settings, and what was done for that; a setting that is there already is nobody's doing.
 ///
 /// # Errors

@@ -218,7 +218,8 @@ impl<'h> Tree<'h> {
             return Err(Error::refused(message, format!("take that away by `chmod go-w {path}`")));
         }
         // A file system that is mounted elsewhere may be another's as a whole, who makes an image of it.
-        let is_makers = || Ok(matches!(self.kind("/")?, Kind::Directory(root) if root.owner == owner));
+        let is_makers =
+            || Ok::<_, Error>(matches!(self.kind("/")?, Kind::Directory(root) if root.owner == owner));
         if owner == ROOT || is_makers()? {
             return Ok(());
         }

@@ -78,6 +78,25 @@ pub enum Who {
     },
 }
 
+impl Who {
+    /// What it is known by, in the order of the keys.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        let texts: Vec<&Option<String>> = match self {
+            Self::Tenant(name) => return vec![name.clone()],
+            Self::Kubernetes { namespace, uid, name, cgroup } => vec![namespace, uid, name, cgroup],
+            Self::Docker { daemon, runtime } => {
+                return [daemon.clone()].into_iter().chain(runtime.clone()).collect();
+            }
+            Self::Podman { user } => return user.iter().map(u32::to_string).collect(),
+            Self::Slurm { job, cgroup } => {
+                let job = job.iter().flatten().filter(|text| !text.is_empty());
+                return job.chain(cgroup).cloned().collect();
+            }
+        };
+        texts.into_iter().flatten().cloned().collect()
+    }
+}
+
 /// A `request` node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {

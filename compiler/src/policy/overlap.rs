@@ -7,12 +7,14 @@
 const MOST_PAIRS: usize = 1_000;
 
 mod boxes;
+pub(crate) mod classes;
 pub(super) mod denies;
 mod dfa;
 mod engines;
 pub(super) mod everybody;
 pub(super) mod grants;
 pub(super) mod possible;
+mod region;
 mod search;
 pub(super) mod selectors;
 mod sieve;

@@ -6,14 +6,14 @@ use std::cmp::Ordering;
 const MOST_PARTS: usize = 4;
 
 /// A version, such as `550.163.01` or the compute capability `9.0`: numbers between dots.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(Vec<u32>);
 
 /// A condition on a version: one of some values, or bounds.
 ///
 /// Each is compared with as many parts of the version as it has itself: `550` is every `550.x`, and at most `550`
 /// includes them all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Versions {
     /// Alternatives; none: whatever is within the bounds.
     pub values: Vec<Version>,

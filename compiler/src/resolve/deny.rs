@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use super::select::Sets;
-use super::{Device, Reach};
+use super::{By, Device, Reach, Withheld};
 use crate::policy::{Deny, Policy};
 
 /// The GPUs that one tenant may not have, by index, each with the deny that says so.
 pub(super) type Denied<'a> = BTreeMap<u32, &'a Deny>;
 
 /// How far each deny reaches.
-pub(super) fn reaches<'a>(policy: &'a Policy, sets: &Sets<'a>) -> Vec<Reach<'a>> {
+pub(super) fn reaches<'a>(policy: &'a Policy, sets: &Sets<'a, '_>) -> Vec<Reach<'a>> {
     let gpus = |rule: &Deny| rule.gpu_sets.iter().flat_map(|set| sets.reached(&set.value)).collect();
     policy.denies.values().map(|rule| Reach { rule, gpus: gpus(rule) }).collect()
 }
@@ -30,18 +30,27 @@ pub(super) fn by_tenant<'a>(reaches: &[Reach<'a>]) -> BTreeMap<&'a str, Denied<'
     all
 }
 
-/// The devices that are left, and the denies that took the others.
+/// The devices that are left, and the others.
 pub(super) fn subtract<'a>(
     devices: &[Device<'a>],
     denied: Option<&Denied<'a>>,
-) -> (Vec<Device<'a>>, Vec<&'a Deny>) {
+) -> (Vec<Device<'a>>, Vec<Withheld<'a>>) {
     let mut kept = Vec::with_capacity(devices.len());
-    let mut by: BTreeMap<&str, &Deny> = BTreeMap::new();
+    let mut withheld = Vec::new();
     for device in devices {
         match denied.and_then(|denied| denied.get(&device.gpu.index)) {
-            Some(deny) => _ = by.insert(&deny.name.value, deny),
+            Some(deny) => withheld.push(Withheld { device: *device, by: By::Deny(deny) }),
             None => kept.push(*device),
         }
     }
-    (kept, by.into_values().collect())
+    (kept, withheld)
+}
+
+/// The denies among what withholds devices, by their names.
+pub(super) fn denies<'a>(withheld: &[Withheld<'a>]) -> Vec<&'a Deny> {
+    let deny = |withheld: &Withheld<'a>| match withheld.by {
+        By::Deny(deny) => Some((deny.name.value.as_str(), deny)),
+        By::Guarantee(_) => None,
+    };
+    withheld.iter().filter_map(deny).collect::<BTreeMap<_, _>>().into_values().collect()
 }

@@ -7,9 +7,11 @@ use gpupol_plan::requirement::version::Comparator;
 
 use super::check::{Giver, Loss, promise};
 use super::coexist::Fault;
+use super::fabric::MOST_IN_ALL;
 use super::guarantee::Demand;
 use super::mps::Unready;
 use super::place::MOST_SLOTS;
+use super::require::{self, Found};
 use super::{Device, layout};
 use crate::diag::{Code, Finding};
 use crate::policy::{self, Amount, GpuSet, Line, Place, Require, Selector};
@@ -192,12 +194,19 @@ pub(super) struct Unmet<'a, 'n> {
 }
 
 impl Unmet<'_, '_> {
-    /// `has`: what the driver has instead, or none.
-    pub(super) fn by(&self, require: &Require, has: Option<&str>) -> Finding {
-        let (fact, name) = (require.fact.name(), self.name);
-        let wanted = format!("{fact}{}{}", require.comparator.text(), require.version);
-        let has = has.map_or_else(|| "none".to_owned(), |has| format!("{fact} {has}"));
-        let message = format!("{}: it requires `{wanted}`, and there is {has}", self.gives());
+    pub(super) fn of(&self, unmet: &require::Unmet<'_>) -> Finding {
+        let fact = unmet.required.fact.name();
+        match unmet.found {
+            Found::Nothing => self.by(unmet.required, "none"),
+            Found::Other(has) => self.by(unmet.required, &format!("{fact} {has}")),
+            Found::Unknown(why) => self.unknown(unmet.required, why),
+        }
+    }
+
+    /// `has`: what there is instead, in words.
+    fn by(&self, require: &Require, has: &str) -> Finding {
+        let name = self.name;
+        let message = format!("{}: it requires `{require}`, and there is {has}", self.gives());
         let help = match (self.vendor, require.comparator) {
             (Vendor::Nvidia, Comparator::Greater | Comparator::GreaterEqual) => {
                 format!("update the driver of `{name}`, or require less")
@@ -210,7 +219,7 @@ impl Unmet<'_, '_> {
         Finding::at(Code::RequirementUnmet, self.span, "not met there", message).help(help)
     }
 
-    pub(super) fn unknown(&self, require: &Require, why: &str) -> Finding {
+    fn unknown(&self, require: &Require, why: &str) -> Finding {
         let (fact, name) = (require.fact.name(), self.name);
         let message = format!("{}: whether it has the {fact} it requires is unknown ({why})", self.gives());
         Finding::at(Code::UnknownFact, self.span, format!("needs `{fact}`"), message)
@@ -356,6 +365,13 @@ pub(super) fn too_many_slots(line: &Line, devices: usize, name: &str) -> Finding
     );
     Finding::at(Code::TooManySlots, line.span, "too many to write into a plan", message)
         .help("lower `at-most`, choose fewer GPUs, or use `place=packed`, which needs no list")
+}
+
+pub(super) fn too_many_places(line: &Line, name: &str) -> Finding {
+    let message =
+        format!("all lines with a `place` together have more than {MOST_IN_ALL} choices on `{name}`");
+    Finding::at(Code::TooManySlots, line.span, "here they were too many to look at", message)
+        .help("lower `at-most`, choose fewer GPUs, or leave out `place`")
 }
 
 pub(super) fn exclusive_and_sliced(first: Giver, second: Giver, devices: &[Device], name: &str) -> Finding {

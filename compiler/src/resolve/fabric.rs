@@ -1,5 +1,6 @@
 //! How the devices of a host are joined, as a graph, and which groups of them are best for a wish.
 
+use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +23,16 @@ pub(super) struct Fabric<'a> {
     nodes: &'a [NumaNode],
     /// How far two NUMA nodes are from each other of which nobody says so: as far as any.
     farthest: u32,
+    /// How many groups may still be found for all lines together.
+    left: Cell<usize>,
 }
+
+/// So many groups are written down for all lines of a host together, or half as many looked for.
+pub(super) const MOST_IN_ALL: usize = 1 << 22;
+/// To find a group takes about twice as long as to write it down.
+const COST: usize = 2;
+/// So many pairs of devices take about as long to look at as a group to write down.
+const PAIRS_A_GROUP: usize = 8;
 
 /// What makes one group of devices better than another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +97,7 @@ impl<'a> Fabric<'a> {
         }
         let nodes = topology.numa_nodes.known().map(Vec::as_slice).unwrap_or_default();
         let distances = nodes.iter().flat_map(|node| node.distances.iter().copied());
-        Self { graph, gpus, nodes, farthest: distances.fold(REMOTE, u32::max) }
+        Self { graph, gpus, nodes, farthest: distances.fold(REMOTE, u32::max), left: Cell::new(MOST_IN_ALL) }
     }
 
     /// What ties two devices. A MIG device has no links of its own; those of one GPU are as near as can be.
@@ -134,6 +144,20 @@ impl<'a> Fabric<'a> {
         unknown
     }
 
+    /// So many groups were written down.
+    ///
+    /// # Errors
+    /// If these are all that there may be.
+    pub(super) fn spend(&self, groups: usize) -> Result<(), TooMany> {
+        self.left.set(self.left.get().saturating_sub(groups));
+        if self.is_spent() { Err(TooMany) } else { Ok(()) }
+    }
+
+    /// Whether no more groups are looked at.
+    pub(super) fn is_spent(&self) -> bool {
+        self.left.get() == 0
+    }
+
     fn link(&self, a: &Device, b: &Device) -> Option<&'a Link> {
         let [a, b] = [a, b].map(|device| self.gpus.get(&device.gpu.index).copied());
         self.graph.find_edge(a?, b?).and_then(|edge| self.graph.edge_weight(edge).copied())
@@ -150,10 +174,14 @@ impl<'a> Fabric<'a> {
         wish: Wish,
         most: usize,
     ) -> Result<Vec<Vec<u32>>, TooMany> {
+        self.spend(devices.len() * devices.len() / PAIRS_A_GROUP)?;
+        let most = most.min(self.left.get() / COST);
         let of = |one: &Device| devices.iter().map(|other| self.ties(one, other)).collect();
         let search = Search { devices, ties: devices.iter().map(of).collect(), size, wish, most };
         let mut found = Vec::new();
-        search.extend(&mut Vec::new(), Ties::default(), &mut found)?;
+        let all = search.extend(&mut Vec::new(), Ties::default(), &mut found);
+        let spent = self.spend(found.len() * COST);
+        all.and(spent)?;
         found.sort_by(|(one, a), (other, b)| one.cmp(other).then_with(|| a.cmp(b)));
         Ok(found.into_iter().map(|(_, group)| group).collect())
     }

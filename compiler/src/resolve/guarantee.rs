@@ -11,7 +11,7 @@ use petgraph::algo::ford_fulkerson;
 use petgraph::graph::{DiGraph, EdgeIndex};
 
 use super::select::Sets;
-use super::{Device, Key, diags};
+use super::{By, Device, Keeping, Key, Withheld, diags};
 use crate::diag::Sink;
 use crate::policy::{Guarantee, Policy, Tenant};
 
@@ -20,7 +20,7 @@ const MOST_TRIED: usize = 12;
 
 /// Whose each kept device is.
 #[derive(Debug, Default)]
-pub(super) struct Reserved<'a>(BTreeMap<Key, &'a str>);
+pub(super) struct Reserved<'a>(BTreeMap<Key, Keeping<'a>>);
 
 /// One `guarantee` on this host.
 pub(super) struct Demand<'a> {
@@ -33,16 +33,18 @@ pub(super) struct Demand<'a> {
 /// Chooses the devices; `own` gives what a tenant has by its grants. What cannot be kept is reported.
 pub(super) fn reserve<'a>(
     policy: &'a Policy,
-    sets: &Sets<'a>,
+    sets: &Sets<'a, '_>,
     own: impl Fn(&str) -> Vec<Device<'a>>,
     name: &str,
     sink: &mut Sink,
 ) -> Reserved<'a> {
     let demands = demands(policy, sets, own);
     let served = serve(&demands);
+    let mut had: BTreeMap<usize, usize> = BTreeMap::new();
+    served.values().for_each(|by| *had.entry(*by).or_default() += 1);
     let (mut blamed, mut reported): (BTreeSet<usize>, BTreeSet<Vec<usize>>) = Default::default();
     for (at, demand) in demands.iter().enumerate() {
-        let has = served.values().filter(|by| **by == at).count();
+        let has = had.get(&at).copied().unwrap_or(0);
         if usize::try_from(demand.rule.gpus.value).is_ok_and(|wanted| has >= wanted) || blamed.contains(&at) {
             continue;
         }
@@ -59,7 +61,10 @@ pub(super) fn reserve<'a>(
         // Which tenant goes without would be chance, and so would be whatever else is found from it.
         return Reserved(BTreeMap::new());
     }
-    let owner = |(key, at): (Key, usize)| Some((key, demands.get(at)?.tenant.name.value.as_str()));
+    let owner = |(key, at): (Key, usize)| {
+        let Demand { tenant, rule, .. } = demands.get(at)?;
+        Some((key, Keeping { tenant, rule }))
+    };
     Reserved(served.into_iter().filter_map(owner).collect())
 }
 
@@ -69,10 +74,23 @@ impl<'a> Reserved<'a> {
         self.0.contains_key(&device.key())
     }
 
-    /// Those that are not kept for another tenant.
-    pub(super) fn open_to(&self, tenant: &str, devices: Vec<Device<'a>>) -> Vec<Device<'a>> {
-        let open = |device: &Device| self.0.get(&device.key()).is_none_or(|owner| *owner == tenant);
-        devices.into_iter().filter(open).collect()
+    /// Those that are not kept for another tenant; the others are withheld.
+    pub(super) fn open_to(
+        &self,
+        tenant: &str,
+        devices: Vec<Device<'a>>,
+        withheld: &mut Vec<Withheld<'a>>,
+    ) -> Vec<Device<'a>> {
+        let mut open = Vec::with_capacity(devices.len());
+        for device in devices {
+            match self.0.get(&device.key()) {
+                Some(keeping) if keeping.tenant.name.value != tenant => {
+                    withheld.push(Withheld { device, by: By::Guarantee(*keeping) });
+                }
+                _ => open.push(device),
+            }
+        }
+        open
     }
 
     /// Ranks what is kept before what is not, for else it would stand idle while others wait.
@@ -91,7 +109,7 @@ impl<'a> Reserved<'a> {
 /// The guarantees that concern this host: those of which it has the gpu-set at all.
 fn demands<'a>(
     policy: &'a Policy,
-    sets: &Sets<'a>,
+    sets: &Sets<'a, '_>,
     own: impl Fn(&str) -> Vec<Device<'a>>,
 ) -> Vec<Demand<'a>> {
     let mut demands = Vec::new();
@@ -152,16 +170,7 @@ fn rivals(unserved: usize, demands: &[Demand], served: &BTreeMap<Key, usize>) ->
 /// to try all groups, one of which nobody alone could be left out.
 fn least(rivals: &[usize], demands: &[Demand]) -> Vec<usize> {
     if rivals.len() > MOST_TRIED {
-        let mut left = rivals.to_vec();
-        let without =
-            |all: &[usize], one: usize| all.iter().copied().filter(|at| *at != one).collect::<Vec<_>>();
-        let smaller = |all: &[usize]| {
-            all.iter().map(|one| without(all, *one)).find(|group| is_too_much(group, demands))
-        };
-        while let Some(group) = smaller(&left) {
-            left = group;
-        }
-        return left;
+        return smaller(rivals, demands);
     }
     let groups = (1..1_u32 << rivals.len()).map(|mask| {
         let picked = rivals.iter().enumerate().filter(|(bit, _)| mask & 1 << bit != 0);
@@ -170,6 +179,39 @@ fn least(rivals: &[usize], demands: &[Demand]) -> Vec<usize> {
     let least =
         groups.filter(|group| is_too_much(group, demands)).min_by_key(|group| (group.len(), group.clone()));
     least.unwrap_or_else(|| rivals.to_vec())
+}
+
+/// Those that are left when whoever can be left out is, one after the other and again from the first, until nobody can be.
+fn smaller(rivals: &[usize], demands: &[Demand]) -> Vec<usize> {
+    let mut left: Vec<&Demand> = rivals.iter().filter_map(|at| demands.get(*at)).collect();
+    let mut places = rivals.to_vec();
+    // How many of those that are left each device may serve.
+    let mut serves: BTreeMap<Key, usize> = BTreeMap::new();
+    for key in left.iter().flat_map(|demand| demand.devices.keys()) {
+        *serves.entry(*key).or_default() += 1;
+    }
+    let mut wanted: u64 = left.iter().map(|demand| u64::from(demand.rule.gpus.value)).sum();
+    loop {
+        let before = left.len();
+        let mut at = 0;
+        while let Some(demand) = left.get(at).copied() {
+            let own = |key: &&Key| serves.get(*key) == Some(&1);
+            let fewer = serves.len() - demand.devices.keys().filter(own).count();
+            let less = wanted - u64::from(demand.rule.gpus.value);
+            if !u64::try_from(fewer).is_ok_and(|fewer| less > fewer) {
+                at += 1;
+                continue;
+            }
+            (wanted, _, _) = (less, left.remove(at), places.remove(at));
+            for key in demand.devices.keys() {
+                serves.entry(*key).and_modify(|count| *count -= 1);
+            }
+            serves.retain(|_, count| *count > 0);
+        }
+        if left.len() == before {
+            return places;
+        }
+    }
 }
 
 /// Whether they want more devices together than may serve them.

@@ -2,6 +2,7 @@
 
 use gpupol_plan::glob;
 
+use super::Key;
 use crate::policy::{Glob, Selector, Version, Versions};
 use crate::source::Spanned;
 use crate::topology::{Fact, Gpu, MigDevice, Topology};
@@ -26,7 +27,15 @@ pub(super) enum Verdict<'a> {
 }
 
 impl<'a> Candidate<'a> {
-    pub(super) fn judge(&self, selector: &'a Spanned<Selector>) -> Verdict<'a> {
+    /// Where it stands on its host.
+    pub(super) fn key(&self) -> Key {
+        (self.gpu.index, self.mig.map(|mig| mig.index))
+    }
+
+    pub(super) fn judge<'v>(&'v self, selector: &'v Spanned<Selector>) -> Verdict<'v>
+    where
+        'a: 'v,
+    {
         let Self { topology, gpu, mig } = *self;
         match &selector.value {
             Selector::Vendor(words) => Verdict::of(words.iter().any(|word| word == gpu.vendor.name())),
@@ -121,7 +130,7 @@ fn version<'a>(
     })
 }
 
-/// A bound is nearly met when it would be met were it 5 % softer.
+/// A bound is nearly met when less than 5 % of it are missing, or too many.
 fn memory(
     selector: &Spanned<Selector>,
     has: u64,
@@ -133,11 +142,10 @@ fn memory(
     if !at_least.is_some_and(under) && !at_most.is_some_and(over) {
         return Verdict::Yes;
     }
-    let soft_least = at_least.map(|bound| bound - bound / 20);
-    let soft_most = at_most.map(|bound| bound.saturating_add(bound / 20));
-    if soft_least.is_some_and(under) || soft_most.is_some_and(over) {
-        Verdict::No
-    } else {
+    let little = |bound: u64| has.abs_diff(bound).saturating_mul(20) < bound;
+    if at_least.filter(|bound| under(*bound)).or(at_most).is_some_and(little) {
         Verdict::Near(selector, has)
+    } else {
+        Verdict::No
     }
 }

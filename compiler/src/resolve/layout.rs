@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::select::Sets;
 use crate::diag::Sink;
 use crate::policy::{Layout, Policy, Wish};
-use crate::topology::mig::{Board, Misfit, Placed, Profile};
+use crate::topology::mig::{self, Board, Misfit, Placed, Profile};
 use crate::topology::{Fact, Gpu};
 
 mod diags;
@@ -25,7 +25,7 @@ enum Hindrance<'a> {
 }
 
 /// Reports what hinders layouts, GPUs that do not have what is wished, and GPUs of which two layouts wish something.
-pub(super) fn report(policy: &Policy, sets: &Sets<'_>, name: &str, sink: &mut Sink) {
+pub(super) fn report(policy: &Policy, sets: &Sets<'_, '_>, name: &str, sink: &mut Sink) {
     let mut wished: BTreeMap<u32, &Layout> = BTreeMap::new();
     for layout in policy.layouts.values() {
         let gpus: BTreeMap<u32, &Gpu> =
@@ -44,20 +44,39 @@ pub(super) fn report(policy: &Policy, sets: &Sets<'_>, name: &str, sink: &mut Si
 }
 
 fn of_model(layout: &Layout, model: &str, gpus: &[&Gpu], name: &str, sink: &mut Sink) {
-    match placed(layout, model, gpus) {
-        Err(hindrance) => sink.push(diags::hindered(layout, model, &hindrance, name)),
-        Ok(placed) => {
-            let others: Vec<u32> =
-                gpus.iter().filter(|gpu| !has(gpu, &placed)).map(|gpu| gpu.index).collect();
-            if !others.is_empty() {
-                sink.push(diags::not_there(layout, &others, &placed, name));
-            }
-        }
+    let fit = wished(layout, model, gpus).and_then(|(board, all)| {
+        Ok((board, board.arrange(&all).map_err(|why| Hindrance::Misfit(why, board))?, all))
+    });
+    let (board, placed, all) = match fit {
+        Ok(fit) => fit,
+        Err(hindrance) => return sink.push(diags::hindered(layout, model, &hindrance, name)),
+    };
+    // GPUs that have the same are one finding.
+    let mut others: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    for gpu in gpus.iter().filter(|gpu| !has(gpu, &placed)) {
+        let there = mig::instances(gpu, board).filter(|there| !there.is_empty());
+        let change = there.and_then(|there| board.rearrange(&all, &there).ok());
+        let help = match change {
+            Some(change) => diags::rearranged(&change),
+            None => diags::empty(&placed, gpu.instances().values().any(|own| is_wished(&all, own))),
+        };
+        others.entry(help).or_default().push(gpu.index);
+    }
+    for (help, gpus) in others {
+        sink.push(diags::not_there(layout, &gpus, help, name));
     }
 }
 
-/// Where the wished MIG devices have their places on a GPU of that model.
-fn placed<'a>(layout: &'a Layout, model: &str, gpus: &[&Gpu]) -> Result<Vec<Placed>, Hindrance<'a>> {
+fn is_wished(all: &[&Profile], name: &str) -> bool {
+    all.iter().any(|profile| profile.name == name)
+}
+
+/// The board of GPUs of that model, and the profiles of all wished MIG devices.
+fn wished<'a>(
+    layout: &'a Layout,
+    model: &str,
+    gpus: &[&Gpu],
+) -> Result<(&'static Board, Vec<&'static Profile>), Hindrance<'a>> {
     if gpus.iter().all(|gpu| gpu.mig == Fact::Absent) {
         return Err(Hindrance::NoMig);
     }
@@ -67,7 +86,7 @@ fn placed<'a>(layout: &'a Layout, model: &str, gpus: &[&Gpu]) -> Result<Vec<Plac
         let profile = board.profile(&wish.profile.value).ok_or(Hindrance::NoProfile(wish, board))?;
         wished.extend((0..wish.count).map(|_| profile));
     }
-    board.arrange(&wished).map_err(|misfit| Hindrance::Misfit(misfit, board))
+    Ok((board, wished))
 }
 
 /// Whether the GPU has instances of exactly the profiles of these.

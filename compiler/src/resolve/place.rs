@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Device;
 use super::fabric::{Fabric, TooMany, Wish, numa};
+use super::{Device, Key};
 use crate::policy::{Line, Place};
 
 /// More slots than this are not written into a plan.
@@ -17,8 +17,27 @@ pub(super) fn most(devices: &[Device], slots: Option<&[Vec<u32>]>) -> usize {
     slots.map_or(devices.len(), |slots| slots.iter().map(Vec::len).max().unwrap_or(0))
 }
 
+/// What was found of so many of some devices, as far as it was looked for: many lines ask for the same.
+#[derive(Default)]
+pub(super) struct Known {
+    /// The best group, by their places among these; none where there are too many to compare.
+    best: BTreeMap<Asked, Option<Vec<u32>>>,
+    slots: BTreeMap<Asked, Result<Slots, TooMany>>,
+}
+
+/// Groups of positions; none if any will do.
+pub(super) type Slots = Option<Vec<Vec<u32>>>;
+
+/// Whether they are to be near or, for slots, on one node; how many; of which.
+type Asked = (bool, usize, Vec<Key>);
+
 /// Orders devices that came by index: the first `at-most` of them are the best group for the line's preference.
-pub(super) fn rank<'a>(fabric: &Fabric<'_>, devices: Vec<Device<'a>>, line: &Line) -> Vec<Device<'a>> {
+pub(super) fn rank<'a>(
+    fabric: &Fabric<'_>,
+    devices: Vec<Device<'a>>,
+    line: &Line,
+    known: &mut Known,
+) -> Vec<Device<'a>> {
     let order = |devices: Vec<Device<'a>>| match line.place {
         Place::Any | Place::Nvlink | Place::SameNuma => devices,
         Place::Packed => pack(fabric, devices),
@@ -34,8 +53,9 @@ pub(super) fn rank<'a>(fabric: &Fabric<'_>, devices: Vec<Device<'a>>, line: &Lin
         return order(devices);
     }
     // Among more groups than are compared the order alone decides.
-    let best =
-        fabric.groups(&devices, size, wish, MOST_COMPARED).ok().and_then(|groups| groups.into_iter().next());
+    let key = (wish == Wish::Near, size, devices.iter().map(Device::key).collect());
+    let groups = || fabric.groups(&devices, size, wish, MOST_COMPARED).ok();
+    let best = known.best.entry(key).or_insert_with(|| groups().and_then(|groups| groups.into_iter().next()));
     let Some(best) = best else { return order(devices) };
     let (first, rest): (Vec<_>, Vec<_>) =
         (0u32..).zip(devices).partition(|(position, _)| best.contains(position));
@@ -50,16 +70,27 @@ pub(super) fn slots(
     fabric: &Fabric<'_>,
     line: &Line,
     devices: &[Device],
-) -> Result<Option<Vec<Vec<u32>>>, TooMany> {
+    known: &mut Known,
+) -> Result<Slots, TooMany> {
     let wish = match line.place {
         Place::Nvlink => Wish::Joined,
         Place::SameNuma => Wish::OneNode,
         Place::Any | Place::Packed | Place::Spread => return Ok(None),
     };
     let at_most = usize::try_from(line.at_most.of(devices.len())).unwrap_or(usize::MAX);
+    if at_most <= 1 {
+        return Ok(None);
+    }
+    let asked =
+        (wish == Wish::OneNode, at_most.min(devices.len()), devices.iter().map(Device::key).collect());
+    let slots = known.slots.entry(asked).or_insert_with(|| found(fabric, wish, at_most, devices));
+    fabric.spend(slots.as_ref().map_or(0, |slots| slots.as_ref().map_or(0, Vec::len)))?;
+    slots.clone()
+}
+
+fn found(fabric: &Fabric<'_>, wish: Wish, at_most: usize, devices: &[Device]) -> Result<Slots, TooMany> {
     // If all together fulfil the condition, so does each part of them.
-    let all = || fabric.groups(devices, devices.len(), wish, 1).is_ok_and(|groups| !groups.is_empty());
-    if at_most <= 1 || all() {
+    if fabric.groups(devices, devices.len(), wish, 1).is_ok_and(|groups| !groups.is_empty()) {
         return Ok(None);
     }
     let mut slots = Vec::new();

@@ -5,28 +5,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use petgraph::algo::toposort;
-use petgraph::graph::{DiGraph, NodeIndex};
-use petgraph::visit::{Dfs, Walker};
-
 use super::judge::{Candidate, Verdict};
-use super::{Device, Extent, Key, diags, judge, out_of_service};
-use crate::diag::Sink;
-use crate::policy::{Claim, GpuSet, Line, Policy, Selector};
+use super::judged::Judged;
+use super::positions::Positions;
+use super::prepared::{self, Prepared};
+use super::{Device, Extent, Key, LeftOut, diags, out_of_service};
+use crate::diag::{Code, Sink};
+use crate::policy::{GpuSet, Line, Selector};
 use crate::source::{Span, Spanned};
 use crate::topology::mig::Board;
 use crate::topology::{Fact, Gpu, MigDevice, Topology, Vendor, instance_profile};
 
 /// The sets that something uses.
-pub(super) struct Sets<'a> {
-    sets: BTreeMap<&'a str, Set<'a>>,
-}
-
-struct Set<'a> {
-    rule: &'a GpuSet,
-    members: BTreeMap<Key, Member<'a>>,
-    /// Of its members.
-    vendors: BTreeSet<Vendor>,
+pub(super) struct Sets<'a, 's> {
+    prepared: &'s Prepared<'a>,
+    judged: Judged<'a, 's>,
+    /// By their numbers there: where the members of each stand among the devices of the host.
+    sets: Vec<Positions>,
 }
 
 #[derive(Clone, Copy)]
@@ -36,59 +31,155 @@ struct Member<'a> {
 }
 
 /// Evaluates every gpu-set that something uses, and those that these are made of.
-pub(super) fn all<'a>(policy: &'a Policy, topology: &'a Topology, name: &str, sink: &mut Sink) -> Sets<'a> {
-    let mut sets = Sets { sets: BTreeMap::new() };
-    let granted = granted(policy);
-    for rule in in_order(policy) {
-        let candidates = candidates(rule, topology);
-        let mut own = Sink::default();
-        let members = first(rule, members(rule, &sets, &candidates, name, &mut own), name, &mut own);
-        // Of a set of which something cannot be told nobody can say that it is empty.
-        let certain = !own.has_errors();
-        own.finish().into_iter().for_each(|finding| sink.push(finding));
-        let missed = granted.contains(rule.name.value.as_str()) && !is_elsewhere(rule, topology);
-        let names_lost = missed && out_of_service::report(rule, topology, name, sink);
-        let unknown = unknown_profiles(rule, topology);
-        unknown
-            .iter()
-            .filter(|_| missed)
-            .for_each(|profile| sink.push(diags::no_such_profile(rule, profile, topology, name)));
-        if missed && certain && unknown.is_empty() && !names_lost {
-            let whole = rule.mig_profiles.is_empty();
-            if members.is_empty() {
-                sink.push(diags::empty_gpu_set(rule, emptied(rule, &candidates), topology, name));
-            } else if !members.values().any(|member| member.is_held(whole)) {
-                sink.push(diags::only_sliced(rule, topology, name));
-            }
-        }
-        let vendors = members.values().map(|member| member.gpu.vendor).collect();
-        sets.sets.insert(&rule.name.value, Set { rule, members, vendors });
+pub(super) fn all<'a, 's>(
+    prepared: &'s Prepared<'a>,
+    topology: &'a Topology,
+    name: &str,
+    sink: &mut Sink,
+) -> Sets<'a, 's> {
+    let judged = Judged::of(prepared, topology);
+    let mut sets = Sets { prepared, judged, sets: Vec::with_capacity(prepared.sets.len()) };
+    for rule in &prepared.sets {
+        // What is of other hosts has nothing here, and nothing is to be said of it.
+        let is_elsewhere = rule.hosts.iter().any(|host| !sets.judged.is_host(*host));
+        let set = if is_elsewhere { Positions::default() } else { sets.here(rule, name, sink) };
+        sets.sets.push(set);
     }
     sets
 }
 
-impl<'a> Sets<'a> {
+impl<'a> Sets<'a, '_> {
+    /// What a set has of a host that it does not exclude by its name.
+    fn here(&self, set: &prepared::Set<'a>, name: &str, sink: &mut Sink) -> Positions {
+        let (rule, topology) = (set.rule, self.judged.topology);
+        let evident = self.evident(set).map(|positions| (positions, true));
+        let (found, certain) = evident.unwrap_or_else(|| self.each_judged(set, name, sink));
+        if !set.is_granted {
+            return found;
+        }
+        let names_lost = out_of_service::report(rule, topology, name, sink);
+        let unknown = unknown_profiles(rule, topology);
+        for profile in &unknown {
+            if sink.wants(Code::NoSuchProfile, profile.span) {
+                sink.push(diags::no_such_profile(rule, profile, topology, name));
+            }
+        }
+        // Of a set of which something cannot be told nobody can say that it is empty.
+        let is_told = certain && unknown.is_empty() && !names_lost;
+        let whole = rule.mig_profiles.is_empty();
+        if !is_told || self.at(&found).any(|(_, member)| member.is_held(whole)) {
+            return found;
+        }
+        if !sink.wants(Code::EmptyGpuSet, rule.name.span) {
+            return found;
+        }
+        if found.is_empty() {
+            let candidates = candidates(rule, topology);
+            sink.push(diags::empty_gpu_set(rule, emptied(rule, &candidates), topology, name));
+        } else {
+            sink.push(diags::only_sliced(rule, topology, name));
+        }
+        found
+    }
+
+    /// Where the members of a set stand if no fact is missing that it takes to tell them, and nothing is to be said of any.
+    fn evident(&self, set: &prepared::Set<'a>) -> Option<Positions> {
+        if set.rule.first.is_some() {
+            return None;
+        }
+        let mut sure = self.judged.of_kind(set.rule);
+        for (_, except) in &set.except {
+            sure.remove(self.sets.get(*except)?);
+        }
+        let mut hoped = sure.clone();
+        for selector in &set.selectors {
+            let verdicts = self.judged.verdicts(*selector)?;
+            sure.keep(&verdicts.yes);
+            hoped.keep(&verdicts.hope);
+            if hoped.is_empty() {
+                return Some(hoped);
+            }
+        }
+        (sure == hoped).then_some(sure)
+    }
+
+    /// The members as each device is judged by itself, with what is to be said of them; whether all could be told.
+    fn each_judged(&self, set: &prepared::Set<'a>, name: &str, sink: &mut Sink) -> (Positions, bool) {
+        let mut own = Sink::default();
+        let members = self.members(set, &candidates(set.rule, self.judged.topology), name, &mut own);
+        let members = first(set.rule, members, name, &mut own);
+        let certain = !own.has_errors();
+        own.finish().into_iter().for_each(|finding| sink.push(finding));
+        (self.judged.positions(|key| members.contains_key(key)), certain)
+    }
+
+    fn members(
+        &self,
+        set: &prepared::Set<'a>,
+        candidates: &[Candidate<'a>],
+        name: &str,
+        sink: &mut Sink,
+    ) -> BTreeMap<Key, Member<'a>> {
+        let mut members = BTreeMap::new();
+        for candidate in candidates {
+            let key = candidate.key();
+            let has = |other: usize| self.of(other).any(|(other, _)| other == key);
+            let excepted = set.except.iter().any(|(_, other)| has(*other));
+            if !excepted && not_chosen(set.rule, candidate, Some((name, &mut *sink))).is_none() {
+                members.insert(key, Member::of(candidate));
+            }
+        }
+        members
+    }
+
+    /// The devices at these positions, ascending.
+    fn at(&self, positions: &Positions) -> impl Iterator<Item = (Key, Member<'a>)> {
+        let candidates = positions.iter().filter_map(|at| self.judged.candidates.get(at));
+        candidates.map(|candidate| (candidate.key(), Member::of(candidate)))
+    }
+
+    /// The members of a set, ascending.
+    fn of(&self, set: usize) -> impl Iterator<Item = (Key, Member<'a>)> {
+        self.sets.get(set).into_iter().flat_map(|set| self.at(set))
+    }
+
+    fn named(&self, set: &str) -> impl Iterator<Item = (Key, Member<'a>)> {
+        self.prepared.names.get(set).into_iter().flat_map(|set| self.of(*set))
+    }
+
+    /// Whether a set has any member.
+    pub(super) fn has_any(&self, set: Option<usize>) -> bool {
+        set.and_then(|set| self.sets.get(set)).is_some_and(|set| !set.is_empty())
+    }
+
+    /// Whether it is a set of whole GPUs.
+    fn is_whole(&self, set: usize) -> bool {
+        self.prepared.sets.get(set).is_some_and(|set| set.rule.mig_profiles.is_empty())
+    }
+
     /// The GPUs that a set reaches, by themselves or by a MIG device, by index.
     pub(super) fn reached(&self, set: &str) -> BTreeMap<u32, &'a Gpu> {
-        let members = self.sets.get(set).map(|set| &set.members);
-        members.into_iter().flatten().map(|((index, _), member)| (*index, member.gpu)).collect()
+        self.named(set).map(|((index, _), member)| (index, member.gpu)).collect()
     }
 
     /// Whose GPUs the sets of these lines reach.
-    pub(super) fn vendors(&self, lines: &[Line]) -> BTreeSet<Vendor> {
-        let sets = lines.iter().filter_map(|line| self.sets.get(line.gpu_set.value.as_str()));
-        sets.flat_map(|set| &set.vendors).copied().collect()
+    pub(super) fn vendors(&self, lines: &[(&'a Line, Option<usize>)]) -> BTreeSet<Vendor> {
+        let sets = lines.iter().filter_map(|(_, set)| *set);
+        sets.flat_map(|set| self.of(set)).map(|(_, member)| member.gpu.vendor).collect()
     }
 
-    /// The devices that a line can give, by index: whole GPUs with MIG off, or MIG devices.
-    pub(super) fn grantable(&self, line: &'a Line, name: &str, sink: &mut Sink) -> Vec<Device<'a>> {
-        let Some(set) = self.sets.get(line.gpu_set.value.as_str()) else { return Vec::new() };
-        let whole = set.rule.mig_profiles.is_empty();
-        let mut devices = Vec::with_capacity(set.members.len());
-        for member in set.members.values() {
-            if !member.is_held(whole) {
-                continue;
-            }
+    /// The devices that a line of this set can give, by index: whole GPUs with MIG off, or MIG devices.
+    pub(super) fn grantable(
+        &self,
+        line: &'a Line,
+        set: Option<usize>,
+        name: &str,
+        sink: &mut Sink,
+    ) -> Vec<Device<'a>> {
+        let Some(set) = set else { return Vec::new() };
+        let whole = self.is_whole(set);
+        let mut devices = Vec::new();
+        for (_, member) in self.of(set).filter(|(_, member)| member.is_held(whole)) {
             match member.device() {
                 Ok(device) => devices.push(device),
                 Err(Missing { fact, why }) => {
@@ -101,28 +192,45 @@ impl<'a> Sets<'a> {
 
     /// Whether a line of the set could give the device: of a set of whole GPUs no MIG device.
     pub(super) fn holds(&self, set: &str, key: &Key) -> bool {
-        let held = |set: &Set| {
-            let member = set.members.get(key);
-            member.is_some_and(|member| member.is_held(set.rule.mig_profiles.is_empty()))
-        };
-        self.sets.get(set).is_some_and(held)
+        let whole = self.prepared.names.get(set).is_some_and(|set| self.is_whole(*set));
+        self.named(set).any(|(own, member)| own == *key && member.is_held(whole))
     }
 
-    /// What each set has.
+    /// What each set has that has anything.
     pub(super) fn extents(&self) -> BTreeMap<&'a str, Extent> {
-        let extent = |(name, set): (&&'a str, &Set<'a>)| {
-            let whole = set.rule.mig_profiles.is_empty();
-            let held = set.members.iter().filter(|(_, member)| member.is_held(whole));
-            let grantable = held.map(|(key, _)| *key).collect();
-            (*name, Extent { widest: set.members.keys().copied().collect(), grantable })
+        let extent = |(name, set): (&&'a str, &usize)| {
+            let whole = self.is_whole(*set);
+            let held = self.of(*set).filter(|(_, member)| member.is_held(whole));
+            let grantable = held.map(|(key, _)| key).collect();
+            (*name, Extent { widest: self.of(*set).map(|(key, _)| key).collect(), grantable })
         };
-        self.sets.iter().map(extent).collect()
+        let some = self.prepared.names.iter().filter(|(_, set)| self.has_any(Some(**set)));
+        some.map(extent).collect()
     }
+}
 
-    /// Whether a set in its widest sense has the device.
-    fn contains(&self, set: &str, key: &Key) -> bool {
-        self.sets.get(set).is_some_and(|set| set.members.contains_key(key))
+/// The first of a set's words that leaves a device out of it; nothing if it has the device, or is of another kind. `extents`
+/// are those of the host.
+#[must_use]
+pub(super) fn left_out<'a>(
+    rule: &'a GpuSet,
+    topology: &Topology,
+    extents: &BTreeMap<&str, Extent>,
+    key: &Key,
+) -> Option<LeftOut<'a>> {
+    let has = |set: &str| extents.get(set).is_some_and(|extent| extent.widest.contains(key));
+    if has(&rule.name.value) {
+        return None;
     }
+    let candidate = candidates(rule, topology).into_iter().find(|candidate| candidate.key() == *key)?;
+    if let Some(other) = rule.except.iter().find(|other| has(&other.value)) {
+        return Some(LeftOut::Except(other));
+    }
+    if let Some(selector) = not_chosen(rule, &candidate, None) {
+        return Some(LeftOut::Selector(selector));
+    }
+    let member = Member::of(&candidate);
+    rule.first.as_ref().filter(|_| member.is_held(rule.mig_profiles.is_empty())).map(LeftOut::First)
 }
 
 struct Missing<'a> {
@@ -131,6 +239,10 @@ struct Missing<'a> {
 }
 
 impl<'a> Member<'a> {
+    fn of(candidate: &Candidate<'a>) -> Self {
+        Self { gpu: candidate.gpu, mig: candidate.mig }
+    }
+
     /// Whether it is a device of its set in the narrow sense: a whole GPU with MIG off, or a MIG device.
     fn is_held(self, whole: bool) -> bool {
         self.mig.is_none() == whole && !(whole && self.gpu.mig.known() == Some(&true))
@@ -170,62 +282,10 @@ fn needed<'a, T>(name: &'static str, fact: &'a Fact<T>) -> Result<&'a T, Missing
     }
 }
 
-fn granted(policy: &Policy) -> BTreeSet<&str> {
-    let lines = policy.grants.values().flat_map(|grant| &grant.lines);
-    lines.map(|line| line.gpu_set.value.as_str()).collect()
-}
-
-/// The used sets, each after those that it excepts.
-fn in_order(policy: &Policy) -> Vec<&GpuSet> {
-    let mut graph = DiGraph::<&GpuSet, ()>::new();
-    let nodes: BTreeMap<&str, NodeIndex> =
-        policy.gpu_sets.iter().map(|(name, set)| (name.as_str(), graph.add_node(set))).collect();
-    for (name, set) in &policy.gpu_sets {
-        let excepted = set.except.iter().filter_map(|other| nodes.get(other.value.as_str()));
-        for (from, to) in nodes.get(name.as_str()).into_iter().cycle().zip(excepted) {
-            graph.add_edge(*from, *to, ());
-        }
-    }
-    let denied = policy.denies.values().flat_map(|deny| &deny.gpu_sets).map(|set| set.value.as_str());
-    let guarantees = policy.tenants.values().flat_map(|tenant| &tenant.guarantees);
-    let guaranteed = guarantees.map(|guarantee| guarantee.from.value.as_str());
-    let wished = policy.layouts.values().flat_map(|layout| &layout.gpu_sets).map(|set| set.value.as_str());
-    let claimed = policy.asserts.iter().filter_map(|assert| match &assert.claim {
-        Claim::Only { gpu_set, .. } => Some(gpu_set.value.as_str()),
-        Claim::Isolated { .. } | Claim::Never { .. } | Claim::AlwaysSatisfiable { .. } => None,
-    });
-    let named = denied.chain(guaranteed).chain(wished).chain(claimed);
-    let roots: BTreeSet<&str> = granted(policy).into_iter().chain(named).collect();
-    let roots = roots.into_iter().filter_map(|name| nodes.get(name));
-    let used: BTreeSet<NodeIndex> = roots.flat_map(|root| Dfs::new(&graph, *root).iter(&graph)).collect();
-    let order = toposort(&graph, None).unwrap_or_default();
-    let order = order.into_iter().rev().filter(|node| used.contains(node));
-    order.filter_map(|node| graph.node_weight(node).copied()).collect()
-}
-
-fn members<'a>(
-    rule: &'a GpuSet,
-    sets: &Sets<'a>,
-    candidates: &[Candidate<'a>],
-    name: &str,
-    sink: &mut Sink,
-) -> BTreeMap<Key, Member<'a>> {
-    let mut members = BTreeMap::new();
-    for candidate in candidates {
-        let Candidate { gpu, mig, .. } = *candidate;
-        let key = (gpu.index, mig.map(|mig| mig.index));
-        let excepted = rule.except.iter().any(|other| sets.contains(&other.value, &key));
-        if !excepted && chosen(rule, candidate, name, sink) {
-            members.insert(key, Member { gpu, mig });
-        }
-    }
-    members
-}
-
 /// The first devices that a set holds, if it says how many: then it is these in its widest sense too, so that what one
 /// set has and another excepts leaves nothing out.
 fn first<'a>(
-    rule: &GpuSet,
+    rule: &'a GpuSet,
     members: BTreeMap<Key, Member<'a>>,
     name: &str,
     sink: &mut Sink,
@@ -254,13 +314,21 @@ fn candidates<'a>(rule: &GpuSet, topology: &'a Topology) -> Vec<Candidate<'a>> {
     candidates
 }
 
-fn chosen<'a>(rule: &'a GpuSet, candidate: &Candidate<'a>, name: &str, sink: &mut Sink) -> bool {
-    let verdicts = rule.selectors.iter().map(|selector| candidate.judge(selector));
-    let open: Vec<_> = verdicts.filter(|verdict| !matches!(verdict, Verdict::Yes)).collect();
-    if open.iter().any(|verdict| matches!(verdict, Verdict::No)) {
-        return false;
+/// The first selector of a set that does not choose a device, or of which that cannot be told. `said`: the host's name, and
+/// where what is to be said of it goes.
+fn not_chosen<'a>(
+    rule: &'a GpuSet,
+    candidate: &Candidate<'_>,
+    said: Option<(&str, &mut Sink)>,
+) -> Option<&'a Spanned<Selector>> {
+    let verdicts = rule.selectors.iter().map(|selector| (selector, candidate.judge(selector)));
+    let open: Vec<_> = verdicts.filter(|(_, verdict)| !matches!(verdict, Verdict::Yes)).collect();
+    let first = open.first().map(|(selector, _)| *selector);
+    if open.iter().any(|(_, verdict)| matches!(verdict, Verdict::No)) {
+        return first;
     }
-    for verdict in &open {
+    let Some((name, sink)) = said else { return first };
+    for (_, verdict) in &open {
         match verdict {
             Verdict::Near(selector, has) if open.len() == 1 => {
                 sink.push(diags::memory_near_miss(rule, selector, candidate.gpu, *has, name));
@@ -274,7 +342,7 @@ fn chosen<'a>(rule: &'a GpuSet, candidate: &Candidate<'a>, name: &str, sink: &mu
             _ => {}
         }
     }
-    open.is_empty()
+    first
 }
 
 /// Why a set is empty: what of it leaves nothing of the devices before it, and how many these are. Nothing if facts
@@ -294,6 +362,9 @@ fn emptied<'a>(rule: &'a GpuSet, candidates: &[Candidate<'a>]) -> Option<(Span, 
 
 /// The profiles of a set that no board of the host has; none where the profiles of a board are not known.
 fn unknown_profiles<'a>(rule: &'a GpuSet, topology: &Topology) -> Vec<&'a Spanned<String>> {
+    if rule.mig_profiles.is_empty() {
+        return Vec::new();
+    }
     let has_mig = topology.gpus.iter().filter(|gpu| gpu.mig != Fact::Absent);
     let Some(boards) = has_mig.map(|gpu| Board::of(&gpu.model)).collect::<Option<Vec<_>>>() else {
         return Vec::new();
@@ -307,10 +378,5 @@ fn unknown_profiles<'a>(rule: &'a GpuSet, topology: &Topology) -> Vec<&'a Spanne
     rule.mig_profiles.iter().filter(|profile| !is_there(&profile.value)).collect()
 }
 
-/// Whether a set says by itself that it is of other hosts.
-fn is_elsewhere(rule: &GpuSet, topology: &Topology) -> bool {
-    rule.selectors.iter().any(|selector| match &selector.value {
-        Selector::Host(globs) => !judge::any_matches(globs, &topology.host),
-        _ => false,
-    })
-}
+#[cfg(test)]
+mod tests;

@@ -32,11 +32,14 @@ impl<'p> Denials<'p> {
     pub fn findings(&self, hosts: &str) -> Vec<Finding> {
         let (reaching, idle): (Vec<_>, Vec<_>) =
             self.denies.values().partition(|(_, places)| !places.is_empty());
+        // Numbers are sooner compared than names: thousands of denies take millions of GPUs from somebody.
+        let named = reaching.iter().flat_map(|(deny, _)| &deny.to).map(|to| to.value.as_str());
+        let numbers: BTreeMap<&str, usize> = named.collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
         let taken = reaching.into_iter().map(|(deny, places)| {
-            let tenants = deny.to.iter().map(|to| to.value.as_str());
-            (*deny, tenants.flat_map(|to| places.iter().map(move |place| (to, *place))).collect())
+            let tenants = deny.to.iter().filter_map(|to| numbers.get(to.value.as_str()));
+            (*deny, tenants.flat_map(|to| places.iter().map(move |place| (*to, *place))).collect())
         });
-        let shadowed = superfluous(taken.collect::<Vec<(&Deny, BTreeSet<(&str, Place)>)>>()).into_iter();
+        let shadowed = superfluous(taken.collect::<Vec<(&Deny, BTreeSet<(usize, Place)>)>>()).into_iter();
         let shadowed = shadowed.map(|(deny, by)| diags::deny_shadowed(deny, &by, hosts));
         shadowed.chain(idle.into_iter().map(|(deny, _)| diags::deny_idle(deny, hosts))).collect()
     }

@@ -63,10 +63,11 @@ fn by_ends(text: &str) -> Word {
     }
 }
 
-/// `text` as a string: bare if it can be, else in quotes.
-pub(super) fn written(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if !text.is_empty() && text.bytes().all(plain) && judge(text) == Word::Name {
+/// `text` as a string: bare if it can be, and reads as a name or the pattern of one, else in quotes.
+pub(crate) fn written(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'*' | b'?');
+    let begins = text.bytes().next().is_some_and(|first| !matches!(first, b'*' | b'?'));
+    if begins && text.bytes().all(plain) && judge(text) == Word::Name {
         return text.to_owned();
     }
     quoted(text)
@@ -74,7 +75,22 @@ pub(super) fn written(text: &str) -> String {
 
 /// `text` in quotes.
 pub(super) fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+    let mut quoted = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            hidden if is_hidden(hidden) => quoted.push_str(&format!("\\u{{{:x}}}", u32::from(hidden))),
+            other => quoted.push(other),
+        }
+    }
+    quoted + "\""
+}
+
+/// Whether it cannot be seen, ends a line, or turns the direction of what is beside it: KDL allows few of these as they are.
+fn is_hidden(character: char) -> bool {
+    let others = ['\u{200e}', '\u{200f}', '\u{2028}', '\u{2029}', '\u{feff}'];
+    let turns = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    character.is_control() || turns || others.contains(&character)
 }
 
 fn begins_like_number(text: &str) -> bool {
@@ -165,6 +181,10 @@ mod tests {
             ("true", "\"true\""),
             ("a b", "\"a b\""),
             ("\\\"", "\"\\\\\\\"\""),
+            ("a*-?.b", "a*-?.b"),
+            ("*", "\"*\""),
+            ("a\nb", "\"a\\u{a}b\""),
+            ("a\u{2028}\u{202e}\u{feff}b", "\"a\\u{2028}\\u{202e}\\u{feff}b\""),
         ] {
             assert_eq!(written(text), expected);
             let document = kdl::KdlDocument::parse_v2(&format!("node {expected}")).unwrap();

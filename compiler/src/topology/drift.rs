@@ -147,7 +147,8 @@ fn parts(topology: &Topology) -> BTreeMap<Part, Properties> {
         properties.insert(STATE.to_owned(), Value::from("in-service"));
         parts.insert(Part::Gpu { uuid: gpu.uuid.clone() }, properties);
         for device in &gpu.mig_devices {
-            let mut properties = without(device, &["uuid"]);
+            // Where it lies is told only to root, and nothing is granted by it.
+            let mut properties = without(device, &["uuid", "start"]);
             properties.insert("gpu".to_owned(), Value::from(gpu.uuid.as_str()));
             parts.insert(Part::MigDevice { uuid: device.uuid.clone() }, properties);
         }

@@ -4,6 +4,11 @@
 //! four `1g.10gb` and three `1g.5gb` are seven of seven compute slices of an A100 with 40 GB, but eleven of its eight
 //! memory units.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use super::{Gpu, instance_profile};
+
 mod boards;
 
 /// A kind of GPU board that has MIG.
@@ -41,6 +46,17 @@ pub struct Placed {
     pub profile: &'static Profile,
     /// The first of its memory units.
     pub start: u8,
+}
+
+/// What becomes of a GPU that has instances and is to have others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rearranged {
+    /// Those that stay as they are.
+    pub kept: Vec<Placed>,
+    /// Those that are to be made beside them, each at its place.
+    pub made: Vec<Placed>,
+    /// Those that have to go.
+    pub gone: Vec<Placed>,
 }
 
 /// Why instances do not fit on one GPU.
@@ -88,16 +104,77 @@ impl Board {
         if units > u32::from(self.memory_units) {
             return Err(Misfit::MemoryUnits(units));
         }
-        // The largest first: they have the fewest places.
-        let mut left = profiles.to_vec();
-        left.sort_by_key(|profile| (profile.memory_units, profile.compute_slices, profile.name));
-        let mut placed = Vec::new();
-        if !place(left, &mut placed) {
-            return Err(Misfit::Places);
-        }
-        placed.sort_by_key(|instance| instance.start);
-        Ok(placed)
+        beside(&[], profiles).ok_or(Misfit::Places)
     }
+
+    /// Places for instances of `profiles` on a GPU that has those of `there`, of which as many stay as can: every choice
+    /// of those that stay is tried.
+    ///
+    /// # Errors
+    /// What hinders it, if they do not fit on an empty GPU either.
+    pub fn rearrange(&self, profiles: &[&'static Profile], there: &[Placed]) -> Result<Rearranged, Misfit> {
+        self.arrange(profiles)?;
+        // Instances that do not overlap are no more than there are memory units.
+        let mut choices: Vec<u32> =
+            (0..1_u32.checked_shl(u32::from(self.memory_units)).unwrap_or(1)).collect();
+        choices.retain(|stay| {
+            usize::try_from(u32::BITS - stay.leading_zeros()).is_ok_and(|most| most <= there.len())
+        });
+        choices.sort_by_key(|stay| (Reverse(stay.count_ones()), *stay));
+        let found = choices.into_iter().find_map(|stay| {
+            let (kept, gone): (Vec<_>, Vec<_>) =
+                (0u32..).zip(there).partition(|(at, _)| stay & 1_u32.checked_shl(*at).unwrap_or(0) != 0);
+            let plain = |all: Vec<(u32, &Placed)>| all.into_iter().map(|(_, one)| *one).collect::<Vec<_>>();
+            let (kept, gone) = (plain(kept), plain(gone));
+            let made = beside(&kept, &without(profiles, &kept)?)?;
+            Some(Rearranged { kept, made, gone })
+        });
+        found.ok_or(Misfit::Places)
+    }
+}
+
+/// Those of `profiles` of which `kept` are no instances; none if some of these are of others.
+fn without(profiles: &[&'static Profile], kept: &[Placed]) -> Option<Vec<&'static Profile>> {
+    let mut left = profiles.to_vec();
+    for instance in kept {
+        left.swap_remove(left.iter().position(|profile| profile.name == instance.profile.name)?);
+    }
+    Some(left)
+}
+
+/// Places for these beside what is kept, in the order of their places.
+fn beside(kept: &[Placed], profiles: &[&'static Profile]) -> Option<Vec<Placed>> {
+    let mut left = profiles.to_vec();
+    // The largest are placed first: they have the fewest places.
+    left.sort_by_key(|profile| (profile.memory_units, profile.compute_slices, profile.name));
+    let mut placed = kept.to_vec();
+    if !place(left, &mut placed) {
+        return None;
+    }
+    let mut made = placed.split_off(kept.len());
+    made.sort_by_key(|instance| instance.start);
+    Some(made)
+}
+
+/// The instances of a GPU of that board; none if where they lie is not told, or cannot be so.
+#[must_use]
+pub fn instances(gpu: &Gpu, board: &'static Board) -> Option<Vec<Placed>> {
+    let mut placed: BTreeMap<u32, Placed> = BTreeMap::new();
+    for device in &gpu.mig_devices {
+        let profile = board.profile(instance_profile(&device.profile))?;
+        let start = device.start.filter(|start| profile.starts.contains(start))?;
+        let instance = Placed { profile, start };
+        if placed.insert(device.gi, instance).is_some_and(|other| other != instance) {
+            return None;
+        }
+    }
+    let placed: Vec<Placed> = placed.into_values().collect();
+    let mut pairs = placed
+        .iter()
+        .enumerate()
+        .flat_map(|(at, one)| placed.iter().skip(at + 1).map(move |other| (one, other)));
+    let free = pairs.all(|(one, other)| !overlap(one, other));
+    free.then_some(placed)
 }
 
 /// Places what is `left`, the last first, beside what is `placed`; every choice of places is tried.

@@ -5,7 +5,8 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use gpupol::topology::{DeviceNode, Fact, Vendor};
+use gpupol::topology::drift::drift;
+use gpupol::topology::{DeviceNode, Fact, Topology, Vendor};
 use gpupol_plan::feature::Feature;
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 
@@ -118,6 +119,24 @@ fn node_modes_are_those_that_the_kernel_module_asks_for() {
     assert_eq!(found.gpus[0].nodes[0].mode, 0o660);
     assert_eq!(found.gpus[0].mig_devices[0].nodes[0].mode, 0o400);
     assert_eq!(found.gpus[0].mig_devices[0].nodes[1].mode, 0o444);
+}
+
+#[test]
+fn root_is_told_where_instances_begin() {
+    let mut record = recorded("a100-mig");
+    for (device, start) in record.gpus[0].mig_devices.iter_mut().zip([4, 0]) {
+        device.start = Some(start);
+    }
+    let simulation = Simulation::of("starts", &record);
+    let starts = |found: &Topology| -> Vec<Option<u8>> {
+        found.gpus[0].mig_devices.iter().map(|device| device.start).collect()
+    };
+    let found = simulation.discover().unwrap();
+    assert_eq!(starts(&found), starts(&record));
+    // Who is not root learns all else, and that is no other host.
+    let other = Simulation::of("starts-hidden", &recorded("a100-mig")).discover().unwrap();
+    assert!(starts(&other).iter().all(Option::is_none));
+    assert_eq!(drift(&found, &other), []);
 }
 
 /// Whoever may not make device nodes cannot run this: `.ci/test` is root's.

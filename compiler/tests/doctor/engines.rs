@@ -224,6 +224,24 @@ fn docker_by_the_name_alone() {
     assert!(said.contains("`--privileged`, `--device` and `-v /dev:/dev` reach GPUs"), "{said}");
 }
 
+/// Where Docker is told not to read specifications, only Podman's users may name their devices.
+#[test]
+fn specifications_that_docker_does_not_read() {
+    let made = Made::docker();
+    made.write("etc/cdi/nvidia.yaml", "kind: nvidia.com/gpu\n");
+    made.program("usr/bin/nvidia-cdi-hook");
+    let text = r#"{"default-runtime": "gpupol", "features": {"cdi": false},
+        "runtimes": {"gpupol": {"path": "/usr/local/sbin/gpupol-runtime.docker"}}}"#;
+    made.write("etc/docker/daemon.json", text);
+    assert_eq!(made.found(), Vec::new());
+    made.entry("podman", &json!({"engine": "podman", "form": "hook", "allocate": true}));
+    let found = made.found();
+    assert!(
+        found.iter().any(|(code, said)| code == "GP9048" && said.contains("`/etc/cdi/nvidia.yaml`")),
+        "{found:?}"
+    );
+}
+
 #[test]
 fn specifications_of_cdi_that_are_ours() {
     let made = Made::docker();

@@ -70,6 +70,16 @@ pub(crate) const FAULTS: &[Fault] = &[
     ("NVIDIA's CDI specification", &["GP9048"], |made| {
         made.write("etc/cdi/nvidia.yaml", "kind: nvidia.com/gpu\n")
     }),
+    ("NVIDIA's CDI specification where Docker is told to look", &["GP9048"], |made| {
+        let text = r#"{"default-runtime": "gpupol", "cdi-spec-dirs": ["/srv/cdi"],
+            "runtimes": {"gpupol": {"path": "/usr/local/sbin/gpupol-runtime.docker"}}}"#;
+        made.write("etc/docker/daemon.json", text);
+        made.write("etc/cdi/nvidia.yaml", "kind: nvidia.com/gpu\n");
+        made.write("srv/cdi/nvidia.json", r#"{"kind": "nvidia.com/gpu"}"#);
+    }),
+    ("the program by which dockerd 29 answers `--gpus`", &["GP9048"], |made| {
+        made.program("usr/bin/nvidia-cdi-hook")
+    }),
     ("no plan set", &["GP9049"], |made| made.remove("etc/gpupol/plans/current")),
     ("no plans at all", &["GP9049"], |made| made.remove("etc/gpupol/plans")),
     ("a plan set that is cut off", &["GP9049"], |made| {

@@ -1,10 +1,9 @@
 //! Trees that are no host that runs, and what of a host an ordinary user may not see.
 
 use std::fs;
-use std::process::{Command, Stdio};
 
 use crate::made::Made;
-use crate::ran::{Ran, run};
+use crate::ran::run;
 use crate::simulated;
 
 /// What an image says of itself is looked at; what only a kernel says is not missed.
@@ -45,11 +44,7 @@ fn no_library_of_an_image_is_run() {
 fn plans_that_only_root_may_read_are_not_said_to_be_unusable() {
     let made = Made::docker();
     made.mode("etc/gpupol/plans", 0o700);
-    fs::copy(env!("CARGO_BIN_EXE_gpupol"), made.at("gpupol")).unwrap();
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(made.at("gpupol"));
-    let ran =
-        Ran::of(command.args(["doctor", "--root"]).arg(made.at("")).stdin(Stdio::null()).output().unwrap());
+    let ran = made.doctor_of_nobody();
     assert_eq!(ran.code, 0, "{ran}");
     assert!(ran.err.contains("`/etc/gpupol/plans") && !ran.err.contains("GP9049"), "{ran}");
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -118,6 +119,16 @@ impl Made {
 
     pub(crate) fn doctor(&self, args: &[&str]) -> Ran {
         run(self.place.path(), &[&["doctor", "--root", self.place.path().to_str().unwrap()], args].concat())
+    }
+
+    /// The same by a user who is not root.
+    pub(crate) fn doctor_of_nobody(&self) -> Ran {
+        // Where this was built users may not look.
+        fs::copy(env!("CARGO_BIN_EXE_gpupol"), self.at("gpupol")).unwrap();
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(self.at("gpupol"));
+        command.args(["doctor", "--root"]).arg(self.at("")).stdin(Stdio::null());
+        Ran::of(command.output().unwrap())
     }
 
     /// Codes, each with its message.

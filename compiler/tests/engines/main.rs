@@ -57,6 +57,7 @@ macro_rules! on {
 
 everywhere! {
     docker: usual_lines, side_by_side, bypasses, uninstalled;
+    docker_cdi: contained;
     docker_life: restarted, killed, containers_killed;
     docker_broken: plan_sets, not_whole, upgraded_under_load;
     compose: three_ways;

@@ -29,7 +29,7 @@ pub(crate) struct View {
 }
 
 /// Makes it, and holds it.
-const SETUP: &str = include_str!("computer.sh");
+const SETUP: &str = concat!(include_str!("../runtimes/root.sh"), include_str!("computer.sh"));
 /// Its first process takes care of orphans, and ends with its input.
 const HOLD: &str = "
 echo held

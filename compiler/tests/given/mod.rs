@@ -146,6 +146,7 @@ fn mig(gpu: u32, index: u32, profile: &str) -> MigDevice {
         profile: profile.to_owned(),
         gi: index + 1,
         ci: 0,
+        start: None,
         memory: Fact::Known(10 * GIB),
         nodes: vec![cap(1), cap(2)],
     }

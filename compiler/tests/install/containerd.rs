@@ -179,8 +179,19 @@ fn imports_that_drop_what_the_file_says() {
         host.refuses("install containerd").contains("imports `/etc/containerd/*/*.toml`, and gpupol follows")
     );
     host.write(CONFIG, "version = 2\nimports = [\"conf.d/other.toml\"]\n");
-    host.write(other, &format!("imports = [\"{}\"]\n", "other.toml"));
-    assert!(host.refuses("install containerd").contains("by imports of imports"));
+    host.write(other, "version = 1\n");
+    assert!(
+        host.refuses("install containerd").contains("of version 1, for which containerd then takes both")
+    );
+    for number in 0..200 {
+        let (this, next) = (format!("etc/containerd/conf.d/{number}.toml"), number + 1);
+        host.write(&this, &format!("imports = [\"{next}.toml\"]\n"));
+    }
+    host.write(other, "imports = [\"0.toml\"]\n");
+    assert!(host.refuses("install containerd").contains("it is the import after 128 others"));
+    // containerd reads each file once.
+    host.write(other, "imports = [\"other.toml\"]\n");
+    host.does("install containerd");
 }
 
 /// In version 3 the default runtime may be configured in an imported file, and is copied from there.

@@ -44,4 +44,8 @@ fn without_any_file_and_beside_nvidias() {
         "[crio.runtime.runtimes.gpupol]\nruntime_path = \"/x\"\n",
     );
     assert!(host.refuses("install crio").contains("has a runtime `gpupol` already"));
+    std::fs::remove_file(host.at("etc/crio/crio.conf.d/99-nvidia.conf")).unwrap();
+    // CRI-O reads every file there, whatever it is called.
+    host.write("etc/crio/crio.conf.d/99-site", "[crio.runtime]\ndefault_runtime = \"runc\"\n");
+    assert!(host.refuses("install crio").contains("99-site` is read after gpupol's"));
 }

@@ -164,6 +164,37 @@ fn nvidias_stack_beside_it() {
 }
 
 #[test]
+fn specifications_of_cdi_that_docker_reads() {
+    let host = Host::new("docker-cdi");
+    let specifications = [
+        ("etc/cdi/nvidia.yaml", "kind: nvidia.com/gpu\n"),
+        ("var/run/cdi/amd.json", r#"{"kind": "amd.com/gpu"}"#),
+    ];
+    for (path, text) in specifications {
+        host.write(CONFIG, r#"{"debug": true}"#);
+        host.write(path, text);
+        let said = host.refuses("install docker");
+        assert!(
+            said.contains(&format!("with `/{path}` there, Docker since 28.3 has GPUs for whoever names one")),
+            "{said}"
+        );
+        host.refuses("install docker --gpus-only");
+        for settings in [r#"{"features": {"cdi": false}}"#, r#"{"cdi-spec-dirs": ["/srv/cdi"]}"#] {
+            host.write(CONFIG, settings);
+            host.does("install docker");
+            host.does("uninstall docker");
+        }
+        fs::remove_file(host.at(path)).unwrap();
+    }
+    host.write("srv/cdi/nvidia.yaml", specifications[0].1);
+    let said = host.refuses("install docker");
+    assert!(said.contains("`/srv/cdi/nvidia.yaml`"), "{said}");
+    // Ours call the hook.
+    host.write("srv/cdi/nvidia.yaml", r#"{"kind": "gpupol.io/gpu"}"#);
+    host.does("install docker");
+}
+
+#[test]
 fn what_dockerd_would_not_take_is_not_touched() {
     let host = Host::new("docker-bad");
     let bad = [

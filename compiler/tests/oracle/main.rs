@@ -17,6 +17,10 @@
 mod denies;
 #[cfg(test)]
 mod dice;
+#[cfg(test)]
+mod diff;
+#[cfg(test)]
+mod gates;
 #[path = "../given/mod.rs"]
 #[cfg(test)]
 mod given;
@@ -29,7 +33,11 @@ mod identities;
 #[cfg(test)]
 mod placement;
 #[cfg(test)]
+mod selectors;
+#[cfg(test)]
 mod text;
+#[cfg(test)]
+mod why;
 
 use std::fmt::Debug;
 

@@ -10,6 +10,7 @@ pub(crate) mod crash;
 pub(crate) mod crowd;
 pub(crate) mod denials;
 pub(crate) mod devices;
+pub(crate) mod docker_29;
 pub(crate) mod durable;
 pub(crate) mod expect;
 pub(crate) mod failures;

@@ -21,15 +21,9 @@ pub(crate) struct Machine {
 
 /// `$1` is a directory to mount on, `$2` what is booted, `$3` which cgroups it has; the rest are directories that it has too, at their own places.
 /// Nothing that this host would start is started there: what is enabled stands below `/etc`, and is hidden.
-const BOOT: &str = r#"
-set -e
-mount -t tmpfs -o mode=755 gpupol-test "$1"
-root=$1/root
-mkdir "$1/upper" "$1/work" "$root"
-mount -t overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" gpupol-test "$root"
-version=$3
-shift 3
-mkdir -p "$root/old"
+const BOOT: &str = concat!(
+    include_str!("root.sh"),
+    r#"
 for at in run tmp var/tmp etc/systemd/system dev; do
     mkdir -p "$root/$at"
     mount -t tmpfs -o mode=755 gpupol-test "$root/$at"
@@ -59,16 +53,8 @@ else
     done </proc/self/cgroup
 fi
 umount -R /sys/fs/cgroup
-for node in null zero full random urandom tty; do cp -a "/dev/$node" "$root/dev/"; done
-mkdir "$root/dev/pts" "$root/dev/shm" "$root/dev/mqueue"
-mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
-ln -s pts/ptmx "$root/dev/ptmx"
-ln -s /proc/self/fd "$root/dev/fd"
 mkdir -p "$root/run/dbus"
-for shared; do
-    mkdir -p "$root$shared"
-    mount --rbind "$shared" "$root$shared"
-done
+fill "$@"
 hostname gpupol-test
 cd "$root"
 pivot_root . old
@@ -77,7 +63,8 @@ umount -l /old
 export container=gpupol-test
 unset LISTEN_FDS
 exec /lib/systemd/systemd --system --unit=basic.target --log-target=console --show-status=no'
-"#;
+"#
+);
 
 /// The cgroups before `--` are entered, and what stands behind it is run.
 const ENTER: &str = r#"

@@ -78,6 +78,7 @@ everywhere! {
     devices: exactly_the_granted_nodes, two_devices, mig_device, docker_gpus, podman_annotation, same_as_plan,
         hook_called_twice;
     amd: exactly_the_granted_nodes, beside_nvidia, no_longer_true, contained;
+    docker_29: by_the_hook, by_cdi, of_amd;
     cdi: same_as_the_hook, several_are_one_request, naming_is_asking, older_than_the_plans, a_node_beside,
         a_made_up_sandbox;
     ceiling: in_the_hook_form, in_the_spec_form, made_by_cdi, made_by_cdi_in_the_spec_form, refused, refused_in_the_spec_form;
@@ -100,7 +101,7 @@ everywhere! {
         ordinary_containers_stay_as_they_are, other_commands, no_entry, refusals_in_the_log, without_the_wrapper,
         other_gpu_hooks, restored, hostile_images, big_configs, a_bundle_that_cannot_be_written, an_edited_bundle, a_runtime_of_somebody_else,
         a_runtime_that_gives_gpus, a_runtime_that_fails;
-    guard: everything_is_contained, only_what_is_granted_opens, what_could_undo_it, refuse, report, a_bind_of_dev,
+    guard: everything_is_contained, only_what_is_granted_opens, an_update_lifts_nothing, what_could_undo_it, refuse, report, a_bind_of_dev,
         without_a_plan_set, trusted;
     audit: of_a_start, required_on_a_full_disk, best_effort_on_a_full_disk, unwritable;
     failures: undone, stale_boot, stale_driver, other_minor, state_without_pid, big_config;

@@ -89,6 +89,32 @@ impl Seen {
     }
 }
 
+/// The hook's one line in what was said of a container that did not start.
+pub(crate) fn line_of_hook(said: &str) -> String {
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains("gpupol: ")).collect();
+    assert_eq!(lines.len(), 1, "not one line of the hook: {said}");
+    lines.concat()
+}
+
+/// That line must give this reason.
+pub(crate) fn is_for(line: &str, reason: &str) {
+    assert!(line.contains(&format!("({reason})")), "refused for another reason than {reason}: {line}");
+}
+
+/// Exactly these numbers have nodes, which open, and are let through by the device rules.
+pub(crate) fn assert_sees(seen: &Seen, numbers: &BTreeSet<(u32, u32)>) {
+    assert_eq!(&seen.allowed(), numbers, "the device rules let other numbers through: {seen:?}");
+    let others = seen.rules.values().find(|answer| matches!(answer, Answer::Other(_)));
+    assert!(others.is_none(), "a node answers neither way: {seen:?}");
+    let nodes: BTreeSet<(u32, u32)> = seen.nodes.values().map(|node| node.number).collect();
+    assert_eq!(&nodes, numbers, "/dev has other nodes: {seen:?}");
+    assert_eq!(seen.nodes.len(), numbers.len(), "/dev has a node twice: {seen:?}");
+    for (path, node) in &seen.nodes {
+        assert_eq!((node.mode, &node.answer), (0o666, &Answer::Allowed), "{path}: {seen:?}");
+    }
+    assert!(seen.others.is_empty(), "/dev has more than nodes: {seen:?}");
+}
+
 fn decimal_number(text: &str) -> (u32, u32) {
     let (major, minor) = text.split_once(':').expect("an oracle's node is called MAJOR:MINOR");
     (major.parse().expect("a number"), minor.parse().expect("a number"))

@@ -8,6 +8,15 @@ pub fn matches(pattern: &str, text: &str) -> bool {
     if !pattern.contains(['*', '?']) {
         return pattern == text;
     }
+    // What stands before the first wildcard tells most texts apart, without reading the pattern.
+    let plain = pattern.split(['*', '?']).next().unwrap_or_default();
+    if !text.starts_with(plain) {
+        return false;
+    }
+    // Most patterns end with their only star.
+    if pattern.len() == plain.len() + 1 && pattern.ends_with('*') {
+        return !text.as_bytes().iter().skip(plain.len()).any(|byte| *byte == b'/');
+    }
     let tokens = tokens(pattern);
     let mut at = vec![false; tokens.len() + 1];
     if let Some(first) = at.first_mut() {
@@ -98,6 +107,10 @@ mod tests {
             ("research-*", "research-7", true),
             ("research-*", "research-", true),
             ("research-*", "research", false),
+            ("research-*", "research-7/8", false),
+            ("a/*", "a/b", true),
+            ("é*", "éß", true),
+            ("é*", "é/", false),
             ("a*c", "abbc", true),
             ("a*c", "ab/c", false),
             ("a**c", "ab/c", true),

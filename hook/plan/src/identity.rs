@@ -150,35 +150,67 @@ fn of_engine<S: ReadAt>(index: &Index<S>, who: Who<'_>) -> Result<Found, Refusal
     }
 }
 
+/// The first key in which a container is not as an identity says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// As policies name it; `engine` if the identity is one of another engine.
+    pub key: &'static str,
+    /// What the container has there.
+    pub has: Option<String>,
+}
+
 /// Whether the identity knows the container of these facts. The index has the same answer for all identities at once.
 #[must_use]
 pub fn matches(identity: &Identity, facts: &Facts<'_>) -> bool {
+    mismatch(identity, facts).is_none()
+}
+
+/// What keeps the identity from knowing the container of these facts; nothing: it knows it.
+#[must_use]
+pub fn mismatch(identity: &Identity, facts: &Facts<'_>) -> Option<Mismatch> {
     match (identity, facts.who) {
         (
             Identity::Kubernetes { namespace, uid, name },
             Who::Kubernetes { namespace: in_namespace, uid: of_uid, name: named },
         ) => {
             // An identity that names nothing would be everybody's.
-            (namespace.is_some() || uid.is_some())
-                && like(namespace.as_deref(), in_namespace)
-                && like(name.as_deref(), named)
-                && (uid.is_none() || uid.as_deref() == of_uid)
+            let names_any = namespace.is_some() || uid.is_some();
+            first([
+                ("namespace", names_any && like(namespace.as_deref(), in_namespace), in_namespace),
+                ("name", like(name.as_deref(), named), named),
+                ("uid", uid.is_none() || uid.as_deref() == of_uid, of_uid),
+            ])
         }
         (Identity::Docker { daemon, runtime }, Who::Docker { daemon: of_daemon, runtime: through }) => {
-            daemon == of_daemon && runtime.as_deref() == through
+            first([
+                ("daemon", daemon == of_daemon, Some(of_daemon)),
+                ("runtime", runtime.as_deref() == through, through),
+            ])
         }
-        (Identity::Podman { user }, Who::Podman { user: of_user }) => *user == of_user,
+        (Identity::Podman { user }, Who::Podman { user: of_user }) => {
+            first([("user", *user == of_user, of_user.map(|uid| uid.to_string()).as_deref())])
+        }
         (Identity::Slurm { account, user, partition }, Who::Slurm { job: Some(job) }) => {
-            (account.is_some() || user.is_some() || partition.is_some())
-                && like(account.as_deref(), Some(&job.account))
-                && like(user.as_deref(), Some(&job.user))
-                && like(partition.as_deref(), Some(&job.partition))
+            let names_any = account.is_some() || user.is_some() || partition.is_some();
+            first([
+                ("account", names_any && like(account.as_deref(), Some(&job.account)), Some(&job.account)),
+                ("user", like(user.as_deref(), Some(&job.user)), Some(&job.user)),
+                ("partition", like(partition.as_deref(), Some(&job.partition)), Some(&job.partition)),
+            ])
         }
-        (Identity::Cgroup { path, engines }, _) => {
-            engines.contains(&facts.engine) && like(Some(path), facts.cgroup)
-        }
-        _ => false,
+        (Identity::Slurm { .. }, Who::Slurm { job: None }) => first([("job", false, None)]),
+        (Identity::Cgroup { path, engines }, _) => first([
+            ("engine", engines.contains(&facts.engine), Some(facts.engine.name())),
+            ("path", like(Some(path), facts.cgroup), facts.cgroup),
+        ]),
+        _ => first([("engine", false, Some(facts.engine.name()))]),
     }
+}
+
+/// The first of some keys, each with whether it is as it should be and what is there, that is not.
+fn first<const N: usize>(keys: [(&'static str, bool, Option<&str>); N]) -> Option<Mismatch> {
+    let (key, _, has) = keys.into_iter().find(|(_, is_right, _)| !is_right)?;
+    Some(Mismatch { key, has: has.map(str::to_owned) })
 }
 
 /// Whose word a key is.

@@ -116,27 +116,17 @@ fn grant<S: ReadAt>(
     config: &Config,
 ) -> Result<GrantPlan, Refusal> {
     let mut grants = index.grants(tenant);
-    let name = request.grant.as_deref();
     let mut labels = Labels { entry, config, last: None };
     for number in grants.numbers() {
         let grant = grants.record(number)?;
-        if may_be(&mut grants, &grant, name)?
-            && grants.all_hold(&grant, |grants, clause| holds(grants, clause, &mut labels))?
-        {
+        if judge(&mut grants, &grant, request, &mut labels)? == Verdict::Applies {
             return grants.plan(&grant);
         }
     }
     // Only now it matters why none of them applies.
-    let mut candidates = Vec::new();
-    for number in grants.numbers() {
-        let grant = grants.record(number)?;
-        if may_be(&mut grants, &grant, name)? {
-            candidates.push(grants.whole(&grant)?);
-        }
-    }
-    let failing = |grant: &Grant| grant.when.iter().find_map(|clause| fails(clause, entry, config));
-    let misses = candidates.iter().filter_map(|grant| Some((grant, failing(grant)?)));
-    Err(match name {
+    let considered = considered(index, tenant, request, entry, config)?;
+    let misses = considered.iter().filter_map(|one| Some((&one.grant, one.why.as_ref()?)));
+    Err(match request.grant.as_deref() {
         Some(name) => not_applicable(tenant, name, misses.map(|(_, why)| why).next()),
         None => no_grant(
             tenant,
@@ -145,16 +135,72 @@ fn grant<S: ReadAt>(
     })
 }
 
-/// Whether a grant may be chosen at all: it is the one that is asked for, or need not be asked for.
-fn may_be<S: ReadAt>(
+/// What is decided about one grant of a container's tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing is in its way. The first such grant is the container's.
+    Applies,
+    /// It is given only to who asks for it by its name, and nobody did.
+    OnlyByName,
+    /// Another one is asked for by name.
+    AnotherIsNamed,
+    /// The clause at this position of its `when` does not hold, and those before it do.
+    Fails(usize),
+}
+
+/// A grant of a container's tenant, and what is decided about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Considered {
+    /// The grant.
+    pub grant: Grant,
+    /// What is decided.
+    pub verdict: Verdict,
+    /// Why the clause does not hold, if one does not.
+    pub why: Option<String>,
+}
+
+/// What is decided about each grant of a tenant for one container, in the order in which they are tried.
+///
+/// # Errors
+///
+/// [`Reason::PlanSet`] if the index is damaged.
+pub fn considered<S: ReadAt>(
+    index: &Index<S>,
+    tenant: &Tenant,
+    request: &Request,
+    entry: &Entry,
+    config: &Config,
+) -> Result<Vec<Considered>, Refusal> {
+    let mut grants = index.grants(tenant);
+    let mut labels = Labels { entry, config, last: None };
+    let mut all = Vec::new();
+    for number in grants.numbers() {
+        let record = grants.record(number)?;
+        let verdict = judge(&mut grants, &record, request, &mut labels)?;
+        let grant = grants.whole(&record)?;
+        let why = match verdict {
+            Verdict::Fails(at) => grant.when.get(at).map(|clause| miss(clause, entry, config)),
+            Verdict::Applies | Verdict::OnlyByName | Verdict::AnotherIsNamed => None,
+        };
+        all.push(Considered { grant, verdict, why });
+    }
+    Ok(all)
+}
+
+/// Decides about one grant.
+fn judge<S: ReadAt>(
     grants: &mut Grants<'_, S>,
     grant: &GrantRecord,
-    name: Option<&str>,
-) -> Result<bool, Refusal> {
-    match name {
-        Some(name) => Ok(grants.name(grant)? == name),
-        None => Ok(!grant.named),
+    request: &Request,
+    labels: &mut Labels<'_>,
+) -> Result<Verdict, Refusal> {
+    match request.grant.as_deref() {
+        Some(name) if grants.name(grant)? != name => return Ok(Verdict::AnotherIsNamed),
+        None if grant.named => return Ok(Verdict::OnlyByName),
+        _ => {}
     }
+    let failing = grants.first_failing(grant, |grants, clause| holds(grants, clause, labels))?;
+    Ok(failing.map_or(Verdict::Applies, Verdict::Fails))
 }
 
 /// The labels of a container. Grants that are told apart by a label ask for the same one, one after the other.
@@ -191,7 +237,7 @@ fn holds<S: ReadAt>(
     grants.any_pattern(&clause, |pattern| glob::matches(pattern, value))
 }
 
-fn not_applicable(tenant: &Tenant, name: &str, why: Option<String>) -> Refusal {
+fn not_applicable(tenant: &Tenant, name: &str, why: Option<&String>) -> Refusal {
     let message = match why {
         None => format!("tenant `{}` has no grant `{name}`", tenant.name),
         Some(why) => format!("grant `{name}` does not apply: {why}"),
@@ -209,29 +255,26 @@ fn no_grant(tenant: &Tenant, near_misses: &[String]) -> Refusal {
     Refusal::new(Reason::NoGrant, message)
 }
 
-/// Why a clause does not hold, if it does not.
-fn fails(clause: &Clause, entry: &Entry, config: &Config) -> Option<String> {
+/// Why a clause that was found not to hold does not.
+fn miss(clause: &Clause, entry: &Entry, config: &Config) -> String {
     match clause {
         Clause::Label { key, values } => {
             unlike(&format!("label `{key}`"), request::label(entry, config, key), values)
         }
         Clause::Image { values } => unlike("the image", identity::image(entry, config), values),
-        Clause::Engine { engines } if engines.contains(&entry.engine) => None,
         Clause::Engine { engines } => {
             let names: Vec<&str> = engines.iter().map(|engine| engine.name()).collect();
-            Some(format!("the engine is {}, not {}", entry.engine.name(), names.join(" or ")))
+            format!("the engine is {}, not {}", entry.engine.name(), names.join(" or "))
         }
     }
 }
 
-/// Why a value is none of those wanted, if it is none.
-fn unlike(what: &str, value: Option<&str>, wanted: &[String]) -> Option<String> {
+fn unlike(what: &str, value: Option<&str>, wanted: &[String]) -> String {
     match value {
-        None => Some(format!("{what} is absent")),
-        Some(value) if wanted.iter().any(|pattern| glob::matches(pattern, value)) => None,
+        None => format!("{what} is absent"),
         Some(value) => {
             let value = refusal::excerpt(value);
-            Some(format!("{what} is `{value}`, not `{}`", wanted.join("` or `")))
+            format!("{what} is `{value}`, not `{}`", wanted.join("` or `"))
         }
     }
 }

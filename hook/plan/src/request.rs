@@ -28,7 +28,7 @@ use allocation::Allocation;
 /// Annotation: how many devices, or which.
 pub const GPUS: &str = "gpupol.io/gpus";
 /// Annotation: by which grant.
-const GRANT: &str = "gpupol.io/grant";
+pub const GRANT: &str = "gpupol.io/grant";
 /// Annotation: which features.
 pub const FEATURES: &str = "gpupol.io/features";
 /// NVIDIA's variable: which devices.

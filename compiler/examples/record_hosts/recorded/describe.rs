@@ -264,6 +264,7 @@ fn mig_device(host: &Host, gpu: u32, card: &Card, index: u32, mig: &Mig) -> MigD
         profile: mig.profile.to_owned(),
         gi: mig.gi,
         ci: 0,
+        start: None,
         memory: Fact::Known(mig.mib << 20),
         nodes: vec![cap(gi_minor), cap(gi_minor + 1)],
     }

@@ -25,9 +25,9 @@ pub(in crate::cli) enum InstalledFor {
     Slurm(Slurm),
 }
 
-/// What every engine has.
+/// What is changed, and whether.
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Everywhere {
+pub(in crate::cli) struct Changed {
     /// Name of the entry [default: the engine's].
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) name: Option<String>,
@@ -37,6 +37,13 @@ pub(in crate::cli) struct Everywhere {
     /// Where the host's root file system is mounted.
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub(in crate::cli) root: PathBuf,
+}
+
+/// What every engine has.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Everywhere {
+    #[command(flatten)]
+    pub(in crate::cli) changed: Changed,
     /// The hook's program to install [default: `gpupol-hook` beside this program].
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) hook: Option<PathBuf>,
@@ -148,18 +155,11 @@ pub(in crate::cli) struct Uninstall {
     /// The engine.
     #[arg(value_name = "ENGINE")]
     pub(in crate::cli) engine: Engine,
-    /// Name of the entry [default: the engine's].
-    #[arg(long, value_name = "NAME")]
-    pub(in crate::cli) name: Option<String>,
-    /// Print what would change, and change nothing.
-    #[arg(long)]
-    pub(in crate::cli) dry_run: bool,
+    #[command(flatten)]
+    pub(in crate::cli) changed: Changed,
     /// Do it though containers run that came this way, which their engine then can neither stop nor enter.
     #[arg(long)]
     pub(in crate::cli) force: bool,
-    /// Where the host's root file system is mounted.
-    #[arg(long, value_name = "DIR", default_value = "/")]
-    pub(in crate::cli) root: PathBuf,
 }
 
 /// The engines.

@@ -9,6 +9,8 @@ use super::entries::Entries;
 use super::finding;
 use super::tree::Tree;
 use crate::diag::{Code, Finding};
+use crate::installation::config::{self, Language};
+use crate::installation::configured::{Layers, Runtime, Runtimes};
 
 mod containerd;
 mod crio;
@@ -16,7 +18,6 @@ mod docker;
 mod hooks;
 mod podman;
 mod slurm;
-mod toml;
 mod way;
 
 use way::{Kind, Way};
@@ -40,6 +41,9 @@ pub(super) struct Configured {
     /// Who makes its cgroups, if it says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cgroup_driver: Option<String>,
+    /// Where it looks for specifications of CDI, as far as it has been asked; empty: nowhere.
+    #[serde(skip)]
+    pub(super) cdi: Vec<String>,
     /// Files that cannot be understood, and why.
     #[serde(skip)]
     pub(super) broken: Vec<(String, String)>,
@@ -61,14 +65,50 @@ pub(super) struct Callers {
 impl Configured {
     fn of(engine: Engine, tree: &Tree, programs: &[&str]) -> Self {
         let present = programs.iter().any(|program| tree.find(program).is_some());
-        let (files, broken, ways) = (Vec::new(), Vec::new(), Vec::new());
-        Self { engine, present, serves: true, files, default: None, cgroup_driver: None, broken, ways }
+        Self {
+            engine,
+            present,
+            serves: true,
+            files: Vec::new(),
+            default: None,
+            cgroup_driver: None,
+            cdi: Vec::new(),
+            broken: Vec::new(),
+            ways: Vec::new(),
+        }
+    }
+
+    /// Takes note of what it is configured to call, each by the program that `there` picks.
+    fn call(&mut self, configured: &Runtimes, built_in: &str, there: impl Fn(&Runtime) -> Option<String>) {
+        let default = configured.default_name().unwrap_or(built_in);
+        for (name, runtime) in &configured.known {
+            let Some(program) = there(runtime) else { continue };
+            let kind = if name == default { Kind::Default } else { Kind::Runtime };
+            let (file, kind) = (runtime.file.clone(), kind(name.clone()));
+            self.ways.push(Way { file, kind, program, arguments: Vec::new() });
+        }
+        self.default = Some(default.to_owned());
     }
 
     /// Whether there is anything of it.
     pub(super) fn is_there(&self) -> bool {
         self.present || !self.files.is_empty()
     }
+}
+
+/// Those of these files that are there, of an engine whose configuration is in TOML.
+fn layers(tree: &Tree, files: Vec<String>, found: &mut Configured) -> Layers {
+    let mut layers = Layers::default();
+    for file in files {
+        let Some(text) = tree.text(&file) else { continue };
+        found.files.push(file.clone());
+        let look = |text: String| config::look(Language::Toml, &text).map_err(|fault| fault.to_string());
+        match text.and_then(look) {
+            Ok(value) => layers.push(file, value),
+            Err(why) => found.broken.push((file, why)),
+        }
+    }
+    layers
 }
 
 /// All engines.

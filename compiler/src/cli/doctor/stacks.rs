@@ -5,23 +5,24 @@ use std::collections::BTreeSet;
 use gpupol_plan::entry::Engine;
 use serde_json::Value;
 
-use super::entries::{Entries, base};
+use super::engines::Configured;
+use super::entries::{Entries, PATH, base};
 use super::finding;
 use super::tree::Tree;
 use crate::diag::{Code, Finding};
 use crate::emit::cdi::KIND;
+use crate::installation::cdi;
 
 const DEVICE_PLUGINS: &str = "/var/lib/kubelet/device-plugins";
 const DRA_DRIVERS: &str = "/var/lib/kubelet/plugins";
-const CDI: [&str; 3] = ["/etc/cdi", "/var/run/cdi", "/run/cdi"];
 /// What the names of sockets of plugins for GPUs have in them.
 const PLUGINS: [&str; 3] = ["nvidia", "amd.com", "gpu.amd"];
-/// How the kinds of others' specifications begin.
-const VENDORS: [&str; 2] = ["nvidia.com/", "amd.com/"];
 
-pub(super) fn judge(tree: &Tree, entries: &Entries) -> Vec<Finding> {
+pub(super) fn judge(tree: &Tree, entries: &Entries, engines: &[Configured]) -> Vec<Finding> {
     let mut findings = allocators(tree, entries);
-    findings.extend(specifications(tree, entries));
+    let named = named(entries, engines);
+    findings.extend(specifications(tree, &named));
+    findings.extend(answers(tree, entries, engines));
     findings
 }
 
@@ -44,13 +45,36 @@ fn allocators(tree: &Tree, entries: &Entries) -> Vec<Finding> {
     choosing.iter().filter_map(two).collect()
 }
 
-/// Under Kubernetes the specifications of others are how devices are allocated.
-fn specifications(tree: &Tree, entries: &Entries) -> Vec<Finding> {
-    let is_named = entries.values().any(|entry| matches!(entry.engine, Engine::Docker | Engine::Podman));
+/// Directories of specifications whose devices anybody may name who starts a container. Under Kubernetes those of others are how devices
+/// are allocated.
+fn named(entries: &Entries, engines: &[Configured]) -> BTreeSet<String> {
+    let has = |engine: Engine| entries.values().any(|entry| entry.engine == engine);
+    let docker = engines.iter().filter(|engine| engine.engine == Engine::Docker && has(Engine::Docker));
+    let mut named: BTreeSet<String> = docker.flat_map(|engine| engine.cdi.clone()).collect();
+    named.extend(cdi::DIRECTORIES.iter().filter(|_| has(Engine::Podman)).map(|path| (*path).to_owned()));
+    named
+}
+
+/// dockerd 29 answers `--gpus` by NVIDIA's specification where it finds this program, and asks no hook.
+fn answers(tree: &Tree, entries: &Entries, engines: &[Configured]) -> Option<Finding> {
+    let is_docker = |engine: &&Configured| engine.engine == Engine::Docker && !engine.cdi.is_empty();
+    let paths = PATH.iter().map(|directory| format!("{directory}/{}", cdi::NVIDIAS_HOOK));
+    let path = paths.into_iter().find(|path| tree.find(path).is_some())?;
+    engines.iter().find(is_docker)?;
+    entries.values().find(|entry| entry.engine == Engine::Docker)?;
+    let message = format!(
+        "with `{path}` there, dockerd 29 answers `--gpus` by NVIDIA's CDI devices, which asks no policy"
+    );
+    let help = "remove the package nvidia-container-toolkit, or set `\"features\": {\"cdi\": false}` in Docker's configuration and restart it";
+    Some(finding(Code::GpuStackBeside, message, help))
+}
+
+fn specifications(tree: &Tree, named: &BTreeSet<String>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut seen = BTreeSet::new();
-    for path in CDI.iter().flat_map(|directory| {
-        tree.names(directory).into_iter().map(move |name| format!("{directory}/{name}"))
+    let directories = named.iter().map(String::as_str).chain(cdi::DIRECTORIES);
+    for (directory, path) in directories.flat_map(|directory| {
+        tree.names(directory).into_iter().map(move |name| (directory, format!("{directory}/{name}")))
     }) {
         let Some(Ok(text)) = tree.text(&path) else { continue };
         // One of these directories is a link to another.
@@ -59,7 +83,7 @@ fn specifications(tree: &Tree, entries: &Entries) -> Vec<Finding> {
         }
         if text.contains(KIND) {
             findings.extend(ours(tree, &path, &text));
-        } else if is_named && VENDORS.iter().any(|vendor| text.contains(vendor)) {
+        } else if named.contains(directory) && cdi::is_of_gpus(&text) {
             let message =
                 format!("who starts a container may name the devices of `{path}`, which asks no policy");
             let help =

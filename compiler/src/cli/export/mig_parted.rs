@@ -9,7 +9,7 @@ pub(in crate::cli) fn run(args: &args::MigParted) -> Result<Exit, Failure> {
         Ok(sound) => sound,
         Err(exit) => return Ok(exit),
     };
-    let hosts = hosts::all(&args.topology, &policy, &files.sources)?;
+    let hosts = hosts::all_to_act_on(&args.topology, &policy, &files.sources)?;
     let mut all: Vec<Configuration> = Vec::new();
     let mut proven = true;
     for host in &hosts {

@@ -26,7 +26,7 @@ fn named(args: &args::Slurm) -> Result<Result<Vec<Host>, Exit>, Failure> {
         return args.topology.iter().map(|word| hosts::by_word(word)).collect::<Result<_, _>>().map(Ok);
     }
     match chain::sound(chain::read(&args.policies)?) {
-        Ok((policy, files, _)) => hosts::all(&[], &policy, &files.sources).map(Ok),
+        Ok((policy, files, _)) => hosts::all_to_act_on(&[], &policy, &files.sources).map(Ok),
         Err(exit) => Ok(Err(exit)),
     }
 }

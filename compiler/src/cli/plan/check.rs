@@ -44,7 +44,7 @@ pub(super) fn run(args: &args::Plan, directory: &Path) -> Result<Exit, Failure> 
     let Ok((policy, files, _)) = chain::sound(chain::read(&args.policies)?) else {
         return Ok(Exit::Undecided);
     };
-    let host = hosts::only(&args.topology, &policy, &files.sources)?;
+    let host = hosts::only_to_act_on(&args.topology, &policy, &files.sources)?;
     let Some(today) = plans(&policy, &files, &host) else { return Ok(Exit::Undecided) };
     let name = store::name(&today);
     let found = in_force(directory)?;

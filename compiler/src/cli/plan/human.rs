@@ -1,15 +1,15 @@
 //! A decision as text.
 
 use gpupol_plan::edit::{Bind, DeviceNode, Edit, Env, File, Gid, Tmpfs};
-use gpupol_plan::guard::{Answer, describe};
 use gpupol_plan::index::OnDenied;
 use gpupol_plan::plan::{Enforcer, Memory, Rule};
 
 use super::{Decided, Known};
+use crate::cli::guarded;
 use crate::cli::render::escape;
 use crate::cli::table::table;
 use crate::emit::mps::Daemon;
-use crate::outcome::{Device, Gift, Guarded, Outcome};
+use crate::outcome::{Device, Gift, Outcome};
 
 pub(super) fn outcome(decided: &Decided<'_>) -> String {
     let Decided { outcome, known, host, on_denied, .. } = decided;
@@ -29,19 +29,8 @@ pub(super) fn outcome(decided: &Decided<'_>) -> String {
         }
         Outcome::Granted(gift) => granted(gift, known.as_ref(), host),
     };
-    text + &guard(decided.guarded)
-}
-
-/// What the guard makes of it, if that is not said already.
-fn guard(guarded: &Guarded) -> String {
-    let then = match guarded.answer {
-        Answer::Refuse(_) => return String::new(),
-        _ if guarded.trips.is_empty() => return String::new(),
-        Answer::Pass => "trusted, passes",
-        Answer::Report => "reported, nothing is prevented",
-        Answer::Contain => "contained, every GPU number outside of its plan is denied",
-    };
-    format!("guard: {then}: {}\n", escape(&describe(guarded.trips.iter())))
+    let guard = guarded::words(decided.guarded);
+    text + &guard.map(|words| format!("{}\n", escape(&words))).unwrap_or_default()
 }
 
 fn granted(gift: &Gift, known: Option<&Known<'_>>, host: &str) -> String {

@@ -10,9 +10,10 @@ use gpupol_plan::plan::{Memory, Rule, Sharing};
 use serde::Serialize;
 
 use super::{Decided, Known};
+use crate::cli::guarded;
 use crate::cli::render::json;
 use crate::emit::mps::Daemon;
-use crate::outcome::{Device, Gift, Guarded, Outcome};
+use crate::outcome::{Device, Gift, Outcome};
 use crate::policy::Class;
 
 /// The version of this form; it grows by fields only.
@@ -25,22 +26,9 @@ struct Document<'o> {
     topology: &'o str,
     /// Absent: its configuration goes around nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
-    guard: Option<Guard<'o>>,
+    guard: Option<guarded::Document<'o>>,
     #[serde(flatten)]
     body: Body<'o>,
-}
-
-/// What the guard makes of the configuration: `pass` for who is trusted, `report`, `contain` or `refuse`.
-#[derive(Serialize)]
-struct Guard<'o> {
-    answer: &'static str,
-    rows: Vec<Row<'o>>,
-}
-
-#[derive(Serialize)]
-struct Row<'o> {
-    row: &'static str,
-    what: &'o str,
 }
 
 #[derive(Serialize)]
@@ -130,13 +118,12 @@ pub(super) fn outcome(decided: &Decided<'_>) -> String {
         },
         Outcome::Granted(gift) => granted(gift, known.as_ref()),
     };
-    json(&Document { format_version: FORMAT_VERSION, topology: host, guard: guard(guarded), body })
-}
-
-fn guard(guarded: &Guarded) -> Option<Guard<'_>> {
-    let rows: Vec<Row> =
-        guarded.trips.iter().map(|trip| Row { row: trip.row.slug, what: &trip.what }).collect();
-    (!rows.is_empty()).then(|| Guard { answer: guarded.answer.word(), rows })
+    json(&Document {
+        format_version: FORMAT_VERSION,
+        topology: host,
+        guard: guarded::document(guarded),
+        body,
+    })
 }
 
 fn granted<'o>(gift: &'o Gift, known: Option<&Known<'o>>) -> Body<'o> {

@@ -14,7 +14,8 @@ use rustix::fs::{CWD, FileType, OFlags, fstat, readlinkat};
 use rustix::io::Errno;
 use serde_json::Value;
 
-use super::{Decided, human, unusable};
+use super::{Decided, human};
+use crate::cli::container::unusable;
 use crate::cli::render::json;
 use crate::cli::{Exit, Failure, input, print};
 use crate::outcome::spec::{Fault, edit};

@@ -5,29 +5,21 @@ use serde_json::{Map, Value, json};
 
 use super::{Kubernetes, Step, Steps, program};
 use crate::installation::config::{self, Edit, Language};
+use crate::installation::configured::containerd::{self, BUILT_IN, FILE as USUAL};
 use crate::installation::put::faulty;
 use crate::installation::tree::Tree;
 use crate::installation::{Error, Places, link_of};
 
 mod imports;
 
-use imports::Importing;
-
 /// What puts a changed config.toml into effect.
 pub(super) const ACTIVATE: &str =
     "restart containerd: `systemctl restart containerd` (containers go on meanwhile)";
 
-const USUAL: &str = "/etc/containerd/config.toml";
-/// The handler that containerd has by itself.
-const BUILT_IN: &str = "runc";
 /// A new file is of the version that every containerd from 1.3 on takes.
 const BEGUN: &str = "version = 2\n";
 /// The only shim that calls a runtime by `BinaryName`.
 const SHIM: &str = "io.containerd.runc.v2";
-/// The CRI plugin that starts containers, by the version of the configuration.
-const PLUGINS: [(i64, &str); 2] = [(2, "io.containerd.grpc.v1.cri"), (3, "io.containerd.cri.v1.runtime")];
-/// The version in which files that say something of one plugin are taken together.
-const SHARED_VERSION: i64 = 3;
 
 /// How containerd is to come through gpupol.
 #[derive(Clone, Debug, Default)]
@@ -49,17 +41,19 @@ impl Containerd {
         let text = tree.text(path)?;
         let text = text.unwrap_or_else(|| BEGUN.to_owned());
         let settings = config::read(Language::Toml, &text).map_err(|fault| faulty(path, &fault))?;
-        let (version, plugin) = plugin(path, &settings)?;
-        is_enabled(path, &settings, plugin)?;
+        let plugin = plugin(path, &settings)?;
+        is_enabled(path, &settings)?;
         let handler = self.kubernetes.handler();
-        let known = Importing { path, settings: &settings, version, plugin, handler }.runtimes(tree)?;
-        let default = known.get("default_runtime_name").and_then(Value::as_str).unwrap_or(BUILT_IN);
-        let table = known.get("runtimes").and_then(|runtimes| runtimes.get(default));
-        let table = table.and_then(Value::as_object).cloned().unwrap_or_default();
+        let documents = imports::read(tree, path, settings)?;
+        imports::leave_alone(&documents, plugin, handler)?;
+        let configured = containerd::runtimes(&containerd::counting(&documents), plugin);
+        let default = configured.default_name().unwrap_or(BUILT_IN);
+        let table = configured.known.get(default).and_then(|runtime| runtime.table.as_object());
+        let table = table.cloned().unwrap_or_default();
         let real = real_runtime(tree, default, &table, places)?;
         let table = self.table(name, table);
-        let found = known.get("runtimes").and_then(|runtimes| runtimes.get(handler));
-        if found.is_some_and(|found| *found != table) || handler == BUILT_IN {
+        let found = configured.known.get(handler);
+        if found.is_some_and(|found| found.table != table) || handler == BUILT_IN {
             let message =
                 format!("`{path}` has a runtime handler `{handler}` already, which is not this one");
             let help = "take it out, or choose another name by `--runtime-name`";
@@ -103,10 +97,9 @@ impl Containerd {
     }
 }
 
-fn plugin(path: &str, settings: &Value) -> Result<(i64, &'static str), Error> {
-    let version = settings.get("version").and_then(Value::as_i64).unwrap_or(1);
-    let known = PLUGINS.into_iter().find(|(known, _)| *known == version);
-    known.ok_or_else(|| {
+fn plugin(path: &str, settings: &Value) -> Result<&'static str, Error> {
+    let version = containerd::version(settings).unwrap_or(1);
+    containerd::plugin(version).ok_or_else(|| {
         let message = format!("`{path}` is of version {version}, and gpupol knows the versions 2 and 3");
         Error::refused(
             message,
@@ -116,12 +109,8 @@ fn plugin(path: &str, settings: &Value) -> Result<(i64, &'static str), Error> {
 }
 
 /// A containerd that serves no Kubernetes has no runtime handlers.
-fn is_enabled(path: &str, settings: &Value, plugin: &str) -> Result<(), Error> {
-    let disabled = settings.get("disabled_plugins").and_then(Value::as_array).into_iter().flatten();
-    let found = disabled
-        .filter_map(Value::as_str)
-        .find(|name| [plugin, "cri", "io.containerd.grpc.v1.cri"].contains(name));
-    match found {
+fn is_enabled(path: &str, settings: &Value) -> Result<(), Error> {
+    match containerd::disabled(settings) {
         None => Ok(()),
         Some(name) => Err(Error::refused(
             format!("`{path}` disables the plugin `{name}`, so that no runtime handler of it is ever used"),

@@ -3,17 +3,15 @@
 use gpupol_plan::entry::{Engine, Entry, Form};
 use serde_json::{Map, Value};
 
-use super::drop_in::{self, Files};
-use super::{Kubernetes, Step, Steps, program};
+use super::{Kubernetes, Step, Steps, drop_in, program};
 use crate::installation::config::Edit;
+use crate::installation::configured::crio::{self, DROP_INS};
 use crate::installation::tree::Tree;
 use crate::installation::{Error, Places, link_of};
 
 /// What puts it into effect.
 pub(super) const ACTIVATE: &str = "restart CRI-O: `systemctl restart crio` (containers go on meanwhile)";
 
-const MAIN: &str = "/etc/crio/crio.conf";
-const DROP_INS: &str = "/etc/crio/crio.conf.d";
 /// The runtimes that CRI-O has by itself: crun from 1.31 on, runc before.
 const USUAL_RUNTIMES: [&str; 2] = ["crun", "runc"];
 /// Where its packages have runtimes of their own.
@@ -29,21 +27,22 @@ pub struct Crio {
 impl Crio {
     pub(super) fn steps(&self, name: &str, places: &Places, tree: &Tree<'_>) -> Result<Steps, Error> {
         program::is_installed(tree, "CRI-O", "crio")?;
-        let files = Files::read(tree, &[MAIN], DROP_INS)?;
+        let files = drop_in::read(tree, crio::files(tree.list(DROP_INS)?))?;
+        let configured = crio::runtimes(&files);
         let handler = self.kubernetes.handler();
         let own = format!("{DROP_INS}/99-{handler}.conf");
-        let pointer = format!("/crio/runtime/runtimes/{handler}");
-        if let Some((path, _)) = files.last(&pointer).filter(|(path, _)| *path != own) {
-            let message = format!("`{path}` has a runtime `{handler}` already, which is not this one");
+        if let Some(found) = configured.known.get(handler).filter(|found| found.file != own) {
+            let message =
+                format!("`{}` has a runtime `{handler}` already, which is not this one", found.file);
             return Err(Error::refused(message, "take it out, or choose another name by `--runtime-name`"));
         }
-        let default = files.last("/crio/runtime/default_runtime").and_then(|(_, value)| value.as_str());
-        let table = default.and_then(|name| files.last(&format!("/crio/runtime/runtimes/{name}")));
-        let table = table.and_then(|(_, table)| table.as_object()).cloned().unwrap_or_default();
+        let default = configured.default_name();
+        let table = default.and_then(|name| configured.known.get(name)?.table.as_object());
+        let table = table.cloned().unwrap_or_default();
         let real = real_runtime(tree, default, &table, places)?;
         let mut edits = vec![Edit::new(&["crio", "runtime", "runtimes", handler], runtime(name, table))];
         if self.kubernetes.is_default() {
-            files.nothing_after(&own, "/crio/runtime/default_runtime")?;
+            drop_in::nothing_after(&files, &own, &["crio", "runtime", "default_runtime"])?;
             edits.insert(0, Edit::new(&["crio", "runtime", "default_runtime"], handler));
         }
         Ok(Steps {

@@ -5,7 +5,10 @@ use gpupol_plan::entry::{Engine, Form};
 use serde_json::{Value, json};
 
 use super::{Step, Steps, entry, program};
+use crate::installation::cdi;
 use crate::installation::config::{self, Edit, Language};
+use crate::installation::configured::Runtimes;
+use crate::installation::configured::docker::{self, BUILT_IN, FILE as USUAL};
 use crate::installation::put::faulty;
 use crate::installation::tree::{Node, Tree};
 use crate::installation::{Error, HOOK, HOOK_NAME, PROGRAMS, Places, link_of};
@@ -16,10 +19,6 @@ pub(super) const ACTIVATE: &str =
 
 /// What a daemon calls the runtime that is to be its default one.
 const DEFAULT_NAME: &str = "gpupol";
-/// Docker's own name for the runtime that it brings.
-const BUILT_IN: &str = "runc";
-/// With this program in its `PATH` dockerd 29 (moby #50228) gives GPUs by NVIDIA's CDI specification, and calls no hook.
-const CDI_HOOK: &str = "nvidia-cdi-hook";
 /// Where a command line of dockerd may stand.
 const UNITS: [&str; 4] = [
     "/etc/default/docker",
@@ -30,8 +29,6 @@ const UNITS: [&str; 4] = [
 /// Where more of it may stand.
 const DROP_INS: [&str; 2] =
     ["/etc/systemd/system/docker.service.d", "/usr/lib/systemd/system/docker.service.d"];
-/// What dockerd reads unless its command line says otherwise.
-const USUAL: &str = "/etc/docker/daemon.json";
 
 /// How Docker is to come through gpupol.
 #[derive(Clone, Debug, Default)]
@@ -63,8 +60,9 @@ impl Docker {
         let text = tree.text(path)?.unwrap_or_default();
         let settings = config::read(Language::Json, &text).map_err(|fault| faulty(path, &fault))?;
         no_other_hook(tree, &settings)?;
+        let configured = docker::runtimes(path, &settings);
         let link = Step::Program(format!("{PROGRAMS}/{DOCKER_GPUS_HOOK}"));
-        let mut notes = nvidias_runtimes(&settings);
+        let mut notes = nvidias_runtimes(&configured);
         if self.gpus_only {
             if name != "docker" {
                 let message = format!(
@@ -82,14 +80,14 @@ impl Docker {
                 activate: ACTIVATE.to_owned(),
             });
         }
-        let real = self.real_runtime(tree, &settings, places)?;
-        let value = runtime(name, &settings, places);
+        let real = real_runtime(tree, &configured, places)?;
+        let value = runtime(name, &configured, places);
         Ok(Steps {
             entry: self.entry(Form::Spec, places, Some(real)),
             is_wrapped: true,
             files: vec![
                 link,
-                Step::Settings(path.to_owned(), Language::Json, self.edits(tree, path, &settings, value)?),
+                Step::Settings(path.to_owned(), Language::Json, self.edits(tree, path, &configured, value)?),
             ],
             notes,
             activate: ACTIVATE.to_owned(),
@@ -106,10 +104,16 @@ impl Docker {
         }
     }
 
-    fn edits(&self, tree: &Tree<'_>, path: &str, settings: &Value, value: Value) -> Result<Vec<Edit>, Error> {
+    fn edits(
+        &self,
+        tree: &Tree<'_>,
+        path: &str,
+        configured: &Runtimes,
+        value: Value,
+    ) -> Result<Vec<Edit>, Error> {
         let runtime = self.runtime_name.as_deref().unwrap_or(DEFAULT_NAME);
-        let found = settings.pointer("/runtimes").and_then(|runtimes| runtimes.get(runtime));
-        if found.is_some_and(|found| *found != value) || runtime == BUILT_IN {
+        let found = configured.known.get(runtime);
+        if found.is_some_and(|found| found.table != value) || runtime == BUILT_IN {
             let message = format!("`{path}` has a runtime `{runtime}` already, which is not this one");
             return Err(Error::refused(message, "take it out, or choose another name by `--runtime-name`"));
         }
@@ -122,39 +126,37 @@ impl Docker {
         }
         Ok(edits)
     }
+}
 
-    /// The runtime that makes the containers: that which the daemon has by default now.
-    fn real_runtime(&self, tree: &Tree<'_>, settings: &Value, places: &Places) -> Result<String, Error> {
-        if let Some(named) = &places.real_runtime {
-            return program::runtime(tree, named);
-        }
-        let default = default(settings);
-        let path = |runtime: &str| settings.get("runtimes")?.get(runtime)?.get("path")?.as_str();
-        if let Some(behind) = path(default).map(|path| program::behind(tree, path)).transpose()?.flatten() {
-            return program::runtime(tree, &behind);
-        }
-        match path(default) {
-            Some(path) if program::is_nvidias(path) => Err(program::nvidias(default)),
-            Some(path) => program::runtime(tree, path),
-            None if default == "nvidia" => Err(program::nvidias(default)),
-            None if [BUILT_IN, "io.containerd.runc.v2"].contains(&default) => {
-                program::runtime(tree, BUILT_IN)
-            }
-            None => Err(Error::refused(
-                format!(
-                    "the default runtime `{default}` has no path, and gpupol stands in front of runc or crun"
-                ),
-                "name the runtime that is to stand behind gpupol by `--real-runtime`, such as `/usr/bin/runc`",
-            )),
-        }
+/// The runtime that makes the containers: that which the daemon has by default now.
+fn real_runtime(tree: &Tree<'_>, configured: &Runtimes, places: &Places) -> Result<String, Error> {
+    if let Some(named) = &places.real_runtime {
+        return program::runtime(tree, named);
+    }
+    let default = configured.default_name().unwrap_or(BUILT_IN);
+    let path = configured.known.get(default).and_then(|runtime| runtime.table.get("path")?.as_str());
+    if let Some(behind) = path.map(|path| program::behind(tree, path)).transpose()?.flatten() {
+        return program::runtime(tree, &behind);
+    }
+    match path {
+        Some(path) if program::is_nvidias(path) => Err(program::nvidias(default)),
+        Some(path) => program::runtime(tree, path),
+        None if default == "nvidia" => Err(program::nvidias(default)),
+        None if [BUILT_IN, "io.containerd.runc.v2"].contains(&default) => program::runtime(tree, BUILT_IN),
+        None => Err(Error::refused(
+            format!(
+                "the default runtime `{default}` has no path, and gpupol stands in front of runc or crun"
+            ),
+            "name the runtime that is to stand behind gpupol by `--real-runtime`, such as `/usr/bin/runc`",
+        )),
     }
 }
 
 /// Runtimes of NVIDIA's that somebody may still choose.
-fn nvidias_runtimes(settings: &Value) -> Vec<String> {
-    let runtimes = settings.get("runtimes").and_then(Value::as_object).into_iter().flatten();
-    let path = |value: &Value| value.get("path").and_then(Value::as_str).is_some_and(program::is_nvidias);
-    let names = runtimes.filter(|(_, value)| path(value)).map(|(name, _)| name);
+fn nvidias_runtimes(configured: &Runtimes) -> Vec<String> {
+    let is_nvidias = |path: &String| program::is_nvidias(path);
+    let names = configured.known.iter().filter(|(_, runtime)| runtime.programs.iter().any(is_nvidias));
+    let names = names.map(|(name, _)| name);
     names
         .map(|name| {
             format!("`docker run --runtime {name}` still gives GPUs past every policy: take that runtime out")
@@ -177,16 +179,36 @@ fn no_other_hook(tree: &Tree<'_>, settings: &Value) -> Result<(), Error> {
             "take it away, as by removing the package nvidia-container-toolkit",
         ));
     }
-    let is_off = settings.pointer("/features/cdi") == Some(&Value::Bool(false));
-    match program::find(tree, CDI_HOOK)? {
-        Some(path) if !is_off => Err(Error::refused(
-            format!(
-                "with `{path}` there, dockerd 29 answers `--gpus` by NVIDIA's CDI devices, past every policy"
-            ),
-            "remove the package nvidia-container-toolkit, or set `\"features\": {\"cdi\": false}` in Docker's configuration",
-        )),
-        _ => Ok(()),
+    no_other_cdi(tree, &cdi::of_docker(settings))
+}
+
+/// The guard would contain whoever names such a device, and `--gpus-only` has no guard.
+fn no_other_cdi(tree: &Tree<'_>, directories: &[String]) -> Result<(), Error> {
+    const OFF: &str = "set `\"features\": {\"cdi\": false}` in Docker's configuration";
+    if directories.is_empty() {
+        return Ok(());
     }
+    if let Some(path) = program::find(tree, cdi::NVIDIAS_HOOK)? {
+        let message = format!(
+            "with `{path}` there, dockerd 29 answers `--gpus` by NVIDIA's CDI devices, past every policy"
+        );
+        return Err(Error::refused(
+            message,
+            format!("remove the package nvidia-container-toolkit, or {OFF}"),
+        ));
+    }
+    for directory in directories {
+        for name in tree.list(directory)? {
+            let path = format!("{directory}/{name}");
+            if tree.text(&path)?.is_some_and(|text| cdi::is_of_gpus(&text)) {
+                let message = format!(
+                    "with `{path}` there, Docker since 28.3 has GPUs for whoever names one, past every policy"
+                );
+                return Err(Error::refused(message, format!("remove it and what writes it anew, or {OFF}")));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// dockerd does not start with a default runtime in both its command line and its file.
@@ -227,16 +249,12 @@ fn flag(tree: &Tree<'_>, flag: &str) -> Result<Option<(String, String)>, Error> 
     Ok(None)
 }
 
-/// What the daemon calls its default runtime now.
-fn default(settings: &Value) -> &str {
-    settings.get("default-runtime").and_then(Value::as_str).unwrap_or(BUILT_IN)
-}
-
 /// The wrapper as a runtime, called as the one is that it stands in front of.
-fn runtime(name: &str, settings: &Value, places: &Places) -> Value {
+fn runtime(name: &str, configured: &Runtimes, places: &Places) -> Value {
     let mut value = json!({"path": link_of(name)});
-    let before = settings.get("runtimes").and_then(|runtimes| runtimes.get(default(settings)));
-    let arguments = before.filter(|_| places.real_runtime.is_none()).and_then(|it| it.get("runtimeArgs"));
+    let before = configured.default_name().and_then(|name| configured.known.get(name));
+    let before = before.filter(|_| places.real_runtime.is_none());
+    let arguments = before.and_then(|before| before.table.get("runtimeArgs"));
     if let (Some(arguments), Some(value)) = (arguments, value.as_object_mut()) {
         value.insert("runtimeArgs".to_owned(), arguments.clone());
     }

@@ -1,53 +1,27 @@
-//! Configurations in several files, each of which overrules those before it.
-
-use serde_json::Value;
+//! Configurations in several files, each of which overrules those before it, and a file of gpupol's own among them.
 
 use crate::installation::Error;
 use crate::installation::config::{self, Edit, Language};
+use crate::installation::configured::Layers;
 use crate::installation::put::faulty;
 use crate::installation::tree::Tree;
 
-/// The files of a TOML configuration, in the order in which they are read, and what each says.
-pub(super) struct Files {
-    files: Vec<(String, Value)>,
+/// Reads those of these files that are there.
+pub(super) fn read(tree: &Tree<'_>, files: Vec<String>) -> Result<Layers, Error> {
+    let mut layers = Layers::default();
+    for path in files {
+        let Some(text) = tree.text(&path)? else { continue };
+        let value = config::read(Language::Toml, &text).map_err(|fault| faulty(&path, &fault))?;
+        layers.push(path, value);
+    }
+    Ok(layers)
 }
 
-impl Files {
-    /// Reads these files, and then the `*.conf` of that directory in the order of their names.
-    pub(super) fn read(tree: &Tree<'_>, files: &[&str], directory: &str) -> Result<Self, Error> {
-        let names = tree.list(directory)?.into_iter().filter(|name| name.ends_with(".conf"));
-        let drop_ins = names.map(|name| format!("{directory}/{name}"));
-        let mut read = Vec::new();
-        for path in files.iter().map(|&path| path.to_owned()).chain(drop_ins) {
-            let Some(text) = tree.text(&path)? else { continue };
-            let value = config::read(Language::Toml, &text).map_err(|fault| faulty(&path, &fault))?;
-            read.push((path, value));
-        }
-        Ok(Self { files: read })
-    }
-
-    /// What counts of a setting, and the file that says so.
-    pub(super) fn last(&self, pointer: &str) -> Option<(&str, &Value)> {
-        let mut said =
-            self.files.iter().filter_map(|(path, value)| Some((path.as_str(), value.pointer(pointer)?)));
-        said.next_back()
-    }
-
-    /// A setting must not be said again in a file that comes after ours.
-    pub(super) fn nothing_after(&self, own: &str, pointer: &str) -> Result<(), Error> {
-        let later = self.files.iter().filter(|(path, _)| {
-            path.as_str() > own && path.rsplit_once('/').map(|it| it.0) == own.rsplit_once('/').map(|it| it.0)
-        });
-        match later.into_iter().find(|(_, value)| value.pointer(pointer).is_some()) {
-            None => Ok(()),
-            Some((path, _)) => {
-                let setting = pointer.trim_start_matches('/').replace('/', ".");
-                let message =
-                    format!("`{path}` is read after gpupol's `{own}`, and sets `{setting}` otherwise");
-                Err(Error::refused(message, "take it out there, or rename that file so that it comes first"))
-            }
-        }
-    }
+/// A setting must not be said again in a file that comes after ours.
+pub(super) fn nothing_after(files: &Layers, own: &str, keys: &[&str]) -> Result<(), Error> {
+    let Some(path) = files.after(own, keys) else { return Ok(()) };
+    let message = format!("`{path}` is read after gpupol's `{own}`, and sets `{}` otherwise", keys.join("."));
+    Err(Error::refused(message, "take it out there, or rename that file so that it comes first"))
 }
 
 /// The text of a file of gpupol's own.

@@ -1,11 +1,13 @@
 //! Podman: the wrapper as its runtime; a hook before containers are made; or CDI devices that bring the hook.
 
 use gpupol_plan::entry::{Engine, Entry, Form};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::drop_in::{self, Files};
+use super::drop_in;
 use super::{Step, Steps, entry, program};
 use crate::installation::config::Edit;
+use crate::installation::configured::podman::{self, DROP_INS};
+use crate::installation::configured::{Layers, Runtimes};
 use crate::installation::tree::Tree;
 use crate::installation::{Error, HOOK, HOOK_NAME, Places, link_of};
 
@@ -13,9 +15,6 @@ use crate::installation::{Error, HOOK, HOOK_NAME, Places, link_of};
 pub(super) const ACTIVATE: &str =
     "nothing needs a restart but Podman's API service, where it runs: `systemctl restart podman.service`";
 
-const USUAL: &str = "/usr/share/containers/containers.conf";
-const MAIN: &str = "/etc/containers/containers.conf";
-const DROP_INS: &str = "/etc/containers/containers.conf.d";
 /// It comes last, as far as names go.
 const DROP_IN: &str = "/etc/containers/containers.conf.d/99-gpupol.conf";
 const HOOK_FILE: &str = "/etc/containers/oci/hooks.d/gpupol.json";
@@ -49,8 +48,8 @@ pub enum Way {
 impl Podman {
     pub(super) fn steps(&self, name: &str, places: &Places, tree: &Tree<'_>) -> Result<Steps, Error> {
         program::is_installed(tree, "Podman", "podman")?;
-        let files = Files::read(tree, &[USUAL, MAIN], DROP_INS)?;
-        let real = self.real_runtime(tree, &files, places)?;
+        let files = drop_in::read(tree, podman::files(tree.list(DROP_INS)?))?;
+        let real = real_runtime(tree, &podman::runtimes(&files), places)?;
         let entry = Entry {
             ask_by_env: self.ask_by_env,
             real_runtime: (self.way != Way::Cdi).then_some(real),
@@ -64,32 +63,27 @@ impl Podman {
         let is_wrapped = self.way == Way::Runtime;
         Ok(Steps { entry, is_wrapped, files, notes, activate: ACTIVATE.to_owned() })
     }
+}
 
-    /// The runtime that makes the containers: that which Podman takes now.
-    fn real_runtime(&self, tree: &Tree<'_>, files: &Files, places: &Places) -> Result<String, Error> {
-        if let Some(named) = &places.real_runtime {
-            return program::runtime(tree, named);
-        }
-        let named = files
-            .last("/engine/runtime")
-            .and_then(|(_, value)| value.as_str())
-            .filter(|named| !named.is_empty());
-        let Some(named) = named else {
-            for usual in USUAL_RUNTIMES {
-                if let Some(path) = program::find(tree, usual)? {
-                    return program::runtime(tree, &path);
-                }
-            }
-            return program::runtime(tree, "runc");
-        };
-        if named == "nvidia" {
-            return Err(program::nvidias(named));
-        }
-        let paths = files.last(&format!("/engine/runtimes/{named}")).and_then(|(_, value)| value.as_array());
-        let paths = paths.into_iter().flatten().filter_map(Value::as_str);
-        let there = paths.filter(|path| tree.is_program(path).unwrap_or_default()).map(str::to_owned).next();
-        program::runtime(tree, there.as_deref().unwrap_or(named))
+/// The runtime that makes the containers: that which Podman takes now.
+fn real_runtime(tree: &Tree<'_>, configured: &Runtimes, places: &Places) -> Result<String, Error> {
+    if let Some(named) = &places.real_runtime {
+        return program::runtime(tree, named);
     }
+    let Some(named) = configured.default_name() else {
+        for usual in USUAL_RUNTIMES {
+            if let Some(path) = program::find(tree, usual)? {
+                return program::runtime(tree, &path);
+            }
+        }
+        return program::runtime(tree, "runc");
+    };
+    if named == "nvidia" {
+        return Err(program::nvidias(named));
+    }
+    let mut paths = configured.known.get(named).into_iter().flat_map(|runtime| &runtime.programs);
+    let there = paths.find(|path| tree.is_program(path).unwrap_or_default());
+    program::runtime(tree, there.map_or(named, String::as_str))
 }
 
 const LOST_BY_PRECREATE: &str = "Podman leaves out, without a word, a hook whose program is not there: then nobody guards its containers; \
@@ -102,9 +96,9 @@ fn devices(name: &str) -> String {
     )
 }
 
-fn runtime(name: &str, files: &Files) -> Result<Step, Error> {
-    files.nothing_after(DROP_IN, "/engine/runtime")?;
-    files.nothing_after(DROP_IN, &format!("/engine/runtimes/{RUNTIME}"))?;
+fn runtime(name: &str, files: &Layers) -> Result<Step, Error> {
+    drop_in::nothing_after(files, DROP_IN, &["engine", "runtime"])?;
+    drop_in::nothing_after(files, DROP_IN, &["engine", "runtimes", RUNTIME])?;
     let edits = [
         Edit::new(&["engine", "runtime"], RUNTIME),
         Edit::new(&["engine", "runtimes", RUNTIME], json!([link_of(name)])),
@@ -113,14 +107,14 @@ fn runtime(name: &str, files: &Files) -> Result<Step, Error> {
 }
 
 /// The hook's file lies where Podman looks. Unless told where that is, Podman 4.3 reads hooks there and leaves those of this stage out.
-fn hook(name: &str, files: &Files) -> Result<Vec<Step>, Error> {
+fn hook(name: &str, files: &Layers) -> Result<Vec<Step>, Error> {
     let directory = HOOK_FILE.rsplit_once('/').map_or(HOOK_FILE, |(directory, _)| directory);
     let file = json!({"version": "1.0.0", "stages": ["precreate"], "when": {"always": true},
         "hook": {"path": HOOK, "args": [HOOK_NAME, "precreate", "--entry", name]}});
     let file = Step::Own(HOOK_FILE.to_owned(), format!("{file:#}\n"));
-    let said = files.last("/engine/hooks_dir").filter(|(path, _)| *path != DROP_IN);
+    let said = files.last(&["engine", "hooks_dir"]).filter(|(path, _)| *path != DROP_IN);
     let Some((path, value)) = said else {
-        files.nothing_after(DROP_IN, "/engine/hooks_dir")?;
+        drop_in::nothing_after(files, DROP_IN, &["engine", "hooks_dir"])?;
         let edits = [Edit::new(&["engine", "hooks_dir"], json!([USUAL_HOOKS, directory]))];
         return Ok(vec![file, Step::Own(DROP_IN.to_owned(), drop_in::text("podman", &edits)?)]);
     };

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gpupol_plan::capability::Capability;
 use gpupol_plan::refusal::Refusal;
 
 use super::{Case, diags};
 use crate::diag::Finding;
-use crate::resolve::{Grant, Key};
+use crate::resolve::{Device, Grant, Key};
 use crate::source::Spanned;
 
 /// More amounts than this of one grant are not tried one by one.
@@ -14,6 +15,19 @@ const MOST_AMOUNTS: usize = 4096;
 
 /// How many of each line, in the order of the lines.
 type Amounts = Vec<usize>;
+
+/// Devices and slots of one line.
+type Share<'g> = (Vec<Key>, Option<&'g [Vec<u32>]>);
+
+/// What one tenant has by a grant.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Had<'g> {
+    trusted: bool,
+    limit: Option<u32>,
+    capabilities: &'g BTreeSet<Capability>,
+    /// Of each line.
+    lines: Vec<Share<'g>>,
+}
 
 impl<'a> Case<'a> {
     /// Whether the host has any device of the grant's gpu-sets, whoever has it.
@@ -28,7 +42,33 @@ impl<'a> Case<'a> {
             return Vec::new();
         }
         let own = self.resolution.grants.iter().filter(|grant| grant.rule.name.value == name.value);
-        own.filter_map(|grant| self.unsatisfied(name, grant)).collect()
+        let mut satisfied = BTreeSet::new();
+        let mut findings = Vec::new();
+        for grant in own {
+            // Hundreds of tenants may have the same by it.
+            if satisfied.contains(&self.had(grant)) {
+                continue;
+            }
+            match self.unsatisfied(name, grant) {
+                Some(finding) => findings.push(finding),
+                None => _ = satisfied.insert(self.had(grant)),
+            }
+        }
+        findings
+    }
+
+    /// All that decides which amounts of a grant can be had.
+    fn had<'g>(&self, grant: &'g Grant) -> Had<'g> {
+        let tenant = self.policy.tenants.get(grant.tenant);
+        let lines = grant.lines.iter();
+        Had {
+            trusted: self.policy.is_trusted(grant.tenant),
+            limit: tenant.and_then(|tenant| tenant.limit.as_ref()).map(|limit| limit.value),
+            capabilities: &grant.capabilities,
+            lines: lines
+                .map(|line| (line.devices.iter().map(Device::key).collect(), line.slots.as_deref()))
+                .collect(),
+        }
     }
 
     fn unsatisfied(&self, name: &Spanned<String>, grant: &Grant) -> Option<Finding> {

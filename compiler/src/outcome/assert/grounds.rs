@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::reach::grants_of;
 use crate::policy::{Assert, Claim, Level, Policy};
 use crate::resolve::{Device, Grant, Resolution};
 use crate::source::Spanned;
@@ -48,7 +47,7 @@ impl Grounds<'_> {
             Level::Device => device.uuid().to_owned(),
             Level::Gpu => device.pci.to_owned(),
         };
-        let grants = tenants.iter().flat_map(|tenant| grants_of(self.resolution, &tenant.value));
+        let grants = tenants.iter().flat_map(|tenant| self.resolution.of(&tenant.value));
         let about: BTreeSet<String> = grants.flat_map(Grant::devices).map(|device| place(&device)).collect();
         let mut grounds = self.of_all(tenants, &|_| true);
         grounds.extend(self.of_trusted(&|device| about.contains(&place(device))));
@@ -73,7 +72,7 @@ impl Grounds<'_> {
     }
 
     fn of_all(&self, tenants: &[Spanned<String>], within: &dyn Fn(&Device) -> bool) -> Vec<Ground> {
-        let grants = tenants.iter().flat_map(|tenant| grants_of(self.resolution, &tenant.value));
+        let grants = tenants.iter().flat_map(|tenant| self.resolution.of(&tenant.value));
         grants.filter_map(|grant| self.ground(grant, within)).collect()
     }
 

@@ -7,8 +7,11 @@ use gpupol_plan::capability::Capability;
 use super::{Case, diags};
 use crate::diag::Finding;
 use crate::policy::{self, Assert, Claim, Level, Tenant};
-use crate::resolve::{Device, Grant, Key, Resolution};
+use crate::resolve::{Device, Grant, Key};
 use crate::source::{Span, Spanned};
+
+/// Enough pairs of tenants that are not isolated to see what is wrong.
+const MOST_PAIRS: usize = 1_000;
 
 /// A device that a tenant has, and by which rules.
 #[derive(Clone, Copy)]
@@ -35,11 +38,24 @@ impl<'a> Case<'a> {
     pub(super) fn isolated(&self, tenants: &[Spanned<String>], level: Level) -> Vec<Finding> {
         let reached = |tenant: &Spanned<String>| self.reached(&tenant.value, level);
         let reached: Vec<BTreeMap<Place, Way>> = tenants.iter().map(reached).collect();
+        let mut by: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
+        for (at, place) in (0..).zip(&reached).flat_map(|(at, own)| own.keys().map(move |place| (at, place)))
+        {
+            by.entry(*place).or_default().push(at);
+        }
         let mut findings = Vec::new();
         for (at, first) in reached.iter().enumerate() {
-            for (tenant, second) in tenants.iter().zip(&reached).skip(at + 1) {
+            let others: BTreeSet<usize> =
+                first.keys().filter_map(|place| by.get(place)).flatten().copied().collect();
+            for other in others.range(at + 1..) {
+                let (Some(tenant), Some(second)) = (tenants.get(*other), reached.get(*other)) else {
+                    continue;
+                };
                 let both = first.iter().filter_map(|(key, way)| Some((*way, *second.get(key)?)));
                 findings.extend(diags::not_isolated(tenant.span, &both.collect::<Vec<_>>(), level, self));
+                if findings.len() == MOST_PAIRS {
+                    return findings;
+                }
             }
         }
         findings
@@ -51,11 +67,15 @@ impl<'a> Case<'a> {
         let named: BTreeSet<&str> = tenants.iter().map(|tenant| tenant.value.as_str()).collect();
         let tenants = self.policy.tenants.values().filter(|tenant| tenant.trust.is_none());
         let others = tenants.filter(|tenant| !named.contains(tenant.name.value.as_str()));
+        let is_in = |device: &Device<'_>| extent.widest.contains(&device.key());
+        let reaches = |tenant: &Tenant| {
+            self.of(&tenant.name.value).flat_map(Grant::devices).any(|device| is_in(&device))
+        };
         let trespass = |tenant: &Tenant| {
             let within = self.within(&tenant.name.value, Level::Device, &widest);
             diags::not_only(set, &within, self)
         };
-        others.filter_map(trespass).collect()
+        others.filter(|tenant| reaches(tenant)).filter_map(trespass).collect()
     }
 
     /// Who is trusted and has devices that the claim keeps apart or for others: nothing could be shown of somebody whom
@@ -104,7 +124,7 @@ impl<'a> Case<'a> {
 
     /// The grants of a tenant.
     pub(super) fn of<'t>(&self, tenant: &'t str) -> impl Iterator<Item = &'a Grant<'a>> + use<'a, 't> {
-        grants_of(self.resolution, tenant)
+        self.resolution.of(tenant).iter()
     }
 
     /// The first way to each place where the tenant reaches a device.
@@ -119,17 +139,6 @@ impl<'a> Case<'a> {
         }
         reached
     }
-}
-
-/// The grants of a tenant on a host.
-pub(super) fn grants_of<'a, 't>(
-    resolution: &'a Resolution<'a>,
-    tenant: &'t str,
-) -> impl Iterator<Item = &'a Grant<'a>> + use<'a, 't> {
-    let grants = &resolution.grants;
-    // They are in the order of their tenants.
-    let first = grants.partition_point(|grant| grant.tenant < tenant);
-    grants.iter().skip(first).take_while(move |grant| grant.tenant == tenant)
 }
 
 fn devices<'a>(keys: &BTreeSet<Key>) -> BTreeSet<Place<'a>> {

@@ -50,25 +50,40 @@ pub(crate) fn superfluous<E: Ord>(mut taken: Vec<(&Deny, BTreeSet<E>)>) -> Vec<(
     }
     let stays: Vec<&(&Deny, BTreeSet<E>)> =
         taken.iter().enumerate().filter(|(at, _)| !gone.contains(at)).map(|(_, one)| one).collect();
+    let mut by: Takers<'_, E> = BTreeMap::new();
+    for (at, (_, all)) in stays.iter().enumerate() {
+        all.iter().for_each(|one| by.entry(one).or_default().push(at));
+    }
     let gone = gone.iter().filter_map(|at| taken.get(*at));
-    gone.map(|(deny, all)| (*deny, least(all, &stays))).collect()
+    gone.map(|(deny, all)| (*deny, least(all, &stays, &by))).collect()
 }
 
+/// Which of the denies that stay take something, by their places.
+type Takers<'t, E> = BTreeMap<&'t E, Vec<usize>>;
+
 /// The first that takes all by itself, else some that do together, none of which could be left out.
-fn least<'d, E: Ord>(all: &BTreeSet<E>, stays: &[&(&'d Deny, BTreeSet<E>)]) -> Vec<&'d Deny> {
-    if let Some((deny, _)) = stays.iter().find(|(_, taken)| !all.is_empty() && all.is_subset(taken)) {
+fn least<'d, E: Ord>(
+    all: &BTreeSet<E>,
+    stays: &[&(&'d Deny, BTreeSet<E>)],
+    by: &Takers<'_, E>,
+) -> Vec<&'d Deny> {
+    let takers = |one: &E| by.get(one).map(Vec::as_slice).unwrap_or_default();
+    // Whoever takes all takes what the fewest take.
+    let rarest = all.iter().map(takers).min_by_key(|takers| takers.len()).unwrap_or_default();
+    let mut alone = rarest.iter().filter_map(|at| stays.get(*at));
+    if let Some((deny, _)) = alone.find(|(_, taken)| all.is_subset(taken)) {
         return vec![deny];
     }
-    let mut by: Vec<&&(&Deny, BTreeSet<E>)> =
-        stays.iter().filter(|(_, taken)| !taken.is_disjoint(all)).collect();
-    let mut at = 0;
-    while at < by.len() {
-        let others = || by.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, one)| &one.1);
-        if all.iter().all(|one| others().any(|taken| taken.contains(one))) {
-            by.remove(at);
+    let mut counts: BTreeMap<&E, usize> = all.iter().map(|one| (one, takers(one).len())).collect();
+    let meeting: BTreeSet<usize> = all.iter().flat_map(takers).copied().collect();
+    let mut left = Vec::new();
+    for (deny, taken) in meeting.iter().filter_map(|at| stays.get(*at)) {
+        let own: Vec<&E> = all.iter().filter(|one| taken.contains(one)).collect();
+        if own.iter().all(|one| counts.get(one).is_some_and(|count| *count > 1)) {
+            own.iter().for_each(|one| _ = counts.entry(one).and_modify(|count| *count -= 1));
         } else {
-            at += 1;
+            left.push(*deny);
         }
     }
-    by.into_iter().map(|(deny, _)| *deny).collect()
+    left
 }

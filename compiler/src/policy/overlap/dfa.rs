@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use regex_automata::Anchored;
 use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::nfa::thompson::{self, Compiler, WhichCaptures};
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::start;
 
@@ -18,7 +19,7 @@ pub(super) type Dfa = dense::DFA<Vec<u32>>;
 /// The patterns cannot be compared within bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the patterns are too complex to compare")]
-pub(super) struct TooComplex;
+pub(crate) struct TooComplex;
 
 /// The automaton of a regular expression.
 ///
@@ -31,10 +32,17 @@ pub(super) fn automaton(expression: &str) -> Result<Dfa, TooComplex> {
         .accelerate(false)
         .dfa_size_limit(Some(MAX_AUTOMATON))
         .determinize_size_limit(Some(MAX_AUTOMATON));
-    dense::Builder::new()
-        .configure(config)
-        .build(&format!(r"(?s-u:\A)(?:{expression})(?-u:\z)"))
-        .map_err(|_| TooComplex)
+    thread_local! {
+        // What it keeps from one automaton to the next takes longer to make than most automata.
+        static COMPILER: Compiler = {
+            let mut compiler = Compiler::new();
+            compiler.configure(thompson::Config::new().which_captures(WhichCaptures::None));
+            compiler
+        };
+    }
+    let expression = format!(r"(?s-u:\A)(?:{expression})(?-u:\z)");
+    let nfa = COMPILER.with(|compiler| compiler.build(&expression).map_err(|_| TooComplex))?;
+    dense::Builder::new().configure(config).build_from_nfa(&nfa).map_err(|_| TooComplex)
 }
 
 /// What reads every text.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::diag::Sink;
 use crate::policy::{Clause, Engine, Grant, Tenant, diags};
-use crate::source::Span;
+use crate::source::{Span, Spanned};
 
 /// A set of engines: a bit for each, for every grant has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +23,14 @@ impl Engines {
         Self(self.0 | 1 << engine as u8)
     }
 
+    /// Whether it is one of them.
+    pub(super) fn has(self, engine: Engine) -> bool {
+        self.0 & 1 << engine as u8 != 0
+    }
+
     /// In the order of [`Engine::ALL`].
     pub(super) fn iter(self) -> impl Iterator<Item = Engine> {
-        Engine::ALL.into_iter().filter(move |engine| self.0 & 1 << *engine as u8 != 0)
+        Engine::ALL.into_iter().filter(move |engine| self.has(*engine))
     }
 
     /// The first of them.
@@ -43,6 +48,11 @@ impl FromIterator<Engine> for Engines {
 /// The engines under which a container can be of a tenant.
 pub(super) fn of_tenant(tenant: &Tenant) -> Engines {
     tenant.identities.iter().map(|identity| identity.value.engine()).collect()
+}
+
+/// The engines that conditions leave.
+pub(super) fn of_conditions(when: &[Spanned<Clause>]) -> Engines {
+    when.iter().filter_map(|clause| of_clause(&clause.value)).fold(Engines::ALL, Engines::and)
 }
 
 /// The engines that a grant's conditions leave. None, and reported, if they leave none, or none of its tenants.

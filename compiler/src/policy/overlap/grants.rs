@@ -34,7 +34,7 @@ struct Gift<'g>(&'g Grant);
 
 /// What a workload says of itself in a text.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Attribute<'g> {
+pub(super) enum Attribute<'g> {
     Image,
     Label(&'g str),
 }
@@ -203,7 +203,7 @@ impl Eq for Gift<'_> {}
 
 impl<'g> Attribute<'g> {
     /// The attribute that a condition is about, and the texts that satisfy it.
-    fn of(clause: &'g Clause) -> Option<(Self, &'g [Glob])> {
+    pub(super) fn of(clause: &'g Clause) -> Option<(Self, &'g [Glob])> {
         match clause {
             Clause::Label { key, values } => Some((Self::Label(key), values)),
             Clause::Image(values) => Some((Self::Image, values)),
@@ -212,7 +212,7 @@ impl<'g> Attribute<'g> {
     }
 
     /// A label may be empty, an image is never.
-    fn possible(self) -> Possible {
+    pub(super) fn possible(self) -> Possible {
         match self {
             Self::Image => Possible::NotEmpty,
             Self::Label(_) => Possible::Any,

@@ -1,10 +1,14 @@
 //! A text that several patterns match.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+use std::sync::LazyLock;
 
+use gpupol_plan::glob;
 use regex_automata::dfa::Automaton;
 use regex_automata::util::primitives::StateID;
+use smallvec::SmallVec;
 
 use super::dfa::{self, Dfa, MAX_AUTOMATON, TooComplex, anything, automaton, begin, ends, expression};
 use super::possible::Possible;
@@ -16,10 +20,25 @@ const MAX_VISITED: usize = 1 << 16;
 const MAX_EFFORT: usize = 1 << 18;
 /// So many bytes of an automaton take about as long to make as a state to visit.
 const BYTES_A_STATE: usize = 64;
+/// So many pairs of globs take about as long to look at as a state to visit.
+const PAIRS_A_STATE: usize = 64;
+/// A state of so many automata takes about twice as long as one of a single automaton.
+const AUTOMATA_A_STATE: usize = 8;
+/// So many steps of reading a text take about as long as a state to visit.
+const STEPS_A_STATE: usize = 512;
+/// Of more alternatives than this an automaton tells sooner whether one of them matches a text.
+const MOST_READ: usize = 8;
 
 /// What comparing may still cost, in states visited: one bound for all pairs of a policy.
 #[derive(Debug)]
-pub(super) struct Effort(Cell<usize>);
+pub(super) struct Effort {
+    left: Cell<usize>,
+    /// Automata that were made, for policies say the same patterns over and over.
+    made: RefCell<BTreeMap<Vec<Glob>, Made>>,
+}
+
+/// What came of making an automaton.
+type Made = Result<Rc<Dfa>, TooComplex>;
 
 /// A list of alternative patterns.
 #[derive(Clone, Debug)]
@@ -27,25 +46,24 @@ pub(super) struct Pattern {
     globs: Vec<Glob>,
     literal: bool,
     /// Made when it is first needed: most patterns are told apart by their beginnings.
-    automaton: OnceCell<Result<Dfa, TooComplex>>,
+    automaton: OnceCell<Made>,
 }
 
 impl Default for Effort {
     fn default() -> Self {
-        Self(Cell::new(MAX_EFFORT))
+        Self::within(MAX_EFFORT)
     }
 }
 
 impl Effort {
     /// So many states.
-    #[cfg(test)]
-    pub(super) fn of(states: usize) -> Self {
-        Self(Cell::new(states))
+    pub(super) fn within(states: usize) -> Self {
+        Self { left: Cell::new(states), made: RefCell::default() }
     }
 
     /// Whether nothing more can be compared.
     pub(super) fn is_spent(&self) -> bool {
-        self.0.get() == 0
+        self.left.get() == 0
     }
 
     /// So many states were visited.
@@ -54,8 +72,21 @@ impl Effort {
     ///
     /// If that is all that there was.
     pub(super) fn spend(&self, states: usize) -> Result<(), TooComplex> {
-        self.0.set(self.0.get().saturating_sub(states));
+        self.left.set(self.left.get().saturating_sub(states));
         if self.is_spent() { Err(TooComplex) } else { Ok(()) }
+    }
+
+    /// The automaton of any of `globs`, made if it was not yet.
+    fn automaton(&self, globs: &[Glob]) -> Made {
+        if let Some(made) = self.made.borrow().get(globs) {
+            return made.clone();
+        }
+        let alternatives: Vec<String> = globs.iter().map(expression).collect();
+        let made = automaton(&alternatives.join("|"));
+        let bytes = made.as_ref().map_or(MAX_AUTOMATON, Dfa::memory_usage);
+        let made = self.spend(bytes / BYTES_A_STATE).and(made).map(Rc::new);
+        self.made.borrow_mut().insert(globs.to_vec(), made.clone());
+        made
     }
 }
 
@@ -73,13 +104,8 @@ impl Pattern {
     }
 
     fn automaton(&self, effort: &Effort) -> Result<&Dfa, TooComplex> {
-        let made = || {
-            let alternatives: Vec<String> = self.globs.iter().map(expression).collect();
-            let made = automaton(&alternatives.join("|"));
-            let bytes = made.as_ref().map_or(MAX_AUTOMATON, Dfa::memory_usage);
-            effort.spend(bytes / BYTES_A_STATE).and(made)
-        };
-        self.automaton.get_or_init(made).as_ref().map_err(|error| *error)
+        let made = self.automaton.get_or_init(|| effort.automaton(&self.globs));
+        made.as_deref().map_err(|error| *error)
     }
 
     /// Whether the ends of any two patterns let them match one text: a cheap answer for most that have none.
@@ -98,9 +124,14 @@ impl Pattern {
     }
 
     /// Whether it matches the whole of `text`.
-    fn matches(&self, text: &str, effort: &Effort) -> Result<bool, TooComplex> {
+    pub(super) fn matches(&self, text: &str, effort: &Effort) -> Result<bool, TooComplex> {
         if self.literal {
             return Ok(self.globs.iter().any(|glob| glob.0 == text));
+        }
+        if self.automaton.get().is_none() && self.globs.len() <= MOST_READ {
+            let longest = self.globs.iter().map(|glob| glob.0.len()).max().unwrap_or(0);
+            effort.spend(longest * text.len() / STEPS_A_STATE)?;
+            return Ok(self.globs.iter().any(|glob| glob::matches(&glob.0, text)));
         }
         Ok(dfa::matches(self.automaton(effort)?, text))
     }
@@ -130,7 +161,7 @@ pub(super) fn beside(
     possible: Possible,
     effort: &Effort,
 ) -> Result<Option<String>, TooComplex> {
-    effort.spend(1)?;
+    effort.spend(1 + globs(patterns) * (globs(patterns) + globs(others)) / PAIRS_A_STATE)?;
     let pairs = patterns
         .iter()
         .enumerate()
@@ -149,7 +180,8 @@ pub(super) fn beside(
     if accepting.is_empty() {
         accepting.extend(anything());
     }
-    if let Some(found) = shortest(&accepting, &automata(&others, effort)?, effort)? {
+    let bytes = alphabet(patterns, &others);
+    if let Some(found) = shortest(&accepting, &automata(&others, effort)?, &bytes, effort)? {
         // What the shortest is too long for, all others are.
         return Ok(Some(found).filter(|found| possible.fits(found)));
     }
@@ -167,12 +199,39 @@ fn listed(
 ) -> Result<Option<String>, TooComplex> {
     let mut texts: Vec<&str> = list.globs.iter().map(|glob| glob.0.as_str()).collect();
     texts.sort_by_key(|text| (text.is_empty(), text.len(), *text));
+    effort.spend(texts.len() / MOST_READ)?;
     for text in texts {
         if possible.allows(text) && matched(patterns, others, text, effort)? {
             return Ok(Some(text.to_owned()));
         }
     }
     Ok(None)
+}
+
+fn globs(patterns: &[&Pattern]) -> usize {
+    patterns.iter().map(|pattern| pattern.globs.len()).sum()
+}
+
+/// The bytes that a shortest text may be made of, those first that a reader likes to see.
+///
+/// Patterns tell only those characters apart that they name. Of all others one of each kind that a [`Possible`] knows is enough, and
+/// where a longer character could stand, one of these can.
+fn alphabet(patterns: &[&Pattern], others: &[&Pattern]) -> Vec<u8> {
+    let named = patterns.iter().chain(others).flat_map(|pattern| &pattern.globs);
+    let named: BTreeSet<u8> = named.flat_map(|glob| glob.0.bytes()).collect();
+    let mut kinds: BTreeSet<u8> = BTreeSet::new();
+    let mut free = false;
+    let mut first_of_kind = |byte: u8| {
+        free |= byte.is_ascii() && byte != b'/';
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' => kinds.insert(b'a'),
+            b'-' | b'.' | b'/' => true,
+            _ => byte.is_ascii() && kinds.insert(b'_'),
+        }
+    };
+    let bytes =
+        PREFERRED.iter().copied().filter(|byte| named.contains(byte) || first_of_kind(*byte)).collect();
+    if free { bytes } else { PREFERRED.clone() }
 }
 
 fn automata<'p>(patterns: &[&'p Pattern], effort: &Effort) -> Result<Vec<&'p Dfa>, TooComplex> {
@@ -213,14 +272,22 @@ fn is_literal(glob: &Glob) -> bool {
 /// Where the search came from: the place of the state before, and the byte.
 type Step = (usize, u8);
 
+/// Where all automata are.
+type States = SmallVec<[StateID; 4]>;
+
 /// A shortest text that is not empty, that all of `accepting` accept and none of `refusing`, readable bytes before others.
-fn shortest(accepting: &[&Dfa], refusing: &[&Dfa], effort: &Effort) -> Result<Option<String>, TooComplex> {
+fn shortest(
+    accepting: &[&Dfa],
+    refusing: &[&Dfa],
+    bytes: &[u8],
+    effort: &Effort,
+) -> Result<Option<String>, TooComplex> {
     let automata = [accepting, refusing].concat();
-    let Some(first) = automata.iter().map(|automaton| begin(automaton)).collect::<Option<Vec<_>>>() else {
+    let Some(first) = automata.iter().map(|automaton| begin(automaton)).collect::<Option<States>>() else {
         return Ok(None);
     };
-    let step = |states: &[StateID], byte: u8| -> Option<Vec<StateID>> {
-        let mut next = Vec::with_capacity(states.len());
+    let step = |states: &[StateID], byte: u8| -> Option<States> {
+        let mut next = States::with_capacity(states.len());
         for (at, (automaton, state)) in automata.iter().zip(states).enumerate() {
             let state = automaton.next_state(*state, byte);
             // Whoever refuses and can match no more refuses nothing more.
@@ -235,15 +302,16 @@ fn shortest(accepting: &[&Dfa], refusing: &[&Dfa], effort: &Effort) -> Result<Op
         let verdicts = automata.iter().zip(states).map(|(automaton, state)| ends(automaton, *state));
         verdicts.enumerate().all(|(at, ends)| ends == (at < accepting.len()))
     };
-    let bytes = preferred();
     let mut visited: Vec<Option<Step>> = vec![None];
-    let mut known: BTreeSet<Vec<StateID>> = BTreeSet::new();
-    let mut queue: VecDeque<(usize, Vec<StateID>)> = VecDeque::from([(0, first)]);
+    let mut known: BTreeSet<States> = BTreeSet::new();
+    let mut queue: VecDeque<(usize, States)> = VecDeque::from([(0, first)]);
     while let Some((from, states)) = queue.pop_front() {
-        effort.spend(1)?;
-        for byte in &bytes {
-            let Some(next) = step(&states, *byte).filter(|next| !known.contains(next)) else { continue };
-            known.insert(next.clone());
+        effort.spend(1 + automata.len() / AUTOMATA_A_STATE)?;
+        for byte in bytes {
+            let Some(next) = step(&states, *byte) else { continue };
+            if !known.insert(next.clone()) {
+                continue;
+            }
             visited.push(Some((from, *byte)));
             let place = visited.len() - 1;
             if found(&next) {
@@ -259,13 +327,13 @@ fn shortest(accepting: &[&Dfa], refusing: &[&Dfa], effort: &Effort) -> Result<Op
 }
 
 /// Every byte, those first that a reader likes to see in an example.
-fn preferred() -> Vec<u8> {
+static PREFERRED: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let readable = (b'a'..=b'z').chain(b'0'..=b'9').chain(*b"-_.:/");
     let order: BTreeMap<u8, usize> = readable.zip(0..).collect();
     let mut bytes: Vec<u8> = (0..=u8::MAX).collect();
     bytes.sort_by_key(|byte| (order.get(byte).copied().unwrap_or(usize::MAX), *byte < b' ', *byte));
     bytes
-}
+});
 
 /// The bytes on the way to `place`; the automata accept only UTF-8.
 fn text(visited: &[Option<Step>], mut place: usize) -> String {

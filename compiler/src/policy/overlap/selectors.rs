@@ -15,6 +15,9 @@ use crate::source::Spanned;
 /// So many choices among the alternatives of one gpu-set are looked at.
 const MOST_CHOICES: usize = 1024;
 
+/// So many choices take about as long to write down as a state to visit.
+const CHOICES_A_STATE: usize = 16;
+
 /// One selector of each alternative that is chosen.
 type Choice<'s> = Vec<&'s Spanned<Selector>>;
 
@@ -36,7 +39,7 @@ pub(in crate::policy) fn report(sets: &BTreeMap<String, GpuSet>, sink: &mut Sink
 /// What contradicts itself in the first of its choices, if something does in each.
 fn never<'s>(set: &'s GpuSet, effort: &Effort) -> Result<Option<Pair<'s>>, TooComplex> {
     let mut first = None;
-    for choice in choices(&set.selectors)? {
+    for choice in choices(&set.selectors, effort)? {
         match contradiction(&choice, effort)? {
             Some(pair) => first = first.or(Some(pair)),
             None => return Ok(None),
@@ -46,12 +49,12 @@ fn never<'s>(set: &'s GpuSet, effort: &Effort) -> Result<Option<Pair<'s>>, TooCo
 }
 
 /// Every way to choose one alternative of each `any-of`.
-fn choices(selectors: &[Spanned<Selector>]) -> Result<Vec<Choice<'_>>, TooComplex> {
+fn choices<'s>(selectors: &'s [Spanned<Selector>], effort: &Effort) -> Result<Vec<Choice<'s>>, TooComplex> {
     let mut all: Vec<Choice<'_>> = vec![Vec::new()];
     for selector in selectors {
         let ways = match &selector.value {
             Selector::AnyOf(some) => {
-                let each = some.iter().map(|one| choices(std::slice::from_ref(one)));
+                let each = some.iter().map(|one| choices(std::slice::from_ref(one), effort));
                 each.collect::<Result<Vec<_>, _>>()?.concat()
             }
             _ => vec![vec![selector]],
@@ -59,6 +62,7 @@ fn choices(selectors: &[Spanned<Selector>]) -> Result<Vec<Choice<'_>>, TooComple
         if all.len().saturating_mul(ways.len()) > MOST_CHOICES {
             return Err(TooComplex);
         }
+        effort.spend(all.len() * ways.len() / CHOICES_A_STATE)?;
         all = all.iter().flat_map(|one| ways.iter().map(|way| [one.as_slice(), way].concat())).collect();
     }
     Ok(all)
@@ -66,6 +70,7 @@ fn choices(selectors: &[Spanned<Selector>]) -> Result<Vec<Choice<'_>>, TooComple
 
 /// The first selector that leaves nothing of what those before it chose by the same attribute, and the first of these.
 fn contradiction<'s>(choice: &Choice<'s>, effort: &Effort) -> Result<Option<Pair<'s>>, TooComplex> {
+    effort.spend(1)?;
     for (at, last) in choice.iter().enumerate() {
         let kind = std::mem::discriminant(&last.value);
         let same = choice.iter().take(at + 1).filter(|other| std::mem::discriminant(&other.value) == kind);

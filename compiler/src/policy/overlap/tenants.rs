@@ -9,21 +9,22 @@ use crate::source::{Span, Spanned};
 use super::MOST_PAIRS;
 use super::dfa::TooComplex;
 use super::possible::Possible;
+use super::region::Conditions;
 use super::search::{Effort, Pattern, witness};
 use super::sieve::{Shape, Sieve};
 
 /// One identity of one tenant, ready to be compared.
-struct Candidate<'t> {
-    tenant: &'t str,
+pub(super) struct Candidate<'t> {
+    pub(super) tenant: &'t str,
     identity: &'t Spanned<Identity>,
-    way: Way<'t>,
+    pub(super) way: Way<'t>,
     /// What is asked of each attribute; all others may be anything.
     attributes: BTreeMap<Attribute, Pattern>,
 }
 
 /// How a container comes in. None comes in two ways.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Way<'t> {
+pub(super) enum Way<'t> {
     Docker {
         daemon: &'t str,
         runtime: Option<&'t str>,
@@ -37,7 +38,7 @@ enum Way<'t> {
 
 /// What is known of a container besides, independently of each other.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Attribute {
+pub(super) enum Attribute {
     Namespace,
     PodName,
     PodUid,
@@ -78,7 +79,17 @@ fn report_within(effort: &Effort, tenants: &BTreeMap<String, Tenant>, sink: &mut
 }
 
 impl<'t> Candidate<'t> {
-    fn shape(&self) -> Shape<'_, Way<'t>, Attribute> {
+    /// Whether it knows the same containers, as it is written.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.identity.value == other.identity.value
+    }
+
+    /// What is asked of each attribute.
+    pub(super) fn conditions(&self) -> Conditions<'_, Attribute> {
+        self.attributes.iter().map(|(key, pattern)| (*key, vec![pattern])).collect()
+    }
+
+    pub(super) fn shape(&self) -> Shape<'_, Way<'t>, Attribute> {
         let attributes = self.attributes.iter();
         attributes.fold(Shape::new([self.way]), |shape, (key, pattern)| shape.with(*key, pattern.globs()))
     }
@@ -102,7 +113,7 @@ fn in_order<'c, 't>(
     if place(left) <= place(right) { (left, right) } else { (right, left) }
 }
 
-fn candidates(tenants: &BTreeMap<String, Tenant>) -> Vec<Candidate<'_>> {
+pub(super) fn candidates(tenants: &BTreeMap<String, Tenant>) -> Vec<Candidate<'_>> {
     tenants
         .iter()
         .flat_map(|(name, tenant)| tenant.identities.iter().map(move |identity| candidate(name, identity)))
@@ -172,7 +183,7 @@ impl Way<'_> {
 }
 
 impl Attribute {
-    fn possible(self) -> Possible {
+    pub(super) fn possible(self) -> Possible {
         match self {
             Self::Namespace => Possible::Namespace,
             Self::PodName => Possible::PodName,

@@ -7,7 +7,7 @@ use crate::diag::{Code, Finding};
 use crate::policy::Layout;
 use crate::source::Span;
 use crate::syntax::cursor::nearest;
-use crate::topology::mig::{Board, Misfit, Placed};
+use crate::topology::mig::{Board, Misfit, Placed, Rearranged};
 
 pub(super) fn overlap(first: &Layout, second: &Layout, gpu: u32, name: &str) -> Finding {
     let message = format!(
@@ -67,15 +67,33 @@ fn misfit_words(misfit: Misfit, board: &Board) -> (String, String) {
     }
 }
 
-/// That GPUs do not have what is wished, and where it has its places.
-pub(super) fn not_there(layout: &Layout, others: &[u32], placed: &[Placed], name: &str) -> Finding {
+/// That GPUs do not have what is wished, and what to do about it.
+pub(super) fn not_there(layout: &Layout, others: &[u32], help: String, name: &str) -> Finding {
     let list: Vec<String> = others.iter().map(u32::to_string).collect();
     let noun = if others.len() == 1 { "GPU" } else { "GPUs" };
     let verb = if others.len() == 1 { "does" } else { "do" };
     let message =
         format!("{noun} {} of `{name}` {verb} not have layout `{}` yet", list.join(", "), layout.name.value);
-    Finding::at(Code::LayoutNotThere, wishes(layout), "wished here", message)
-        .help(format!("they fit, by memory unit: {}", places(placed)))
+    Finding::at(Code::LayoutNotThere, wishes(layout), "wished here", message).help(help)
+}
+
+/// Places on an empty GPU; of one that has some of what is wished it may be unknown where that lies.
+pub(super) fn empty(placed: &[Placed], has_some: bool) -> String {
+    let fit = format!("they fit, by memory unit: {}", places(placed));
+    if has_some {
+        format!("{fit}; whether what is there can stay, a topology tells that root has recorded")
+    } else {
+        fit
+    }
+}
+
+/// What stays of a GPU's MIG devices, what has to go, and what is to be made beside the rest.
+pub(super) fn rearranged(change: &Rearranged) -> String {
+    let Rearranged { kept, made, gone } = change;
+    let steps = [("remove", gone), ("keep", kept), ("make", made)];
+    let steps = steps.iter().filter(|(_, all)| !all.is_empty());
+    let steps: Vec<String> = steps.map(|(verb, all)| format!("{verb} {}", places(all))).collect();
+    format!("by memory unit: {}", steps.join("; "))
 }
 
 /// `3g.40gb at 4, 1g.10gb at 0 1 2 3`

@@ -27,7 +27,7 @@ pub(super) fn devices(
     let mut devices = Vec::new();
     for place in 0..places {
         match parent.mig_device_by_index(place) {
-            Ok(device) => devices.push(one(sources, &device, [index, place], minor)?),
+            Ok(device) => devices.push(one(sources, [parent, &device], [index, place], minor)?),
             // The count is of how many there can be; those that are not there are not found.
             Err(NvmlError::NotFound) => {}
             Err(error) => return Err(unnamed(index, Some(place), "its handle", &error)),
@@ -38,7 +38,7 @@ pub(super) fn devices(
 
 fn one(
     sources: &Sources,
-    device: &Device<'_>,
+    [gpu, device]: [&Device<'_>; 2],
     [parent, index]: [u32; 2],
     minor: u32,
 ) -> Result<MigDevice, Trouble> {
@@ -54,6 +54,8 @@ fn one(
         profile: profile(&name).to_owned(),
         gi,
         ci,
+        // Only layouts ask for it, and can do without.
+        start: raw::instance_start(&sources.nvml, gpu, gi).ok().and_then(|unit| u8::try_from(unit).ok()),
         memory: property::memory(&Answers::of(&sources.nvml, device)),
         nodes: nodes.collect::<Result<_, _>>()?,
     })

@@ -5,12 +5,14 @@
 )]
 
 use std::ffi::c_char;
+use std::ptr;
 
 use nvml_wrapper::error::{NvmlError, nvml_try};
 use nvml_wrapper::{Device, Nvml};
 use nvml_wrapper_sys::bindings::{
     nvmlDevice_t, nvmlExcludedDeviceInfo_t, nvmlGpuFabricInfo_t, nvmlGpuFabricInfo_v2_t,
-    nvmlGpuFabricInfo_v3_t, nvmlMemory_t, nvmlPciInfo_t, nvmlRepairStatus_t, nvmlReturn_t,
+    nvmlGpuFabricInfo_v3_t, nvmlGpuInstanceInfo_t, nvmlGpuInstancePlacement_t, nvmlMemory_t, nvmlPciInfo_t,
+    nvmlRepairStatus_t, nvmlReturn_t,
 };
 
 use crate::topology::Fact;
@@ -35,6 +37,24 @@ pub(super) fn gpu_instance_id(nvml: &Nvml, device: &Device<'_>) -> Result<u32, N
 /// The id of a MIG device's compute instance.
 pub(super) fn compute_instance_id(nvml: &Nvml, device: &Device<'_>) -> Result<u32, NvmlError> {
     number(&nvml.lib().nvmlDeviceGetComputeInstanceId, device)
+}
+
+/// The memory unit at which a GPU instance of a whole GPU begins; NVML tells only root.
+pub(super) fn instance_start(nvml: &Nvml, gpu: &Device<'_>, id: u32) -> Result<u32, NvmlError> {
+    let by_id = symbol(&nvml.lib().nvmlDeviceGetGpuInstanceById)?;
+    let describe = symbol(&nvml.lib().nvmlGpuInstanceGetInfo)?;
+    let mut instance = ptr::null_mut();
+    // SAFETY: the handle is of a device of this `nvml`, which is alive, and the call writes one handle.
+    nvml_try(unsafe { by_id(gpu.handle(), id, &raw mut instance) })?;
+    let mut info = nvmlGpuInstanceInfo_t {
+        device: ptr::null_mut(),
+        id: 0,
+        profileId: 0,
+        placement: nvmlGpuInstancePlacement_t { start: 0, size: 0 },
+    };
+    // SAFETY: the handle is the one that the library has just given, and the call writes one such structure.
+    nvml_try(unsafe { describe(instance, &raw mut info) })?;
+    Ok(info.placement.start)
 }
 
 /// Total memory in bytes by the call that drivers before R510 have.

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gpupol_plan::majors::NVIDIA_MAJOR;
+
 use super::name::{has_control, is_cpu_list, is_gpu_uuid, is_mig_uuid, is_pci_address};
 use crate::topology::{Fact, Gpu, Link, MigDevice, NumaNode, OutOfService, Topology, Vendor};
 
@@ -10,9 +12,6 @@ mod driver_file;
 mod feature;
 mod identity;
 mod node;
-
-/// The character major of NVIDIA's own GPU nodes, fixed by the kernel's device list.
-const NVIDIA_MAJOR: u32 = 195;
 
 /// Something that cannot be.
 #[derive(Debug)]

@@ -16,6 +16,12 @@ pub(crate) fn unsound(view: &View, engine: &str, missing: &str) {
     view.sh("! gpupol doctor > /dev/null 2>&1");
 }
 
+/// The doctor finds it, and it is no error: the guard contains what comes by it.
+pub(crate) fn unsound_but_guarded(view: &View, engine: &str, beside: &str) {
+    let found = findings(view, engine);
+    assert!(found.len() == 1 && found[0].contains(beside), "{beside}: {found:?}");
+}
+
 /// Its findings, but for other engines of this host, and for its GPUs, which have no driver.
 fn findings(view: &View, engine: &str) -> Vec<String> {
     let document: Value = serde_json::from_str(&view.sh("gpupol doctor --format json 2> /dev/null || true"))

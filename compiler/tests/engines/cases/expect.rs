@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use crate::docker::Outcome;
 use crate::host::{GPUS, MAJOR};
 use crate::installed::Installed;
-use crate::oracle::{Answer, Seen};
+pub(crate) use crate::oracle::assert_sees;
+use crate::oracle::{Seen, is_for, line_of_hook};
 
 /// The numbers of a container with the GPUs of these indices for computing.
 pub(crate) fn computing(installed: &Installed, indices: &[usize]) -> BTreeSet<(u32, u32)> {
@@ -36,26 +37,12 @@ pub(crate) fn ran(outcome: Outcome) -> Seen {
 /// The one line of a refusal for that reason, as the engine's user reads it.
 pub(crate) fn refused(outcome: &Outcome, reason: &str) -> String {
     let line = does_not_start(outcome);
-    assert!(line.contains(&format!("({reason})")), "refused for another reason than {reason}: {line}");
+    is_for(&line, reason);
     line
 }
 
 /// The one line about a container that must not have started.
 pub(crate) fn does_not_start(outcome: &Outcome) -> String {
     assert!(outcome.code != Some(0) && outcome.seen.is_none(), "the container ran: {outcome:?}");
-    let lines: Vec<&str> = outcome.said.lines().filter(|line| line.contains("gpupol: ")).collect();
-    assert_eq!(lines.len(), 1, "not one line of the hook: {}", outcome.said);
-    lines.concat()
-}
-
-/// Exactly these numbers have nodes, which open, and are let through by the device rules.
-pub(crate) fn assert_sees(seen: &Seen, numbers: &BTreeSet<(u32, u32)>) {
-    assert_eq!(&seen.allowed(), numbers, "the device rules let other numbers through: {seen:?}");
-    let others = seen.rules.values().find(|answer| matches!(answer, Answer::Other(_)));
-    assert!(others.is_none(), "a node answers neither way: {seen:?}");
-    let nodes: BTreeSet<(u32, u32)> = seen.nodes.values().map(|node| node.number).collect();
-    assert_eq!(&nodes, numbers, "/dev has other nodes: {seen:?}");
-    for (path, node) in &seen.nodes {
-        assert_eq!((node.mode, &node.answer), (0o666, &Answer::Allowed), "{path}: {seen:?}");
-    }
+    line_of_hook(&outcome.said)
 }

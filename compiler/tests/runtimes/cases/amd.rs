@@ -104,19 +104,13 @@ pub(crate) fn no_longer_true(site: &Site) {
 
 /// A container that brings rules for everything opens of all DRM nodes its own alone.
 pub(crate) fn contained(site: &Site) {
-    with_amd(site, || {
-        let devices = site.dir.join("devices");
-        let caps = site.host.caps;
-        let text = format!("Character devices:\n195 nvidia\n226 drm\n{caps} kfd\n\nBlock devices:\n");
-        fs::write(&devices, text).unwrap();
-        mount(site, &["--bind", devices.to_str().unwrap(), "/proc/devices"]);
+    with_amd_devices(site, |_| {
         let container = asking("train", UUIDS[0]).edited(|config| {
             at(config, "/linux/resources/devices", json!([{ "allow": true, "access": "rwm" }]))
         });
         let seen = look(site, &container);
-        umount(site, "/proc/devices");
         let of_gpus: BTreeSet<(u32, u32)> =
-            seen.allowed().into_iter().filter(|(major, _)| [DRM, caps].contains(major)).collect();
+            seen.allowed().into_iter().filter(|(major, _)| [DRM, site.host.caps].contains(major)).collect();
         assert_eq!(of_gpus, amd(site, &RENDER[..1]), "{seen:?}");
     });
 }
@@ -130,15 +124,20 @@ fn asking(stage: &str, gpus: &str) -> Container {
 }
 
 /// The numbers of a container with these render nodes.
-fn amd(site: &Site, render: &[u32]) -> BTreeSet<(u32, u32)> {
+pub(super) fn amd(site: &Site, render: &[u32]) -> BTreeSet<(u32, u32)> {
     render.iter().map(|minor| (DRM, *minor)).chain([(site.host.caps, KFD_MINOR)]).collect()
 }
 
-fn run(site: &Site, container: &Container) -> Outcome {
+/// Every number that such a host has a node for.
+fn numbers(site: &Site) -> Vec<(u32, u32)> {
     let mut numbers = site.host.numbers();
     numbers.extend(amd(site, &RENDER));
+    numbers
+}
+
+fn run(site: &Site, container: &Container) -> Outcome {
     let number = site.dir.read_dir().unwrap().count();
-    site.run_in(&Bundle::make(site.dir.join(format!("bundle{number}")), &numbers), container)
+    site.run_in(&Bundle::make(site.dir.join(format!("bundle{number}")), &numbers(site)), container)
 }
 
 fn look(site: &Site, container: &Container) -> Seen {
@@ -148,6 +147,18 @@ fn look(site: &Site, container: &Container) -> Seen {
 fn refused(site: &Site, container: &Container, why: &str) {
     let line = is_refused(run(site, container), "plan-set");
     assert!(line.contains(why), "{line}");
+}
+
+/// Runs a case on the made host with two GPUs of AMD more, whose kernel also says which numbers AMD's drivers have.
+pub(super) fn with_amd_devices(site: &Site, case: impl FnOnce(&[(u32, u32)])) {
+    with_amd(site, || {
+        let (devices, caps) = (site.dir.join("devices"), site.host.caps);
+        let text = format!("Character devices:\n195 nvidia\n226 drm\n{caps} kfd\n\nBlock devices:\n");
+        fs::write(&devices, text).unwrap();
+        mount(site, &["--bind", devices.to_str().unwrap(), "/proc/devices"]);
+        case(&numbers(site));
+        umount(site, "/proc/devices");
+    });
 }
 
 /// Runs a case on the made host with two GPUs of AMD more.

@@ -80,7 +80,7 @@ pub(crate) fn hook_called_twice(site: &Site) {
     assert_eq!(site.installed.leases(), Vec::<String>::new());
 }
 
-fn by_docker() -> Container {
+pub(super) fn by_docker() -> Container {
     let mut container =
         Container::through(Entry::Docker).env("GPUPOL_LABEL_stage=train").env("NVIDIA_VISIBLE_DEVICES=0,1");
     container.docker_gpus = true;

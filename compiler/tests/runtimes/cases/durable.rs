@@ -90,6 +90,10 @@ fn stays_contained(site: &Site, edit: fn(&mut Value)) {
         reload(site);
         seen(&site.looks(&tenant), &site.looks(&nobody), when);
     }
+    for one in [&tenant, &nobody] {
+        site.update(one);
+    }
+    seen(&site.looks(&tenant), &site.looks(&nobody), "after an update by the runtime");
     assert!(
         site.exec(&nobody, "echo said >/dev/null && echo done").contains("done"),
         "it lost more than GPUs"

@@ -5,7 +5,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::expect::{computing, refused, runs};
+use super::expect::{computing, holds, refused, runs};
+use super::side_by_side::each_update;
 use crate::container::Container;
 use crate::host::{GPUS, MAJOR};
 use crate::oracle::Seen;
@@ -31,6 +32,20 @@ pub(crate) fn only_what_is_granted_opens(site: &Site) {
     let mut twice = Container::of_student("1").edited(allow_another);
     twice.called_twice = true;
     assert_eq!(gpus(&runs(site, &twice)), BTreeSet::from([(MAJOR, GPUS[2].minor), (MAJOR, 255)]));
+}
+
+/// Engines change limits of containers that run, the kubelet by itself: that lifts nothing.
+pub(crate) fn an_update_lifts_nothing(site: &Site) {
+    let held = [Container::of_student("1"), Container::in_namespace("kube-system")]
+        .map(|container| holds(site, &container.edited(allow_everything)));
+    let own = BTreeSet::from([(MAJOR, GPUS[2].minor), (MAJOR, 255)]);
+    let look = |when: &str| {
+        let seen = held.each_ref().map(|one| gpus(&site.looks(one)));
+        assert_eq!(seen, [own.clone(), BTreeSet::new()], "{when}");
+    };
+    look("at the start");
+    each_update(site, &held, look);
+    held.into_iter().for_each(|one| site.delete(one));
 }
 
 /// What could lift containment is refused for a tenant, and nobody's container is contained all the same.
@@ -84,7 +99,7 @@ pub(crate) fn trusted(site: &Site) {
     site.installed.change_policies("tenant guests {", rules);
     let seen = runs(site, &Container::in_namespace("watch").edited(allow_everything));
     assert!(gpus(&seen).len() >= GPUS.len(), "{seen:?}");
-    let held = super::expect::holds(site, &Container::training("2"));
+    let held = holds(site, &Container::training("2"));
     let leases = site.installed.leases();
     let seen = runs(site, &Container::in_namespace("watch").gpus("1"));
     let all = GPUS[..4].iter().map(|gpu| (MAJOR, gpu.minor)).chain([(MAJOR, 255)]).collect();

@@ -95,17 +95,22 @@ fn commands(site: &Site, held: &[Held; 2]) {
         site.tell(one, &["resume"], &[]);
     }
     own(site, held, "after pause and resume");
+    each_update(site, held, |when| own(site, held, when));
+}
+
+/// What an engine changes of a container that runs; after each change `look` is told which.
+pub(super) fn each_update(site: &Site, held: &[Held], look: impl Fn(&str)) {
     let limits = [["--memory", "268435456"], ["--cpu-share", "512"], ["--pids-limit", "500"]];
     for limit in limits.iter().filter(|_| can_limit(site)) {
         for one in held {
             site.tell(one, &[["update"].as_slice(), limit].concat(), &[]);
         }
-        own(site, held, &format!("after update {limit:?}"));
+        look(&format!("after update {limit:?}"));
     }
     for one in held {
         site.update(one);
     }
-    own(site, held, "after an update that changes nothing");
+    look("after an update that changes nothing");
 }
 
 /// Whether the view has the controllers of ordinary limits: they are in one of a host's hierarchies alone.

@@ -78,6 +78,7 @@ pub(crate) fn guards_as_the_hook_does(site: &Site) {
     site.use_wrapper();
     guard::everything_is_contained(site);
     guard::only_what_is_granted_opens(site);
+    guard::an_update_lifts_nothing(site);
     mps::clients_of_one_daemon(site);
 }
 

@@ -117,19 +117,19 @@ impl<S: ReadAt> Grants<'_, S> {
         self.texts.get(grant.name)
     }
 
-    /// Whether all clauses of a grant hold, each by `holds`.
-    pub(crate) fn all_hold(
+    /// The position of the first clause of a grant that does not hold by `holds`, if there is one.
+    pub(crate) fn first_failing(
         &mut self,
         grant: &GrantRecord,
         mut holds: impl FnMut(&mut Self, ClauseRecord) -> Result<bool, Refusal>,
-    ) -> Result<bool, Refusal> {
-        for at in 0..grant.clauses.count {
+    ) -> Result<Option<usize>, Refusal> {
+        for (position, at) in (0..grant.clauses.count).enumerate() {
             let clause = self.clause(grant.clauses.first.saturating_add(at))?;
             if !holds(self, clause)? {
-                return Ok(false);
+                return Ok(Some(position));
             }
         }
-        Ok(true)
+        Ok(None)
     }
 
     fn clause(&mut self, number: u32) -> Result<ClauseRecord, Refusal> {
@@ -173,7 +173,7 @@ impl<S: ReadAt> Grants<'_, S> {
     /// A grant with all that it says.
     pub(crate) fn whole(&mut self, record: &GrantRecord) -> Result<Grant, Refusal> {
         let mut when = Vec::new();
-        self.all_hold(record, |grants, clause| {
+        self.first_failing(record, |grants, clause| {
             when.push(grants.whole_clause(&clause)?);
             Ok(true)
         })?;

@@ -8,8 +8,10 @@ use serde_json::Value;
 use super::{Configured, Kind, Way};
 use crate::cli::doctor::entries::PATH;
 use crate::cli::doctor::tree::Tree;
+use crate::installation::cdi;
+use crate::installation::config::{self, Language};
+use crate::installation::configured::docker::{self, BUILT_IN, FILE};
 
-const FILE: &str = "/etc/docker/daemon.json";
 /// Where installations leave what they changed.
 const INSTALLED: &str = "/etc/gpupol/installed";
 const PROGRAMS: [&str; 3] = ["/usr/bin/dockerd", "/usr/sbin/dockerd", "/usr/local/bin/dockerd"];
@@ -43,8 +45,9 @@ fn installed(tree: &Tree) -> BTreeSet<String> {
 
 fn daemon(tree: &Tree, file: &str) -> Configured {
     let mut found = Configured::of(Engine::Docker, tree, &PROGRAMS);
+    found.cdi = cdi::of_docker(&Value::Null);
     match tree.text(file) {
-        None => found.default = Some("runc".to_owned()),
+        None => found.default = Some(BUILT_IN.to_owned()),
         Some(text) => {
             found.files.push(file.to_owned());
             if let Err(why) = text.and_then(|text| read(file, &text, &mut found)) {
@@ -57,23 +60,10 @@ fn daemon(tree: &Tree, file: &str) -> Configured {
 
 /// dockerd itself takes no comments, so neither does this.
 fn read(file: &str, text: &str, found: &mut Configured) -> Result<(), String> {
-    let text = text.trim_start_matches('\u{feff}');
-    let document: Value = match text.trim() {
-        "" => Value::Null,
-        text => serde_json::from_str(text).map_err(|error| error.to_string())?,
-    };
-    let word = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-    let default = word(&document, "default-runtime").unwrap_or_else(|| "runc".to_owned());
-    let runtimes = document.get("runtimes").and_then(Value::as_object);
-    for (name, runtime) in runtimes.into_iter().flatten() {
-        let Some(program) = word(runtime, "path").or_else(|| word(runtime, "runtimeType")) else { continue };
-        let kind = if *name == default { Kind::Default(name.clone()) } else { Kind::Runtime(name.clone()) };
-        found.ways.push(Way { file: file.to_owned(), kind, program, arguments: Vec::new() });
-    }
-    found.default = Some(default);
-    let options = document.get("exec-opts").and_then(Value::as_array).into_iter().flatten();
-    let driver =
-        options.filter_map(|option| option.as_str()?.strip_prefix("native.cgroupdriver=")).next_back();
-    found.cgroup_driver = driver.map(str::to_owned);
+    let settings = config::look(Language::Json, text).map_err(|fault| fault.to_string())?;
+    let configured = docker::runtimes(file, &settings);
+    found.cgroup_driver.clone_from(&configured.cgroup_driver);
+    found.cdi = cdi::of_docker(&settings);
+    found.call(&configured, BUILT_IN, |runtime| runtime.programs.first().cloned());
     Ok(())
 }

@@ -7,7 +7,16 @@ use serde_json::Value;
 use super::{Configured, Kind, Way};
 use crate::cli::doctor::tree::Tree;
 
-pub(super) fn look(tree: &Tree, directories: &[String], found: &mut Configured) {
+/// Where both look unless they are told otherwise.
+const DIRECTORIES: [&str; 2] = ["/usr/share/containers/oci/hooks.d", "/etc/containers/oci/hooks.d"];
+
+/// Those in directories that are named, or in the usual ones, of an engine that is there.
+pub(super) fn look(tree: &Tree, named: Option<&[String]>, found: &mut Configured) {
+    if !found.is_there() {
+        return;
+    }
+    let usual = DIRECTORIES.map(str::to_owned);
+    let directories = named.unwrap_or(&usual);
     let mut files = BTreeMap::new();
     for directory in directories {
         let names = tree.names(directory).into_iter().filter(|name| name.ends_with(".json"));

@@ -116,7 +116,7 @@ fn what_is_left_out_is_counted() {
     let of = |findings: &[Finding], code| findings.iter().filter(|finding| finding.code == code).count();
     let all = told(&Effort::default());
     assert_eq!((of(&all, Code::GrantShadowed), of(&all, Code::NotAnalysed)), (3, 0), "{all:?}");
-    let none = told(&Effort::of(1));
+    let none = told(&Effort::within(1));
     assert_eq!(none.len(), 1, "{none:?}");
     assert!(none.iter().all(|finding| finding.message.ends_with("and so for 3 more grants")), "{none:?}");
 }

@@ -73,7 +73,7 @@ fn the_contract_matches_every_witness() {
     {
         let found = common(&[left, right]).unwrap();
         for glob in [left, right] {
-            assert!(gpupol_plan::glob::matches(glob, &found), "{glob} {found}");
+            assert!(glob::matches(glob, &found), "{glob} {found}");
         }
     }
 }

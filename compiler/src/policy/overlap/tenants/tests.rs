@@ -80,7 +80,7 @@ fn patterns_that_only_automata_can_tell_apart_are_compared_for_a_bounded_time() 
     };
     let tenants = tenants((0..100).map(|at| vec![middle(at)]).collect());
     let mut sink = Sink::default();
-    report_within(&Effort::of(3_000), &tenants, &mut sink);
+    report_within(&Effort::within(3_000), &tenants, &mut sink);
     let findings = sink.finish();
     assert_eq!(findings.len(), 1, "{findings:?}");
     assert_eq!(findings[0].code, crate::diag::Code::GlobTooComplex);

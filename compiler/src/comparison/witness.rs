@@ -1,0 +1,85 @@
+//! A container that shows a difference, as a workload file would describe it.
+
+use std::collections::BTreeMap;
+
+use gpupol_plan::request::GRANT as NAMED;
+
+use crate::policy::Who;
+use crate::policy::classes::{Class, Owners};
+use crate::syntax::written as word;
+
+/// The smallest container of a class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witness {
+    /// Who it is.
+    pub who: Who,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// The name of its image, if it matters.
+    pub image: Option<String>,
+    /// The grant that it names, if that matters.
+    pub named: Option<String>,
+    /// What a job of Slurm's has allocated, by index: nothing else can be asked for there.
+    pub allocated: Option<String>,
+}
+
+impl Witness {
+    /// Any container of some owners.
+    pub(super) fn any(owners: &Owners<'_>) -> Option<Self> {
+        let (_, who) = owners.known.first_key_value()?;
+        Some(Self { who: who.clone(), labels: BTreeMap::new(), image: None, named: None, allocated: None })
+    }
+
+    /// That of a class, of which a grant has this device.
+    pub(super) fn of(owners: &Owners<'_>, class: &Class<'_>, device: Option<String>) -> Option<Self> {
+        let who = owners.known.get(&class.engine)?.clone();
+        let named = class.named.map(str::to_owned);
+        Some(Self { who, labels: class.labels.clone(), image: class.image.clone(), named, allocated: device })
+    }
+
+    /// It as a `container` node that asks for a GPU.
+    #[must_use]
+    pub fn kdl(&self) -> String {
+        let number = |key: &str| key == "user" && matches!(self.who, Who::Podman { .. });
+        let value = |key: &str, value: String| if number(key) { value } else { word(&value) };
+        let who: Vec<String> =
+            keys(&self.who).into_iter().map(|(key, text)| format!("{key}={}", value(key, text))).collect();
+        let labels = self.labels.iter().map(|(key, value)| format!("label {}={}", word(key), word(value)));
+        let image = self.image.iter().map(|image| format!("image {}", word(image)));
+        let named = self.named.iter().map(|name| format!("annotation {}={}", word(NAMED), word(name)));
+        let inside: Vec<String> = labels.chain(image).chain(named).chain([self.request()]).collect();
+        format!("container {} {{ {} }}", who.join(" "), inside.join("; "))
+    }
+
+    fn request(&self) -> String {
+        match (&self.who, &self.allocated) {
+            (Who::Slurm { .. }, Some(index)) => format!("request visible-devices={}", word(index)),
+            _ => "request gpus=1".to_owned(),
+        }
+    }
+}
+
+fn keys(who: &Who) -> Vec<(&'static str, String)> {
+    let optional = |pairs: &[(&'static str, &Option<String>)]| -> Vec<(&'static str, String)> {
+        pairs.iter().filter_map(|(key, value)| Some((*key, (*value).clone()?))).collect()
+    };
+    let (engine, keys) = match who {
+        Who::Tenant(name) => return vec![("tenant", name.clone())],
+        Who::Kubernetes { namespace, uid, name, cgroup } => (
+            "kubernetes",
+            optional(&[("namespace", namespace), ("uid", uid), ("name", name), ("cgroup", cgroup)]),
+        ),
+        Who::Docker { daemon, runtime } => {
+            ("docker", optional(&[("daemon", &Some(daemon.clone())), ("runtime", runtime)]))
+        }
+        Who::Podman { user } => ("podman", user.iter().map(|uid| ("user", uid.to_string())).collect()),
+        Who::Slurm { job, cgroup } => {
+            let job =
+                job.iter().flat_map(|job| ["account", "user", "partition"].into_iter().zip(job.clone()));
+            let mut keys: Vec<_> = job.filter(|(_, text)| !text.is_empty()).collect();
+            keys.extend(optional(&[("cgroup", cgroup)]));
+            ("slurm", keys)
+        }
+    };
+    [("engine", engine.to_owned())].into_iter().chain(keys).collect()
+}

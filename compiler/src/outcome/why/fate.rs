@@ -1,0 +1,121 @@
+//! What comes of one device for one tenant in one `gpus` line, as resolving the policy decided it.
+
+use gpupol_plan::plan::Rule;
+
+use super::{Case, Decided};
+use crate::policy::rights::Denied;
+use crate::policy::{self, GpuSet};
+use crate::resolve::{By, Found, Grant, Key, LeftOut, Line, Unmet};
+use crate::topology::Gpu;
+
+/// What was decided, why in words, and the rules that decided it.
+pub(super) type Verdict = (Decided, String, Vec<Rule>);
+
+impl Case<'_> {
+    /// What was decided about a device that a line could have had.
+    pub(super) fn verdict(&self, grant: &Grant, line: &Line, (gpu, key): (&Gpu, Key)) -> Verdict {
+        let name = format!("grant {}", grant.rule.name.value);
+        if line.devices.iter().any(|device| device.key() == key) {
+            let why = format!("gpu-set `{}` has it", line.rule.gpu_set.value);
+            return (Decided::Reached, why, vec![self.rule(line.rule.span, name)]);
+        }
+        let withheld = line.withheld.iter().find(|withheld| withheld.device.key() == key);
+        match withheld.map(|withheld| withheld.by) {
+            Some(By::Deny(deny)) => self.denied(deny, line, gpu),
+            Some(By::Guarantee(keeping)) => {
+                let tenant = &keeping.tenant.name.value;
+                let why = format!("a guarantee keeps it for tenant `{tenant}`");
+                (Decided::Guaranteed, why, vec![self.rule(keeping.rule.span, format!("tenant {tenant}"))])
+            }
+            None => self.never_had(grant, line, (gpu, key)),
+        }
+    }
+
+    fn denied(&self, deny: &policy::Deny, line: &Line, gpu: &Gpu) -> Verdict {
+        let name = &deny.name.value;
+        let set = |set: &str| self.resolution.extents.get(set);
+        let reaches =
+            |named: &str| set(named).is_some_and(|set| set.widest.iter().any(|key| key.0 == gpu.index));
+        let by = deny.gpu_sets.iter().find(|named| reaches(&named.value));
+        let by = by.map(|named| named.value.as_str()).unwrap_or(&line.rule.gpu_set.value);
+        let why = format!("deny `{name}` takes gpu-set `{by}` away");
+        (Decided::Denied, why, vec![self.rule(deny.name.span, format!("deny {name}"))])
+    }
+
+    /// Of a device that the line has for nobody, or this tenant nothing of.
+    fn never_had(&self, grant: &Grant, line: &Line, (gpu, key): (&Gpu, Key)) -> Verdict {
+        let set = line.rule.gpu_set.value.as_str();
+        let extent = self.resolution.extents.get(set);
+        let rule = self.policy.gpu_sets.get(set);
+        if let Some(by) = rule.and_then(|rule| self.resolution.left_out(rule, self.topology, &key)) {
+            return self.left_out(set, by);
+        }
+        if !extent.is_some_and(|extent| extent.grantable.contains(&key)) {
+            return self.of_another_kind(rule, (gpu, key));
+        }
+        if let Some(unmet) = grant.unmet.get(&gpu.vendor) {
+            let span = grant.rule.require.as_ref().map_or(grant.rule.name.span, |require| require.span);
+            return (Decided::Requirement, requirement(unmet), vec![self.of(grant.rule, span)]);
+        }
+        self.nothing_allowed(grant)
+    }
+
+    fn left_out(&self, set: &str, by: LeftOut) -> Verdict {
+        let name = format!("gpu-set {set}");
+        match by {
+            LeftOut::Selector(selector) => {
+                let why = format!("`{}` of gpu-set `{set}` does not choose it", self.quoted(selector.span));
+                (Decided::NotSelected, why, vec![self.rule(selector.span, name)])
+            }
+            LeftOut::Except(other) => {
+                let why = format!("gpu-set `{set}` excepts `{}`, which has it", other.value);
+                (Decided::Excepted, why, vec![self.rule(other.span, name)])
+            }
+            LeftOut::First(count) => {
+                let why = format!("gpu-set `{set}` has {} before it, and no more", count.value);
+                (Decided::BeyondFirst, why, vec![self.rule(count.span, name)])
+            }
+        }
+    }
+
+    fn of_another_kind(&self, set: Option<&GpuSet>, (gpu, key): (&Gpu, Key)) -> Verdict {
+        let Some(set) = set else { return (Decided::OtherKind, "no gpu-set has it".to_owned(), Vec::new()) };
+        let name = &set.name.value;
+        let (why, span) = match (set.mig_profiles.first(), key.1) {
+            (Some(profile), _) => {
+                let all: Vec<&str> = set.mig_profiles.iter().map(|profile| profile.value.as_str()).collect();
+                (format!("gpu-set `{name}` holds MIG devices of {}", all.join(" or ")), profile.span)
+            }
+            (None, Some(_)) => {
+                (format!("gpu-set `{name}` holds whole GPUs, and it is a MIG device"), set.name.span)
+            }
+            (None, None) => {
+                let is_on = gpu.mig.known() == Some(&true);
+                let why = if is_on { "it is in MIG mode" } else { "it cannot be given" };
+                (format!("gpu-set `{name}` holds whole GPUs, and {why}"), set.name.span)
+            }
+        };
+        (Decided::OtherKind, why, vec![self.rule(span, format!("gpu-set {name}"))])
+    }
+
+    fn nothing_allowed(&self, grant: &Grant) -> Verdict {
+        let denied = Denied::of(&self.policy.denies);
+        let takes = |deny: &&&policy::Deny| !deny.capabilities.is_disjoint(&grant.rule.capabilities);
+        let by: Vec<&policy::Deny> = denied.of_tenant(grant.tenant).iter().filter(takes).copied().collect();
+        let names: Vec<String> = by.iter().map(|deny| format!("`{}`", deny.name.value)).collect();
+        let why = format!("denies leave no driver capability of the grant: {}", names.join(", "));
+        let rules = by.iter().map(|deny| self.rule(deny.name.span, format!("deny {}", deny.name.value)));
+        (Decided::NoCapability, why, rules.collect())
+    }
+}
+
+/// What is not so of the driver, in words.
+fn requirement(unmet: &Unmet) -> String {
+    let Unmet { required, found } = unmet;
+    let fact = required.fact.name();
+    match found {
+        Found::Nothing => format!("the grant requires `{required}`, and there is none"),
+        Found::Other(has) => format!("the grant requires `{required}`, and there is {fact} {has}"),
+        Found::Unknown(why) => format!("the grant requires `{required}`, and the {fact} is unknown ({why})"),
+    }
+}

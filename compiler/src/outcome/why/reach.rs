@@ -1,0 +1,100 @@
+//! What a tenant reaches by a grant.
+
+use std::collections::BTreeSet;
+
+use gpupol_plan::choose::names_device;
+
+use super::{Case, Fate, LineReach, Quoted, Reach};
+use crate::resolve::{Grant, Key, Line};
+use crate::topology::{Gpu, MigDevice};
+
+/// A device of the host, whether anybody gets it or not.
+#[derive(Clone, Copy)]
+struct Here<'a> {
+    gpu: &'a Gpu,
+    mig: Option<&'a MigDevice>,
+}
+
+impl<'a> Case<'a> {
+    /// The devices that a name in a request means: an NVML index, a UUID, or a GPU's PCI address.
+    #[must_use]
+    pub fn named(&self, name: &str) -> BTreeSet<Key> {
+        self.devices().filter(|here| here.is_named(name)).map(|here| here.key()).collect()
+    }
+
+    /// The indices of those devices of the host that are such.
+    pub(super) fn indices(&self, is: impl Fn(&Key) -> bool) -> Vec<String> {
+        self.devices().filter(|here| is(&here.key())).map(|here| here.index()).collect()
+    }
+
+    fn devices(&self) -> impl Iterator<Item = Here<'a>> + use<'a> {
+        self.topology.gpus.iter().flat_map(|gpu| {
+            let migs = gpu.mig_devices.iter().map(move |mig| Here { gpu, mig: Some(mig) });
+            std::iter::once(Here { gpu, mig: None }).chain(migs)
+        })
+    }
+
+    /// What a tenant reaches by a grant: of all devices of the host, or of some.
+    pub(super) fn reach(&self, grant: &Grant, devices: Option<&BTreeSet<Key>>) -> Reach {
+        let name = format!("grant {}", grant.rule.name.value);
+        let when = grant.rule.when.iter().map(|clause| Quoted {
+            text: clause.value.to_string(),
+            rule: self.rule(clause.span, name.clone()),
+        });
+        Reach {
+            tenant: grant.tenant.to_owned(),
+            grant: grant.rule.name.value.clone(),
+            rule: self.rule(grant.rule.name.span, name.clone()),
+            rank: grant.rule.rank,
+            named: grant.rule.named,
+            when: when.collect(),
+            lines: grant.lines.iter().map(|line| self.line_reach(grant, line, devices)).collect(),
+        }
+    }
+
+    fn line_reach(&self, grant: &Grant, line: &Line, asked: Option<&BTreeSet<Key>>) -> LineReach {
+        let here = self.devices().filter(|here| asked.is_none_or(|asked| asked.contains(&here.key())));
+        let fate = |here: Here| {
+            let (verdict, why, rules) = self.verdict(grant, line, (here.gpu, here.key()));
+            Fate {
+                device: here.index(),
+                uuid: here.uuid().to_owned(),
+                model: here.model(),
+                verdict,
+                why,
+                rules,
+            }
+        };
+        let rule = self.rule(line.rule.span, format!("grant {}", grant.rule.name.value));
+        LineReach { gpu_set: line.rule.gpu_set.value.clone(), rule, devices: here.map(fate).collect() }
+    }
+}
+
+impl<'a> Here<'a> {
+    fn key(self) -> Key {
+        (self.gpu.index, self.mig.map(|mig| mig.index))
+    }
+
+    fn index(self) -> String {
+        match self.mig {
+            Some(mig) => format!("{}:{}", self.gpu.index, mig.index),
+            None => self.gpu.index.to_string(),
+        }
+    }
+
+    fn uuid(self) -> &'a str {
+        self.mig.map_or(&self.gpu.uuid, |mig| &mig.uuid)
+    }
+
+    fn model(self) -> String {
+        match self.mig {
+            Some(mig) => format!("{} of {}", mig.profile, self.gpu.model),
+            None => self.gpu.model.clone(),
+        }
+    }
+
+    fn is_named(self, name: &str) -> bool {
+        let pci = self.gpu.pci.known().filter(|_| self.mig.is_none());
+        names_device(name, &self.index(), self.uuid(), pci.map(String::as_str))
+    }
+}

@@ -1,0 +1,61 @@
+//! Sets of positions in a list, such as of the devices of a host, that are put together without looking at each.
+
+use smallvec::SmallVec;
+
+const BITS: usize = u64::BITS as usize;
+
+/// Some positions of a list; of one list all sets are made for as many.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Positions(SmallVec<[u64; 2]>);
+
+impl Positions {
+    /// Those of `count` that are to be in it.
+    pub(super) fn of(count: usize, is_in: impl Fn(usize) -> bool) -> Self {
+        let word = |first: usize| {
+            let own = (0..BITS).filter(|bit| first + bit < count && is_in(first + bit));
+            own.fold(0, |word, bit| word | 1 << bit)
+        };
+        Self((0..count).step_by(BITS).map(word).collect())
+    }
+
+    /// Leaves those that the other has too.
+    pub(super) fn keep(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(own, other)| *own &= other);
+    }
+
+    /// Leaves those that the other does not have; one that was never filled has none.
+    pub(super) fn remove(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(own, other)| *own &= !other);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
+    }
+
+    /// Ascending.
+    pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
+        let bits = |(at, word): (usize, &u64)| {
+            let next = |left: &u64| Some(left & left.wrapping_sub(1)).filter(|left| *left != 0);
+            let each = std::iter::successors(Some(*word).filter(|word| *word != 0), next);
+            each.map(move |left| at * BITS + usize::try_from(left.trailing_zeros()).unwrap_or(BITS))
+        };
+        self.0.iter().enumerate().flat_map(bits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Positions;
+
+    #[test]
+    fn positions_beyond_a_word_are_kept_and_removed() {
+        let of = |each: usize| Positions::of(150, |at| at % each == 0);
+        let (mut both, mut rest) = (of(2), of(2));
+        both.keep(&of(50));
+        assert_eq!(both.iter().collect::<Vec<_>>(), [0, 50, 100]);
+        rest.remove(&of(1));
+        assert!(rest.is_empty() && !both.is_empty());
+        both.remove(&Positions::default());
+        assert_eq!(both, Positions::of(150, |at| [0, 50, 100].contains(&at)), "what has none takes none");
+    }
+}

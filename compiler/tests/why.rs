@@ -1,0 +1,597 @@
+//! `gpupol why`: what it names is what decided. Taking the blamed line out of the policy always changes the answer, and taking
+//! out what comes after it never does; what it says comes out is what `gpupol plan` says.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::disallowed_methods,
+    reason = "what a test cannot make fails the test, and it reads its inputs"
+)]
+
+#[cfg(test)]
+mod given;
+#[cfg(test)]
+mod printed;
+#[cfg(test)]
+mod ran;
+#[cfg(test)]
+#[path = "why/rules.rs"]
+mod rules;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use given::{Given, gpu, host, sliced};
+use gpupol::diag::{Severity, Sink};
+use gpupol::outcome::why::{Case, Decided, Fate, Story, Tried, Verdict};
+use gpupol::outcome::{Outcome, Reader};
+use gpupol::policy::lower;
+use gpupol::source::{Source, Sources};
+use gpupol::syntax;
+use gpupol::topology::{Fact, Gpu, Topology};
+use gpupol::workload::{self, Workload};
+use gpupol_plan::choose::Leases;
+use gpupol_plan::entry::Engine;
+use gpupol_plan::identity::{self, Facts, Who};
+use gpupol_plan::index::Identity;
+use gpupol_plan::plan::Rule;
+use gpupol_plan::refusal::Reason;
+use printed::Schema;
+use proptest::prelude::*;
+use serde_json::Value;
+
+const FILE: &str = "p.kdl";
+
+/// A grant, everything that could be blamed on a line of its own.
+#[derive(Clone, Debug)]
+struct Grant {
+    to: BTreeSet<&'static str>,
+    when: Vec<&'static str>,
+    sets: BTreeSet<usize>,
+    named: bool,
+    require: bool,
+    rank: usize,
+}
+
+#[derive(Clone, Debug)]
+struct World {
+    sets: Vec<Vec<&'static str>>,
+    grants: Vec<Grant>,
+    denies: BTreeSet<&'static str>,
+    guarantee: Option<&'static str>,
+}
+
+impl World {
+    fn text(&self) -> String {
+        let guarantee = self.guarantee.map(|line| format!("  {line}\n")).unwrap_or_default();
+        let mut text = format!(
+            "tenant a {{\n  identity kubernetes namespace=a\n{guarantee}}}\ntenant b {{ identity kubernetes namespace=b }}\n"
+        );
+        for (at, words) in self.sets.iter().enumerate() {
+            let words: String = words.iter().map(|word| format!("  {word}\n")).collect();
+            text += &format!("gpu-set s{at} {{\n  vendor nvidia\n{words}}}\n");
+        }
+        for (at, grant) in self.grants.iter().enumerate() {
+            text += &grant.text(at);
+        }
+        self.denies.iter().for_each(|deny| text += &format!("{deny}\n"));
+        text
+    }
+}
+
+impl Grant {
+    fn text(&self, at: usize) -> String {
+        let to: Vec<&str> = self.to.iter().copied().collect();
+        let named = if self.named { " named=#true" } else { "" };
+        let mut text = format!("grant g{at} rank={}{named} {{\n  to {}\n", self.rank * 10 + at, to.join(" "));
+        if !self.when.is_empty() {
+            let clauses: String = self.when.iter().map(|clause| format!("    {clause}\n")).collect();
+            text += &format!("  when {{\n{clauses}  }}\n");
+        }
+        self.sets.iter().for_each(|set| text += &format!("  gpus s{set}\n"));
+        if self.require {
+            text += "  require driver=\">=600\"\n";
+        }
+        text + "  capabilities compute utility\n}\n"
+    }
+}
+
+const CLAUSES: [&str; 7] = [
+    "label stage=train",
+    "label stage=dev",
+    "label stage=\"*\"",
+    "label tier=\"g*\"",
+    "image \"ml/*\"",
+    "engine kubernetes",
+    "engine docker podman",
+];
+
+fn some_of(words: &'static [&'static str], most: usize) -> impl Strategy<Value = Vec<&'static str>> {
+    prop::sample::subsequence(words, 0..=most).prop_shuffle()
+}
+
+/// As clauses are tested: labels by their keys, then the image, then the engine.
+fn in_order(mut when: Vec<&'static str>) -> Vec<&'static str> {
+    let kinds = ["label stage", "label tier", "image", "engine"];
+    when.sort_by_key(|clause| kinds.iter().position(|kind| clause.starts_with(kind)));
+    when
+}
+
+fn worlds(with_when: bool) -> impl Strategy<Value = World> {
+    let set = |words| some_of(words, 3);
+    let sets = (
+        set(&["model A", "numa 0", "except s1", "except s2", "first 1", "memory at-least=\"40GiB\""]),
+        set(&["model B", "numa 0 1", "except s2", "first 2", "memory at-least=\"90GiB\""]),
+        set(&["model A", "mig-profile \"1g.10gb\"", "first 1", "numa 1"]),
+    );
+    let clauses = if with_when { 4 } else { 0 };
+    let to = prop::sample::subsequence(&["a", "b"], 1..=2);
+    let lines = prop::collection::btree_set(0..3usize, 1..3);
+    let grant = (to, some_of(&CLAUSES, clauses), lines, any::<[bool; 3]>(), 0..3usize).prop_map(
+        |(to, when, sets, [one, two, three], rank)| Grant {
+            to: to.into_iter().collect(),
+            when: in_order(when),
+            sets,
+            named: one && two,
+            require: two && three,
+            rank,
+        },
+    );
+    let denies = prop::sample::subsequence(
+        &[
+            "deny d0 { to a; gpus s0 }",
+            "deny d1 { to a b; gpus s2 }",
+            "deny c0 { to b; capabilities compute }",
+            "deny c1 { to b; capabilities utility }",
+        ],
+        0..4,
+    );
+    let guarantee = prop::option::of(prop::sample::select(vec![
+        "guarantee gpus=1 from=s0",
+        "guarantee gpus=1 from=s1",
+        "guarantee gpus=2 from=s2",
+    ]));
+    let all = (sets, prop::collection::vec(grant, 1..4), denies, guarantee);
+    all.prop_map(|((one, two, three), grants, denies, guarantee)| World {
+        sets: vec![one, two, three],
+        grants,
+        denies: denies.into_iter().collect(),
+        guarantee,
+    })
+}
+
+/// 1 and 3 are in MIG mode, 3 and 4 are another model, and 4 is on a NUMA node of its own.
+fn hardware() -> Topology {
+    let make = |index: u32| match index {
+        1 => sliced(gpu(index, "A"), &["1g.10gb", "3g.40gb", "1g.10gb"]),
+        3 => sliced(gpu(index, "B"), &["3g.40gb", "1g.10gb"]),
+        4 => Gpu { numa: Fact::Known(vec![1]), ..gpu(index, "B") },
+        _ => gpu(index, "A"),
+    };
+    host((0..5).map(make).collect(), &[])
+}
+
+/// A policy whose text may be no sound one, on the host: then nothing.
+fn sound(text: &str, topology: &Topology) -> Option<Given> {
+    let sources =
+        Sources::new(vec![Source::new("a-policy.kdl", "policy version=1"), Source::new(FILE, text)]);
+    let mut sink = Sink::default();
+    let documents: Vec<_> = sources.iter().map(|(id, source)| syntax::parse(id, source, &mut sink)).collect();
+    let policy = lower::lower(&documents, &mut sink)?;
+    let given = Given { sources, policy };
+    let has_errors =
+        sink.has_errors() || given.on(topology).1.iter().any(|one| one.severity == Severity::Error);
+    (!has_errors).then_some(given)
+}
+
+/// What `ask` says of the policy on the host.
+fn asked<T>(given: &Given, topology: &Topology, ask: impl FnOnce(&Case<'_>) -> T) -> T {
+    let (resolution, _) = given.on(topology);
+    let set = given.plan_set(topology);
+    let plans = Reader::open(&set).unwrap();
+    let case = Case {
+        policy: &given.policy,
+        sources: &given.sources,
+        resolution: &resolution,
+        plans: &plans,
+        topology,
+    };
+    ask(&case)
+}
+
+fn container(text: &str, given: &Given) -> Workload {
+    let sources = Sources::new(vec![Source::new("w.kdl", text)]);
+    let (id, source) = sources.iter().next().unwrap();
+    let mut sink = Sink::default();
+    let document = syntax::parse(id, source, &mut sink);
+    workload::describe(&lower::container(&document, &mut sink).unwrap(), &given.policy)
+}
+
+fn story(given: &Given, topology: &Topology, text: &str) -> Story {
+    let container = container(text, given);
+    asked(given, topology, |case| case.story(&container, case.plans.start(&container, &Leases::new())))
+}
+
+/// A text without the lines of these rules.
+fn without(text: &str, rules: &[Rule]) -> String {
+    let is_blamed = |line: usize| rules.iter().any(|rule| rule.file == FILE && rule.line as usize == line);
+    (1..)
+        .zip(text.lines())
+        .filter(|(line, _)| !is_blamed(*line))
+        .map(|(_, text)| format!("{text}\n"))
+        .collect()
+}
+
+fn line<'t>(text: &'t str, rule: &Rule) -> &'t str {
+    text.lines().nth(rule.line as usize - 1).unwrap().trim()
+}
+
+fn containers() -> impl Strategy<Value = String> {
+    let who = prop::sample::select(vec!["namespace=a", "namespace=b", "namespace=c"]);
+    let words = some_of(
+        &["label tier=gold", "image \"ml/x\"", "label stage=train", "annotation \"gpupol.io/grant\"=g0"],
+        4,
+    );
+    let request =
+        prop::sample::select(vec!["request gpus=1", "request visible-devices=\"0\"", "request gpus=3", ""]);
+    (who, words, request).prop_map(|(who, words, request)| {
+        let words: String = words.into_iter().chain([request]).map(|word| format!("\n {word}")).collect();
+        format!("container engine=kubernetes {who} {{{words}\n}}")
+    })
+}
+
+fn verdict<'s>(story: &'s Story, grant: &str) -> Option<&'s Verdict> {
+    story.grants.iter().find(|tried| tried.grant == grant).map(|tried| &tried.verdict)
+}
+
+/// The grants in whose way nothing is, in order.
+fn free(story: &Story) -> Vec<String> {
+    let is_free = |tried: &&Tried| matches!(tried.verdict, Verdict::Applies | Verdict::Outranked { .. });
+    story.grants.iter().filter(is_free).map(|tried| tried.grant.clone()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_named_clause_is_the_one_that_decides(world in worlds(true), text in containers()) {
+        let (topology, policy) = (hardware(), world.text());
+        let given = sound(&policy, &topology);
+        prop_assume!(given.is_some());
+        let told = story(given.as_ref().unwrap(), &topology, &text);
+        let applying: Vec<&Tried> = told.grants.iter().filter(|tried| tried.verdict == Verdict::Applies).collect();
+        prop_assert!(applying.len() <= 1, "{told:#?}");
+        match &told.outcome {
+            Outcome::Granted(gift) => prop_assert_eq!(&applying[0].grant, &gift.grant),
+            Outcome::Denied { refusal, .. } => {
+                let by_grants = matches!(refusal.reason, Reason::NoGrant | Reason::GrantNotApplicable | Reason::NoTenant);
+                prop_assert_eq!(by_grants, applying.is_empty(), "{:#?}", told);
+            }
+            Outcome::NotAsked => prop_assert!(told.grants.is_empty()),
+        }
+        prop_assert_eq!(told.tenant.is_some(), told.identities.iter().any(|known| known.mismatch.is_none()));
+        for tried in &told.grants {
+            match &tried.verdict {
+                Verdict::Fails { clause, position, .. } => {
+                    let number: usize = tried.grant[1..].parse().unwrap();
+                    prop_assert_eq!(line(&policy, clause), world.grants[number].when[*position]);
+                    // What stands before it holds, what comes after it does not matter, and it alone is in the way.
+                    let cut = |to: usize| {
+                        let mut cut = world.clone();
+                        cut.grants[number].when.truncate(to);
+                        sound(&cut.text(), &topology).map(|given| story(&given, &topology, &text))
+                    };
+                    if let Some(after) = cut(*position + 1) {
+                        let same = matches!(verdict(&after, &tried.grant), Some(Verdict::Fails { position: at, .. }) if at == position);
+                        prop_assert!(same, "{after:#?}");
+                    }
+                    if let Some(after) = cut(*position) {
+                        prop_assert!(free(&after).contains(&tried.grant), "{after:#?}");
+                    }
+                }
+                Verdict::OnlyByName => {
+                    let number: usize = tried.grant[1..].parse().unwrap();
+                    let mut open = world.clone();
+                    open.grants[number].named = false;
+                    if let Some(given) = sound(&open.text(), &topology) {
+                        let after = story(&given, &topology, &text);
+                        prop_assert!(verdict(&after, &tried.grant) != Some(&Verdict::OnlyByName), "{after:#?}");
+                    }
+                }
+                Verdict::Outranked { by } => prop_assert_eq!(by, &applying[0].grant),
+                Verdict::AnotherIsNamed => prop_assert!(text.contains("gpupol.io/grant") && tried.grant != "g0"),
+                Verdict::Applies => {
+                    // Without it the next one in whose way nothing is applies.
+                    let number: usize = tried.grant[1..].parse().unwrap();
+                    let mut last = world.clone();
+                    last.grants[number].when = vec!["label stage=never"];
+                    if let Some(given) = sound(&last.text(), &topology) {
+                        let after = story(&given, &topology, &text);
+                        prop_assert_eq!(free(&after), &free(&told)[1..], "{:#?}", after);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_named_rule_is_what_keeps_a_device(world in worlds(false)) {
+        let (topology, policy) = (hardware(), world.text());
+        let given = sound(&policy, &topology);
+        prop_assume!(given.is_some());
+        let given = given.unwrap();
+        let reached = asked(&given, &topology, |case| case.reached(None, None));
+        for reach in &reached.reach {
+            let mut gives: BTreeSet<&str> = BTreeSet::new();
+            let mut settled = BTreeSet::new();
+            for (at, of_line) in reach.lines.iter().enumerate() {
+                prop_assert_eq!(of_line.devices.len(), 10);
+                for fate in &of_line.devices {
+                    if fate.verdict == Decided::Reached {
+                        gives.insert(&fate.uuid);
+                    } else if settled.insert((at, &fate.why, fate.uuid.starts_with("MIG"))) {
+                        let place = Place { tenant: &reach.tenant, grant: &reach.grant, line: at, uuid: &fate.uuid };
+                        settle(&policy, &topology, fate, &place)?;
+                    }
+                }
+            }
+            // A container that names the device is asked, of what the hook would be given.
+            for gpu in &topology.gpus {
+                for uuid in gpu.mig_devices.iter().map(|mig| &mig.uuid).chain([&gpu.uuid]) {
+                    let text = format!(
+                        "container engine=kubernetes namespace={} {{ annotation \"gpupol.io/grant\"={}; request visible-devices=\"{uuid}\" capabilities=all }}",
+                        reach.tenant, reach.grant
+                    );
+                    let told = story(&given, &topology, &text);
+                    let got = matches!(told.outcome, Outcome::Granted(_));
+                    prop_assert_eq!(got, gives.contains(uuid.as_str()), "{:#?}", told);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_named_key_is_what_keeps_an_identity(
+        [namespace, name] in prop::array::uniform2(prop::option::of(prop::sample::select(vec!["a", "a*", "b"]))),
+        uid in prop::option::of(prop::sample::select(vec!["1", "2"])),
+        [has_namespace, has_name] in prop::array::uniform2(prop::option::of(prop::sample::select(vec!["a", "ab", "c"]))),
+        has_uid in prop::option::of(prop::sample::select(vec!["1", "3"])),
+    ) {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        let who = Who::Kubernetes { namespace: has_namespace, uid: has_uid, name: has_name };
+        let facts = Facts { engine: Engine::Containerd, who, cgroup: None };
+        let of = |namespace, uid, name| Identity::Kubernetes { namespace: own(namespace), uid: own(uid), name: own(name) };
+        let told = identity::mismatch(&of(namespace, uid, name), &facts);
+        prop_assert_eq!(told.is_none(), identity::matches(&of(namespace, uid, name), &facts));
+        let Some(told) = told else { return Ok(()) };
+        let order = ["namespace", "name", "uid"];
+        let at = order.iter().position(|key| *key == told.key).unwrap();
+        let has = [has_namespace, has_name, has_uid][at];
+        prop_assert_eq!(told.has.as_deref(), has);
+        // As the container has it, that key is right, and nothing before it is wrong.
+        if let Some(has) = has {
+            let next = match told.key {
+                "namespace" => of(Some(has), uid, name),
+                "name" => of(namespace, uid, Some(has)),
+                _ => of(namespace, Some(has), name),
+            };
+            let next = identity::mismatch(&next, &facts);
+            let later = next.is_none_or(|next| order.iter().position(|key| *key == next.key) > Some(at));
+            prop_assert!(later);
+        }
+    }
+}
+
+struct Place<'p> {
+    tenant: &'p str,
+    grant: &'p str,
+    line: usize,
+    uuid: &'p str,
+}
+
+/// Takes what is blamed out of the policy, again and again: each time something else decides, and in the end the device is
+/// reached, or not of the set's kind.
+fn settle(policy: &str, topology: &Topology, fate: &Fate, place: &Place<'_>) -> Result<(), TestCaseError> {
+    let (mut policy, mut fate) = (policy.to_owned(), fate.clone());
+    for _ in 0..12 {
+        if matches!(fate.verdict, Decided::Reached | Decided::OtherKind) {
+            return Ok(());
+        }
+        prop_assert!(!fate.rules.is_empty(), "{fate:#?}");
+        let blamed: Vec<String> = fate.rules.iter().map(|rule| line(&policy, rule).to_owned()).collect();
+        let begins = match fate.verdict {
+            Decided::Denied => "deny d",
+            Decided::NoCapability => "deny c",
+            Decided::Guaranteed => "guarantee",
+            Decided::Requirement => "require",
+            Decided::Excepted => "except",
+            Decided::BeyondFirst => "first",
+            Decided::NotSelected | Decided::Reached | Decided::OtherKind => "",
+        };
+        prop_assert!(blamed.iter().all(|line| line.starts_with(begins)), "{blamed:?} {fate:#?}");
+        policy = without(&policy, &fate.rules);
+        let Some(given) = sound(&policy, topology) else { return Ok(()) };
+        let reached = asked(&given, topology, |case| case.reached(Some(place.tenant), None));
+        let reach = reached.reach.iter().find(|reach| reach.grant == place.grant).unwrap();
+        let next = reach.lines[place.line].devices.iter().find(|next| next.uuid == place.uuid).unwrap();
+        let now: Vec<&str> = next.rules.iter().map(|rule| line(&policy, rule)).collect();
+        let same_kind = next.verdict == fate.verdict && !matches!(fate.verdict, Decided::Denied);
+        prop_assert!(!same_kind || now != blamed, "{blamed:?} {next:#?}\n{policy}");
+        fate = next.clone();
+    }
+    Err(TestCaseError::fail(format!("no end: {fate:#?}\n{policy}")))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The examples' policies and, of each, its workloads.
+fn examples() -> Vec<(String, String, Vec<String>)> {
+    let list = |directory: &str| {
+        let entries = std::fs::read_dir(root().join(directory)).into_iter().flatten();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names.into_iter().map(|name| format!("{directory}/{name}")).collect::<Vec<_>>()
+    };
+    let case = |directory: String| {
+        let policy = format!("{directory}/policy.kdl");
+        let is_one = root().join(&policy).is_file();
+        let name = directory.rsplit('/').next().unwrap().to_owned();
+        is_one.then(|| (name, policy, list(&format!("{directory}/workloads"))))
+    };
+    let tour = list("examples/tour").into_iter().filter(|path| path.ends_with(".kdl")).collect();
+    let shipped = ("policies".to_owned(), "policies".to_owned(), tour);
+    list("examples").into_iter().filter_map(case).chain([shipped]).collect()
+}
+
+/// The first topology that a policy names.
+fn topology(policy: &str) -> String {
+    let file = if policy == "policies" { "policies/policy.kdl" } else { policy };
+    let text = std::fs::read_to_string(root().join(file)).unwrap();
+    let name = text.split_once("topology ").unwrap().1.split('"').nth(1).unwrap().to_owned();
+    name.strip_prefix("../").map_or(name.clone(), |file| format!("examples/{file}"))
+}
+
+fn snapshot(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(root().join("snapshots/why"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+/// Fields that are only there if there is something to say.
+const MAY_LACK: [&str; 5] = ["mismatch", "has", "gpu", "outOfService", "guard"];
+
+#[test]
+fn the_schema_has_every_word_and_the_page_every_field() {
+    let schema = Schema::of("why.schema.json");
+    let reasons: Vec<&str> = Reason::ALL.into_iter().map(Reason::slug).collect();
+    assert_eq!(schema.alternatives("reason"), reasons);
+    for args in [&["--tenant", "students"][..], &["--gpu", "4:1"], &["--gpu", "0", "--tenant", "prod"]] {
+        let ran = ran::run(&root(), &[&["why", "--format", "json"], args].concat());
+        schema.holds_only(&serde_json::from_str(&ran.out).unwrap(), &MAY_LACK);
+    }
+    let page = std::fs::read_to_string(root().join("docs/why.md")).unwrap();
+    let words = schema
+        .names()
+        .into_iter()
+        .chain(["outcome", "verdict"].iter().flat_map(|one| schema.alternatives(one)));
+    let missing: Vec<String> = words.filter(|word| !page.contains(&format!("`{word}`"))).collect();
+    assert!(missing.is_empty(), "docs/why.md lacks {missing:?}");
+}
+
+#[test]
+fn what_cannot_be_chosen_is_put_down_to_the_grant() {
+    let given = given::policy(
+        "tenant a { identity kubernetes namespace=a }\ntenant u { identity podman user=7 }
+gpu-set s { model A }
+grant g {
+  to a u
+  gpus s
+  capabilities compute
+}",
+    );
+    let topology = hardware();
+    let text = given.sources.iter().find(|(_, source)| source.place == FILE).unwrap().1.text.clone();
+    let decided = |container: &str| {
+        let told = story(&given, &topology, container);
+        let Outcome::Denied { refusal, .. } = &told.outcome else { panic!("{told:#?}") };
+        let lines: Vec<&str> = told.decided_by.iter().map(|rule| line(&text, rule)).collect();
+        (refusal.reason, lines.join("; "))
+    };
+    assert_eq!(
+        decided(
+            "container engine=kubernetes namespace=a { env NVIDIA_REQUIRE_CUDA=\"driver>=999\"; request gpus=1 }"
+        ),
+        (Reason::Requirement, "gpus s".to_owned())
+    );
+    assert_eq!(
+        decided("container engine=podman user=7 { request gpus=1 }"),
+        (Reason::NotSupported, "grant g {".to_owned())
+    );
+}
+
+#[test]
+fn examples_say_why_and_end_as_plan_does() {
+    let schema = Schema::of("why.schema.json");
+    for (name, policy, workloads) in examples() {
+        let host = topology(&policy);
+        let mut text = String::new();
+        for workload in workloads {
+            let run = |verb: &[&str]| {
+                let rest = [policy.as_str(), "--topology", &host, "--workload", &workload];
+                ran::run(&root(), &[verb, &rest].concat())
+            };
+            let (told, planned) = (run(&["why", "--exit-status"]), run(&["plan", "--format", "json"]));
+            assert_eq!(told.code, planned.code, "{workload}: {told}");
+            assert_eq!(run(&["why"]).code, 0, "{workload}");
+            let told_json: Value = serde_json::from_str(&run(&["why", "--format", "json"]).out).unwrap();
+            schema.holds_only(&told_json, &MAY_LACK);
+            let planned: Value = serde_json::from_str(&planned.out).unwrap();
+            // `plan` does not say whose a container is that asks for nothing.
+            let asked = planned["outcome"] != "not-asked";
+            for key in ["outcome", "reason", "message", "topology", "grant"]
+                .into_iter()
+                .chain(asked.then_some("tenant"))
+            {
+                assert!(told_json[key] == planned[key], "{workload}: {key} {told_json:#} {planned:#}");
+            }
+            text += &format!("$ why --workload {workload}\n{}\n", told.out);
+        }
+        snapshot(&name, &text);
+    }
+}
+
+#[test]
+fn tenants_and_gpus_in_every_form() {
+    let mut text = String::new();
+    for args in [
+        &["--tenant", "students"][..],
+        &["--tenant", "students", "--gpu", "0"],
+        &["--tenant", "ci", "--gpu", "4", "--format", "plain"],
+        &["--gpu", "4:1"],
+        &["--gpu", "GPU-00000000-0000-4000-8000-000000000007", "--tenant", "prod", "--format", "json"],
+        &["--workload", "examples/tour/3-student-wants-more.kdl", "--format", "plain"],
+        &["--workload", "examples/tour/3-student-wants-more.kdl", "--format", "json"],
+    ] {
+        let ran = ran::run(&root(), &[&["why"], args].concat());
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{args:?}: {ran}");
+        text += &format!("$ why {}\n{}\n", args.join(" "), ran.out);
+    }
+    snapshot("forms", &text);
+}
+
+#[test]
+fn it_ends_with_4_only_if_asked_to() {
+    let run = |args: &str| {
+        let args: Vec<&str> = ["why"].into_iter().chain(args.split(' ')).collect();
+        ran::run(&root(), &args)
+    };
+    assert_eq!(run("--tenant students --gpu 0").code, 0);
+    assert_eq!(run("--tenant students --gpu 0 --exit-status").code, 4);
+    assert_eq!(run("--tenant research --gpu 0 --exit-status").code, 0);
+    assert_eq!(run("--gpu 0 --exit-status").code, 0);
+    for (args, said) in [
+        ("--tenant student", "no tenant is called `student`"),
+        ("--gpu 99", "has no device `99`"),
+        ("--gpu 0 --workload examples/tour/1-notebook.kdl", "cannot be used with"),
+        ("--config x.json", "--entry"),
+        ("--format json", "required"),
+    ] {
+        let ran = run(args);
+        assert!(ran.code == 2 && ran.out.is_empty() && ran.err.contains(said), "{args}: {ran}");
+    }
+}
+
+#[test]
+fn who_is_of_no_tenant_is_told_what_each_identity_misses() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("w.kdl");
+    std::fs::write(&file, "container engine=kubernetes namespace=curse-7 { request gpus=1 }\n").unwrap();
+    let ran = ran::run(&root(), &["why", "--workload", file.to_str().unwrap(), "--exit-status"]);
+    assert_eq!((ran.code, ran.err.as_str()), (4, ""), "{ran}");
+    snapshot("stranger", &ran.out);
+}
