@@ -44,6 +44,8 @@ pub(super) struct Cut {
     pub(super) findings: Vec<Finding>,
     /// Whether something of the file was not read: names may be defined there.
     pub(super) unread: bool,
+    /// How many blocks stand inside each other where most do.
+    pub(super) depth: usize,
     /// Of all sound pieces.
     cost: usize,
 }
@@ -366,6 +368,7 @@ impl<'t> Guard<'t> {
             suspect: None,
             culprit: None,
         });
+        self.cut.depth = self.cut.depth.max(self.stack.len());
         self.node = NodeState::default();
     }
 

@@ -13,6 +13,11 @@ use crate::source::{Source, SourceId, Sources, Span, Spanned};
 use super::lex::{Kind, Lexer};
 use super::{Annotation, Argument, Broken, Document, Node, Property, Text, Value, diags, guard, threads};
 
+/// A text of so many bytes is read sooner than it is handed to another thread.
+const SMALL: usize = 1 << 12;
+/// With so many blocks inside each other `kdl` needs less than 100 KiB of stack, which every thread has.
+const FLAT: usize = 8;
+
 /// Reads every file; what cannot be read is reported, and left out. The documents are in the order of their sources,
 /// whichever was read first.
 #[must_use]
@@ -38,7 +43,7 @@ pub fn parse(id: SourceId, source: &Source, sink: &mut Sink) -> Document {
     let cut = guard::cut(id, &source.text);
     let mut document = Document { source: id, nodes: Vec::new(), broken: Vec::new(), unread: cut.unread };
     cut.findings.into_iter().for_each(|finding| sink.push(finding));
-    let read = read_all(id, &source.text, &cut.pieces);
+    let read = read_all(id, &source.text, &cut.pieces, cut.depth);
     document.nodes.reserve_exact(read.len());
     for (piece, read) in cut.pieces.iter().zip(read) {
         match read {
@@ -62,7 +67,10 @@ enum Read {
     Unsound,
 }
 
-fn read_all(id: SourceId, text: &str, pieces: &[guard::Piece]) -> Vec<Read> {
+fn read_all(id: SourceId, text: &str, pieces: &[guard::Piece], depth: usize) -> Vec<Read> {
+    if text.len() <= SMALL && depth <= FLAT {
+        return pieces.iter().map(|piece| read(id, text, piece)).collect();
+    }
     threads::run(|| pieces.par_iter().map(|piece| read(id, text, piece)).collect()).unwrap_or_else(|| {
         let failed = |piece: &guard::Piece| {
             let span = Span::new(id, piece.start..piece.end);

@@ -194,9 +194,11 @@ impl World {
 
 /// So many of the lowest bits.
 fn lowest(devices: u8, count: u32) -> Option<u8> {
-    let chosen: Vec<u8> = (0..8).map(|at| 1 << at).filter(|bit| devices & bit != 0).collect();
-    let count = usize::try_from(count).unwrap();
-    chosen.get(..count).map(|chosen| chosen.iter().fold(0, |all, bit| all | bit))
+    if devices.count_ones() < count {
+        return None;
+    }
+    let without = (0..count).fold(devices, |left, _| left & (left - 1));
+    Some(devices & !without)
 }
 
 fn requests() -> Vec<Request> {

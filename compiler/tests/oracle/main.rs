@@ -40,6 +40,8 @@ mod text;
 mod why;
 
 use std::fmt::Debug;
+use std::num::NonZero;
+use std::thread;
 
 use dice::Dice;
 use gpupol::diag::{Finding, Sink};
@@ -49,6 +51,8 @@ use gpupol::syntax;
 
 /// Without being told, so many worlds of each kind: CI tries many more, with a faster build.
 const WORLDS: u64 = 300;
+/// More disagreements are not told.
+const MOST: usize = 3;
 
 /// A policy as it is read, and what is found in its text.
 struct Read {
@@ -89,19 +93,26 @@ fn number(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).map_or(otherwise, |text| text.parse().unwrap())
 }
 
-/// Tries worlds, and prints the first few on which check and brute force disagree. `world` gives its text and what came of it.
-fn worlds(kind: &str, world: impl Fn(&mut Dice) -> (String, Result<(), String>)) {
+/// Tries worlds on every core, and prints the first few on which check and brute force disagree. `world` gives its text and what came of it.
+fn worlds(kind: &str, world: impl Fn(&mut Dice) -> (String, Result<(), String>) + Sync) {
     let (count, first) = (number("GPUPOL_ORACLE_WORLDS", WORLDS), number("GPUPOL_ORACLE_SEED", 1));
-    let mut disagreements = Vec::new();
-    for seed in first..first + count {
-        let (text, outcome) = world(&mut Dice::of(seed));
-        if let Err(why) = outcome {
-            disagreements.push(format!("GPUPOL_ORACLE_SEED={seed}: {why}\n{text}"));
-        }
-        if disagreements.len() == 3 {
-            break;
-        }
-    }
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let every = |start: usize| {
+        let seeds = (first..first + count).skip(start).step_by(cores);
+        let wrong = |seed: u64| match world(&mut Dice::of(seed)) {
+            (_, Ok(())) => None,
+            (text, Err(why)) => Some((seed, format!("GPUPOL_ORACLE_SEED={seed}: {why}\n{text}"))),
+        };
+        seeds.filter_map(wrong).take(MOST).collect::<Vec<_>>()
+    };
+    let every = &every;
+    let mut disagreements: Vec<(u64, String)> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores).map(|start| scope.spawn(move || every(start))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    disagreements.sort();
+    disagreements.truncate(MOST);
     eprintln!("{kind}: {count} worlds from seed {first}, {} disagreements", disagreements.len());
+    let disagreements: Vec<String> = disagreements.into_iter().map(|(_, text)| text).collect();
     assert!(disagreements.is_empty(), "{}", disagreements.join("\n"));
 }
