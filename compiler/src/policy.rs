@@ -29,9 +29,9 @@ pub mod rights;
 pub mod schema;
 mod version;
 
-pub(crate) use diags::deny_shadowed;
+pub(crate) use diags::{denies_unknown, deny_shadowed};
 pub(crate) use overlap::classes;
-pub(crate) use overlap::denies::superfluous;
+pub(crate) use overlap::denies::{Superfluous, superfluous};
 pub(crate) use overlap::possible::Possible;
 pub use version::{Version, Versions};
 

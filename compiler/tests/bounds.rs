@@ -11,6 +11,7 @@ use gpupol::diag::{Code, Sink};
 use gpupol::emit::{Digests, emit};
 use gpupol::outcome::{Reader, assert};
 use gpupol::policy::lower;
+use gpupol::resolve::Denials;
 use gpupol::source::{Source, Sources};
 use gpupol::syntax;
 use gpupol::topology::{Fact, Gpu, Topology};
@@ -96,4 +97,47 @@ fn of_tenants_that_have_the_same_by_a_grant_only_those_with_another_limit_are_to
     let text = of_tenants(3, 1, "at-most=2").replace("namespace=n1 }", "namespace=n1; limit gpus=1 }");
     let said = asserted(&format!("{text}assert always-satisfiable g0\n"));
     assert!(matches!(said.as_slice(), [only] if only.contains("tenant `t1`")), "{said:?}");
+}
+
+#[test]
+fn of_guarantees_that_cannot_be_kept_the_first_hundred_groups_are_told() {
+    let promised = |count: usize| {
+        let text = of_tenants(count, 1, "at-most=2");
+        let text: String = text
+            .lines()
+            .map(|line| match line.strip_suffix(" }") {
+                Some(tenant) if line.starts_with("tenant") => {
+                    format!("{tenant}; guarantee gpus=17 from=s }}\n")
+                }
+                _ => format!("{line}\n"),
+            })
+            .collect();
+        codes(&policy(&text).on(&two_nodes()).1)
+    };
+    assert_eq!(promised(4), [Code::GuaranteeImpossible; 4]);
+    assert_eq!(promised(200), [Code::GuaranteeImpossible; 100]);
+}
+
+/// So many denies, each of every tenant but one, of the first GPU, of two and so on in turn: nearly all are superfluous.
+fn denied(denies: usize, tenants: usize, sets: usize) -> Vec<Code> {
+    let mut text = of_tenants(tenants, 1, "at-most=2");
+    for set in 0..sets {
+        writeln!(text, "gpu-set x{set} {{ model A; first {} }}", 16 - set).unwrap();
+    }
+    for deny in 0..denies {
+        let to: String =
+            (0..tenants).filter(|at| *at != deny % tenants).map(|at| format!(" t{at}")).collect();
+        writeln!(text, "deny d{deny} {{ to{to}; gpus x{} }}", deny % sets).unwrap();
+    }
+    let (host, given) = (two_nodes(), policy(&text));
+    let (resolution, _) = given.on(&host);
+    let mut denials = Denials::default();
+    denials.add(&resolution);
+    denials.findings("`host`").iter().map(|finding| finding.code).collect()
+}
+
+#[test]
+fn denies_are_compared_within_bounds_and_those_left_out_counted_in_one_finding() {
+    assert_eq!(denied(100, 10, 2), [Code::DenyShadowed; 98]);
+    assert_eq!(denied(400, 400, 16), [Code::NotAnalysed]);
 }

@@ -11,11 +11,11 @@ mod analysis;
 mod identities;
 mod requirements;
 
-pub(crate) use analysis::deny_shadowed;
 pub(super) use analysis::{
     by_name_unknown, everybody, everybody_unknown, grant_shadowed, selectors_never, selectors_unknown,
     shadow_unknown, told_by_name,
 };
+pub(crate) use analysis::{denies_unknown, deny_shadowed};
 pub(super) use identities::{
     forgeable_cgroup, impossible_identity, isolation_void, socket_trust, tenants_overlap, trusted,
     trusted_in_isolated, unenforced,

@@ -17,6 +17,8 @@ use crate::policy::{Guarantee, Policy, Tenant};
 
 /// All groups of so many demands are tried to find the smallest that cannot be kept: 4,095.
 const MOST_TRIED: usize = 12;
+/// More groups that cannot be kept together are not looked for.
+const MOST_GROUPS: usize = 100;
 
 /// Whose each kept device is.
 #[derive(Debug, Default)]
@@ -48,8 +50,11 @@ pub(super) fn reserve<'a>(
         if usize::try_from(demand.rule.gpus.value).is_ok_and(|wanted| has >= wanted) || blamed.contains(&at) {
             continue;
         }
-        let least = least(&rivals(at, &demands, &served), &demands);
         blamed.insert(at);
+        if reported.len() == MOST_GROUPS {
+            break;
+        }
+        let least = least(&rivals(at, &demands, &served), &demands);
         if reported.insert(least.clone()) {
             let together: Vec<&Demand> = least.iter().filter_map(|at| demands.get(*at)).collect();
             let devices: Vec<Device> = devices_of(&least, &demands).into_values().collect();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Resolution, diags};
 use crate::diag::Finding;
-use crate::policy::{Deny, superfluous};
+use crate::policy::{self, Deny, Superfluous, superfluous};
 
 /// A GPU: the number of its host among those of a check, and its index there.
 type Place = (usize, u32);
@@ -32,15 +32,35 @@ impl<'p> Denials<'p> {
     pub fn findings(&self, hosts: &str) -> Vec<Finding> {
         let (reaching, idle): (Vec<_>, Vec<_>) =
             self.denies.values().partition(|(_, places)| !places.is_empty());
-        // Numbers are sooner compared than names: thousands of denies take millions of GPUs from somebody.
-        let named = reaching.iter().flat_map(|(deny, _)| &deny.to).map(|to| to.value.as_str());
-        let numbers: BTreeMap<&str, usize> = named.collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
-        let taken = reaching.into_iter().map(|(deny, places)| {
-            let tenants = deny.to.iter().filter_map(|to| numbers.get(to.value.as_str()));
-            (*deny, tenants.flat_map(|to| places.iter().map(move |place| (*to, *place))).collect())
-        });
-        let shadowed = superfluous(taken.collect::<Vec<(&Deny, BTreeSet<(usize, Place)>)>>()).into_iter();
-        let shadowed = shadowed.map(|(deny, by)| diags::deny_shadowed(deny, &by, hosts));
-        shadowed.chain(idle.into_iter().map(|(deny, _)| diags::deny_idle(deny, hosts))).collect()
+        // What the same denies name or reach counts as one: thousands of denies take millions of GPUs from somebody.
+        let tenants = classes(reaching.iter().map(|(deny, _)| deny.to.iter().map(|to| to.value.as_str())));
+        let gpus = classes(reaching.iter().map(|(_, places)| places.iter().copied()));
+        let taken =
+            reaching.into_iter().zip(tenants.iter().zip(&gpus)).map(|((deny, _), (tenants, gpus))| {
+                (*deny, tenants.iter().flat_map(|to| gpus.iter().map(move |gpu| (*to, *gpu))).collect())
+            });
+        let Superfluous { found, unknown } = superfluous::<(usize, usize)>(taken.collect());
+        let unknown = unknown.split_first().map(|(first, more)| policy::denies_unknown(first, more.len()));
+        let shadowed = found.into_iter().map(|(deny, by)| diags::deny_shadowed(deny, &by, hosts));
+        let idle = idle.into_iter().map(|(deny, _)| diags::deny_idle(deny, hosts));
+        shadowed.chain(unknown).chain(idle).collect()
     }
+}
+
+/// For each of some sets the numbers of what is in it, where things that are in the same sets have the same number.
+fn classes<T: Ord>(sets: impl Iterator<Item = impl Iterator<Item = T>>) -> Vec<BTreeSet<usize>> {
+    let mut within: BTreeMap<T, Vec<usize>> = BTreeMap::new();
+    let mut count = 0;
+    for (at, set) in sets.enumerate() {
+        set.for_each(|one| within.entry(one).or_default().push(at));
+        count += 1;
+    }
+    let different: BTreeSet<Vec<usize>> = within.into_values().collect();
+    let mut numbers = vec![BTreeSet::new(); count];
+    for (number, sets) in different.iter().enumerate() {
+        for at in sets {
+            numbers.get_mut(*at).map(|numbers: &mut BTreeSet<usize>| numbers.insert(number));
+        }
+    }
+    numbers
 }

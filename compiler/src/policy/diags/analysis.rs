@@ -54,6 +54,17 @@ pub(crate) fn deny_shadowed(deny: &Deny, by: &[&Deny]) -> Finding {
         .help("remove it, or name what else it is to take away")
 }
 
+/// A deny, and so many more, of which it could not be told within bounds whether others take the same.
+pub(crate) fn denies_unknown(deny: &Deny, more: usize) -> Finding {
+    let (name, others) = (&deny.name.value, "beside the other denies is too much to compare");
+    let message = match more {
+        0 => format!("whether deny `{name}` takes anything {others}"),
+        _ => format!("whether deny `{name}` takes anything {others}, and so for {more} more denies"),
+    };
+    Finding::at(Code::NotAnalysed, deny.name.span, "not known", message)
+        .help("write fewer denies, each of more tenants and gpu-sets")
+}
+
 /// A gpu-set that nothing can be in.
 pub(in crate::policy) fn selectors_never(set: &GpuSet, first: Span, last: Span) -> Finding {
     let message = format!("nothing can be in gpu-set `{}`: no device satisfies all of these", set.name.value);
