@@ -49,7 +49,7 @@ fn leases_of_the_living_and_the_dead() {
     ];
     assert_eq!(human.out, format!("{summary}\n{}\n\n", rows.join("\n")));
     let json: Value = serde_json::from_str(&status(&["--format", "json"]).out).unwrap();
-    assert_eq!(json["statusVersion"], 1);
+    assert_eq!(json["formatVersion"], 1);
     let of = |number: usize| (&json["leases"][number]["container"], &json["leases"][number]["state"]);
     assert_eq!(of(0), (&json!("alive"), &json!("held")));
     assert_eq!(of(1), (&json!("gone"), &json!("ended")));

@@ -28,7 +28,7 @@ use entries::{ENTRIES, Entries};
 use tree::Tree;
 
 /// The version of [`Document`]; it grows by fields only.
-const DOCTOR_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 1;
 /// Where plans lie, unless an entry says otherwise.
 const PLANS: &str = "/etc/gpupol/plans";
 /// Where leases lie, unless an entry says otherwise.
@@ -38,7 +38,7 @@ const STATE: &str = "/run/gpupol";
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Document {
-    doctor_version: u32,
+    format_version: u32,
     /// Whether no finding is an error.
     ok: bool,
     host: host::Host,
@@ -114,7 +114,7 @@ fn look(tree: &Tree, args: &args::Doctor) -> (Document, Vec<Finding>) {
     let entries = installed(entries, callers);
     let findings_as_data = findings.iter().map(data).collect();
     let document = Document {
-        doctor_version: DOCTOR_VERSION,
+        format_version: FORMAT_VERSION,
         ok,
         host,
         engines,

@@ -12,13 +12,13 @@ use super::{Exit, Failure, args, print, table};
 mod refusal;
 
 /// The version of [`Status`].
-const STATUS_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 1;
 
 /// Who holds what.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Status {
-    status_version: u32,
+    format_version: u32,
     leases: Vec<Held>,
     /// Files that cannot be understood, and count as held.
     unreadable: Vec<String>,
@@ -97,7 +97,7 @@ impl Status {
                 Lease::Unreadable { file, .. } => unreadable.push(file),
             }
         }
-        Self { status_version: STATUS_VERSION, leases: held, unreadable }
+        Self { format_version: FORMAT_VERSION, leases: held, unreadable }
     }
 
     fn human(&self) -> String {
