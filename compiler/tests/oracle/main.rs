@@ -14,6 +14,8 @@
 )]
 
 #[cfg(test)]
+mod container;
+#[cfg(test)]
 mod denies;
 #[cfg(test)]
 mod dice;
@@ -26,6 +28,8 @@ mod gates;
 mod given;
 #[cfg(test)]
 mod grants;
+#[cfg(test)]
+mod groups;
 #[cfg(test)]
 mod host;
 #[cfg(test)]

@@ -6,15 +6,15 @@ use gpupol::diag::Sink;
 use gpupol::emit::{Digests, emit};
 use gpupol::outcome::why::{Case, Decided, Story, Verdict};
 use gpupol::outcome::{Outcome, Reader};
-use gpupol::policy::{Container, Devices, Request, Who};
+use gpupol::policy::{Container, Devices, Who};
 use gpupol::resolve::resolve;
-use gpupol::source::{Source, Sources, Span, Spanned};
 use gpupol::topology::Topology;
 use gpupol::workload;
 use gpupol_plan::choose::Leases;
 use gpupol_plan::plan::Rule;
 use gpupol_plan::refusal::Reason;
 
+use crate::container::asking;
 use crate::dice::Dice;
 use crate::given::{gpu, host};
 use crate::text::{any, glob, globs};

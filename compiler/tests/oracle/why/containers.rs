@@ -1,9 +1,7 @@
 //! The containers of a small world.
 
 use super::model::Identity;
-use super::{
-    BTreeMap, Clause, Container, Devices, Dice, Request, Source, Sources, Span, Spanned, Topology, Who, any,
-};
+use super::{BTreeMap, Clause, Container, Devices, Dice, Topology, Who, any, asking};
 
 /// Who a container is, as its engine knows it.
 #[derive(Clone, Debug)]
@@ -119,8 +117,6 @@ impl Seen {
     }
 
     pub(super) fn container(&self, topology: &Topology) -> Container {
-        let sources = Sources::new(vec![Source::new("w.kdl", String::new())]);
-        let span = Span::new(sources.iter().next().unwrap().0, 0..0);
         let own = |text: Option<&str>| text.map(str::to_owned);
         let who = match &self.who {
             Known::Pod(namespace, name) => {
@@ -139,14 +135,10 @@ impl Seen {
         let labels = labels.filter_map(|(key, text)| Some((key.to_owned(), text?.to_owned())));
         let named = self.named.map(|at| ("gpupol.io/grant".to_owned(), format!("g{at}")));
         Container {
-            span,
-            name: None,
-            who: Spanned::new(who, span),
             image: own(self.image),
             labels: labels.collect(),
             annotations: named.into_iter().collect::<BTreeMap<_, _>>(),
-            env: Vec::new(),
-            request: Some(Spanned::new(Request { devices, capabilities: None, features: None }, span)),
+            ..asking(who, devices)
         }
     }
 }
