@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use given::{gpu, host, policy, sliced};
 use gpupol::diag::{Code, Severity, Sink};
-use gpupol::outcome::assert::{Verdict, judge};
+use gpupol::outcome::assert::{Judge, Verdict};
 use gpupol::outcome::{Gift, Outcome, Reader};
 use gpupol::policy::{Policy, lower};
 use gpupol::source::{Source, Sources};
@@ -289,7 +289,7 @@ proptest! {
         let (resolution, _) = given.on(&topology);
         for assert in &given.policy.asserts {
             let claim = assert.claim.to_string();
-            let verdict = judge(assert, &given.policy, &resolution, &plans, "host");
+            let verdict = Judge::new(&given.policy, &resolution, &plans, "host").judge(assert);
             let said = format!("{claim}\n{}\n{verdict:?}", world.text());
             prop_assert_eq!(verdict.findings.is_empty(), force.holds(&claim), "{}", said);
         }
@@ -302,7 +302,7 @@ fn verdicts(text: &str) -> Vec<Verdict> {
     let set = given.plan_set(&topology);
     let plans = Reader::open(&set).unwrap();
     let (resolution, _) = given.on(&topology);
-    let judge = |assert| judge(assert, &given.policy, &resolution, &plans, "host");
+    let judge = |assert| Judge::new(&given.policy, &resolution, &plans, "host").judge(assert);
     given.policy.asserts.iter().map(judge).collect()
 }
 

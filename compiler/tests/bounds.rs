@@ -9,7 +9,8 @@ use std::fmt::Write;
 use given::{codes, gpu, host, policy};
 use gpupol::diag::{Code, Sink};
 use gpupol::emit::{Digests, emit};
-use gpupol::outcome::{Reader, assert};
+use gpupol::outcome::Reader;
+use gpupol::outcome::assert::Judge;
 use gpupol::policy::lower;
 use gpupol::resolve::Denials;
 use gpupol::source::{Source, Sources};
@@ -74,7 +75,7 @@ fn asserted(text: &str) -> Vec<String> {
     let plans = emit(&given.policy, &given.sources, &resolution, &host, &Digests::of([].into_iter(), &[]));
     let plans = Reader::open(&plans).unwrap();
     let verdict =
-        assert::judge(given.policy.asserts.first().unwrap(), &given.policy, &resolution, &plans, "host");
+        Judge::new(&given.policy, &resolution, &plans, "host").judge(given.policy.asserts.first().unwrap());
     verdict.findings.into_iter().map(|finding| finding.message).collect()
 }
 

@@ -524,3 +524,14 @@ fn the_guard_knows_the_drivers_of_the_topology() {
         assert_eq!(rows(major), [""; 0], "{major}");
     }
 }
+
+#[test]
+fn who_could_have_named_a_grant_is_told_so() {
+    let refused = failures(&format!(
+        "{SETS}
+        grant special named=#true {{ to p; gpus a; capabilities compute }}
+        test t {{ container tenant=p {{ request gpus=1 }}; expect gpus=1 }}"
+    ));
+    let [message] = refused.as_slice() else { panic!("{refused:?}") };
+    assert!(message.contains("`special` (only for who names it by `gpupol.io/grant`)"), "{message}");
+}

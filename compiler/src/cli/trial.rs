@@ -6,8 +6,7 @@ use super::chain::{self, Files};
 use super::hosts::{self, Host};
 use crate::diag::{Finding, Sink};
 use crate::emit::PlanSet;
-use crate::outcome::Reader;
-use crate::outcome::assert::{self, Verdict};
+use crate::outcome::assert::{self, Judge, Verdict};
 use crate::outcome::test::{self, Run};
 use crate::policy::{Assert, Policy, Test};
 use crate::resolve::Resolution;
@@ -81,7 +80,8 @@ pub(super) fn all<'p>(
         test,
         run: applies.then(|| test::run(test, policy, &reader, &host.name)),
     };
-    let proof = |assert| proof(assert, policy, host, resolution, &reader);
+    let judge = Judge::new(policy, resolution, &reader, &host.name);
+    let proof = |assert| Proof { assert, verdict: judge.judge(assert) };
     Trials { tests: tests.into_iter().map(trial).collect(), proofs: asserts.map(proof).collect() }
 }
 
@@ -104,22 +104,12 @@ pub(super) fn proven<'a>(
     let resolution = chain::resolution(policy, host, sink)?;
     let plans = chain::emitted(policy, files, host, &resolution);
     let reader = chain::reader(&plans);
+    let judge = Judge::new(policy, &resolution, &reader, &host.name);
     for assert in &policy.asserts {
-        let proof = proof(assert, policy, host, &resolution, &reader);
+        let proof = Proof { assert, verdict: judge.judge(assert) };
         proof.findings().for_each(|finding| sink.push(finding));
     }
     (!sink.has_errors()).then_some(Proven { resolution, plans })
-}
-
-/// Judges an assert on one host.
-pub(super) fn proof<'p>(
-    assert: &'p Assert,
-    policy: &Policy,
-    host: &Host,
-    resolution: &Resolution,
-    plans: &Reader,
-) -> Proof<'p> {
-    Proof { assert, verdict: assert::judge(assert, policy, resolution, plans, &host.name) }
 }
 
 /// The asserts that none of the hosts could decide, by what of them has a device on none.

@@ -1,5 +1,6 @@
 //! Asserts, decided on one host: who reaches what is read off the resolution, what can be had is asked of its plan set.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use super::Reader;
@@ -28,39 +29,57 @@ pub struct Verdict {
     pub decided: bool,
 }
 
-/// What an assert is judged by.
-struct Case<'a> {
+/// Of all asserts of a host together so many ways in which they do not hold are told; then one of each.
+const MOST_TOLD: usize = 4_096;
+/// Of all asserts of a host together so many amounts are tried.
+const MOST_TRIED: usize = 1 << 15;
+
+/// Judges the asserts of a policy on one host, all of them within one bound.
+pub struct Judge<'a> {
     policy: &'a Policy,
     resolution: &'a Resolution<'a>,
     plans: &'a Reader<'a>,
     /// What the user calls the topology.
     host: &'a str,
+    /// So many ways are still told.
+    told: Cell<usize>,
+    /// So many amounts are still tried.
+    tried: Cell<usize>,
+    /// What can always be had, whoever has it.
+    satisfied: RefCell<BTreeSet<amounts::Had<'a>>>,
 }
 
-/// Judges an assert on one host; `plans` is the plan set of the resolution, `host` names the topology in findings.
-#[must_use]
-pub fn judge(
-    assert: &Assert,
-    policy: &Policy,
-    resolution: &Resolution,
-    plans: &Reader,
-    host: &str,
-) -> Verdict {
-    let case = Case { policy, resolution, plans, host };
-    let subjects = case.subjects(&assert.claim);
-    let absent: BTreeSet<String> =
-        subjects.iter().filter(|(_, present)| !present).map(|(name, _)| name.clone()).collect();
-    let findings = match &assert.claim {
-        Claim::Isolated { tenants, level } => case.isolated(tenants, *level),
-        Claim::Only { tenants, gpu_set } => case.only(tenants, gpu_set),
-        Claim::Never { capabilities, tenants } => case.never(capabilities, tenants),
-        Claim::AlwaysSatisfiable { grant } => case.always_satisfiable(grant),
-    };
-    let notes = case.left_out(assert);
-    Verdict { findings, notes, decided: absent.len() < subjects.len(), absent }
-}
+impl<'a> Judge<'a> {
+    /// `plans` is the plan set of the resolution, `host` names the topology in findings.
+    #[must_use]
+    pub fn new(
+        policy: &'a Policy,
+        resolution: &'a Resolution<'a>,
+        plans: &'a Reader<'a>,
+        host: &'a str,
+    ) -> Self {
+        let (told, tried) = (Cell::new(MOST_TOLD), Cell::new(MOST_TRIED));
+        Self { policy, resolution, plans, host, told, tried, satisfied: RefCell::default() }
+    }
 
-impl Case<'_> {
+    /// What comes of one.
+    #[must_use]
+    pub fn judge(&self, assert: &Assert) -> Verdict {
+        let subjects = self.subjects(&assert.claim);
+        let absent: BTreeSet<String> =
+            subjects.iter().filter(|(_, present)| !present).map(|(name, _)| name.clone()).collect();
+        let most = self.told.get().clamp(1, reach::MOST_WAYS);
+        let findings = match &assert.claim {
+            Claim::Isolated { tenants, level } => self.isolated(tenants, *level, most),
+            Claim::Only { tenants, gpu_set } => self.only(tenants, gpu_set, most),
+            Claim::Never { capabilities, tenants } => self.never(capabilities, tenants, most),
+            Claim::AlwaysSatisfiable { grant } => self.always_satisfiable(grant, most),
+        };
+        let notes = self.left_out(assert, most);
+        self.told.set(self.told.get().saturating_sub(findings.len() + notes.len()));
+        Verdict { findings, notes, decided: absent.len() < subjects.len(), absent }
+    }
+
     /// What a claim is about, and whether it has a device on the host.
     fn subjects(&self, claim: &Claim) -> Vec<(String, bool)> {
         match claim {

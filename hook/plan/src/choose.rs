@@ -189,14 +189,19 @@ fn names(capabilities: &BTreeSet<Capability>) -> String {
 struct Picked(BTreeMap<usize, BTreeSet<usize>>);
 
 impl Picked {
-    /// Every device of every line.
+    /// Every device of every line, by the first that has it.
     fn all(plan: &Plan) -> Result<Self, Refusal> {
-        let of_line = |(position, line): (usize, &Line)| (position, (0..line.devices.len()).collect());
+        let mut seen = BTreeSet::new();
+        let mut of_line = |(position, line): (usize, &'_ Line)| {
+            let devices = line.devices.iter().enumerate();
+            let new = devices.filter(|(_, device)| seen.insert(device.uuid.clone()));
+            (position, new.map(|(at, _)| at).collect())
+        };
         if plan.lines.iter().all(|line| line.devices.is_empty()) {
             let message = format!("grant `{}` has no device on this host", plan.grant);
             return Err(Refusal::new(Reason::NoFreeDevice, message));
         }
-        Ok(Self(plan.lines.iter().enumerate().map(of_line).collect()))
+        Ok(Self(plan.lines.iter().enumerate().map(&mut of_line).collect()))
     }
 
     fn given<'p>(&self, plan: &'p Plan) -> Vec<Given<'p>> {

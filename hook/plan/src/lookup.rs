@@ -125,13 +125,9 @@ fn grant<S: ReadAt>(
     }
     // Only now it matters why none of them applies.
     let considered = considered(index, tenant, request, entry, config)?;
-    let misses = considered.iter().filter_map(|one| Some((&one.grant, one.why.as_ref()?)));
     Err(match request.grant.as_deref() {
-        Some(name) => not_applicable(tenant, name, misses.map(|(_, why)| why).next()),
-        None => no_grant(
-            tenant,
-            &misses.map(|(grant, why)| format!("`{}` ({why})", grant.name)).collect::<Vec<_>>(),
-        ),
+        Some(name) => not_applicable(tenant, name, considered.iter().find_map(|one| one.why.as_ref())),
+        None => no_grant(tenant, &considered.iter().filter_map(near_miss).collect::<Vec<_>>()),
     })
 }
 
@@ -243,6 +239,16 @@ fn not_applicable(tenant: &Tenant, name: &str, why: Option<&String>) -> Refusal 
         Some(why) => format!("grant `{name}` does not apply: {why}"),
     };
     Refusal::new(Reason::GrantNotApplicable, message)
+}
+
+/// A grant that a container could have had, and what it lacks for that.
+fn near_miss(considered: &Considered) -> Option<String> {
+    let why = match considered.verdict {
+        Verdict::OnlyByName => "only for who names it by `gpupol.io/grant`",
+        Verdict::Fails(_) => considered.why.as_ref()?,
+        Verdict::Applies | Verdict::AnotherIsNamed => return None,
+    };
+    Some(format!("`{}` ({why})", considered.grant.name))
 }
 
 fn no_grant(tenant: &Tenant, near_misses: &[String]) -> Refusal {

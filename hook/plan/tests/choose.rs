@@ -334,3 +334,10 @@ fn nothing_is_given_beyond_a_line_its_amount_or_its_leases() {
     }
     assert!(granted > 500, "only {granted} requests were granted");
 }
+
+#[test]
+fn somebody_trusted_gets_each_device_once() {
+    let mut plan = plan(vec![line("all", &[0, 1, 2], json!({})), line("some", &[1, 2], json!({}))]);
+    plan.trusted = true;
+    assert_eq!(given(&plan, Devices::Default, &Leases::new()), list(&["GPU-0", "GPU-1", "GPU-2"]));
+}

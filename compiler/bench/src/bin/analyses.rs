@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use gpupol::diag::Sink;
 use gpupol::emit::{Digests, emit};
-use gpupol::outcome::{Reader, assert};
+use gpupol::outcome::Reader;
+use gpupol::outcome::assert::Judge;
 use gpupol::policy::lower;
 use gpupol::resolve::{Denials, resolve};
 use gpupol::source::{Source, Sources};
@@ -54,8 +55,9 @@ fn main() {
         let resolved = lap();
         let plans = emit(&policy, &sources, &resolution, &topology, &Digests::of([].into_iter(), &[]));
         let plans = Reader::open(&plans).expect("what was written can be read");
+        let judge = Judge::new(&policy, &resolution, &plans, "host");
         for one in &policy.asserts {
-            let verdict = assert::judge(one, &policy, &resolution, &plans, "host");
+            let verdict = judge.judge(one);
             assert!(verdict.decided && verdict.findings.is_empty(), "{:?}", verdict.findings);
         }
         let all = lap();

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use gpupol_plan::capability::Capability;
 use gpupol_plan::refusal::Refusal;
 
-use super::{Case, diags};
+use super::{Judge, diags};
 use crate::diag::Finding;
-use crate::resolve::{Device, Grant, Key};
+use crate::resolve::{Device, Grant, Key, Line};
 use crate::source::Spanned;
 
 /// More amounts than this of one grant are not tried one by one.
@@ -21,15 +21,16 @@ type Share<'g> = (Vec<Key>, Option<&'g [Vec<u32>]>);
 
 /// What one tenant has by a grant.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Had<'g> {
+pub(super) struct Had<'g> {
     trusted: bool,
-    limit: Option<u32>,
+    /// If it is less than the lines allow together.
+    limit: Option<usize>,
     capabilities: &'g BTreeSet<Capability>,
-    /// Of each line.
-    lines: Vec<Share<'g>>,
+    /// Of each line, and how many it allows.
+    lines: Vec<(Share<'g>, usize)>,
 }
 
-impl<'a> Case<'a> {
+impl<'a> Judge<'a> {
     /// Whether the host has any device of the grant's gpu-sets, whoever has it.
     pub(super) fn has_devices_of(&self, grant: &str) -> bool {
         let lines = self.policy.grants.get(grant).into_iter().flat_map(|grant| &grant.lines);
@@ -37,48 +38,53 @@ impl<'a> Case<'a> {
         extents.any(|extent| !extent.grantable.is_empty())
     }
 
-    pub(super) fn always_satisfiable(&self, name: &Spanned<String>) -> Vec<Finding> {
+    pub(super) fn always_satisfiable(&self, name: &Spanned<String>, most: usize) -> Vec<Finding> {
         if !self.has_devices_of(&name.value) {
             return Vec::new();
         }
         let own = self.resolution.grants.iter().filter(|grant| grant.rule.name.value == name.value);
-        let mut satisfied = BTreeSet::new();
         let mut findings = Vec::new();
         for grant in own {
-            // Hundreds of tenants may have the same by it.
-            if satisfied.contains(&self.had(grant)) {
+            // Hundreds of tenants may have the same by it, and by other grants.
+            if self.satisfied.borrow().contains(&self.had(grant)) {
                 continue;
             }
             match self.unsatisfied(name, grant) {
                 Some(finding) => findings.push(finding),
-                None => _ = satisfied.insert(self.had(grant)),
+                None => _ = self.satisfied.borrow_mut().insert(self.had(grant)),
+            }
+            if findings.len() == most {
+                break;
             }
         }
         findings
     }
 
     /// All that decides which amounts of a grant can be had.
-    fn had<'g>(&self, grant: &'g Grant) -> Had<'g> {
+    fn had(&self, grant: &'a Grant<'a>) -> Had<'a> {
         let tenant = self.policy.tenants.get(grant.tenant);
-        let lines = grant.lines.iter();
+        let limit = tenant.and_then(|tenant| tenant.limit.as_ref()).map(|limit| limit.value);
+        let together: usize = grant.lines.iter().map(most).sum();
+        let share = |line: &'a Line<'a>| {
+            ((line.devices.iter().map(Device::key).collect(), line.slots.as_deref()), most(line))
+        };
         Had {
             trusted: self.policy.is_trusted(grant.tenant),
-            limit: tenant.and_then(|tenant| tenant.limit.as_ref()).map(|limit| limit.value),
+            limit: limit.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit < together),
             capabilities: &grant.capabilities,
-            lines: lines
-                .map(|line| (line.devices.iter().map(Device::key).collect(), line.slots.as_deref()))
-                .collect(),
+            lines: grant.lines.iter().map(share).collect(),
         }
     }
 
     fn unsatisfied(&self, name: &Spanned<String>, grant: &Grant) -> Option<Finding> {
         let most: Amounts = grant.lines.iter().map(most).collect();
-        let tried = match all(&most) {
+        let tried = match all(&most).filter(|all| all.len() <= self.tried.get()) {
             Some(all) => all,
             // Whoever can have the most can have less: a part of a choice is a choice.
             None if are_apart(grant) => vec![most],
             None => return Some(diags::too_many_amounts(name, grant, MOST_AMOUNTS, self.host)),
         };
+        self.tried.set(self.tried.get().saturating_sub(tried.len()));
         let refused = |amounts: Amounts| Some((self.refusal(grant, &amounts)?, amounts));
         let (refusal, amounts) = tried.into_iter().find_map(refused)?;
         Some(diags::unsatisfied(name, grant, &amounts, &refusal, self.host))
@@ -95,7 +101,7 @@ impl<'a> Case<'a> {
 }
 
 /// How many the line allows; one more than it has stands for all that are more.
-fn most(line: &crate::resolve::Line) -> usize {
+fn most(line: &Line) -> usize {
     let devices = line.devices.len();
     let amount = line.rule.at_most.of(devices).max(line.rule.default.of(devices));
     usize::try_from(amount).unwrap_or(usize::MAX).min(devices + 1)

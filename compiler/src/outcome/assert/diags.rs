@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use gpupol_plan::capability::Capability;
 use gpupol_plan::refusal::Refusal;
 
-use super::Case;
+use super::Judge;
 use super::reach::Way;
 use crate::diag::{Code, Finding};
 use crate::policy::{Assert, Claim, Level};
@@ -13,7 +13,7 @@ use crate::resolve::{Device, Grant};
 use crate::source::{Span, Spanned};
 
 /// Two tenants that should be apart and reach the same places; nothing if there is no such place.
-pub(super) fn not_isolated(span: Span, both: &[(Way, Way)], level: Level, case: &Case) -> Option<Finding> {
+pub(super) fn not_isolated(span: Span, both: &[(Way, Way)], level: Level, judge: &Judge) -> Option<Finding> {
     let (first, second) = both.first()?;
     let (one, other) = (first.tenant, second.tenant);
     let what = match level {
@@ -21,7 +21,7 @@ pub(super) fn not_isolated(span: Span, both: &[(Way, Way)], level: Level, case: 
         Level::Gpu => counted("GPU", both.len()),
     };
     let message =
-        format!("tenants `{one}` and `{other}` are not isolated on `{}`: both reach {what}", case.host);
+        format!("tenants `{one}` and `{other}` are not isolated on `{}`: both reach {what}", judge.host);
     let witness = if first.device == second.device {
         format!("{}, which both reach", words(&first.device))
     } else {
@@ -34,16 +34,16 @@ pub(super) fn not_isolated(span: Span, both: &[(Way, Way)], level: Level, case: 
     let set = &second.line.gpu_set.value;
     let finding =
         Finding::at(Code::AssertFailed, span, format!("asserted to be isolated from `{one}`"), message);
-    let finding = path(path(finding, first, case), second, case);
+    let finding = path(path(finding, first, judge), second, judge);
     Some(finding.witness(witness).help(deny(other, set)))
 }
 
 /// A tenant that reaches what only others should; nothing if it reaches none of it.
-pub(super) fn not_only(set: &Spanned<String>, within: &[Way], case: &Case) -> Option<Finding> {
+pub(super) fn not_only(set: &Spanned<String>, within: &[Way], judge: &Judge) -> Option<Finding> {
     let way = within.first()?;
     let (tenant, name) = (way.tenant, &set.value);
     let what = counted("device", within.len());
-    let message = format!("tenant `{tenant}` reaches {what} of gpu-set `{name}` on `{}`", case.host);
+    let message = format!("tenant `{tenant}` reaches {what} of gpu-set `{name}` on `{}`", judge.host);
     let finding = Finding::at(
         Code::AssertFailed,
         set.span,
@@ -51,11 +51,11 @@ pub(super) fn not_only(set: &Spanned<String>, within: &[Way], case: &Case) -> Op
         message,
     );
     let witness = format!("{}, which `{tenant}` reaches", words(&way.device));
-    Some(path(finding, way, case).witness(witness).help(deny(tenant, name)))
+    Some(path(finding, way, judge).witness(witness).help(deny(tenant, name)))
 }
 
 /// Somebody trusted who has devices that the assert keeps from others; nothing if there are none.
-pub(super) fn left_out(assert: &Assert, within: &[Way], case: &Case) -> Option<Finding> {
+pub(super) fn left_out(assert: &Assert, within: &[Way], judge: &Judge) -> Option<Finding> {
     let way = within.first()?;
     let name = way.tenant;
     let (noun, of) = match &assert.claim {
@@ -66,25 +66,25 @@ pub(super) fn left_out(assert: &Assert, within: &[Way], case: &Case) -> Option<F
     let what = counted(noun, within.len());
     let message = format!(
         "`assert {}` leaves trusted `{name}` out, which reaches {what} of {of} on `{}`",
-        assert.claim, case.host
+        assert.claim, judge.host
     );
     let finding =
         Finding::at(Code::TrustedBeside, assert.span, format!("not about trusted `{name}`"), message);
     let witness = format!("{}, which `{name}` reaches", words(&way.device));
     let help = format!("to keep it away, take `{name}` out of the grant's `to`");
-    Some(path(finding, way, case).witness(witness).help(help))
+    Some(path(finding, way, judge).witness(witness).help(help))
 }
 
 /// A driver capability that a tenant should never have.
-pub(super) fn given(capability: Capability, span: Span, way: Way, case: &Case) -> Finding {
+pub(super) fn given(capability: Capability, span: Span, way: Way, judge: &Judge) -> Finding {
     let (tenant, grant, capability) = (way.tenant, &way.grant.name.value, capability.name());
-    let message = format!("grant `{grant}` gives tenant `{tenant}` `{capability}` on `{}`", case.host);
+    let message = format!("grant `{grant}` gives tenant `{tenant}` `{capability}` on `{}`", judge.host);
     let finding = Finding::at(Code::AssertFailed, span, format!("asserted: never for `{tenant}`"), message);
     let finding = finding.and(way.grant.capabilities_span, format!("`{capability}` is among these"));
     let help =
         format!("take `{capability}` out of these capabilities, or `{tenant}` out of the grant's `to`");
     let witness = format!("{}, with which `{tenant}` has it", words(&way.device));
-    path(finding, &way, case).witness(witness).help(help)
+    path(finding, &way, judge).witness(witness).help(help)
 }
 
 /// An amount that the grant allows and that cannot be had.
@@ -146,7 +146,7 @@ pub fn undecided(assert: &Assert, absent: &BTreeSet<String>, hosts: &str) -> Fin
 }
 
 /// How a tenant comes to a device: the grant, its line, the gpu-set. What is labelled already is not labelled twice.
-fn path(mut finding: Finding, way: &Way, case: &Case) -> Finding {
+fn path(mut finding: Finding, way: &Way, judge: &Judge) -> Finding {
     let Way { tenant, grant, line, device } = way;
     let set = &line.gpu_set;
     let to = grant.to.iter().find(|name| name.value == *tenant).map_or(grant.name.span, |name| name.span);
@@ -154,7 +154,7 @@ fn path(mut finding: Finding, way: &Way, case: &Case) -> Finding {
         (to, format!("grant `{}` is for `{tenant}`", grant.name.value)),
         (line.span, format!("it gives gpu-set `{}`", set.value)),
     ];
-    let defined = case.policy.gpu_sets.get(&set.value);
+    let defined = judge.policy.gpu_sets.get(&set.value);
     steps.extend(defined.map(|set| (set.name.span, format!("which has {}", place(device)))));
     for (span, text) in steps {
         if finding.labels.iter().all(|label| label.span != span) {

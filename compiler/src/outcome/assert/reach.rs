@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gpupol_plan::capability::Capability;
 
-use super::{Case, diags};
+use super::{Judge, diags};
 use crate::diag::Finding;
 use crate::policy::{self, Assert, Claim, Level, Tenant};
 use crate::resolve::{Device, Grant, Key};
 use crate::source::{Span, Spanned};
 
-/// Enough pairs of tenants that are not isolated to see what is wrong.
-const MOST_PAIRS: usize = 1_000;
+/// Enough ways in which one assert does not hold to see what is wrong.
+pub(super) const MOST_WAYS: usize = 1_000;
 
 /// A device that a tenant has, and by which rules.
 #[derive(Clone, Copy)]
@@ -30,12 +30,12 @@ enum Place<'a> {
     Board(&'a str),
 }
 
-impl<'a> Case<'a> {
+impl<'a> Judge<'a> {
     pub(super) fn reaches_any(&self, tenant: &str) -> bool {
         self.of(tenant).any(|grant| grant.devices().next().is_some())
     }
 
-    pub(super) fn isolated(&self, tenants: &[Spanned<String>], level: Level) -> Vec<Finding> {
+    pub(super) fn isolated(&self, tenants: &[Spanned<String>], level: Level, most: usize) -> Vec<Finding> {
         let reached = |tenant: &Spanned<String>| self.reached(&tenant.value, level);
         let reached: Vec<BTreeMap<Place, Way>> = tenants.iter().map(reached).collect();
         let mut by: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
@@ -53,7 +53,7 @@ impl<'a> Case<'a> {
                 };
                 let both = first.iter().filter_map(|(key, way)| Some((*way, *second.get(key)?)));
                 findings.extend(diags::not_isolated(tenant.span, &both.collect::<Vec<_>>(), level, self));
-                if findings.len() == MOST_PAIRS {
+                if findings.len() == most {
                     return findings;
                 }
             }
@@ -61,7 +61,12 @@ impl<'a> Case<'a> {
         findings
     }
 
-    pub(super) fn only(&self, tenants: &[Spanned<String>], set: &Spanned<String>) -> Vec<Finding> {
+    pub(super) fn only(
+        &self,
+        tenants: &[Spanned<String>],
+        set: &Spanned<String>,
+        most: usize,
+    ) -> Vec<Finding> {
         let Some(extent) = self.resolution.extents.get(set.value.as_str()) else { return Vec::new() };
         let widest = devices(&extent.widest);
         let named: BTreeSet<&str> = tenants.iter().map(|tenant| tenant.value.as_str()).collect();
@@ -75,12 +80,12 @@ impl<'a> Case<'a> {
             let within = self.within(&tenant.name.value, Level::Device, &widest);
             diags::not_only(set, &within, self)
         };
-        others.filter(|tenant| reaches(tenant)).filter_map(trespass).collect()
+        others.filter(|tenant| reaches(tenant)).filter_map(trespass).take(most).collect()
     }
 
     /// Who is trusted and has devices that the claim keeps apart or for others: nothing could be shown of somebody whom
     /// the guard lets pass, so such a claim is not about them, and says so.
-    pub(super) fn left_out(&self, assert: &Assert) -> Vec<Finding> {
+    pub(super) fn left_out(&self, assert: &Assert, most: usize) -> Vec<Finding> {
         let (about, level, named) = match &assert.claim {
             Claim::Isolated { tenants, level } => {
                 let reached = tenants.iter().flat_map(|tenant| self.reached(&tenant.value, *level));
@@ -99,7 +104,7 @@ impl<'a> Case<'a> {
             let within = self.within(&tenant.name.value, level, &about);
             diags::left_out(assert, &within, self)
         };
-        unnamed.filter_map(note).collect()
+        unnamed.filter_map(note).take(most).collect()
     }
 
     /// The first way of a tenant to each of these places.
@@ -112,12 +117,16 @@ impl<'a> Case<'a> {
         &self,
         capabilities: &BTreeMap<Capability, Span>,
         tenants: &[Spanned<String>],
+        most: usize,
     ) -> Vec<Finding> {
         let mut findings = Vec::new();
         for grant in tenants.iter().flat_map(|tenant| self.of(&tenant.value)) {
             let Some(way) = ways(grant).first().copied() else { continue };
             let given = capabilities.iter().filter(|(capability, _)| grant.capabilities.contains(capability));
-            findings.extend(given.map(|(capability, span)| diags::given(*capability, *span, way, self)));
+            let left = most - findings.len();
+            findings.extend(
+                given.map(|(capability, span)| diags::given(*capability, *span, way, self)).take(left),
+            );
         }
         findings
     }

@@ -44,8 +44,8 @@ struct Limits<'p> {
     best: Option<String>,
 }
 
-/// How large a container is: how many attributes it has, how long they are, and which.
-type Size<A> = (usize, usize, Vec<(A, String)>);
+/// How large a container is: how many attributes it has, how many of them are empty, which is hard to read, how long they are, and which.
+type Size<A> = (usize, usize, usize, Vec<(A, String)>);
 
 /// What a part leaves out of the wanted boxes, so that none is searched twice.
 type Cut<A> = Vec<(A, usize)>;
@@ -160,7 +160,8 @@ impl<'p, A: Ord + Copy> Part<'p, A> {
 
     fn size(&self) -> Size<A> {
         let texts: Vec<(A, String)> = self.member().into_iter().collect();
-        (texts.len(), texts.iter().map(|(_, text)| text.len()).sum(), texts)
+        let empty = texts.iter().filter(|(_, text)| text.is_empty()).count();
+        (texts.len(), empty, texts.iter().map(|(_, text)| text.len()).sum(), texts)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gpupol::outcome::assert::{Verdict, judge};
+use gpupol::outcome::assert::{Judge, Verdict};
 
 use super::world::{CAPABILITIES, Grant, Key, TENANTS, World, rich_world};
 use super::{Case, resolved};
@@ -175,7 +175,7 @@ fn what_is_asserted_is_what_everybody_reaches() {
         };
         let outcome = resolved(&world, &read, |case, asked| {
             let judged = asked.policy.asserts.iter().map(|assert| {
-                let verdict = judge(assert, asked.policy, asked.resolution, asked.plans, "host");
+                let verdict = Judge::new(asked.policy, asked.resolution, asked.plans, "host").judge(assert);
                 (assert.claim.to_string(), verdict)
             });
             compare(case, &judged.collect::<Vec<_>>())
