@@ -10,6 +10,7 @@ use crate::policy::classes::{Both, Classes, Owners, TooComplex};
 use crate::policy::{Grant, Policy, Tenant};
 use crate::resolve::{self, Resolution};
 
+mod amounts;
 mod change;
 mod gift;
 mod owner;
