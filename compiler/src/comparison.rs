@@ -4,24 +4,24 @@
 //! what a class gets in both is compared. What rules are called and how they are written does not matter, but where a container
 //! can name it: a grant, or the gpu-set of a line.
 
-use std::collections::BTreeMap;
+use crate::policy::classes::{Classes, TooComplex};
+use crate::policy::{Grant, Policy};
+use crate::resolve::Resolution;
 
-use crate::policy::classes::{Both, Classes, Owners, TooComplex};
-use crate::policy::{Grant, Policy, Tenant};
-use crate::resolve::{self, Resolution};
-
+mod amounts;
 mod change;
 mod gift;
+mod gifts;
 mod owner;
 mod request;
+mod same;
 mod settings;
 mod witness;
 
 pub use change::{Change, Direction, Property};
 pub use witness::Witness;
 
-use change::Changes;
-use gift::Tenants;
+use gifts::Gifts;
 
 /// One of the two policies.
 #[derive(Clone, Copy)]
@@ -91,11 +91,13 @@ impl Comparison {
 pub fn compare(old: Side<'_>, new: Side<'_>, names: &[String]) -> Result<Comparison, TooLarge> {
     let classes = Classes::of(old.policy, new.policy);
     let owners = classes.owners()?;
-    let gifts = Gifts::of([old, new], names);
+    let mut gifts = Gifts::of([old, new], names);
     let mut differences: Vec<Difference> =
         owners.iter().filter_map(|owners| owner::difference(owners, [old, new], names)).collect();
-    let found = classes
-        .grants(&owners, |at, grants| owners.get(at).is_some_and(|owners| gifts.differ(owners, grants)))?;
+    let look = |pairs| classes.look(pairs);
+    let found = classes.grants(&owners, |at, grants| {
+        owners.get(at).map_or(Ok(false), |owners| gifts.differ(owners, grants, look))
+    })?;
     for (at, class) in found {
         let Some(owners) = owners.get(at) else { continue };
         let device = gifts.device(owners, class.grants);
@@ -105,83 +107,12 @@ pub fn compare(old: Side<'_>, new: Side<'_>, names: &[String]) -> Result<Compari
             grants: class.grants.map(|grant| grant.map(str::to_owned)),
             when: [(old, class.grants[0]), (new, class.grants[1])]
                 .map(|(side, grant)| when(side.policy, grant)),
-            changes: gifts.changes(owners, class.grants).into_vec(),
+            changes: gifts.changes(owners, class.grants, look)?.into_vec(),
             witness,
         });
     }
     differences.sort_by(|a, b| (&a.tenants, &a.grants).cmp(&(&b.tenants, &b.grants)));
     Ok(Comparison { settings: settings::changes(&old.policy.settings, &new.policy.settings), differences })
-}
-
-/// By tenant and grant, on each host.
-type Had<'a> = BTreeMap<(&'a str, &'a str), Vec<Option<&'a resolve::Grant<'a>>>>;
-
-/// What each tenant has by each grant, on each host.
-struct Gifts<'a> {
-    names: &'a [String],
-    policies: [&'a Policy; 2],
-    by: [Had<'a>; 2],
-}
-
-impl<'a> Gifts<'a> {
-    fn of(sides: [Side<'a>; 2], names: &'a [String]) -> Self {
-        let by = sides.map(|side| {
-            let mut by = Had::new();
-            for (at, host) in side.hosts.iter().enumerate() {
-                for grant in &host.grants {
-                    let key = (grant.tenant, grant.rule.name.value.as_str());
-                    let hosts = by.entry(key).or_insert_with(|| vec![None; side.hosts.len()]);
-                    hosts.get_mut(at).into_iter().for_each(|slot| *slot = Some(grant));
-                }
-            }
-            by
-        });
-        Self { names, policies: sides.map(|side| side.policy), by }
-    }
-
-    /// In what the new grant gives the new tenant anything else than the old one gave the old tenant.
-    fn changes(&self, owners: &Owners<'_>, grants: Both<&str>) -> Changes {
-        let (tenants, mut changes) = (self.tenants(owners), Changes::default());
-        for (name, had) in self.names.iter().zip(self.on_hosts(owners, grants)) {
-            gift::compare(had, tenants, name, &mut changes);
-        }
-        changes
-    }
-
-    /// The index of a device that one of the grants gives.
-    fn device(&self, owners: &Owners<'_>, grants: Both<&str>) -> Option<String> {
-        let had = self.on_hosts(owners, grants);
-        let mut had = had.iter().flat_map(|[old, new]| [new, old]).flatten();
-        had.find_map(|grant| grant.devices().next()).map(|device| device.index())
-    }
-
-    /// Whether it gives anything else.
-    fn differ(&self, owners: &Owners<'_>, grants: Both<&str>) -> bool {
-        let tenants = self.tenants(owners);
-        self.on_hosts(owners, grants).into_iter().any(|had| gift::differ(had, tenants))
-    }
-
-    fn tenants(&self, owners: &Owners<'_>) -> Tenants {
-        let tenant = |side: usize| -> Option<&Tenant> {
-            self.policies.get(side)?.tenants.get(owners.tenants.get(side).copied().flatten()?)
-        };
-        let tenants = [tenant(0), tenant(1)];
-        Tenants {
-            trusted: tenants.iter().flatten().any(|tenant| tenant.trust.is_some()),
-            limits: tenants.map(|tenant| tenant?.limit.as_ref().map(|limit| limit.value)),
-        }
-    }
-
-    /// What each tenant has by its grant on each host.
-    fn on_hosts(&self, owners: &Owners<'_>, grants: Both<&str>) -> Vec<Both<&'a resolve::Grant<'a>>> {
-        let had = [0, 1].map(|side| {
-            let tenant = owners.tenants.get(side).copied().flatten()?;
-            let grant = grants.get(side).copied().flatten()?;
-            self.by.get(side)?.get(&(tenant, grant))
-        });
-        let on = |at| had.map(|hosts| hosts?.get(at).copied().flatten());
-        (0..self.names.len()).map(on).collect()
-    }
 }
 
 fn when(policy: &Policy, grant: Option<&str>) -> Vec<String> {

@@ -146,7 +146,7 @@ pub struct Keeping<'a> {
 }
 
 /// In which order free devices are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Order {
     /// As ranked.
     Ranked,

@@ -190,7 +190,7 @@ impl Change {
 }
 
 /// Changes; what is so on several hosts is one.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Changes(BTreeMap<Change, BTreeSet<String>>);
 
 impl Changes {

@@ -11,7 +11,7 @@ use crate::policy::{Amount, Place, Sharing};
 use crate::resolve::{Device, Grant, Line};
 
 /// What decides beside the grants what tenants get.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Tenants {
     /// One of them is trusted, and has all devices of all lines at once, whatever it asks for.
     pub(super) trusted: bool,

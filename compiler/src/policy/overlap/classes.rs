@@ -74,14 +74,23 @@ impl<'p> Classes<'p> {
     pub(crate) fn grants(
         &self,
         owners: &[Owners<'p>],
-        matters: impl FnMut(usize, Both<&'p str>) -> bool,
+        matters: impl FnMut(usize, Both<&'p str>) -> Result<bool, TooComplex>,
     ) -> Result<Vec<(usize, Class<'p>)>, TooComplex> {
         grants::classes(self, owners, matters)
     }
 
-    /// A pair was looked at.
-    fn look(&self) -> Result<(), TooComplex> {
-        self.looked.set(self.looked.get() + 1);
-        if self.looked.get().is_multiple_of(PAIRS_A_STATE) { self.effort.spend(1) } else { Ok(()) }
+    /// So many pairs were looked at, or something was done that takes as long.
+    ///
+    /// # Errors
+    ///
+    /// If that is all that there was.
+    pub(crate) fn look(&self, pairs: usize) -> Result<(), TooComplex> {
+        let before = self.looked.get();
+        let after = before.saturating_add(pairs);
+        self.looked.set(after);
+        match after / PAIRS_A_STATE - before / PAIRS_A_STATE {
+            0 => Ok(()),
+            states => self.effort.spend(states),
+        }
     }
 }

@@ -42,7 +42,7 @@ struct Search<'c, 'p> {
 pub(super) fn classes<'p>(
     classes: &Classes<'p>,
     owners: &[Owners<'p>],
-    mut matters: impl FnMut(usize, Both<&'p str>) -> bool,
+    mut matters: impl FnMut(usize, Both<&'p str>) -> Result<bool, TooComplex>,
 ) -> Result<Vec<(usize, Class<'p>)>, TooComplex> {
     let candidates: Vec<Candidate<'p>> = (0..)
         .zip(classes.policies)
@@ -102,7 +102,7 @@ fn near<'p>(
     let mut near = vec![Vec::new(); candidates.len()];
     for at in 0..candidates.len() {
         for other in sieve.after(at, |_| true) {
-            classes.look()?;
+            classes.look(1)?;
             for (from, to) in [(at, other), (other, at)] {
                 near.get_mut(from).into_iter().for_each(|list| list.push(to));
             }
@@ -141,7 +141,7 @@ impl<'p> Search<'_, 'p> {
         &self,
         pair: &Pair<'_, 'p>,
         known: &mut BTreeMap<Both<&'p str>, Class<'p>>,
-        matters: &mut impl FnMut(usize, Both<&'p str>) -> bool,
+        matters: &mut impl FnMut(usize, Both<&'p str>) -> Result<bool, TooComplex>,
     ) -> Result<(), TooComplex> {
         let open = |at: &&usize| self.candidates.get(**at).is_some_and(|one| !one.grant.named);
         for at in pair.members.iter().filter(open) {
@@ -151,9 +151,9 @@ impl<'p> Search<'_, 'p> {
                 let Some(second) = self.candidates.get(other).filter(|second| second.side == 1) else {
                     continue;
                 };
-                self.classes.look()?;
+                self.classes.look(1)?;
                 let grants = [one, second].map(|one| Some(one.grant.name.value.as_str()));
-                if !matters(pair.number, grants) {
+                if !matters(pair.number, grants)? {
                     continue;
                 }
                 let mut before: Vec<usize> = self.before(&near, one);
@@ -163,7 +163,7 @@ impl<'p> Search<'_, 'p> {
                 }
             }
             let grants = one.alone();
-            if matters(pair.number, grants) {
+            if matters(pair.number, grants)? {
                 let mut outside = self.before(&near, one);
                 outside.extend(near.iter().filter(|other| self.is_other(**other, one.side)));
                 if let Some(class) = self.class(pair, &[*at], &outside, grants, None)? {
@@ -179,7 +179,7 @@ impl<'p> Search<'_, 'p> {
         &self,
         pair: &Pair<'_, 'p>,
         known: &mut BTreeMap<Both<&'p str>, Class<'p>>,
-        matters: &mut impl FnMut(usize, Both<&'p str>) -> bool,
+        matters: &mut impl FnMut(usize, Both<&'p str>) -> Result<bool, TooComplex>,
     ) -> Result<(), TooComplex> {
         let mut by_name: BTreeMap<&'p str, Both<usize>> = BTreeMap::new();
         for at in &pair.members {
@@ -207,9 +207,9 @@ impl<'p> Search<'_, 'p> {
         (inside, outside): (&[usize], &[usize]),
         grants: Both<&'p str>,
         known: &mut BTreeMap<Both<&'p str>, Class<'p>>,
-        matters: &mut impl FnMut(usize, Both<&'p str>) -> bool,
+        matters: &mut impl FnMut(usize, Both<&'p str>) -> Result<bool, TooComplex>,
     ) -> Result<(), TooComplex> {
-        if !known.contains_key(&grants) && matters(pair.number, grants) {
+        if !known.contains_key(&grants) && matters(pair.number, grants)? {
             let name = grants.into_iter().flatten().next();
             if let Some(class) = self.class(pair, inside, outside, grants, name)? {
                 known.insert(grants, class);
