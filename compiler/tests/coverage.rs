@@ -31,9 +31,9 @@ fn covered(containers: &str) -> Vec<String> {
     let plans = given.plan_set(&topology);
     let reader = Reader::open(&plans).unwrap();
     let mut coverage = Coverage::of(&given.policy);
-    for case in &given.policy.tests {
-        coverage.add(&test::run(case, &given.policy, &reader, "host"), &resolution);
-    }
+    let runs: Vec<_> =
+        given.policy.tests.iter().map(|case| test::run(case, &given.policy, &reader, "host")).collect();
+    coverage.add(&runs, &resolution);
     let rules = coverage.rules().filter(|rule| rule.covered);
     rules.map(|rule| format!("{} {}", rule.kind, rule.name.value)).collect()
 }

@@ -140,9 +140,7 @@ fn report<'p>(
         let Some(resolution) = chain::resolution(policy, host, sink) else { continue };
         let mine = (wanted.tests.iter().copied(), wanted.asserts.iter().copied());
         let trials = trial::all(mine, policy, files, host, &resolution);
-        for run in trials.tests.iter().filter_map(|trial| trial.run.as_ref()) {
-            coverage.add(run, &resolution);
-        }
+        coverage.add(trials.tests.iter().filter_map(|trial| trial.run.as_ref()), &resolution);
         let cases = trials.tests.into_iter().map(Case::of_test);
         let shown = |proof: &Proof| wanted.proofs.then(|| Shown::of(proof.assert, policy, &resolution));
         let proven = trials.proofs.into_iter().map(|proof| Case::of_assert(shown(&proof), proof));

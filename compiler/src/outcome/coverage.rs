@@ -5,15 +5,16 @@
 //! when a container of one of its tenants asked for one that it takes out of a grant, and did not get it. Only tests that
 //! passed count.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gpupol_plan::capability::Capability;
 use gpupol_plan::choose::names_device;
-use gpupol_plan::request::{Capabilities, Devices};
+use gpupol_plan::request::{Capabilities, Devices, Request};
 
 use super::Outcome;
 use super::test::{Run, Started};
-use crate::policy::{Deny, Grant, Policy};
+use crate::policy::Policy;
+use crate::policy::rights::Rights;
 use crate::resolve::{Reach, Resolution};
 use crate::source::Spanned;
 use crate::topology::Gpu;
@@ -22,6 +23,8 @@ use crate::topology::Gpu;
 #[derive(Clone, Debug)]
 pub struct Coverage<'p> {
     policy: &'p Policy,
+    /// What all grants of each tenant say together.
+    rights: BTreeMap<&'p str, Rights>,
     grants: BTreeSet<String>,
     denies: BTreeSet<String>,
 }
@@ -41,24 +44,47 @@ impl<'p> Coverage<'p> {
     /// No test has run yet.
     #[must_use]
     pub fn of(policy: &'p Policy) -> Self {
-        Self { policy, grants: BTreeSet::new(), denies: BTreeSet::new() }
+        let mut rights: BTreeMap<&str, Rights> = BTreeMap::new();
+        for grant in policy.grants.values() {
+            grant.to.iter().for_each(|to| rights.entry(&to.value).or_default().add(grant));
+        }
+        Self { policy, rights, grants: BTreeSet::new(), denies: BTreeSet::new() }
     }
 
-    /// Takes a test into account that ran on the host of `resolution`.
-    pub fn add(&mut self, run: &Run, resolution: &Resolution) {
-        if !run.findings.is_empty() {
-            return;
-        }
-        for started in &run.started {
+    /// Takes tests into account that ran on the host of `resolution`.
+    pub fn add<'r>(&mut self, runs: impl IntoIterator<Item = &'r Run>, resolution: &Resolution) {
+        let denies = resolution.denies.iter();
+        let mut open = Open::of(denies.filter(|reach| !self.denies.contains(&reach.rule.name.value)));
+        let passed = runs.into_iter().filter(|run| run.findings.is_empty());
+        for started in passed.flat_map(|run| &run.started) {
             if let Outcome::Granted(gift) = &started.outcome {
                 self.grants.insert(gift.grant.clone());
             }
-            let takes = |reach: &&Reach| {
-                is_denied_by(started, reach) || is_narrowed_by(started, reach.rule, self.policy)
-            };
-            let denying = resolution.denies.iter().filter(takes);
-            self.denies.extend(denying.map(|reach| reach.rule.name.value.clone()));
+            if let Some(missed) = self.missed(started) {
+                self.denies.extend(open.covered(&missed));
+            }
         }
+    }
+
+    /// What a container asked for and did not get; nothing if it is of no tenant or asked for nothing.
+    fn missed<'s>(&self, started: &'s Started) -> Option<Missed<'s>> {
+        let request = started.asked.as_ref()?;
+        let none = BTreeSet::new();
+        let (tenant, devices, rights, had) = match &started.outcome {
+            Outcome::NotAsked | Outcome::Denied { tenant: None, .. } => return None,
+            Outcome::Denied { tenant: Some(tenant), .. } => {
+                let rights = self.rights.get(tenant.as_str()).cloned();
+                (tenant, Some(&request.devices), rights, &none)
+            }
+            Outcome::Granted(gift) => {
+                let rights = self.policy.grants.get(&gift.grant).map(Rights::of);
+                (&gift.tenant, None, rights, &gift.capabilities)
+            }
+        };
+        let mut rights = rights.unwrap_or_default();
+        rights.capabilities.retain(|one| wants(request, *one) && !had.contains(one));
+        rights.features.retain(|own| request.features.iter().any(|asked| asked.covers(*own)));
+        Some(Missed { tenant, devices, rights })
     }
 
     /// Every grant, then every deny, by their names.
@@ -72,43 +98,75 @@ impl<'p> Coverage<'p> {
     }
 }
 
-fn is_denied_by(started: &Started, reach: &Reach) -> bool {
-    let Outcome::Denied { tenant: Some(tenant), .. } = &started.outcome else { return false };
-    let takes = |name: &str| reach.gpus.values().any(|gpu| is_of(name, gpu));
-    reach.rule.to.iter().any(|to| to.value == *tenant)
-        && match started.asked.as_ref().map(|request| &request.devices) {
-            Some(Devices::Named(names)) => names.iter().any(|name| takes(name)),
-            Some(Devices::Lines(sets)) => reach.rule.gpu_sets.iter().any(|set| sets.contains_key(&set.value)),
-            Some(Devices::Allocated(allocation)) => allocation.names.iter().any(|name| takes(name)),
-            // Made-up containers ask so for a number of devices, as Docker does.
-            Some(Devices::Default | Devices::Count(_) | Devices::Indices(_)) | None => false,
-        }
+/// What a container asked for and did not get.
+struct Missed<'s> {
+    tenant: &'s str,
+    /// The devices that it asked for, if it was denied.
+    devices: Option<&'s Devices>,
+    /// What grants have of it: all of its tenant if it was denied, else its own.
+    rights: Rights,
 }
 
-/// Whether the container asked for a capability or a feature that the deny takes out of a grant of its tenant, and did
-/// not get it.
-fn is_narrowed_by(started: &Started, deny: &Deny, policy: &Policy) -> bool {
-    let (tenant, by, capabilities) = match &started.outcome {
-        Outcome::NotAsked | Outcome::Denied { tenant: None, .. } => return false,
-        Outcome::Denied { tenant: Some(tenant), .. } => (tenant, None, None),
-        Outcome::Granted(gift) => (&gift.tenant, Some(&gift.grant), Some(&gift.capabilities)),
-    };
-    let Some(asked) = started.asked.as_ref().filter(|_| deny.names(tenant)) else { return false };
-    let wants = |capability: &Capability| match &asked.capabilities {
-        Capabilities::Named(named) => named.contains(capability),
+impl Missed<'_> {
+    /// The names of devices that it asked for.
+    fn names(&self) -> &[String] {
+        match self.devices {
+            Some(Devices::Named(names)) => names,
+            Some(Devices::Allocated(allocation)) => &allocation.names,
+            // Made-up containers ask so for a number of devices, as Docker does.
+            Some(Devices::Default | Devices::Count(_) | Devices::Indices(_)) => &[],
+            Some(Devices::Lines(_)) | None => &[],
+        }
+    }
+
+    /// Whether a deny of its tenant takes any of it away; `named` are the GPUs whose names it asked for.
+    fn is_taken_by(&self, reach: &Reach, named: &BTreeSet<u32>) -> bool {
+        let Reach { rule: deny, gpus } = reach;
+        let is_asked = |set: &Spanned<String>| match self.devices {
+            Some(Devices::Lines(sets)) => sets.contains_key(&set.value),
+            _ => false,
+        };
+        named.iter().any(|index| gpus.contains_key(index))
+            || deny.gpu_sets.iter().any(is_asked)
+            || !deny.capabilities.is_disjoint(&self.rights.capabilities)
+            || self.rights.features.iter().any(|own| deny.takes(*own))
+    }
+}
+
+/// The denies of a host that no test covers yet.
+struct Open<'h> {
+    by_tenant: BTreeMap<&'h str, Vec<&'h Reach<'h>>>,
+    /// What any of them takes away, by index.
+    gpus: BTreeMap<u32, &'h Gpu>,
+}
+
+impl<'h> Open<'h> {
+    fn of(denies: impl Iterator<Item = &'h Reach<'h>>) -> Self {
+        let mut open = Self { by_tenant: BTreeMap::new(), gpus: BTreeMap::new() };
+        for reach in denies {
+            open.gpus.extend(&reach.gpus);
+            for to in &reach.rule.to {
+                open.by_tenant.entry(&to.value).or_default().push(reach);
+            }
+        }
+        open
+    }
+
+    /// The names of those that this covers, which are not open any more.
+    fn covered(&mut self, missed: &Missed) -> Vec<String> {
+        let Some(denies) = self.by_tenant.get_mut(missed.tenant) else { return Vec::new() };
+        let is_named = |gpu: &Gpu| missed.names().iter().any(|name| is_of(name, gpu));
+        let named = self.gpus.iter().filter(|(_, gpu)| is_named(gpu)).map(|(index, _)| *index).collect();
+        let taking = denies.extract_if(.., |reach| missed.is_taken_by(reach, &named));
+        taking.map(|reach| reach.rule.name.value.clone()).collect()
+    }
+}
+
+fn wants(request: &Request, capability: Capability) -> bool {
+    match &request.capabilities {
+        Capabilities::Named(named) => named.contains(&capability),
         Capabilities::All => true,
-    };
-    let has = |capability: &Capability| capabilities.is_some_and(|has| has.contains(capability));
-    let applied = |grant: &&Grant| match by {
-        Some(name) => grant.name.value == *name,
-        None => grant.to.iter().any(|to| to.value == *tenant),
-    };
-    policy.grants.values().filter(applied).any(|grant| {
-        let taken = |capability: &&Capability| grant.capabilities.contains(capability);
-        let mut features = grant.features.iter().flat_map(|features| &features.value);
-        deny.capabilities.iter().filter(taken).any(|one| wants(one) && !has(one))
-            || features.any(|own| deny.takes(*own) && asked.features.iter().any(|asked| asked.covers(*own)))
-    })
+    }
 }
 
 /// Whether a name means a GPU or one of its MIG devices.

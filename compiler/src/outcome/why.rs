@@ -4,13 +4,15 @@
 //! policy says what leaves a device out and what withholds it, and this puts both beside the places where it is written.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use gpupol_plan::capability::Capability;
 use gpupol_plan::feature::Feature;
 use gpupol_plan::plan::Rule;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{Guarded, Outcome, Reader};
+use crate::policy::rights::Rights;
 use crate::policy::{self, Policy};
 use crate::resolve::{Key, Resolution};
 use crate::source::{Sources, Span};
@@ -22,6 +24,7 @@ mod fate;
 mod reach;
 mod rights;
 
+use fate::Bare;
 use rights::Wanted;
 
 /// What can be asked.
@@ -239,9 +242,11 @@ pub struct Fate {
     /// What was decided.
     pub verdict: Decided,
     /// Why, in words.
-    pub why: String,
+    #[serde(serialize_with = "shared")]
+    pub why: Arc<str>,
     /// The rules that decided it: of those that withhold it, or of what leaves it out.
-    pub rules: Vec<Rule>,
+    #[serde(serialize_with = "shared")]
+    pub rules: Arc<[Rule]>,
 }
 
 /// What was decided about a device.
@@ -276,11 +281,14 @@ impl<'a> Case<'a> {
         let asked = grants.filter(|grant| tenant.is_none_or(|tenant| grant.tenant == tenant));
         let others = tenant.zip(devices).map(|(tenant, devices)| self.not_for(tenant, devices));
         let mut denies = self.barred(tenant, devices);
-        if tenant.is_some() {
-            denies.extend(self.kept_rights(asked.clone(), Wanted::All));
+        if let Some(tenant) = tenant {
+            let mut rights = Rights::default();
+            asked.clone().for_each(|grant| rights.add(grant.rule));
+            denies.extend(self.kept_rights(tenant, &rights, Wanted::All));
         }
+        let mut bare = Bare::of(self.policy);
         Reached {
-            reach: asked.map(|grant| self.reach(grant, devices)).collect(),
+            reach: asked.map(|grant| self.reach(grant, devices, &mut bare)).collect(),
             denies,
             not_for: others.unwrap_or_default(),
         }
@@ -325,4 +333,9 @@ impl Reach {
         let mut fates = self.lines.iter().flat_map(|line| &line.devices);
         fates.any(|fate| fate.verdict == Decided::Reached)
     }
+}
+
+/// As if it were not shared.
+fn shared<T: Serialize + ?Sized, S: Serializer>(value: &Arc<T>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.as_ref().serialize(serializer)
 }

@@ -8,12 +8,28 @@ use gpupol_plan::feature::Feature;
 use super::{Deny, Grant};
 
 /// What one tenant has of a grant beside its devices.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rights {
     /// The ceiling of driver capabilities; without any the grant gives the tenant nothing.
     pub capabilities: BTreeSet<Capability>,
     /// The features that it may ask for.
     pub features: BTreeSet<Feature>,
+}
+
+impl Rights {
+    /// What a grant says, whatever denies leave of it.
+    #[must_use]
+    pub fn of(grant: &Grant) -> Self {
+        let mut rights = Self::default();
+        rights.add(grant);
+        rights
+    }
+
+    /// Adds what another grant says.
+    pub fn add(&mut self, grant: &Grant) {
+        self.capabilities.extend(&grant.capabilities);
+        self.features.extend(grant.features.iter().flat_map(|features| &features.value));
+    }
 }
 
 /// The denies of capabilities and features, by the tenants that they name.
@@ -39,8 +55,7 @@ impl<'d> Denied<'d> {
 
     /// What is left to a tenant of a grant.
     pub fn rights(&self, grant: &Grant, tenant: &str) -> Rights {
-        let features = grant.features.iter().flat_map(|features| &features.value).copied().collect();
-        let mut rights = Rights { capabilities: grant.capabilities.clone(), features };
+        let mut rights = Rights::of(grant);
         for deny in self.of_tenant(tenant) {
             rights.capabilities.retain(|capability| !deny.capabilities.contains(capability));
             rights.features.retain(|feature| !deny.takes(*feature));

@@ -1,5 +1,7 @@
 //! Rules that are easily passed over: denies of capabilities and features, requirements, and the guard's.
 
+use std::sync::Arc;
+
 use gpupol::outcome::why::Barred;
 use gpupol::topology::Vendor;
 
@@ -109,7 +111,7 @@ deny all { to a; capabilities compute utility }
         let mut topology = hardware();
         topology.drivers.get_mut(&Vendor::Nvidia).unwrap().version = version;
         let reached = asked(&given, &topology, |case| case.reached(Some("a"), None));
-        reached.reach[0].lines[0].devices[0].why.clone()
+        reached.reach[0].lines[0].devices[0].why.to_string()
     };
     assert_eq!(
         why(Fact::Known("550.163.01".to_owned())),
@@ -201,4 +203,29 @@ fn conditions_are_told_as_policies_write_them() {
     let reached = asked(&given, &hardware(), |case| case.reached(Some("a"), None));
     let told: Vec<&str> = reached.reach[0].when.iter().map(|clause| clause.text.as_str()).collect();
     assert_eq!(told, [r#"label "a/b"="x y" "a/b"=t*"#, r#"image "r/*" z"#, "engine kubernetes docker"]);
+}
+
+#[test]
+fn what_denies_leave_nothing_of_is_said_once_for_all_grants_that_have_the_same() {
+    let given = given::policy(
+        "tenant a { identity kubernetes namespace=a }
+gpu-set s { vendor nvidia }
+grant g { to a; gpus s; capabilities compute }
+grant h rank=1 { to a; when { label k=v }; gpus s; capabilities compute }
+grant i rank=2 { to a; when { label k=w }; gpus s; capabilities utility }
+deny one { to a; capabilities compute }
+deny two { to a; capabilities compute utility }
+",
+    );
+    let reached = asked(&given, &hardware(), |case| case.reached(Some("a"), None));
+    let fates = |at: usize| {
+        reached.reach[at].lines[0].devices.iter().filter(|fate| fate.verdict == Decided::NoCapability)
+    };
+    let (first, last) = (fates(0).next().unwrap(), fates(2).next().unwrap());
+    assert_eq!(&*first.why, "denies leave no driver capability of the grant: `one`, `two`");
+    assert!(fates(0).chain(fates(1)).all(|fate| Arc::ptr_eq(&fate.rules, &first.rules)));
+    assert_eq!(&*last.why, "denies leave no driver capability of the grant: `two`");
+    let denies: Vec<String> =
+        reached.denies.iter().map(|one| format!("{} {:?}", one.deny, one.capabilities)).collect();
+    assert_eq!(denies, ["one {Compute}", "two {Compute, Utility}"]);
 }

@@ -8,11 +8,13 @@ use gpupol_plan::plan::Rule;
 use gpupol_plan::refusal::{Reason, Refusal};
 use gpupol_plan::request::{Devices, Request};
 
+use super::fate::Bare;
 use super::rights::Wanted;
 use super::{Case, Guard, Known, Mismatch, Story, Tried, Verdict};
 use crate::emit::identities;
 use crate::outcome::Outcome;
 use crate::policy::Tenant;
+use crate::policy::rights::Rights;
 use crate::resolve::{Grant, Key};
 use crate::workload::Workload;
 
@@ -34,13 +36,13 @@ impl<'a> Case<'a> {
         let request = self.plans.asked(container);
         let mut denies = of.map(|(tenant, named)| self.barred(Some(tenant), Some(named))).unwrap_or_default();
         if let (Some(grant), Some(request)) = (grant, &request) {
-            denies.extend(self.kept_rights(std::iter::once(grant), Wanted::By(request)));
+            denies.extend(self.kept_rights(grant.tenant, &Rights::of(grant.rule), Wanted::By(request)));
         }
         Story {
             who: identity::describe(&facts),
             identities: self.known(tenant.as_deref(), &facts),
             decided_by: self.decided_by(&outcome, grant.zip(request.as_ref())),
-            reach: grant.map(|grant| self.reach(grant, named)),
+            reach: grant.map(|grant| self.reach(grant, named, &mut Bare::of(self.policy))),
             denies,
             not_for: of.map(|(tenant, named)| self.not_for(tenant, named)).unwrap_or_default(),
             guard: self.guard(container, tenant.as_deref()),

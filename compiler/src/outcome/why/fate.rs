@@ -1,34 +1,88 @@
 //! What comes of one device for one tenant in one `gpus` line, as resolving the policy decided it.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use gpupol_plan::capability::Capability;
 use gpupol_plan::plan::Rule;
 
 use super::{Case, Decided};
 use crate::policy::rights::Denied;
-use crate::policy::{self, GpuSet};
+use crate::policy::{self, GpuSet, Policy};
 use crate::resolve::{By, Found, Grant, Key, LeftOut, Line, Unmet};
 use crate::topology::Gpu;
 
 /// What was decided, why in words, and the rules that decided it.
-pub(super) type Verdict = (Decided, String, Vec<Rule>);
+type Verdict = (Decided, String, Vec<Rule>);
 
-impl Case<'_> {
+/// A verdict, whose words many devices may share.
+#[derive(Clone)]
+pub(super) struct Said {
+    pub(super) verdict: Decided,
+    pub(super) why: Arc<str>,
+    pub(super) rules: Arc<[Rule]>,
+}
+
+/// A line of a grant, and what it has by where that stands.
+pub(super) struct Seen<'a> {
+    pub(super) grant: &'a Grant<'a>,
+    pub(super) line: &'a Line<'a>,
+    has: BTreeSet<Key>,
+    withheld: BTreeMap<Key, By<'a>>,
+}
+
+/// What is said of grants of which denies leave no driver capability: by tenant and capabilities, since all denies that take
+/// one of these are named, however many grants and devices it is said of.
+pub(super) struct Bare<'a> {
+    denied: Denied<'a>,
+    said: BTreeMap<(&'a str, &'a BTreeSet<Capability>), Said>,
+}
+
+impl<'a> Seen<'a> {
+    pub(super) fn of(grant: &'a Grant<'a>, line: &'a Line<'a>) -> Self {
+        let has = line.devices.iter().map(|device| device.key()).collect();
+        let withheld = line.withheld.iter().map(|withheld| (withheld.device.key(), withheld.by)).collect();
+        Self { grant, line, has, withheld }
+    }
+}
+
+impl<'a> Bare<'a> {
+    pub(super) fn of(policy: &'a Policy) -> Self {
+        Self { denied: Denied::of(&policy.denies), said: BTreeMap::new() }
+    }
+}
+
+impl From<Verdict> for Said {
+    fn from((verdict, why, rules): Verdict) -> Self {
+        Self { verdict, why: why.into(), rules: rules.into() }
+    }
+}
+
+impl<'a> Case<'a> {
     /// What was decided about a device that a line could have had.
-    pub(super) fn verdict(&self, grant: &Grant, line: &Line, (gpu, key): (&Gpu, Key)) -> Verdict {
-        let name = format!("grant {}", grant.rule.name.value);
-        if line.devices.iter().any(|device| device.key() == key) {
-            let why = format!("gpu-set `{}` has it", line.rule.gpu_set.value);
-            return (Decided::Reached, why, vec![self.rule(line.rule.span, name)]);
+    pub(super) fn said(&self, seen: &Seen<'a>, (gpu, key): (&Gpu, Key), bare: &mut Bare<'a>) -> Said {
+        let Seen { grant, line, .. } = seen;
+        match self.verdict(seen, (gpu, key)).or_else(|| self.never_had(grant, line, (gpu, key))) {
+            Some(verdict) => verdict.into(),
+            None => self.nothing_allowed(grant, bare),
         }
-        let withheld = line.withheld.iter().find(|withheld| withheld.device.key() == key);
-        match withheld.map(|withheld| withheld.by) {
-            Some(By::Deny(deny)) => self.denied(deny, line, gpu),
-            Some(By::Guarantee(keeping)) => {
+    }
+
+    /// Of a device that the line has for somebody.
+    fn verdict(&self, seen: &Seen<'a>, (gpu, key): (&Gpu, Key)) -> Option<Verdict> {
+        let Seen { grant, line, has, withheld } = seen;
+        if has.contains(&key) {
+            let why = format!("gpu-set `{}` has it", line.rule.gpu_set.value);
+            return Some((Decided::Reached, why, vec![self.of(grant.rule, line.rule.span)]));
+        }
+        Some(match withheld.get(&key)? {
+            By::Deny(deny) => self.denied(deny, line, gpu),
+            By::Guarantee(keeping) => {
                 let tenant = &keeping.tenant.name.value;
                 let why = format!("a guarantee keeps it for tenant `{tenant}`");
                 (Decided::Guaranteed, why, vec![self.rule(keeping.rule.span, format!("tenant {tenant}"))])
             }
-            None => self.never_had(grant, line, (gpu, key)),
-        }
+        })
     }
 
     fn denied(&self, deny: &policy::Deny, line: &Line, gpu: &Gpu) -> Verdict {
@@ -42,22 +96,20 @@ impl Case<'_> {
         (Decided::Denied, why, vec![self.rule(deny.name.span, format!("deny {name}"))])
     }
 
-    /// Of a device that the line has for nobody, or this tenant nothing of.
-    fn never_had(&self, grant: &Grant, line: &Line, (gpu, key): (&Gpu, Key)) -> Verdict {
+    /// Of a device that the line has for nobody, or not from a vendor with such a driver; nothing of others.
+    fn never_had(&self, grant: &Grant, line: &Line, (gpu, key): (&Gpu, Key)) -> Option<Verdict> {
         let set = line.rule.gpu_set.value.as_str();
         let extent = self.resolution.extents.get(set);
         let rule = self.policy.gpu_sets.get(set);
         if let Some(by) = rule.and_then(|rule| self.resolution.left_out(rule, self.topology, &key)) {
-            return self.left_out(set, by);
+            return Some(self.left_out(set, by));
         }
         if !extent.is_some_and(|extent| extent.grantable.contains(&key)) {
-            return self.of_another_kind(rule, (gpu, key));
+            return Some(self.of_another_kind(rule, (gpu, key)));
         }
-        if let Some(unmet) = grant.unmet.get(&gpu.vendor) {
-            let span = grant.rule.require.as_ref().map_or(grant.rule.name.span, |require| require.span);
-            return (Decided::Requirement, requirement(unmet), vec![self.of(grant.rule, span)]);
-        }
-        self.nothing_allowed(grant)
+        let unmet = grant.unmet.get(&gpu.vendor)?;
+        let span = grant.rule.require.as_ref().map_or(grant.rule.name.span, |require| require.span);
+        Some((Decided::Requirement, requirement(unmet), vec![self.of(grant.rule, span)]))
     }
 
     fn left_out(&self, set: &str, by: LeftOut) -> Verdict {
@@ -98,14 +150,17 @@ impl Case<'_> {
         (Decided::OtherKind, why, vec![self.rule(span, format!("gpu-set {name}"))])
     }
 
-    fn nothing_allowed(&self, grant: &Grant) -> Verdict {
-        let denied = Denied::of(&self.policy.denies);
-        let takes = |deny: &&&policy::Deny| !deny.capabilities.is_disjoint(&grant.rule.capabilities);
-        let by: Vec<&policy::Deny> = denied.of_tenant(grant.tenant).iter().filter(takes).copied().collect();
-        let names: Vec<String> = by.iter().map(|deny| format!("`{}`", deny.name.value)).collect();
-        let why = format!("denies leave no driver capability of the grant: {}", names.join(", "));
-        let rules = by.iter().map(|deny| self.rule(deny.name.span, format!("deny {}", deny.name.value)));
-        (Decided::NoCapability, why, rules.collect())
+    fn nothing_allowed(&self, grant: &'a Grant<'a>, bare: &mut Bare<'a>) -> Said {
+        let Bare { denied, said } = bare;
+        let capabilities = &grant.rule.capabilities;
+        let verdict = || {
+            let takes = |deny: &&&policy::Deny| !deny.capabilities.is_disjoint(capabilities);
+            let by = denied.of_tenant(grant.tenant).iter().filter(takes);
+            let names: Vec<String> = by.clone().map(|deny| format!("`{}`", deny.name.value)).collect();
+            let why = format!("denies leave no driver capability of the grant: {}", names.join(", "));
+            (Decided::NoCapability, why, by.map(|deny| self.deny(deny)).collect()).into()
+        };
+        said.entry((grant.tenant, capabilities)).or_insert_with(verdict).clone()
     }
 }
 

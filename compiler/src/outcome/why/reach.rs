@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use gpupol_plan::choose::names_device;
 
+use super::fate::{Bare, Said, Seen};
 use super::{Case, Fate, LineReach, Quoted, Reach};
-use crate::resolve::{Grant, Key, Line};
+use crate::resolve::{Grant, Key};
 use crate::topology::{Gpu, MigDevice};
 
 /// A device of the host, whether anybody gets it or not.
@@ -35,7 +36,12 @@ impl<'a> Case<'a> {
     }
 
     /// What a tenant reaches by a grant: of all devices of the host, or of some.
-    pub(super) fn reach(&self, grant: &Grant, devices: Option<&BTreeSet<Key>>) -> Reach {
+    pub(super) fn reach(
+        &self,
+        grant: &'a Grant<'a>,
+        devices: Option<&BTreeSet<Key>>,
+        bare: &mut Bare<'a>,
+    ) -> Reach {
         let name = format!("grant {}", grant.rule.name.value);
         let when = grant.rule.when.iter().map(|clause| Quoted {
             text: clause.value.to_string(),
@@ -48,14 +54,19 @@ impl<'a> Case<'a> {
             rank: grant.rule.rank,
             named: grant.rule.named,
             when: when.collect(),
-            lines: grant.lines.iter().map(|line| self.line_reach(grant, line, devices)).collect(),
+            lines: grant
+                .lines
+                .iter()
+                .map(|line| self.line_reach(&Seen::of(grant, line), devices, bare))
+                .collect(),
         }
     }
 
-    fn line_reach(&self, grant: &Grant, line: &Line, asked: Option<&BTreeSet<Key>>) -> LineReach {
+    fn line_reach(&self, seen: &Seen<'a>, asked: Option<&BTreeSet<Key>>, bare: &mut Bare<'a>) -> LineReach {
+        let Seen { grant, line, .. } = seen;
         let here = self.devices().filter(|here| asked.is_none_or(|asked| asked.contains(&here.key())));
         let fate = |here: Here| {
-            let (verdict, why, rules) = self.verdict(grant, line, (here.gpu, here.key()));
+            let Said { verdict, why, rules } = self.said(seen, (here.gpu, here.key()), bare);
             Fate {
                 device: here.index(),
                 uuid: here.uuid().to_owned(),

@@ -9,7 +9,7 @@ use gpupol_plan::request::{Capabilities, Request};
 
 use super::{Barred, Case};
 use crate::policy::Deny;
-use crate::policy::rights::Denied;
+use crate::policy::rights::{Denied, Rights};
 use crate::resolve::Grant;
 
 /// Of all capabilities and features those that matter.
@@ -20,7 +20,7 @@ pub(super) enum Wanted<'r> {
     By(&'r Request),
 }
 
-/// What a deny keeps of a grant.
+/// What a deny keeps of grants.
 struct Kept<'a> {
     deny: &'a Deny,
     capabilities: BTreeSet<Capability>,
@@ -47,41 +47,26 @@ impl Wanted<'_> {
 }
 
 impl<'a> Case<'a> {
-    /// The denies that keep from their tenant what these grants have and somebody wants, by their names.
-    pub(super) fn kept_rights<'g>(
-        &self,
-        grants: impl Iterator<Item = &'g Grant<'g>>,
-        wanted: Wanted<'_>,
-    ) -> Vec<Barred> {
-        let mut all: Vec<Barred> = Vec::new();
-        for grant in grants {
-            for Kept { deny, capabilities, features } in self.kept(grant, wanted) {
-                let name = &deny.name.value;
-                let tenant = grant.tenant.to_owned();
-                match all.iter_mut().find(|barred| barred.deny == *name && barred.tenants.contains(&tenant)) {
-                    Some(barred) => {
-                        barred.capabilities.extend(capabilities);
-                        barred.features.extend(features);
-                    }
-                    None => all.push(Barred {
-                        deny: name.clone(),
-                        rule: self.deny(deny),
-                        tenants: vec![tenant],
-                        devices: Vec::new(),
-                        capabilities,
-                        features,
-                    }),
-                }
-            }
-        }
+    /// The denies that keep from a tenant what grants of it have and somebody wants, by their names.
+    pub(super) fn kept_rights(&self, tenant: &str, rights: &Rights, wanted: Wanted<'_>) -> Vec<Barred> {
+        let barred = |Kept { deny, capabilities, features }| Barred {
+            deny: deny.name.value.clone(),
+            rule: self.deny(deny),
+            tenants: vec![tenant.to_owned()],
+            devices: Vec::new(),
+            capabilities,
+            features,
+        };
+        let mut all: Vec<Barred> = self.kept(tenant, rights, wanted).into_iter().map(barred).collect();
         all.sort_by(|a, b| a.deny.cmp(&b.deny));
+        all.dedup_by(|a, b| a.deny == b.deny);
         all
     }
 
     /// What leaves nothing of the capabilities that are asked for: denies of what the grant has, and the grant itself, if it
     /// lacks any.
     pub(super) fn no_capability(&self, grant: &Grant, request: &Request) -> Vec<Rule> {
-        let denies = self.kept(grant, Wanted::By(request));
+        let denies = self.kept(grant.tenant, &Rights::of(grant.rule), Wanted::By(request));
         let denies = denies.into_iter().filter(|kept| !kept.capabilities.is_empty());
         let rule = grant.rule;
         let lacks = match &request.capabilities {
@@ -96,7 +81,7 @@ impl<'a> Case<'a> {
     pub(super) fn no_feature(&self, grant: &Grant, request: &Request) -> Vec<Rule> {
         let is_met = |asked: &Feature| grant.features.iter().any(|granted| asked.covers(granted.feature));
         let Some(missing) = request.features.iter().find(|asked| !is_met(asked)) else { return Vec::new() };
-        let denies = self.kept(grant, Wanted::By(request)).into_iter();
+        let denies = self.kept(grant.tenant, &Rights::of(grant.rule), Wanted::By(request)).into_iter();
         let denies = denies.filter(|kept| kept.features.iter().any(|feature| missing.covers(*feature)));
         let denies: Vec<Rule> = denies.map(|kept| self.deny(kept.deny)).collect();
         if denies.is_empty() { vec![self.features_of(grant)] } else { denies }
@@ -108,19 +93,17 @@ impl<'a> Case<'a> {
         self.of(rule, rule.features.as_ref().map_or(rule.name.span, |features| features.span))
     }
 
-    /// Every deny of capabilities or features that the grant has and somebody wants, with what it keeps.
-    fn kept(&self, grant: &Grant, wanted: Wanted<'_>) -> Vec<Kept<'a>> {
+    /// Every deny of capabilities or features that a tenant's grants have and somebody wants, with what it keeps.
+    fn kept(&self, tenant: &str, rights: &Rights, wanted: Wanted<'_>) -> Vec<Kept<'a>> {
         let denied = Denied::of(&self.policy.denies);
-        let has = || grant.rule.features.iter().flat_map(|features| &features.value).copied();
-        let of = |deny: &&'a Deny| {
-            let capabilities = deny.capabilities.intersection(&grant.rule.capabilities).copied();
-            Kept {
-                deny,
-                capabilities: capabilities.filter(|one| wanted.capability(*one)).collect(),
-                features: has().filter(|one| deny.takes(*one) && wanted.feature(*one)).collect(),
-            }
+        let capabilities = rights.capabilities.iter().copied().filter(|one| wanted.capability(*one));
+        let features = rights.features.iter().copied().filter(|one| wanted.feature(*one));
+        let of = |deny: &&'a Deny| Kept {
+            deny,
+            capabilities: capabilities.clone().filter(|one| deny.capabilities.contains(one)).collect(),
+            features: features.clone().filter(|one| deny.takes(*one)).collect(),
         };
-        let kept = denied.of_tenant(grant.tenant).iter().map(of);
+        let kept = denied.of_tenant(tenant).iter().map(of);
         kept.filter(|kept| !kept.capabilities.is_empty() || !kept.features.is_empty()).collect()
     }
 }
