@@ -535,3 +535,15 @@ fn who_could_have_named_a_grant_is_told_so() {
     let [message] = refused.as_slice() else { panic!("{refused:?}") };
     assert!(message.contains("`special` (only for who names it by `gpupol.io/grant`)"), "{message}");
 }
+
+#[test]
+fn a_label_that_no_pattern_can_match_is_refused_by_its_length() {
+    let long = "x".repeat(5_000);
+    let refused = failures(&format!(
+        "{SETS}
+        grant jobs {{ to p; when {{ label k=\"*\" }}; gpus a; capabilities compute }}
+        test t {{ container tenant=p {{ label k={long}; request gpus=1 }}; expect gpus=1 }}"
+    ));
+    let [message] = refused.as_slice() else { panic!("{refused:?}") };
+    assert!(message.contains("label `k` has 5000 bytes, and no pattern matches more than 4096"), "{message}");
+}

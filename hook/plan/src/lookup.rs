@@ -278,6 +278,9 @@ fn miss(clause: &Clause, entry: &Entry, config: &Config) -> String {
 fn unlike(what: &str, value: Option<&str>, wanted: &[String]) -> String {
     match value {
         None => format!("{what} is absent"),
+        Some(value) if value.len() > glob::MOST_TEXT && wanted.iter().any(|one| one.contains(['*', '?'])) => {
+            format!("{what} has {} bytes, and no pattern matches more than {}", value.len(), glob::MOST_TEXT)
+        }
         Some(value) => {
             let value = refusal::excerpt(value);
             format!("{what} is `{value}`, not `{}`", wanted.join("` or `"))
