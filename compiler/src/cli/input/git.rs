@@ -70,6 +70,12 @@ pub(in crate::cli) fn read(revision: &Revision<'_>) -> Result<Input, Failure> {
             "write `git:REV` or `git:REV:PATH`, such as `git:main:policies`",
         ));
     }
+    // Where there is none, or one of somebody whom the user's git does not trust, no word for a revision helps.
+    git(&["rev-parse", "--git-dir"])?.map_err(|why| {
+        let help =
+            "start it in a repository that is yours, or name a directory of policies instead of `git:REV`";
+        Failure::usage(format!("git reads no repository here{why}"), help)
+    })?;
     let tree = format!("{}^{{tree}}", revision.revision);
     let tree = git(&["rev-parse", "--verify", &tree])?.map_err(|why| {
         let message = format!("git knows no revision `{}` here{why}", revision.revision);
