@@ -4,20 +4,26 @@
 //! what a class gets in both is compared. What rules are called and how they are written does not matter, but where a container
 //! can name it: a grant, or the gpu-set of a line.
 
-use crate::policy::classes::{Classes, TooComplex};
+use std::collections::BTreeMap;
+
+use crate::policy::classes::{Class, Classes, Owners, TooComplex};
 use crate::policy::{Grant, Policy};
 use crate::resolve::Resolution;
 
 mod amounts;
+mod asked;
 mod change;
 mod gift;
 mod gifts;
+mod offer;
 mod owner;
 mod request;
 mod same;
 mod settings;
+mod shown;
 mod witness;
 
+pub use asked::{Asked, Wanted};
 pub use change::{Change, Direction, Property};
 pub use witness::Witness;
 
@@ -50,10 +56,8 @@ pub struct Difference {
     pub grants: [Option<String>; 2],
     /// The conditions of these grants.
     pub when: [Vec<String>; 2],
-    /// At least one.
+    /// At least one, each with the smallest container of which it is so.
     pub changes: Vec<Change>,
-    /// The smallest container of which it is so.
-    pub witness: Witness,
 }
 
 /// The policies cannot be compared within bounds.
@@ -64,6 +68,14 @@ pub struct TooLarge;
 impl From<TooComplex> for TooLarge {
     fn from(_: TooComplex) -> Self {
         Self
+    }
+}
+
+impl Difference {
+    /// The smallest container of the class, which asks for what shows the first of its changes.
+    #[must_use]
+    pub fn witness(&self) -> Option<&Witness> {
+        self.changes.iter().find_map(|change| change.witness.as_ref())
     }
 }
 
@@ -95,24 +107,41 @@ pub fn compare(old: Side<'_>, new: Side<'_>, names: &[String]) -> Result<Compari
     let mut differences: Vec<Difference> =
         owners.iter().filter_map(|owners| owner::difference(owners, [old, new], names)).collect();
     let look = |pairs| classes.look(pairs);
-    let found = classes.grants(&owners, |at, grants| {
-        owners.get(at).map_or(Ok(false), |owners| gifts.differ(owners, grants, look))
+    let mut found = classes.grants(&owners, |at, grants| {
+        owners.get(at).map_or(Ok(Vec::new()), |owners| gifts.differ(owners, grants, look))
     })?;
-    for (at, class) in found {
-        let Some(owners) = owners.get(at) else { continue };
-        let device = gifts.device(owners, class.grants);
-        let Some(witness) = Witness::of(owners, &class, device) else { continue };
+    found.sort_by_key(|(_, class)| class.size());
+    let mut of_grants = BTreeMap::new();
+    for (at, class) in &found {
+        let Some(owners) = owners.get(*at) else { continue };
+        let changes = gifts.changes(owners, class.grants, class.engine, look)?;
+        let known: &mut Vec<Change> = of_grants.entry((at, class.grants)).or_default();
+        for change in changes {
+            // What is so under several kinds of engines is said once.
+            if !known.iter().any(|one| one.is_same(&change)) {
+                known.push(shown(change, owners, class));
+            }
+        }
+    }
+    for ((at, grants), mut changes) in of_grants {
+        let Some(owners) = owners.get(*at) else { continue };
+        changes.sort();
         differences.push(Difference {
             tenants: owners.tenants.map(|tenant| tenant.map(str::to_owned)),
-            grants: class.grants.map(|grant| grant.map(str::to_owned)),
-            when: [(old, class.grants[0]), (new, class.grants[1])]
-                .map(|(side, grant)| when(side.policy, grant)),
-            changes: gifts.changes(owners, class.grants, look)?.into_vec(),
-            witness,
+            grants: grants.map(|grant| grant.map(str::to_owned)),
+            when: [(old, grants[0]), (new, grants[1])].map(|(side, grant)| when(side.policy, grant)),
+            changes,
         });
     }
     differences.sort_by(|a, b| (&a.tenants, &a.grants).cmp(&(&b.tenants, &b.grants)));
     Ok(Comparison { settings: settings::changes(&old.policy.settings, &new.policy.settings), differences })
+}
+
+/// A change with the smallest container of a class, which asks for what shows it.
+fn shown(change: Change, owners: &Owners<'_>, class: &Class<'_>) -> Change {
+    let asked = change.asked.clone().unwrap_or_else(|| Wanted::Count(1).into());
+    let witness = Witness::of(owners, class, asked, change.hosts.first().cloned());
+    Change { witness, ..change }
 }
 
 fn when(policy: &Policy, grant: Option<&str>) -> Vec<String> {

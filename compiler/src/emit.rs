@@ -24,12 +24,14 @@ mod features;
 pub(crate) mod identities;
 pub mod mig_parted;
 pub mod mps;
+mod offer;
 mod procfs;
 mod profile;
 mod shared;
 pub mod slurm;
 pub mod systemd;
 
+pub(crate) use offer::offer;
 use shared::Parts;
 
 /// The files of a plan set.

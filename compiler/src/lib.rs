@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A module looks only to its left in
-//! `source < diag < syntax < policy < topology < workload < resolve < comparison < emit < outcome < installation < cli`.
+//! `source < diag < syntax < policy < topology < workload < resolve < emit < comparison < outcome < installation < cli`.
 //! Only `topology::discover` and `cli` touch the machine; everything else is a pure function of its arguments, so
 //! that the same input gives the same bytes everywhere.
 

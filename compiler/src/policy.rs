@@ -125,7 +125,7 @@ pub enum OnDenied {
 }
 
 /// `request-indices`: what numbers in a request mean.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RequestIndices {
     /// A count beside Docker's own `--gpus` if it is exactly 0…n-1, else NVML indices.
     #[default]

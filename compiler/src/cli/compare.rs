@@ -153,14 +153,17 @@ fn tripped(compared: &Compared<'_>) -> Option<Finding> {
         (Some(Gate::Any), _) | (_, Some(Expectation::Equivalent)) => (Code::NotEquivalent, |_| true),
         (None, None) => return None,
     };
-    let (difference, change) = comparison.changes().find(|(_, change)| wanted(change.direction))?;
+    let (_, change) = comparison.changes().find(|(_, change)| wanted(change.direction))?;
     let what = match code {
         Code::DiffGains => "the new policy gives what the old one does not",
         Code::DiffLosses => "the new policy does not give what the old one does",
         _ => "the two policies are not the same for every container",
     };
     let first = words::change(change, compared).plain();
-    let witness = difference.map_or_else(|| "every container".to_owned(), |one| one.witness.kdl());
+    let witness = change.witness.as_ref().map_or_else(
+        || "every container".to_owned(),
+        |one| format!("{}{}", one.kdl(), words::place(one, compared)),
+    );
     let finding = Finding::general(code, format!("{what}: {first}")).witness(witness);
     Some(finding.help(format!("if that is meant, leave out `{}`", gate(args))))
 }

@@ -1,6 +1,6 @@
-//! How many devices the lines of a grant give for a request, where no device is of two of them: that is told by numbers alone.
+//! Where the lines of a grant begin to give other amounts, where no device is of two of them: that is told by numbers alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::request::Limit;
 use crate::resolve::{Grant, Line};
@@ -17,24 +17,19 @@ pub(super) enum Request<'a> {
     Count(Option<&'a str>, u32),
 }
 
-/// How many devices it gets of each pair of lines; none: it is refused.
-pub(super) type Given = Option<BTreeMap<usize, u32>>;
-
-/// What the lines of a grant give.
-pub(super) struct Amounts<'a> {
+/// What decides how many devices the lines of a grant give.
+pub(super) struct Turns<'a> {
     /// In the order in which they are filled.
     rows: Vec<Row<'a>>,
     limit: Limit,
 }
 
-/// What one line gives.
+/// One line.
 struct Row<'a> {
     set: &'a str,
     most: u32,
     default: u32,
     sizes: Sizes,
-    /// The number of its pair.
-    pair: usize,
 }
 
 /// How many devices a line can give together.
@@ -47,7 +42,7 @@ enum Sizes {
 
 /// Each request at which one of two grants begins to answer in another way than to those before; in the order of `all`, numbers up
 /// to what is `there`, and those of each gpu-set.
-pub(super) fn requests<'a>([old, new]: [&Amounts<'a>; 2], there: u32) -> Vec<Request<'a>> {
+pub(super) fn requests<'a>([old, new]: [&Turns<'a>; 2], there: u32) -> Vec<Request<'a>> {
     let counts = |set: Option<&'a str>| {
         let top = old.most(set).max(new.most(set)).min(there);
         let starts: BTreeSet<u32> = old.turns(set).union(&new.turns(set)).copied().collect();
@@ -60,38 +55,15 @@ pub(super) fn requests<'a>([old, new]: [&Amounts<'a>; 2], there: u32) -> Vec<Req
     [Request::All].into_iter().chain(counts(None)).chain(of).collect()
 }
 
-impl<'a> Amounts<'a> {
-    /// Of a grant, with the place of the line of each pair.
-    pub(super) fn of(grant: &Grant<'a>, limit: Limit, places: impl Iterator<Item = Option<usize>>) -> Self {
-        let row = |(pair, at): (usize, Option<usize>)| Some((at?, Row::of(grant.lines.get(at?)?, pair)));
-        let rows: BTreeMap<usize, Row<'a>> = places.enumerate().filter_map(row).collect();
-        Self { rows: rows.into_values().collect(), limit }
-    }
+/// More devices than this neither grant gives.
+pub(super) fn most([old, new]: [&Turns<'_>; 2]) -> u32 {
+    old.most(None).max(new.most(None))
+}
 
-    /// What comes of a request where nobody holds anything.
-    pub(super) fn given(&self, request: Request<'_>) -> Given {
-        let counts = match request {
-            Request::All => self.rows.iter().map(|row| (row, row.default)).collect(),
-            Request::Count(set, count) => self.filled(set, count)?,
-        };
-        let asked = counts.into_iter().filter(|(_, count)| *count > 0);
-        let of = |(row, count): (&Row<'_>, u32)| row.sizes.has(count).then_some((row.pair, count));
-        let given: BTreeMap<usize, u32> = asked.map(of).collect::<Option<_>>()?;
-        let total: u64 = given.values().copied().map(u64::from).sum();
-        let within = self.limit.is_none_or(|limit| total <= u64::from(limit));
-        (within && !given.is_empty()).then_some(given)
-    }
-
-    /// How many of each line so many come to; none if it does not give so many.
-    fn filled(&self, set: Option<&str>, count: u32) -> Option<Vec<(&Row<'a>, u32)>> {
-        let mut left = count;
-        let counts = self.meant(set).map(|row| {
-            let of_line = left.min(row.most);
-            left -= of_line;
-            (row, of_line)
-        });
-        let counts: Vec<_> = counts.collect();
-        (left == 0).then_some(counts)
+impl<'a> Turns<'a> {
+    /// Of a grant whose tenant has so many leases.
+    pub(super) fn of(grant: &Grant<'a>, limit: Limit) -> Self {
+        Self { rows: grant.lines.iter().map(Row::of).collect(), limit }
     }
 
     /// The lines of which a number is taken.
@@ -120,7 +92,7 @@ impl<'a> Amounts<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn of(line: &Line<'a>, pair: usize) -> Self {
+    fn of(line: &Line<'a>) -> Self {
         let rule = line.rule;
         let default = rule.default.of(line.devices.len());
         Self {
@@ -129,7 +101,6 @@ impl<'a> Row<'a> {
             most: rule.at_most.of(line.devices.len()).max(default),
             default,
             sizes: Sizes::of(line),
-            pair,
         }
     }
 }
@@ -142,13 +113,6 @@ impl Sizes {
         match &line.slots {
             None => Self::UpTo(there),
             Some(slots) => Self::Of(slots.iter().filter(known).map(|slot| number(slot.len())).collect()),
-        }
-    }
-
-    fn has(&self, count: u32) -> bool {
-        match self {
-            Self::UpTo(most) => count <= *most,
-            Self::Of(sizes) => sizes.contains(&count),
         }
     }
 

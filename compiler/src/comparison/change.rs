@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::asked::Asked;
+use super::witness::Witness;
 use crate::policy::Timeslice;
 
 /// What changes.
@@ -160,6 +162,10 @@ pub struct Change {
     pub uuids: Vec<String>,
     /// On which hosts; none: it is so without any.
     pub hosts: BTreeSet<String>,
+    /// What a container asks for that shows it, if it depends on that.
+    pub(super) asked: Option<Asked>,
+    /// A container that shows it; none: every container does.
+    pub witness: Option<Witness>,
 }
 
 impl Change {
@@ -173,7 +179,15 @@ impl Change {
             amounts: None,
             uuids: Vec::new(),
             hosts: BTreeSet::new(),
+            asked: None,
+            witness: None,
         }
+    }
+
+    /// Whether it is the same but for what shows it.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let bare = |change: &Self| Self { asked: None, witness: None, ..change.clone() };
+        bare(self) == bare(other)
     }
 
     pub(super) fn of_line(self, gpu_set: &str) -> Self {
@@ -196,10 +210,6 @@ pub(super) struct Changes(BTreeMap<Change, BTreeSet<String>>);
 impl Changes {
     pub(super) fn push(&mut self, change: Change, host: &str) {
         self.0.entry(change).or_default().insert(host.to_owned());
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     pub(super) fn extend(&mut self, others: Self) {

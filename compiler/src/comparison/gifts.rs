@@ -1,13 +1,15 @@
 //! What each tenant has by each grant on all hosts, numbered: what has one number is the same, and what two numbers come to is told once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::Side;
-use super::change::Changes;
+use super::asked::Manner;
+use super::change::{Change, Changes};
 use super::gift::{self, Tenants};
+use super::request::Limit;
 use super::same::Same;
-use crate::policy::classes::{Both, Owners, TooComplex};
-use crate::policy::{Policy, Tenant};
+use super::{Side, owner, shown};
+use crate::policy::classes::{Both, Engines, Owners, TooComplex};
+use crate::policy::{Engine, RequestIndices, Tenant};
 use crate::resolve::Grant;
 
 /// The number of no grant, on one host or on all.
@@ -31,13 +33,34 @@ struct Had<'a> {
 /// Two that are compared, by their numbers.
 type Pair = ([u32; 2], Tenants);
 
+/// How the containers of some engines ask; ascending.
+type Manners = Vec<Manner>;
+
 /// What each tenant has by each grant, on each host.
 pub(super) struct Gifts<'a> {
-    names: &'a [String],
-    policies: [&'a Policy; 2],
+    tenants: [BTreeMap<&'a str, Whose>; 2],
+    indices: [RequestIndices; 2],
     by: [By<'a>; 2],
-    differ: BTreeMap<Pair, bool>,
-    changes: BTreeMap<Pair, Changes>,
+    known: Known<'a>,
+}
+
+/// What decides beside its grants what a tenant gets: whether it is trusted, and how many leases it has.
+type Whose = (bool, Limit);
+
+/// What was found out of pairs.
+struct Known<'a> {
+    /// Of the hosts.
+    names: &'a [String],
+    alike: BTreeMap<(Pair, Manners), Vec<Manners>>,
+    found: BTreeMap<(Pair, Manner), Changes>,
+    shown: BTreeMap<(Pair, Manner), Vec<Change>>,
+}
+
+/// What two tenants have, by numbers and in full.
+#[derive(Clone, Copy)]
+struct Two<'g, 'a> {
+    pair: Pair,
+    had: Both<&'g Had<'a>>,
 }
 
 impl<'a> Gifts<'a> {
@@ -50,86 +73,143 @@ impl<'a> Gifts<'a> {
         for had in each(&mut by) {
             had.number = number(&mut known, had.numbers.clone());
         }
-        let policies = sides.map(|side| side.policy);
-        Self { names, policies, by, differ: BTreeMap::new(), changes: BTreeMap::new() }
+        let whose = |side: Side<'a>| {
+            let tenants = side.policy.tenants.values();
+            let of = |tenant: &'a Tenant| (tenant.trust.is_some(), owner::effective(side, tenant));
+            tenants.map(|tenant| (tenant.name.value.as_str(), of(tenant))).collect()
+        };
+        let indices = sides.map(|side| side.policy.settings.request_indices);
+        let known = Known { names, alike: BTreeMap::new(), found: BTreeMap::new(), shown: BTreeMap::new() };
+        Self { tenants: sides.map(whose), indices, by, known }
     }
 
-    /// In what the new grant gives the new tenant anything else than the old one gave the old tenant; `look` is told how many pairs
-    /// could have been looked at meanwhile.
+    /// In what the new grant gives the new tenant anything else than the old one gave the old tenant under an engine, each with a
+    /// request that shows it; `look` is told how many pairs could have been looked at meanwhile.
     pub(super) fn changes(
         &mut self,
         owners: &Owners<'_>,
         grants: Both<&str>,
+        engine: Engine,
         look: impl Fn(usize) -> Result<(), TooComplex>,
-    ) -> Result<Changes, TooComplex> {
-        let (tenants, had) = (self.tenants(owners), self.had(owners, grants));
-        let pair = (had.map(of_all), tenants);
-        if let Some(known) = self.changes.get(&pair) {
-            return Ok(known.clone());
-        }
-        let mut changes = Changes::default();
-        for (host, name) in self.names.iter().enumerate() {
-            if !are_same(had, host) {
-                let grants = had.map(|had| on(had, host));
-                look(cost(grants))?;
-                gift::compare(grants, tenants, name, &mut changes);
-            }
-        }
-        self.changes.insert(pair, changes.clone());
-        Ok(changes)
+    ) -> Result<Vec<Change>, TooComplex> {
+        let two = two(&self.tenants, self.indices, &self.by, owners, grants);
+        self.known.shown(two, Manner::of(engine), &look)
     }
 
-    /// Whether it gives anything else; `look` as of the changes.
+    /// The engines under which it gives anything else, those together of which it is the same; `look` as of the changes.
     pub(super) fn differ(
         &mut self,
         owners: &Owners<'_>,
         grants: Both<&str>,
         look: impl Fn(usize) -> Result<(), TooComplex>,
-    ) -> Result<bool, TooComplex> {
-        let (tenants, had) = (self.tenants(owners), self.had(owners, grants));
-        let pair = (had.map(of_all), tenants);
-        if let Some(known) = self.differ.get(&pair) {
-            return Ok(*known);
+    ) -> Result<Vec<Engines>, TooComplex> {
+        let two = two(&self.tenants, self.indices, &self.by, owners, grants);
+        let ([old, new], _) = two.pair;
+        if old == new {
+            return Ok(Vec::new());
         }
-        let mut differ = false;
-        for host in (0..self.names.len()).filter(|host| !are_same(had, *host)) {
-            let grants = had.map(|had| on(had, host));
+        let engines = || owners.known.keys().copied();
+        let manners: BTreeSet<Manner> = engines().map(Manner::of).collect();
+        let alike = self.known.alike(two, manners.into_iter().collect(), &look)?;
+        let of = |manners: &Manners| engines().filter(|one| manners.contains(&Manner::of(*one))).collect();
+        Ok(alike.iter().map(of).collect())
+    }
+}
+
+impl Known<'_> {
+    /// The changes, each with a request that shows it.
+    fn shown(
+        &mut self,
+        two: Two<'_, '_>,
+        manner: Manner,
+        look: &impl Fn(usize) -> Result<(), TooComplex>,
+    ) -> Result<Vec<Change>, TooComplex> {
+        if let Some(known) = self.shown.get(&(two.pair, manner)) {
+            return Ok(known.clone());
+        }
+        let mut changes = self.found(two, manner, look)?.into_vec();
+        for change in changes.iter_mut().filter(|change| change.asked.is_none()) {
+            let host = self.names.iter().position(|name| change.hosts.first() == Some(name));
+            let grants = two.had.map(|had| on(had, host?));
             look(cost(grants))?;
-            differ = gift::differ(grants, tenants);
-            if differ {
-                break;
+            change.asked = Some(shown::request(change, grants, two.pair.1, manner)?);
+        }
+        self.shown.insert((two.pair, manner), changes.clone());
+        Ok(changes)
+    }
+
+    /// The manners of asking for which something differs, those together of which it is the same.
+    fn alike(
+        &mut self,
+        two: Two<'_, '_>,
+        manners: Manners,
+        look: &impl Fn(usize) -> Result<(), TooComplex>,
+    ) -> Result<Vec<Manners>, TooComplex> {
+        let key = (two.pair, manners);
+        if let Some(known) = self.alike.get(&key) {
+            return Ok(known.clone());
+        }
+        let mut others = (0..self.names.len()).filter(|host| !are_same(two.had, *host));
+        let alike = if others.all(|host| gift::is_whole(two.had.map(|had| on(had, host)))) {
+            vec![key.1.clone()]
+        } else {
+            let mut alike: BTreeMap<Vec<Change>, Manners> = BTreeMap::new();
+            for manner in &key.1 {
+                let changes = self.found(two, *manner, look)?.into_vec();
+                if !changes.is_empty() {
+                    alike.entry(changes).or_default().push(*manner);
+                }
+            }
+            alike.into_values().collect()
+        };
+        self.alike.insert(key, alike.clone());
+        Ok(alike)
+    }
+
+    /// In what they differ on all hosts.
+    fn found(
+        &mut self,
+        two: Two<'_, '_>,
+        manner: Manner,
+        look: &impl Fn(usize) -> Result<(), TooComplex>,
+    ) -> Result<Changes, TooComplex> {
+        if let Some(known) = self.found.get(&(two.pair, manner)) {
+            return Ok(known.clone());
+        }
+        let mut changes = Changes::default();
+        for (host, name) in self.names.iter().enumerate() {
+            if !are_same(two.had, host) {
+                let grants = two.had.map(|had| on(had, host));
+                look(cost(grants))?;
+                gift::compare(grants, two.pair.1, manner, name, &mut changes)?;
             }
         }
-        self.differ.insert(pair, differ);
-        Ok(differ)
+        self.found.insert((two.pair, manner), changes.clone());
+        Ok(changes)
     }
+}
 
-    /// The index of a device that one of the grants gives.
-    pub(super) fn device(&self, owners: &Owners<'_>, grants: Both<&str>) -> Option<String> {
-        let [old, new] = self.had(owners, grants);
-        let grants = (0..self.names.len()).flat_map(|host| [on(new, host), on(old, host)]).flatten();
-        grants.flat_map(Grant::devices).next().map(|device| device.index())
-    }
-
-    fn tenants(&self, owners: &Owners<'_>) -> Tenants {
-        let tenant = |side: usize| -> Option<&Tenant> {
-            self.policies.get(side)?.tenants.get(owners.tenants.get(side).copied().flatten()?)
-        };
-        let tenants = [tenant(0), tenant(1)];
-        Tenants {
-            trusted: tenants.iter().flatten().any(|tenant| tenant.trust.is_some()),
-            limits: tenants.map(|tenant| tenant?.limit.as_ref().map(|limit| limit.value)),
-        }
-    }
-
-    /// What each tenant has by its grant.
-    fn had(&self, owners: &Owners<'_>, grants: Both<&str>) -> Both<&Had<'a>> {
-        [0, 1].map(|side| {
-            let tenant = owners.tenants.get(side).copied().flatten()?;
-            let grant = grants.get(side).copied().flatten()?;
-            self.by.get(side)?.get(tenant)?.get(grant)
-        })
-    }
+/// What two owners have by two grants.
+fn two<'g, 'a>(
+    tenants: &[BTreeMap<&str, Whose>; 2],
+    indices: [RequestIndices; 2],
+    by: &'g [By<'a>; 2],
+    owners: &Owners<'_>,
+    grants: Both<&str>,
+) -> Two<'g, 'a> {
+    let name = |side: usize| owners.tenants.get(side).copied().flatten();
+    let whose = [0, 1].map(|side| tenants.get(side)?.get(name(side)?).copied());
+    let had = [0, 1].map(|side: usize| {
+        let grant = grants.get(side).copied().flatten()?;
+        by.get(side)?.get(name(side)?)?.get(grant)
+    });
+    let whose = whose.map(Option::unwrap_or_default);
+    let tenants = Tenants {
+        trusted: whose.map(|(trusted, _)| trusted),
+        limits: whose.map(|(_, limit)| limit),
+        indices,
+    };
+    Two { pair: (had.map(of_all), tenants), had }
 }
 
 /// What one policy gives, without numbers yet.

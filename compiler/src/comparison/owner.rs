@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::change::{Change, Changes, Direction, Property};
+use super::request::Limit;
 use super::{Difference, Side, Witness, gift};
 use crate::policy::classes::Owners;
 use crate::policy::{OnBypass, Policy, Tenant};
@@ -16,16 +17,16 @@ pub(super) fn difference(owners: &Owners<'_>, sides: [Side<'_>; 2], names: &[Str
     let settings = sides.map(|side| side.policy.settings.on_bypass.value);
     changes.extend(guard([old, new], settings));
     if let (Some(old), Some(new)) = (old, new) {
-        changes.extend(limit(old, new));
+        changes.extend(limit(old, new, sides));
     }
     changes.extend(guarantees(owners, sides, names).into_vec());
-    let witness = Witness::any(owners)?;
+    let witness = Witness::any(owners);
+    changes.iter_mut().for_each(|change| change.witness.clone_from(&witness));
     (!changes.is_empty()).then(|| Difference {
         tenants: owners.tenants.map(|tenant| tenant.map(str::to_owned)),
         grants: [None, None],
         when: [Vec::new(), Vec::new()],
         changes,
-        witness,
     })
 }
 
@@ -71,13 +72,34 @@ fn guard(tenants: [Option<&Tenant>; 2], settings: [OnBypass; 2]) -> Option<Chang
     Some(Change::new(Property::Guard, direction).from(from).to(to))
 }
 
-fn limit(old: &Tenant, new: &Tenant) -> Option<Change> {
-    let most = |tenant: &Tenant| tenant.limit.as_ref().map_or(u32::MAX, |limit| limit.value);
+/// A limit, by what it means; in the words of the policies.
+fn limit(old: &Tenant, new: &Tenant, [before, after]: [Side<'_>; 2]) -> Option<Change> {
+    let most = |side, tenant| effective(side, tenant).unwrap_or(u32::MAX);
     let words = |tenant: &Tenant| {
         tenant.limit.as_ref().map_or_else(|| "none".to_owned(), |limit| limit.value.to_string())
     };
-    let change = Change::new(Property::Limit, Direction::of(&most(old), &most(new))?);
-    Some(change.from(words(old)).to(words(new)))
+    let direction = Direction::of(&most(before, old), &most(after, new))?;
+    Some(Change::new(Property::Limit, direction).from(words(old)).to(words(new)))
+}
+
+/// How many leases a tenant has at most, if that is fewer than it could hold on some host.
+pub(super) fn effective(side: Side<'_>, tenant: &Tenant) -> Limit {
+    let limit = tenant.limit.as_ref()?.value;
+    let binds = |host: &Resolution<'_>| leases(host, &tenant.name.value) > u64::from(limit);
+    side.hosts.iter().any(binds).then_some(limit)
+}
+
+/// How many leases a tenant could hold on a host if nothing limited it.
+fn leases(host: &Resolution<'_>, tenant: &str) -> u64 {
+    let mut most: BTreeMap<&str, u32> = BTreeMap::new();
+    for line in host.of(tenant).iter().flat_map(|grant| &grant.lines) {
+        let containers = line.rule.sharing.value.containers();
+        for device in &line.devices {
+            let known = most.entry(device.uuid()).or_default();
+            *known = containers.max(*known);
+        }
+    }
+    most.into_values().map(u64::from).sum()
 }
 
 fn guarantees(owners: &Owners<'_>, sides: [Side<'_>; 2], names: &[String]) -> Changes {

@@ -4,8 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::amounts::{self, Amounts, Given, Request};
+use super::amounts::{self, Turns};
+use super::asked::{Asked, Manner, Wanted};
 use super::change::{Change, Changes, Direction, Property};
+use super::offer::Offer;
+use crate::policy::classes::TooComplex;
 use crate::resolve::Grant;
 
 /// How many leases a tenant has at most; none: any number.
@@ -13,6 +16,22 @@ pub(super) type Limit = Option<u32>;
 
 /// Lines that stand for each other, by their places in the old and the new grant.
 pub(super) type Pairs = [(Option<usize>, Option<usize>)];
+
+/// More numbers than this of Docker's `--gpus` are not tried: each of them may name other devices.
+const MOST_INDICES: u32 = 128;
+
+/// Two grants on one host, of tenants with these limits.
+#[derive(Clone, Copy)]
+pub(super) struct Pair<'p> {
+    pub(super) grants: [&'p Grant<'p>; 2],
+    pub(super) offers: &'p [Offer; 2],
+    pub(super) limits: [Limit; 2],
+    pub(super) manner: Manner,
+    pub(super) lines: &'p Pairs,
+}
+
+/// How many devices a container gets of each pair of lines; none: it is refused.
+type Given = Option<BTreeMap<usize, usize>>;
 
 /// Whether a container may get more for a request, and whether less.
 #[derive(Clone, Copy, Default)]
@@ -22,41 +41,74 @@ struct May {
 }
 
 /// Adds the first request of which more or less comes than the changes that are known lead to expect; of lines that are not the same.
-pub(super) fn unexpected(
-    grants: [&Grant<'_>; 2],
-    limits: [Limit; 2],
-    pairs: &Pairs,
-    host: &str,
-    changes: &mut Changes,
-) {
+///
+/// # Errors
+///
+/// If there are more requests than are tried.
+pub(super) fn unexpected(pair: Pair<'_>, host: &str, changes: &mut Changes) -> Result<(), TooComplex> {
     // A limit is of all grants of a tenant, and said there.
-    let [before, after] = limits.map(|limit| limit.unwrap_or(u32::MAX));
+    let [before, after] = pair.limits.map(|limit| limit.unwrap_or(u32::MAX));
     let expected = May {
         gain: changes.any(Direction::may_gain) || before < after,
         lose: changes.any(Direction::may_lose) || before > after,
     };
     if expected.gain && expected.lose {
-        return;
+        return Ok(());
     }
     // What a line has left depends on what the others have taken, and so on what is free: that is more than is tried here.
-    if grants.into_iter().any(has_in_common) {
+    if pair.grants.into_iter().any(has_in_common) {
         let change = Change::new(Property::Request, Direction::Other);
-        changes.push(change.to("lines have devices in common, and are filled otherwise"), host);
-        return;
+        changes.push(change.to("lines have devices in common, and may be filled otherwise"), host);
+        return Ok(());
     }
-    let [before, after] = grants;
-    let old = Amounts::of(before, limits[0], pairs.iter().map(|(old, _)| *old));
-    let new = Amounts::of(after, limits[1], pairs.iter().map(|(_, new)| *new));
-    for request in amounts::requests([&old, &new], there(grants)) {
-        let [old, new] = [&old, &new].map(|amounts| amounts.given(request));
-        let may = compared(request, &old, &new);
+    for wanted in requests(pair)? {
+        let [old, new] = given(pair, &wanted);
+        let may = compared(&wanted, old.as_ref(), new.as_ref());
         if (may.gain && !expected.gain) || (may.lose && !expected.lose) {
-            let [was, is] = [&old, &new].map(|given| words(given, grants, pairs));
-            let change = Change::new(Property::Request, Direction::Other);
-            changes.push(change.from(format!("gpus={} gets {was}", request.word())).to(is), host);
-            return;
+            let [was, is] = [old, new].map(|given| words(given.as_ref(), pair));
+            let asked = wanted.word(pair.manner);
+            let change = Change::new(Property::Request, Direction::Other).from(format!("{asked} gets {was}"));
+            changes.push(Change { asked: Some(wanted.into()), ..change.to(is) }, host);
+            return Ok(());
         }
     }
+    Ok(())
+}
+
+/// Each request at which one of two grants begins to answer in another way than to those before.
+///
+/// # Errors
+///
+/// If there are more than are tried.
+pub(super) fn requests(pair: Pair<'_>) -> Result<Vec<Wanted>, TooComplex> {
+    let [before, after] = pair.grants;
+    let old = Turns::of(before, pair.limits[0]);
+    let new = Turns::of(after, pair.limits[1]);
+    let turns = amounts::requests([&old, &new], there(pair.grants));
+    let words = turns.into_iter().map(|request| match request {
+        amounts::Request::All => Wanted::All,
+        amounts::Request::Count(None, count) if pair.manner == Manner::Docker => Wanted::Number(count),
+        amounts::Request::Count(None, count) => Wanted::Count(count),
+        amounts::Request::Count(Some(set), count) => Wanted::Of(set.to_owned(), count),
+    });
+    let words: Vec<Wanted> = words.filter(|wanted| wanted.is_of(pair.manner)).collect();
+    if pair.manner != Manner::Docker {
+        return Ok(words);
+    }
+    // Numbers beyond those that could name a device are no more than numbers.
+    let indices = pair.grants.map(indices).into_iter().max().unwrap_or(0);
+    let most = indices.min(amounts::most([&old, &new]));
+    if most > MOST_INDICES {
+        return Err(TooComplex);
+    }
+    Ok((1..=most).map(Wanted::Count).chain(words).collect())
+}
+
+/// So many numbers from 0 on are indices of a grant's devices.
+fn indices(grant: &Grant<'_>) -> u32 {
+    let known: BTreeSet<u32> =
+        grant.devices().filter(|device| device.mig.is_none()).map(|device| device.gpu.index).collect();
+    (0..).take_while(|index| known.contains(index)).map(|index| index + 1).last().unwrap_or(0)
 }
 
 /// Whether a device is of two lines.
@@ -72,15 +124,35 @@ fn there(grants: [&Grant<'_>; 2]) -> u32 {
     u32::try_from(devices.len()).unwrap_or(u32::MAX)
 }
 
-fn compared(request: Request<'_>, old: &Given, new: &Given) -> May {
+/// What comes of a request in each policy; all that a grant has of capabilities is asked for.
+fn given(pair: Pair<'_>, wanted: &Wanted) -> [Given; 2] {
+    [0, 1].map(|side: usize| {
+        let (grant, offer) = (pair.grants.get(side)?, pair.offers.get(side)?);
+        let asked = Asked { capabilities: (*grant.capabilities).clone(), ..wanted.clone().into() };
+        let mut counts = BTreeMap::new();
+        for line in offer.outcome(&asked)?.devices.into_values() {
+            let of_side = |(old, new): &(Option<usize>, Option<usize>)| {
+                if side == 0 { *old == Some(line) } else { *new == Some(line) }
+            };
+            *counts.entry(pair.lines.iter().position(of_side)?).or_default() += 1;
+        }
+        (!counts.is_empty()).then_some(counts)
+    })
+}
+
+fn compared(
+    wanted: &Wanted,
+    old: Option<&BTreeMap<usize, usize>>,
+    new: Option<&BTreeMap<usize, usize>>,
+) -> May {
     match (old, new) {
         (None, None) => May::default(),
         (None, Some(_)) => May { gain: true, lose: false },
         (Some(_), None) => May { gain: false, lose: true },
         (Some(old), Some(new)) if old == new => May::default(),
         // Whoever says no number has more if there is more of everything.
-        (Some(old), Some(new)) if request == Request::All => {
-            let beyond = |one: &BTreeMap<usize, u32>, other: &BTreeMap<usize, u32>| {
+        (Some(old), Some(new)) if *wanted == Wanted::All => {
+            let beyond = |one: &BTreeMap<usize, usize>, other: &BTreeMap<usize, usize>| {
                 one.iter().any(|(line, count)| count > other.get(line).unwrap_or(&0))
             };
             May { gain: beyond(new, old), lose: beyond(old, new) }
@@ -89,26 +161,28 @@ fn compared(request: Request<'_>, old: &Given, new: &Given) -> May {
     }
 }
 
-impl Request<'_> {
-    fn word(self) -> String {
+impl Wanted {
+    fn word(&self, manner: Manner) -> String {
         match self {
-            Self::All => "all".to_owned(),
-            Self::Count(None, count) => count.to_string(),
-            Self::Count(Some(set), count) => format!("{set}={count}"),
+            Self::All => "gpus=all".to_owned(),
+            Self::Count(count) if manner == Manner::Docker => format!("Docker's `--gpus {count}`"),
+            Self::Count(count) | Self::Number(count) => format!("gpus={count}"),
+            Self::Of(set, count) => format!("gpus={set}={count}"),
+            Self::Named(names) => names.join(","),
         }
     }
 }
 
 /// ``2 of big and 1 of l4``
-fn words(given: &Given, grants: [&Grant<'_>; 2], pairs: &Pairs) -> String {
+fn words(given: Option<&BTreeMap<usize, usize>>, pair: Pair<'_>) -> String {
     let Some(given) = given else { return "nothing".to_owned() };
-    let set = |pair: usize| -> Option<&str> {
-        let (old, new) = pairs.get(pair)?;
-        let [before, after] = grants;
+    let set = |at: usize| -> Option<&str> {
+        let (old, new) = pair.lines.get(at)?;
+        let [before, after] = pair.grants;
         let line = new.and_then(|at| after.lines.get(at)).or_else(|| before.lines.get((*old)?))?;
         Some(&line.rule.gpu_set.value)
     };
     let parts: Vec<String> =
-        given.iter().map(|(pair, count)| format!("{count} of {}", set(*pair).unwrap_or_default())).collect();
+        given.iter().map(|(at, count)| format!("{count} of {}", set(*at).unwrap_or_default())).collect();
     parts.join(" and ")
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use gpupol_plan::request::GRANT as NAMED;
 
+use super::asked::{Asked, Wanted};
 use crate::policy::Who;
 use crate::policy::classes::{Class, Owners};
 use crate::syntax::written as word;
 
 /// The smallest container of a class.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Witness {
     /// Who it is.
     pub who: Who,
@@ -19,43 +20,53 @@ pub struct Witness {
     pub image: Option<String>,
     /// The grant that it names, if that matters.
     pub named: Option<String>,
-    /// What a job of Slurm's has allocated, by index: nothing else can be asked for there.
-    pub allocated: Option<String>,
+    /// What it asks for, or what a job of Slurm's has allocated.
+    pub asked: Asked,
+    /// On which of the hosts that is seen; none: on any.
+    pub host: Option<String>,
 }
 
 impl Witness {
     /// Any container of some owners.
     pub(super) fn any(owners: &Owners<'_>) -> Option<Self> {
         let (_, who) = owners.known.first_key_value()?;
-        Some(Self { who: who.clone(), labels: BTreeMap::new(), image: None, named: None, allocated: None })
+        let asked = Wanted::Count(1).into();
+        Some(Self { who: who.clone(), labels: BTreeMap::new(), image: None, named: None, asked, host: None })
     }
 
-    /// That of a class, of which a grant has this device.
-    pub(super) fn of(owners: &Owners<'_>, class: &Class<'_>, device: Option<String>) -> Option<Self> {
+    /// That of a class, which asks for this on a host.
+    pub(super) fn of(
+        owners: &Owners<'_>,
+        class: &Class<'_>,
+        asked: Asked,
+        host: Option<String>,
+    ) -> Option<Self> {
         let who = owners.known.get(&class.engine)?.clone();
         let named = class.named.map(str::to_owned);
-        Some(Self { who, labels: class.labels.clone(), image: class.image.clone(), named, allocated: device })
+        Some(Self { who, labels: class.labels.clone(), image: class.image.clone(), named, asked, host })
     }
 
-    /// It as a `container` node that asks for a GPU.
+    /// It as a `container` node.
     #[must_use]
     pub fn kdl(&self) -> String {
         let number = |key: &str| key == "user" && matches!(self.who, Who::Podman { .. });
         let value = |key: &str, value: String| if number(key) { value } else { word(&value) };
         let who: Vec<String> =
             keys(&self.who).into_iter().map(|(key, text)| format!("{key}={}", value(key, text))).collect();
-        let labels = self.labels.iter().map(|(key, value)| format!("label {}={}", word(key), word(value)));
+        let asked = self.asked.written();
+        let pair = |(key, value): (&str, &String)| format!("{}={}", word(key), word(value));
+        let node = |name: &str, pairs: Vec<String>| {
+            (!pairs.is_empty()).then(|| format!("{name} {}", pairs.join(" ")))
+        };
+        let labels = self.labels.iter().map(|(key, value)| format!("label {}", pair((key, value))));
         let image = self.image.iter().map(|image| format!("image {}", word(image)));
-        let named = self.named.iter().map(|name| format!("annotation {}={}", word(NAMED), word(name)));
-        let inside: Vec<String> = labels.chain(image).chain(named).chain([self.request()]).collect();
+        let named = self.named.iter().map(|name| (NAMED, name));
+        let annotations = named.chain(asked.annotations.iter().map(|(key, value)| (*key, value)));
+        let annotations = node("annotation", annotations.map(pair).collect());
+        let env = node("env", asked.env.iter().map(|(key, value)| pair((key, value))).collect());
+        let rest = [annotations, env, asked.request].into_iter().flatten();
+        let inside: Vec<String> = labels.chain(image).chain(rest).collect();
         format!("container {} {{ {} }}", who.join(" "), inside.join("; "))
-    }
-
-    fn request(&self) -> String {
-        match (&self.who, &self.allocated) {
-            (Who::Slurm { .. }, Some(index)) => format!("request visible-devices={}", word(index)),
-            _ => "request gpus=1".to_owned(),
-        }
     }
 }
 

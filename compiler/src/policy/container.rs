@@ -42,7 +42,7 @@ pub struct Container {
 }
 
 /// Whose container it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Who {
     /// `tenant=NAME`
     Tenant(String),

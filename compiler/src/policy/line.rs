@@ -121,6 +121,16 @@ impl Sharing {
         matches!(self, Self::Mps { .. })
     }
 
+    /// How many containers have one device at a time.
+    #[must_use]
+    pub fn containers(&self) -> u32 {
+        match self {
+            Self::Exclusive { .. } => 1,
+            Self::TimeSlicing { replicas, .. } => *replicas,
+            Self::Mps { clients, .. } => *clients,
+        }
+    }
+
     /// `memory=`, bytes.
     #[must_use]
     pub fn memory(&self) -> Option<u64> {

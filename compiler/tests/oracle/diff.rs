@@ -370,7 +370,7 @@ fn said(difference: &Difference) -> Row {
 
 /// Whether a witness is of the class that it is to show.
 fn shows(policies: [&Policy; 2], difference: &Difference) -> Result<(), String> {
-    let witness = &difference.witness;
+    let witness = difference.witness().ok_or("no witness")?;
     let known = match &witness.who {
         Who::Kubernetes { namespace: Some(namespace), name, .. } => {
             Known::Pod(namespace.clone(), name.clone())
@@ -415,7 +415,7 @@ fn judge(policies: [&Policy; 2], comparison: &Comparison) -> Result<(), String> 
         shows(policies, difference)?;
     }
     for difference in of_grants {
-        let witness = &difference.witness;
+        let witness = difference.witness().ok_or("no witness")?;
         match classes[&said(difference)] {
             Some(least) if witness.named.is_some() || !is_smallest(witness, least) => {
                 return Err(format!("{} is not the smallest: {least:?}", witness.kdl()));

@@ -34,7 +34,11 @@ struct World {
     /// Of which set one device is kept for the tenant, or for the other one.
     keeps: Option<(bool, usize)>,
     docker: bool,
+    /// What numbers of Docker's mean: `auto`, `host` or `count`.
+    indices: usize,
 }
+
+const INDICES: [&str; 3] = ["auto", "host", "count"];
 
 enum Request {
     All,
@@ -42,6 +46,8 @@ enum Request {
     /// So many of each gpu-set.
     Lines([u32; 4]),
     Named(u8),
+    /// Docker's `--gpus`.
+    Docker(u32),
 }
 
 fn line(dice: &mut Dice) -> Line {
@@ -61,6 +67,7 @@ fn world(dice: &mut Dice) -> World {
         denied: maybe(dice, 5, |dice| dice.below(3)),
         keeps: maybe(dice, 3, |dice| (dice.once_in(2), dice.below(3))),
         docker: dice.once_in(2),
+        indices: if dice.once_in(6) { dice.between(1, 2) } else { 0 },
     }
 }
 
@@ -87,7 +94,10 @@ fn changed(dice: &mut Dice, old: &World) -> World {
 }
 
 fn written(world: &World) -> String {
-    let mut text = String::new();
+    let mut text = match INDICES[world.indices] {
+        "auto" => String::new(),
+        word => format!("policy version=1 {{ request-indices {word} }}\n"),
+    };
     for (name, models, _) in SETS {
         text += &format!("gpu-set {name} {{ model {models} }}\n");
     }
@@ -157,23 +167,31 @@ impl World {
                 let counts = self.lines.iter().map(|line| fill(&mut left[line.set], line)).collect();
                 (left == [0; 4]).then_some(counts)
             }
-            Request::Named(_) => None,
+            Request::Named(_) | Request::Docker(_) => None,
         }
     }
 
     /// What comes of a request while others hold some devices.
     fn given(&self, request: &Request, held: u8) -> Option<u8> {
-        let picked = match request {
-            Request::Named(names) => self.named(*names, held)?,
-            _ => {
-                let mut picked = 0;
-                for (line, count) in self.lines.iter().zip(self.counts(request)?) {
-                    picked |= lowest(self.devices(line) & !held & !picked, count)?;
-                }
-                picked
-            }
+        let indices = |count: u32| self.named(lowest(31, count)?, held);
+        let picked = match (request, INDICES[self.indices]) {
+            (Request::Named(names), _) => self.named(*names, held)?,
+            (Request::Docker(_), _) if !self.docker => return None,
+            (Request::Docker(count), "host") => indices(*count)?,
+            (Request::Docker(count), "auto") if indices(*count).is_some() => indices(*count)?,
+            (Request::Docker(count), _) => self.taken(&Request::Count(*count), held)?,
+            _ => self.taken(request, held)?,
         };
         (picked != 0 && self.limit.is_none_or(|limit| picked.count_ones() <= limit)).then_some(picked)
+    }
+
+    /// The first free devices of each line.
+    fn taken(&self, request: &Request, held: u8) -> Option<u8> {
+        let mut picked = 0;
+        for (line, count) in self.lines.iter().zip(self.counts(request)?) {
+            picked |= lowest(self.devices(line) & !held & !picked, count)?;
+        }
+        Some(picked)
     }
 
     fn named(&self, names: u8, held: u8) -> Option<u8> {
@@ -205,7 +223,8 @@ fn requests() -> Vec<Request> {
     let counts = (1..=5).map(Request::Count);
     let three = |at: u32, by: u32| at / by % 4;
     let lines = (1..256).map(|at| Request::Lines([three(at, 1), three(at, 4), three(at, 16), three(at, 64)]));
-    [Request::All].into_iter().chain(counts).chain(lines).chain((1..32).map(Request::Named)).collect()
+    let (named, docker) = ((1..32).map(Request::Named), (1..=5).map(Request::Docker));
+    [Request::All].into_iter().chain(counts).chain(lines).chain(named).chain(docker).collect()
 }
 
 /// What somebody has in one world and not in the other.
@@ -222,13 +241,16 @@ fn lost(requests: &[Request], one: &World, other: &World) -> Option<String> {
                 Request::Count(count) => format!("gpus={count}, {was:05b}"),
                 Request::Lines(lines) => format!("{lines:?} of a, b, c and ab, {was:05b}"),
                 Request::Named(names) => format!("the devices {names:05b}"),
+                Request::Docker(count) => format!("--gpus {count}, {was:05b}"),
             });
         }
     }
-    let fewer = |limit: &World| limit.limit.unwrap_or(u32::MAX);
+    // More than there is nobody holds, whatever limits it.
+    let there = one.all().count_ones().max(other.all().count_ones());
+    let most = |world: &World| world.limit.unwrap_or(u32::MAX).min(there);
     [
         (one.docker && !other.docker, "being a tenant's"),
-        (fewer(one) > fewer(other), "leases"),
+        (most(one) > most(other), "leases"),
         (one.kept() & !other.kept() != 0, "what is kept"),
         // What is contained as nobody's and could undo it does not start as a tenant's.
         (!one.docker && other.docker, "what the guard lets pass"),

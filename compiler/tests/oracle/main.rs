@@ -67,7 +67,8 @@ struct Read {
 
 impl Read {
     fn of(text: &str) -> Self {
-        let sources = Sources::new(vec![Source::new("p.kdl", format!("policy version=1\n{text}"))]);
+        let head = if text.starts_with("policy ") { "" } else { "policy version=1\n" };
+        let sources = Sources::new(vec![Source::new("p.kdl", format!("{head}{text}"))]);
         let mut sink = Sink::default();
         let documents: Vec<_> =
             sources.iter().map(|(id, source)| syntax::parse(id, source, &mut sink)).collect();

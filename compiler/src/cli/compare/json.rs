@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Compared, Counts};
 use crate::cli::render::json;
-use crate::comparison::{Change, Difference, Direction, Property};
+use crate::comparison::{Change, Difference, Direction, Property, Witness};
 
 /// The version of this form; it grows by fields only.
 const FORMAT_VERSION: u32 = 1;
@@ -37,7 +37,7 @@ struct Class<'c> {
     grant: Was<Option<String>>,
     when: Was<&'c [String]>,
     changes: Vec<One<'c>>,
-    /// The smallest container of which it is so, as a workload file.
+    /// That of its first change.
     witness: String,
 }
 
@@ -61,6 +61,10 @@ struct One<'c> {
     uuids: &'c [String],
     /// Empty: it is so without any.
     topologies: &'c BTreeSet<String>,
+    /// The smallest container that shows it, as a workload file; absent: every container.
+    witness: Option<String>,
+    /// On which host it does; absent: on any.
+    witness_topology: Option<&'c str>,
 }
 
 #[derive(Serialize)]
@@ -97,7 +101,7 @@ fn class(difference: &Difference) -> Class<'_> {
         grant,
         when: Was { old, new },
         changes: difference.changes.iter().map(one).collect(),
-        witness: difference.witness.kdl(),
+        witness: difference.witness().map(Witness::kdl).unwrap_or_default(),
     }
 }
 
@@ -111,5 +115,7 @@ fn one(change: &Change) -> One<'_> {
         amounts: change.amounts.map(|[at_most, default]| Amounts { at_most, default }),
         uuids: &change.uuids,
         topologies: &change.hosts,
+        witness: change.witness.as_ref().map(Witness::kdl),
+        witness_topology: change.witness.as_ref().and_then(|witness| witness.host.as_deref()),
     }
 }

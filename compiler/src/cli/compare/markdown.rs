@@ -27,8 +27,7 @@ pub(super) fn text(compared: &Compared<'_>) -> String {
     for (difference, change) in compared.comparison.changes() {
         if left == 0 {
             let class = difference.map_or_else(|| Words::of("every container"), words::class);
-            let witness = difference.map(|one| one.witness.kdl());
-            let row = row(change, &class, witness.as_deref(), compared);
+            let row = row(change, &class, compared);
             if text.len() + row.len() <= MOST_CHARACTERS {
                 text += &row;
                 continue;
@@ -42,10 +41,12 @@ pub(super) fn text(compared: &Compared<'_>) -> String {
     text
 }
 
-fn row(change: &Change, class: &Words, witness: Option<&str>, compared: &Compared<'_>) -> String {
+fn row(change: &Change, class: &Words, compared: &Compared<'_>) -> String {
     let what = words::change(change, compared);
     let [class, what] = [class, &what].map(|words| words.each(plain, cell));
-    let witness = witness.map(cell).unwrap_or_default();
+    let witness = change.witness.as_ref();
+    let witness = witness.map(|one| format!("{}{}", cell(&one.kdl()), plain(&words::place(one, compared))));
+    let witness = witness.unwrap_or_default();
     format!("| {} | {class} | {what} | {witness} |\n", change.direction.name())
 }
 

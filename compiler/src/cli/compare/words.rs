@@ -1,7 +1,7 @@
 //! Changes and classes in words.
 
 use super::Compared;
-use crate::comparison::{Change, Difference, Property};
+use crate::comparison::{Change, Difference, Property, Witness};
 
 /// Words of ours, with names of others among them.
 #[derive(Default)]
@@ -70,6 +70,12 @@ pub(super) fn change(change: &Change, compared: &Compared<'_>) -> Words {
     words.and(format!("{on}: {what}"))
 }
 
+/// `` on h100.json``, where there are several hosts and it matters.
+pub(super) fn place(witness: &Witness, compared: &Compared<'_>) -> String {
+    let host = witness.host.as_ref().filter(|_| compared.hosts.len() > 1);
+    host.map(|host| format!(" on {host}")).unwrap_or_default()
+}
+
 fn name(property: Property) -> &'static str {
     match property {
         Property::LineOrder => "order of lines",
@@ -84,7 +90,11 @@ pub(super) fn class(difference: &Difference) -> Words {
         return tenant;
     }
     let grant = both("grant", &difference.grants, "no grant");
-    let named = difference.witness.named.as_ref().map(|_| ", if it is named").unwrap_or_default();
+    let named = difference
+        .witness()
+        .and_then(|one| one.named.as_ref())
+        .map(|_| ", if it is named")
+        .unwrap_or_default();
     let [old, new] = difference.when.each_ref().map(|when| when.join(", "));
     let when = match (difference.grants.each_ref().map(Option::is_some), old == new) {
         ([true, true], false) => format!(", when {}, now {}", or_always(&old), or_always(&new)),

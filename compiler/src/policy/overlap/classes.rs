@@ -14,6 +14,7 @@ mod grants;
 mod tenants;
 
 pub(crate) use super::dfa::TooComplex;
+pub(crate) use super::engines::Engines;
 
 /// States that two policies may take in all to be compared.
 const EFFORT: usize = 1 << 19;
@@ -66,7 +67,8 @@ impl<'p> Classes<'p> {
         tenants::owners(self.policies, &self.effort)
     }
 
-    /// Each class of these owners of which the grants matter, by what `matters` says of owners (by number) and grants.
+    /// Each class of these owners of which the grants matter, one for each group of engines among which it is the same, by what
+    /// `matters` says of owners (by number) and grants.
     ///
     /// # Errors
     ///
@@ -74,7 +76,7 @@ impl<'p> Classes<'p> {
     pub(crate) fn grants(
         &self,
         owners: &[Owners<'p>],
-        matters: impl FnMut(usize, Both<&'p str>) -> Result<bool, TooComplex>,
+        matters: impl FnMut(usize, Both<&'p str>) -> Result<Vec<Engines>, TooComplex>,
     ) -> Result<Vec<(usize, Class<'p>)>, TooComplex> {
         grants::classes(self, owners, matters)
     }

@@ -7,8 +7,8 @@ use crate::policy::{Clause, Engine, Grant, Tenant, diags};
 use crate::source::{Span, Spanned};
 
 /// A set of engines: a bit for each, for every grant has one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Engines(u8);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Engines(u8);
 
 impl Engines {
     pub(super) const ALL: Self = Self(u8::MAX >> (u8::BITS as usize - Engine::ALL.len()));

@@ -30,6 +30,9 @@ struct Pair<'c, 'p> {
     members: Vec<usize>,
 }
 
+/// Classes by their grants and the engines among which they are the same.
+type Known<'p> = BTreeMap<(Both<&'p str>, Engines), Class<'p>>;
+
 /// Everything that the search of one class goes by.
 struct Search<'c, 'p> {
     classes: &'c Classes<'p>,
@@ -42,7 +45,7 @@ struct Search<'c, 'p> {
 pub(super) fn classes<'p>(
     classes: &Classes<'p>,
     owners: &[Owners<'p>],
-    mut matters: impl FnMut(usize, Both<&'p str>) -> Result<bool, TooComplex>,
+    mut matters: impl FnMut(usize, Both<&'p str>) -> Result<Vec<Engines>, TooComplex>,
 ) -> Result<Vec<(usize, Class<'p>)>, TooComplex> {
     let candidates: Vec<Candidate<'p>> = (0..)
         .zip(classes.policies)
@@ -54,7 +57,7 @@ pub(super) fn classes<'p>(
     let search = Search { classes, candidates: &candidates, boxes: &boxes, near: &near };
     let mut found = Vec::new();
     for pair in &pairs {
-        let mut known: BTreeMap<Both<&str>, Class<'p>> = BTreeMap::new();
+        let mut known = Known::new();
         search.unnamed(pair, &mut known, &mut matters)?;
         search.named(pair, &mut known, &mut matters)?;
         found.extend(known.into_values().map(|class| (pair.number, class)));
@@ -140,8 +143,8 @@ impl<'p> Search<'_, 'p> {
     fn unnamed(
         &self,
         pair: &Pair<'_, 'p>,
-        known: &mut BTreeMap<Both<&'p str>, Class<'p>>,
-        matters: &mut impl FnMut(usize, Both<&'p str>) -> Result<bool, TooComplex>,
+        known: &mut Known<'p>,
+        matters: &mut impl FnMut(usize, Both<&'p str>) -> Result<Vec<Engines>, TooComplex>,
     ) -> Result<(), TooComplex> {
         let open = |at: &&usize| self.candidates.get(**at).is_some_and(|one| !one.grant.named);
         for at in pair.members.iter().filter(open) {
@@ -153,22 +156,20 @@ impl<'p> Search<'_, 'p> {
                 };
                 self.classes.look(1)?;
                 let grants = [one, second].map(|one| Some(one.grant.name.value.as_str()));
-                if !matters(pair.number, grants)? {
+                let among = matters(pair.number, grants)?;
+                if among.is_empty() {
                     continue;
                 }
                 let mut before: Vec<usize> = self.before(&near, one);
                 before.extend(self.before(&self.near_in(pair, other), second));
-                if let Some(class) = self.class(pair, &[*at, other], &before, grants, None)? {
-                    known.insert(grants, class);
-                }
+                self.find(pair, (&[*at, other], &before), (grants, None), &among, known)?;
             }
             let grants = one.alone();
-            if matters(pair.number, grants)? {
+            let among = matters(pair.number, grants)?;
+            if !among.is_empty() {
                 let mut outside = self.before(&near, one);
                 outside.extend(near.iter().filter(|other| self.is_other(**other, one.side)));
-                if let Some(class) = self.class(pair, &[*at], &outside, grants, None)? {
-                    known.insert(grants, class);
-                }
+                self.find(pair, (&[*at], &outside), (grants, None), &among, known)?;
             }
         }
         Ok(())
@@ -178,8 +179,8 @@ impl<'p> Search<'_, 'p> {
     fn named(
         &self,
         pair: &Pair<'_, 'p>,
-        known: &mut BTreeMap<Both<&'p str>, Class<'p>>,
-        matters: &mut impl FnMut(usize, Both<&'p str>) -> Result<bool, TooComplex>,
+        known: &mut Known<'p>,
+        matters: &mut impl FnMut(usize, Both<&'p str>) -> Result<Vec<Engines>, TooComplex>,
     ) -> Result<(), TooComplex> {
         let mut by_name: BTreeMap<&'p str, Both<usize>> = BTreeMap::new();
         for at in &pair.members {
@@ -206,16 +207,13 @@ impl<'p> Search<'_, 'p> {
         pair: &Pair<'_, 'p>,
         (inside, outside): (&[usize], &[usize]),
         grants: Both<&'p str>,
-        known: &mut BTreeMap<Both<&'p str>, Class<'p>>,
-        matters: &mut impl FnMut(usize, Both<&'p str>) -> Result<bool, TooComplex>,
+        known: &mut Known<'p>,
+        matters: &mut impl FnMut(usize, Both<&'p str>) -> Result<Vec<Engines>, TooComplex>,
     ) -> Result<(), TooComplex> {
-        if !known.contains_key(&grants) && matters(pair.number, grants)? {
-            let name = grants.into_iter().flatten().next();
-            if let Some(class) = self.class(pair, inside, outside, grants, name)? {
-                known.insert(grants, class);
-            }
-        }
-        Ok(())
+        let mut among = matters(pair.number, grants)?;
+        among.retain(|engines| !known.contains_key(&(grants, *engines)));
+        let name = grants.into_iter().flatten().next();
+        self.find(pair, (inside, outside), (grants, name), &among, known)
     }
 
     fn near_in(&self, pair: &Pair<'_, 'p>, at: usize) -> Vec<usize> {
@@ -237,18 +235,33 @@ impl<'p> Search<'_, 'p> {
         self.candidates.get(at).is_some_and(|one| one.side != side)
     }
 
-    /// The smallest container within some grants and outside of others, if there is one.
+    /// Among each group of engines the smallest container within some grants and outside of others, if there is one.
+    fn find(
+        &self,
+        pair: &Pair<'_, 'p>,
+        bounds: (&[usize], &[usize]),
+        (grants, named): (Both<&'p str>, Option<&'p str>),
+        among: &[Engines],
+        known: &mut Known<'p>,
+    ) -> Result<(), TooComplex> {
+        for engines in among {
+            if let Some(class) = self.class(pair, bounds, (grants, named), *engines)? {
+                known.insert((grants, *engines), class);
+            }
+        }
+        Ok(())
+    }
+
     fn class(
         &self,
         pair: &Pair<'_, 'p>,
-        inside: &[usize],
-        outside: &[usize],
-        grants: Both<&'p str>,
-        named: Option<&'p str>,
+        (inside, outside): (&[usize], &[usize]),
+        (grants, named): (Both<&'p str>, Option<&'p str>),
+        engines: Engines,
     ) -> Result<Option<Class<'p>>, TooComplex> {
         let mut best: Option<Class<'p>> = None;
         let mut tried: Vec<Vec<bool>> = Vec::new();
-        for engine in pair.owners.known.keys().copied() {
+        for engine in pair.owners.known.keys().copied().filter(|engine| engines.has(*engine)) {
             let there = |at: &usize| self.candidates.get(*at).is_some_and(|one| one.engines.has(engine));
             let apply: Vec<bool> = inside.iter().chain(outside).map(there).collect();
             // Engines under which the same grants apply have the same classes.
@@ -281,7 +294,8 @@ impl<'p> Candidate<'p> {
 }
 
 impl Class<'_> {
-    fn size(&self) -> (usize, usize) {
+    /// Of two containers that with fewer and shorter texts is smaller.
+    pub(crate) fn size(&self) -> (usize, usize) {
         let texts = self.labels.values().chain(&self.image);
         (self.labels.len() + usize::from(self.image.is_some()), texts.map(String::len).sum())
     }
