@@ -178,7 +178,7 @@ fn changes() -> Vec<(&'static str, [String; 2])> {
                 grant("gpus large; gpus l4").replace("podman }", &format!("podman; guarantee {guarantee} }}"))
             }),
         ),
-        ("limit", tenants("tenant lab { identity podman }", "tenant lab { identity podman; limit gpus=2 }")),
+        ("limit", tenants("tenant lab { identity podman }", "tenant lab { identity podman; limit gpus=1 }")),
         ("trust", tenants("tenant lab { identity podman }", "trust lab reason=r { identity podman }")),
         (
             "guarantee",

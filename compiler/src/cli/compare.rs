@@ -37,7 +37,7 @@ struct Counts {
 
 pub(super) fn run(args: &args::Compare) -> Result<Exit, Failure> {
     let [old, new] = [read(&args.old)?, read(&args.new)?];
-    let (old, new) = match (chain::sound(old), chain::sound(new)) {
+    let (old, new) = match (sound(old, "old", &args.old), sound(new, "new", &args.new)) {
         (Ok((old, old_files, _)), Ok((new, new_files, _))) => ((old, old_files), (new, new_files)),
         (Err(exit), _) | (_, Err(exit)) => return Ok(exit),
     };
@@ -82,6 +82,16 @@ fn finish(compared: &Compared<'_>) -> Result<Exit, Failure> {
         counts.words()
     ));
     Ok(exit)
+}
+
+/// A policy without errors; else they are said, and of which policy they are.
+fn sound(read: chain::Read, which: &str, word: &str) -> Result<(Policy, Files, Sink), Exit> {
+    let sound = chain::sound(read);
+    if sound.is_err() {
+        let word = super::render::escape(word);
+        print::say(&format!("nothing is compared: the {which} policy, {word}, has errors\n"));
+    }
+    sound
 }
 
 fn read(word: &str) -> Result<chain::Read, Failure> {
@@ -140,7 +150,8 @@ fn resolutions<'a>((policy, files): &'a (Policy, Files), hosts: &'a [Host]) -> O
 }
 
 fn undecided() -> Finding {
-    let help = "compare smaller steps, or write the patterns with fewer `*` and `?`";
+    let help =
+        "compare smaller steps, or on fewer hosts by `--topology`, or write patterns with fewer `*` and `?`";
     Finding::general(Code::DiffUndecided, "the two policies are too complex to compare exactly").help(help)
 }
 

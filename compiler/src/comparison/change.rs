@@ -184,6 +184,15 @@ impl Change {
         }
     }
 
+    /// Whether so many devices of its line before and after are a change of such a kind.
+    pub(super) fn is_amount(&self, [old, new]: [usize; 2]) -> bool {
+        match (self.property, self.direction) {
+            (Property::Line | Property::AtMost, Direction::Gain) => old < new,
+            (Property::Line | Property::AtMost, Direction::Loss) => old > new,
+            _ => old != new,
+        }
+    }
+
     /// Whether it is the same but for what shows it.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let bare = |change: &Self| Self { asked: None, witness: None, ..change.clone() };
@@ -212,15 +221,18 @@ impl Changes {
         self.0.entry(change).or_default().insert(host.to_owned());
     }
 
+    pub(super) fn retain(&mut self, keep: impl Fn(&Change) -> bool) {
+        self.0.retain(|change, _| keep(change));
+    }
+
     pub(super) fn extend(&mut self, others: Self) {
         for (change, hosts) in others.0 {
             self.0.entry(change).or_default().extend(hosts);
         }
     }
 
-    /// Whether one of them is of such a direction.
-    pub(super) fn any(&self, is: fn(Direction) -> bool) -> bool {
-        self.0.keys().any(|change| is(change.direction))
+    pub(super) fn has(&self, is: impl Fn(&Change) -> bool) -> bool {
+        self.0.keys().any(is)
     }
 
     pub(super) fn into_vec(self) -> Vec<Change> {

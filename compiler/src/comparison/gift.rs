@@ -47,12 +47,13 @@ pub(super) fn compare(
         (Some(old), Some(new)) if are_same(old, new) => return Ok(()),
         (Some(old), Some(new)) if !trusted => {
             let pairs = matched(old, new);
-            line::all([old, new], &pairs, (tenants.limits, manner), host, &mut own);
+            let limits = tenants.limits;
+            line::all([old, new], &pairs, (limits, manner), host, &mut own);
             rights([Some(old), Some(new)], host, &mut own);
             if !have_same_lines(old, new) {
-                let offers = offer::both([Some(old), Some(new)], tenants, manner);
-                let limits = tenants.limits;
-                let pair = Pair { grants: [old, new], offers: &offers, limits, manner, lines: &pairs };
+                let offers = &offer::both([Some(old), Some(new)], tenants, manner);
+                let pair = Pair { grants: [old, new], offers, limits, manner, lines: &pairs };
+                request::without_unseen(pair, &mut own)?;
                 request::unexpected(pair, host, &mut own)?;
             }
         }
@@ -171,6 +172,6 @@ pub(super) fn called(device: &Device<'_>) -> String {
 /// All lines of a grant that comes or goes.
 fn whole(grant: Option<&Grant<'_>>, direction: Direction, host: &str, changes: &mut Changes) {
     for line in grant.into_iter().flat_map(|grant| &grant.lines) {
-        changes.push(line::alone(line, direction), host);
+        line::alone(line, direction).into_iter().for_each(|change| changes.push(change, host));
     }
 }

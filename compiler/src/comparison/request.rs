@@ -49,8 +49,8 @@ pub(super) fn unexpected(pair: Pair<'_>, host: &str, changes: &mut Changes) -> R
     // A limit is of all grants of a tenant, and said there.
     let [before, after] = pair.limits.map(|limit| limit.unwrap_or(u32::MAX));
     let expected = May {
-        gain: changes.any(Direction::may_gain) || before < after,
-        lose: changes.any(Direction::may_lose) || before > after,
+        gain: changes.has(|change| change.direction.may_gain()) || before < after,
+        lose: changes.has(|change| change.direction.may_lose()) || before > after,
     };
     if expected.gain && expected.lose {
         return Ok(());
@@ -73,6 +73,54 @@ pub(super) fn unexpected(pair: Pair<'_>, host: &str, changes: &mut Changes) -> R
         }
     }
     Ok(())
+}
+
+/// Takes those amounts out of the changes of a host's lines that come to the same for whatever is asked for: such as what a limit keeps
+/// from every container, or another line has taken before.
+///
+/// # Errors
+///
+/// If there are more requests than are tried.
+pub(super) fn without_unseen(pair: Pair<'_>, changes: &mut Changes) -> Result<(), TooComplex> {
+    let is_meant = |change: &Change| {
+        matches!(change.property, Property::Default | Property::AtMost | Property::LineOrder)
+    };
+    let asks = pair.manner != Manner::Slurm && !pair.grants.into_iter().any(has_in_common);
+    if !asks || !changes.has(is_meant) {
+        return Ok(());
+    }
+    let with = |wanted| {
+        let given = given(pair, &wanted);
+        (wanted, given)
+    };
+    let outcomes: Vec<(Wanted, [Given; 2])> = requests(pair)?.into_iter().map(with).collect();
+    let is_seen = |change: &Change| {
+        let counts = |given: &[Given; 2], at: usize| {
+            given
+                .each_ref()
+                .map(|given| given.as_ref().and_then(|given| given.get(&at)).copied().unwrap_or(0))
+        };
+        outcomes.iter().any(|(wanted, given)| {
+            let by_itself = *wanted == Wanted::All && given[0].is_some() != given[1].is_some();
+            (change.property == Property::Default && by_itself)
+                || pair.of(change).any(|at| change.is_amount(counts(given, at)))
+        })
+    };
+    changes.retain(|change| !is_meant(change) || is_seen(change));
+    Ok(())
+}
+
+impl Pair<'_> {
+    /// The pairs of lines that a change is of.
+    fn of(self, change: &Change) -> impl Iterator<Item = usize> {
+        let [before, after] = self.grants;
+        let is_of = move |(old, new): &(Option<usize>, Option<usize>)| {
+            let lines = [old.and_then(|at| before.lines.get(at)), new.and_then(|at| after.lines.get(at))];
+            let mut sets = lines.into_iter().flatten().map(|line| &line.rule.gpu_set.value);
+            change.gpu_set.as_ref().is_none_or(|set| sets.any(|one| one == set))
+        };
+        (0..).zip(self.lines).filter(move |(_, lines)| is_of(lines)).map(|(at, _)| at)
+    }
 }
 
 /// Each request at which one of two grants begins to answer in another way than to those before.

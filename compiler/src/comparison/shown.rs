@@ -64,7 +64,10 @@ pub(super) fn request(
 impl<'s, 'a> Seen<'s, 'a> {
     /// What could show a change, the simplest first.
     fn requests(&self, change: &Change, tenants: Tenants) -> Result<Vec<Asked>, TooComplex> {
-        let mut devices = vec![Wanted::Count(1), Wanted::All];
+        let mut devices = match change.property {
+            Property::Default => vec![Wanted::All],
+            _ => vec![Wanted::Count(1), Wanted::All],
+        };
         if let [Some(old), Some(new)] = [self.grants[0].or(self.grants[1]), self.grants[1].or(self.grants[0])]
         {
             let Tenants { limits, .. } = tenants;
@@ -165,16 +168,13 @@ impl<'s, 'a> Seen<'s, 'a> {
                 };
                 change.uuids.iter().any(|uuid| has(&before, uuid) != has(&after, uuid))
             }
-            Property::Line | Property::AtMost => {
-                self.counts(change, outcomes).any(|[old, new]| match change.direction {
-                    Direction::Gain => old < new,
-                    Direction::Loss => old > new,
-                    Direction::Other => old != new,
-                })
+            Property::Line | Property::AtMost | Property::LineOrder => {
+                self.counts(change, outcomes).any(|counts| change.is_amount(counts))
             }
-            Property::Default => {
-                asked.devices == Wanted::All && self.counts(change, outcomes).any(|[old, new]| old != new)
-            }
+            Property::Default => match asked.devices {
+                Wanted::All => before != after,
+                _ => self.counts(change, outcomes).any(|counts| change.is_amount(counts)),
+            },
             Property::Sharing
             | Property::Shares
             | Property::Memory
@@ -198,7 +198,7 @@ impl<'s, 'a> Seen<'s, 'a> {
     fn counts(&self, change: &Change, outcomes: &Outcomes) -> impl Iterator<Item = [usize; 2]> {
         let is_of = |side: usize, at: Option<usize>| {
             let line = self.grants.get(side).copied().flatten().and_then(|grant| grant.lines.get(at?));
-            line.is_some_and(|line| Some(&line.rule.gpu_set.value) == change.gpu_set.as_ref())
+            line.is_some_and(|line| change.gpu_set.as_ref().is_none_or(|set| *set == line.rule.gpu_set.value))
         };
         let count = |side: usize, at: Option<usize>| {
             let outcome = outcomes.get(side).and_then(Option::as_ref);

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use gpupol::comparison::{Comparison, Direction, Side, compare};
+use gpupol::comparison::{Change, Comparison, Difference, Direction, Property, Side, Wanted, compare};
 use gpupol::diag::Sink;
+use gpupol::policy::Who;
 use gpupol::resolve::resolve;
 
 use crate::dice::Dice;
@@ -48,6 +49,18 @@ enum Request {
     Named(u8),
     /// Docker's `--gpus`.
     Docker(u32),
+}
+
+impl Request {
+    fn word(&self) -> String {
+        match self {
+            Self::All => "gpus=all".to_owned(),
+            Self::Count(count) => format!("gpus={count}"),
+            Self::Lines(lines) => format!("{lines:?} of a, b, c and ab"),
+            Self::Named(names) => format!("the devices {names:05b}"),
+            Self::Docker(count) => format!("--gpus {count}"),
+        }
+    }
 }
 
 fn line(dice: &mut Dice) -> Line {
@@ -137,6 +150,20 @@ impl World {
         self.lines.iter().fold(0, |all, line| all | self.devices(line))
     }
 
+    fn has_in_common(&self) -> bool {
+        let devices = || self.lines.iter().map(|line| self.devices(line));
+        devices().map(u8::count_ones).sum::<u32>() != self.all().count_ones()
+    }
+
+    /// How many of some devices are of lines of each set.
+    fn of_sets(&self, devices: u8) -> [u32; SETS.len()] {
+        let mut counts = [0; SETS.len()];
+        for line in &self.lines {
+            counts[line.set] += (self.devices(line) & devices).count_ones();
+        }
+        counts
+    }
+
     /// What is kept for the tenant.
     fn kept(&self) -> u8 {
         let own = self.keeps.filter(|(own, _)| *own);
@@ -185,11 +212,18 @@ impl World {
         (picked != 0 && self.limit.is_none_or(|limit| picked.count_ones() <= limit)).then_some(picked)
     }
 
+    /// So many of some devices, those first that are kept for the tenant.
+    fn first(&self, devices: u8, count: u32) -> Option<u8> {
+        let own = devices & self.kept();
+        let kept = lowest(own, count.min(own.count_ones()))?;
+        Some(kept | lowest(devices & !own, count - kept.count_ones())?)
+    }
+
     /// The first free devices of each line.
     fn taken(&self, request: &Request, held: u8) -> Option<u8> {
         let mut picked = 0;
         for (line, count) in self.lines.iter().zip(self.counts(request)?) {
-            picked |= lowest(self.devices(line) & !held & !picked, count)?;
+            picked |= self.first(self.devices(line) & !held & !picked, count)?;
         }
         Some(picked)
     }
@@ -227,22 +261,35 @@ fn requests() -> Vec<Request> {
     [Request::All].into_iter().chain(counts).chain(lines).chain(named).chain(docker).collect()
 }
 
+/// What comes of a request in one world while nobody holds anything, and the set of which the other one gives fewer; where each device
+/// is of one line.
+fn fewer(request: &Request, one: &World, other: &World) -> Option<(u8, usize)> {
+    if one.has_in_common() || other.has_in_common() || matches!(request, Request::Docker(_)) && !other.docker
+    {
+        return None;
+    }
+    let was = one.given(request, 0)?;
+    let (before, after) = (one.of_sets(was), other.of_sets(other.given(request, 0).unwrap_or(0)));
+    Some((was, (0..SETS.len()).find(|set| before[*set] > after[*set])?))
+}
+
 /// What somebody has in one world and not in the other.
 fn lost(requests: &[Request], one: &World, other: &World) -> Option<String> {
     for request in requests {
+        if let Some((was, set)) = fewer(request, one, other) {
+            return Some(format!(
+                "{} while nobody holds anything, {was:05b}, of {}",
+                request.word(),
+                SETS[set].0
+            ));
+        }
         let (had, has) = (one.outcomes(request), other.outcomes(request));
         let still = |was: &u8| match request {
             Request::All => has.iter().any(|is| was & !is == 0),
             _ => has.contains(was),
         };
         if let Some(was) = had.iter().find(|was| !still(was)) {
-            return Some(match request {
-                Request::All => format!("gpus=all, {was:05b}"),
-                Request::Count(count) => format!("gpus={count}, {was:05b}"),
-                Request::Lines(lines) => format!("{lines:?} of a, b, c and ab, {was:05b}"),
-                Request::Named(names) => format!("the devices {names:05b}"),
-                Request::Docker(count) => format!("--gpus {count}, {was:05b}"),
-            });
+            return Some(format!("{}, {was:05b}", request.word()));
         }
     }
     // More than there is nobody holds, whatever limits it.
@@ -259,7 +306,32 @@ fn lost(requests: &[Request], one: &World, other: &World) -> Option<String> {
     .find_map(|(is, what)| is.then(|| what.to_owned()))
 }
 
+/// Whether a container gets something else of what it asks for to show a change of what a grant gives.
+fn shows(worlds: [&World; 2], change: &Change) -> Result<(), String> {
+    let of_owners = [Property::Tenant, Property::Guard, Property::Limit, Property::Guarantee];
+    let Some(witness) = change.witness.as_ref().filter(|_| !of_owners.contains(&change.property)) else {
+        return Ok(());
+    };
+    let by_docker = matches!(witness.who, Who::Docker { .. });
+    let device = |uuid: &String| 1 << (0..).position(|at| gpu(at, "").uuid == *uuid).unwrap();
+    let request = match &witness.asked.devices {
+        Wanted::All => Request::All,
+        Wanted::Count(count) if by_docker => Request::Docker(*count),
+        Wanted::Count(count) | Wanted::Number(count) => Request::Count(*count),
+        Wanted::Of(set, count) => Request::Lines(SETS.map(|(name, ..)| if name == set { *count } else { 0 })),
+        Wanted::Named(uuids) => Request::Named(uuids.iter().map(device).sum()),
+    };
+    let [was, is] = worlds.map(|world| world.given(&request, 0).filter(|_| world.docker || !by_docker));
+    let said = (change.property, change.direction);
+    if was == is { Err(format!("{} does not show {said:?}: {was:?}", witness.kdl())) } else { Ok(()) }
+}
+
 fn judge(requests: &[Request], [old, new]: [&World; 2], comparison: &Comparison) -> Result<(), String> {
+    if ![old, new].into_iter().any(World::has_in_common) {
+        let of_t = |one: &&Difference| one.grants.iter().flatten().all(|grant| grant == "g");
+        let changes = comparison.differences.iter().filter(of_t).flat_map(|one| &one.changes);
+        changes.into_iter().try_for_each(|change| shows([old, new], change))?;
+    }
     for (what, one, other, is) in [
         ("loss", old, new, Direction::may_lose as fn(Direction) -> bool),
         ("gain", new, old, Direction::may_gain),

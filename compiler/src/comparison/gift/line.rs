@@ -60,7 +60,7 @@ fn gone(line: &Line<'_>, [_, has]: [&Devices<'_>; 2], host: &str, changes: &mut 
     let mut own = of_line(line);
     own.retain(|uuid, _| !has.contains_key(uuid));
     gained_and_lost([&own, &Devices::new()], [Some(&line.rule.gpu_set.value), None], host, changes);
-    changes.push(alone(line, Direction::Loss), host);
+    alone(line, Direction::Loss).into_iter().for_each(|change| changes.push(change, host));
 }
 
 /// A line that was not there: its devices, but those that another line had already.
@@ -68,22 +68,25 @@ fn come(line: &Line<'_>, [had, _]: [&Devices<'_>; 2], host: &str, changes: &mut 
     let mut own = of_line(line);
     own.retain(|uuid, _| !had.contains_key(uuid));
     gained_and_lost([&Devices::new(), &own], [None, Some(&line.rule.gpu_set.value)], host, changes);
-    changes.push(alone(line, Direction::Gain), host);
+    alone(line, Direction::Gain).into_iter().for_each(|change| changes.push(change, host));
 }
 
 fn of_line<'a>(line: &Line<'a>) -> Devices<'a> {
     line.devices.iter().map(|device| (device.uuid(), *device)).collect()
 }
 
-/// A line that comes or goes.
-pub(super) fn alone(line: &Line<'_>, direction: Direction) -> Change {
+/// A line that comes or goes; one without devices gives nothing, and what it keeps from others is seen by what comes of requests.
+pub(super) fn alone(line: &Line<'_>, direction: Direction) -> Option<Change> {
+    if line.devices.is_empty() {
+        return None;
+    }
     let rule = line.rule;
     let words =
         format!("at-most={} default={}, {}", rule.at_most, rule.default, sharing(&rule.sharing.value));
     let amounts = [rule.at_most, rule.default].map(|amount| amount.of(line.devices.len()));
     let change = Change::new(Property::Line, direction).of_line(&rule.gpu_set.value);
     let change = Change { amounts: Some(amounts), ..change };
-    if direction == Direction::Loss { change.from(words) } else { change.to(words) }
+    Some(if direction == Direction::Loss { change.from(words) } else { change.to(words) })
 }
 
 /// Lines that stand for each other: those of one gpu-set, the others in their order.
@@ -113,6 +116,11 @@ fn both(two: &Two<'_, '_>, host: &str, changes: &mut Changes) {
     let set = new.rule.gpu_set.value.as_str();
     let mut push = |change: Change| changes.push(change.of_line(set), host);
     let asks = two.manner != Manner::Slurm;
+    if two.lines.iter().all(|line| line.devices.is_empty()) {
+        // Nothing of them is ever given; what they keep from others is said by their defaults.
+        default(two).filter(|_| asks).into_iter().for_each(&mut push);
+        return;
+    }
     if old.rule.gpu_set.value != set && asks {
         let change = Change::new(Property::GpuSet, Direction::Other);
         push(change.from(old.rule.gpu_set.value.as_str()).to(set));
@@ -182,11 +190,10 @@ fn parted<'a>(one: &Devices<'a>, other: &Devices<'_>, others: &Devices<'_>) -> (
 }
 
 impl Two<'_, '_> {
-    /// The most that each gives at once, as far as that is said by numbers.
+    /// The most that each gives at once, as far as that is said by numbers. What a limit of one policy alone keeps is said of the tenant.
     fn together(&self) -> [usize; 2] {
-        let [old, new] = self.lines;
-        let [before, after] = self.limits;
-        [together(old, before), together(new, after)]
+        let limit = self.limits.map(|limit| limit.unwrap_or(u32::MAX)).into_iter().max();
+        self.lines.map(|line| together(line, limit))
     }
 }
 
