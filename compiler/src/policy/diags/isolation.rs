@@ -1,0 +1,88 @@
+//! The findings about what undoes the isolation of tenants.
+
+use super::listed;
+use crate::diag::{Code, Finding};
+use crate::source::Span;
+
+/// How many tenants a finding names.
+const NAMED: usize = 4;
+
+/// A tenant that something starts the containers of, and the identity that says so.
+#[derive(Clone, Copy)]
+pub(in crate::policy) struct Starter<'p> {
+    /// The tenant's name.
+    pub(in crate::policy) tenant: &'p str,
+    /// The identity.
+    pub(in crate::policy) span: Span,
+}
+
+/// A guard that only reports: what goes with it, and who can then do what.
+pub(in crate::policy) fn only_reported(setting: Span, undone: &[(Span, String)]) -> Finding {
+    let message = "`on-bypass report` lets containers go around their plans, and writes it down";
+    let finding = Finding::at(Code::IsolationVoid, setting, "containers go around their plans", message);
+    undone
+        .iter()
+        .fold(finding, |finding, (span, text)| finding.and(*span, text.as_str()))
+        .help("`on-bypass contain`: such containers start, and reach no GPU but their own")
+}
+
+/// Tenants that should be apart, and whose containers the same people can start, as `who` says; two of them are shown.
+pub(in crate::policy) fn one_starter(
+    claimed: (Span, String),
+    who: &str,
+    starters: &[Starter<'_>],
+) -> Finding {
+    let message = format!("{who} chooses between tenants {}", named(starters));
+    let finding = Finding::at(Code::IsolationVoid, claimed.0, claimed.1, message);
+    let finding = starters.iter().take(2).fold(finding, |finding, starter| {
+        finding.and(starter.span, format!("starts the containers of `{}`", starter.tenant))
+    });
+    finding.help(
+        "have Kubernetes start the containers of all but one, for a daemon of its own keeps nobody from root; \
+         or, if only a service may start them, accept this by `allow-finding GP5010 reason=\"…\" until=\"…\"`",
+    )
+}
+
+/// Tenants that should be apart, whose users open device nodes themselves.
+pub(in crate::policy) fn opened_by_users(claimed: (Span, String), starters: &[Starter<'_>]) -> Finding {
+    let who = match starters {
+        [one] => format!("tenant `{}` starts containers as a user, who opens", one.tenant),
+        several => format!("tenants {} start containers as users, who open", named(several)),
+    };
+    opened(claimed, format!("{who} whatever the modes of device nodes allow"), starters).help(
+        "have Kubernetes start these containers; or, if the modes keep such users away, \
+         accept this by `allow-finding GP5010 reason=\"…\" until=\"…\"`",
+    )
+}
+
+/// Tenants that should be apart, whose jobs open what Slurm has allocated.
+pub(in crate::policy) fn opened_by_slurm(claimed: (Span, String), starters: &[Starter<'_>]) -> Finding {
+    let whose = match starters {
+        [one] => format!("tenant `{}`", one.tenant),
+        several => format!("tenants {}", named(several)),
+    };
+    let message = format!("jobs of {whose} open what Slurm has allocated, and no plan decides that");
+    opened(claimed, message, starters).help(
+        "have partitions or types of GRES keep the devices apart in Slurm too, \
+         and accept this by `allow-finding GP5010 reason=\"…\" until=\"…\"`",
+    )
+}
+
+fn opened(claimed: (Span, String), message: String, starters: &[Starter<'_>]) -> Finding {
+    let finding = Finding::at(Code::IsolationVoid, claimed.0, claimed.1, message);
+    starters
+        .iter()
+        .take(NAMED)
+        .fold(finding, |finding, starter| finding.and(starter.span, "nothing is enforced there"))
+}
+
+/// `a`, `b` and `c`; of many the first, and how many more there are.
+fn named(starters: &[Starter<'_>]) -> String {
+    match starters.split_at_checked(NAMED - 1) {
+        Some((first, rest)) if rest.len() > 1 => {
+            let first: Vec<String> = first.iter().map(|one| format!("`{}`", one.tenant)).collect();
+            format!("{} and {} others", first.join(", "), rest.len())
+        }
+        _ => listed("and", starters.iter().map(|starter| starter.tenant)),
+    }
+}
