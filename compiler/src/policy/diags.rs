@@ -21,7 +21,7 @@ pub(super) use identities::{
     forgeable_cgroup, impossible_identity, socket_trust, tenants_overlap, trusted, trusted_in_isolated,
     unenforced,
 };
-pub(super) use isolation::{Starter, one_starter, only_reported, opened_by_slurm, opened_by_users};
+pub(super) use isolation::{Starter, Starters, one_starter, only_reported, opened_by_slurm, opened_by_users};
 pub(super) use requirements::{
     never_met, no_comparator, no_requirement, number_without_comparator, too_many_conditions,
 };
