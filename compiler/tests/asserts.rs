@@ -375,6 +375,24 @@ fn amounts_fail_at_the_first_that_cannot_be_had() {
 }
 
 #[test]
+fn a_limit_in_the_way_is_what_is_to_be_raised() {
+    let helps = |limit: u32, at_most: u32| {
+        let text = format!(
+            "tenant a {{ identity podman; limit gpus={limit} }}\ngpu-set s {{ model A }}
+             grant g {{ to a; gpus s at-most={at_most}; capabilities compute }}\nassert always-satisfiable g",
+        );
+        let finding = verdicts(&text).remove(0).findings.remove(0);
+        let of_limit = finding.labels.iter().any(|label| label.text == "`a` may hold no more");
+        (finding.help.unwrap(), of_limit)
+    };
+    let raise = "raise `limit` to what the grant's lines allow together, or lower an `at-most`";
+    assert_eq!(helps(2, 3), (raise.to_owned(), true));
+    // There are three: a higher limit would not do.
+    let more = "lower the line's `at-most`, or grant more devices";
+    assert_eq!(helps(3, 4), (more.to_owned(), false));
+}
+
+#[test]
 fn who_is_trusted_is_left_out_and_named() {
     let verdicts = verdicts(
         "tenant a { identity podman }\ntenant b { identity kubernetes namespace=b }

@@ -219,6 +219,20 @@ fn proofs_say_who_reaches_what() {
 }
 
 #[test]
+fn proofs_say_what_has_to_be_asked_for() {
+    let screens = "grant screens rank=2 { to lab guests; when { label kind=screen }; gpus small; sharing time-slicing replicas=4; capabilities graphics utility }
+deny guests-count-nothing { to guests; capabilities utility }
+assert always-satisfiable screens
+";
+    let place = place("proviso", &format!("{POLICY}{screens}"));
+    let ran = test(&place, &["--proofs"]);
+    let told =
+        "`guests` has to ask for one of these: who names none asks for compute and utility, and is refused";
+    assert!(ran.code == 0 && ran.out.contains("passed   assert always-satisfiable screens"), "{ran}");
+    assert!(ran.out.contains(told) && !ran.out.contains("`lab` has to ask"), "{ran}");
+}
+
+#[test]
 fn proofs_name_who_reaches_nothing_and_not_what_fails() {
     let place = place("proofs", &format!("{POLICY}{ASSERTS}"));
     let ran = test(&place, &["--proofs"]);

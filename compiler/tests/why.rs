@@ -415,7 +415,9 @@ fn settle(policy: &str, topology: &Topology, fate: &Fate, place: &Place<'_>) -> 
         let reach = reached.reach.iter().find(|reach| reach.grant == place.grant).unwrap();
         let next = reach.lines[place.line].devices.iter().find(|next| next.uuid == place.uuid).unwrap();
         let now: Vec<&str> = next.rules.iter().map(|rule| line(&policy, rule)).collect();
-        let same_kind = next.verdict == fate.verdict && !matches!(fate.verdict, Decided::Denied);
+        let same_kind = next.verdict == fate.verdict;
+        // All denies of a device are blamed together.
+        prop_assert!(!same_kind || fate.verdict != Decided::Denied, "{blamed:?} {next:#?}\n{policy}");
         prop_assert!(!same_kind || now != blamed, "{blamed:?} {next:#?}\n{policy}");
         fate = next.clone();
     }
@@ -481,6 +483,39 @@ fn the_schema_has_every_word_and_the_page_every_field() {
         .chain(["outcome", "verdict"].iter().flat_map(|one| schema.alternatives(one)));
     let missing: Vec<String> = words.filter(|word| !page.contains(&format!("`{word}`"))).collect();
     assert!(missing.is_empty(), "docs/why.md lacks {missing:?}");
+}
+
+/// What is said of one device for tenant `a` by its only grant, and the lines that are blamed.
+fn fate_of(policy: &str, device: &str) -> (String, Vec<String>) {
+    let (given, topology) = (given::policy(policy), hardware());
+    let text = given.sources.iter().find(|(_, source)| source.place == FILE).unwrap().1.text.clone();
+    let reached = asked(&given, &topology, |case| case.reached(Some("a"), None));
+    let fate = reached.reach[0].lines[0].devices.iter().find(|fate| fate.device == device).unwrap();
+    (fate.why.to_string(), fate.rules.iter().map(|rule| line(&text, rule).to_owned()).collect())
+}
+
+#[test]
+fn every_deny_of_a_device_is_named_and_by_what_it_takes_it() {
+    const SETS: &str = "tenant a { identity kubernetes namespace=a }
+gpu-set s { mig-profile \"3g.40gb\" }
+gpu-set small { mig-profile \"1g.10gb\" }
+gpu-set b { model B }
+grant g { to a; gpus s; capabilities compute }
+";
+    let denies = "deny d0 { to a; gpus small }\ndeny d1 { to a; gpus small b }\n";
+    let lines: Vec<&str> = denies.lines().collect();
+    // GPU 3 is of model B, and 1 is not.
+    let (why, blamed) = fate_of(&format!("{SETS}{denies}"), "3:0");
+    let all = "deny `d0` takes gpu-set `small` away, and with 3:1 all of GPU 3";
+    assert_eq!(why, format!("{all}; deny `d1` takes gpu-set `b` away"));
+    assert_eq!(blamed, lines);
+    let (why, _) = fate_of(&format!("{SETS}{denies}"), "1:1");
+    let all = |deny: &str| format!("deny `{deny}` takes gpu-set `small` away, and with 1:0 all of GPU 1");
+    assert_eq!(why, format!("{}; {}", all("d0"), all("d1")));
+    let many: String = (0..11).map(|at| format!("deny d{at:02} {{ to a; gpus b }}\n")).collect();
+    let (why, blamed) = fate_of(&format!("{SETS}{many}"), "3:0");
+    assert!(why.ends_with("; deny `d07` takes gpu-set `b` away; 3 more denies take it"), "{why}");
+    assert_eq!(blamed.len(), 8);
 }
 
 #[test]

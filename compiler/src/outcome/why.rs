@@ -20,11 +20,12 @@ use crate::topology::Topology;
 
 mod beside;
 mod container;
+mod denying;
 mod fate;
 mod reach;
 mod rights;
 
-use fate::Bare;
+use denying::Denying;
 use rights::Wanted;
 
 /// What can be asked.
@@ -286,9 +287,9 @@ impl<'a> Case<'a> {
             asked.clone().for_each(|grant| rights.add(grant.rule));
             denies.extend(self.kept_rights(tenant, &rights, Wanted::All));
         }
-        let mut bare = Bare::of(self.policy);
+        let mut denying = Denying::of(self.policy, self.resolution);
         Reached {
-            reach: asked.map(|grant| self.reach(grant, devices, &mut bare)).collect(),
+            reach: asked.map(|grant| self.reach(grant, devices, &mut denying)).collect(),
             denies,
             not_for: others.unwrap_or_default(),
         }

@@ -9,6 +9,7 @@ use crate::syntax::{Node, same_node};
 
 mod analysis;
 mod identities;
+mod isolation;
 mod requirements;
 
 pub(super) use analysis::{
@@ -17,9 +18,10 @@ pub(super) use analysis::{
 };
 pub(crate) use analysis::{denies_unknown, deny_shadowed};
 pub(super) use identities::{
-    forgeable_cgroup, impossible_identity, isolation_void, socket_trust, tenants_overlap, trusted,
-    trusted_in_isolated, unenforced,
+    forgeable_cgroup, impossible_identity, socket_trust, tenants_overlap, trusted, trusted_in_isolated,
+    unenforced,
 };
+pub(super) use isolation::{Starter, Starters, one_starter, only_reported, opened_by_slurm, opened_by_users};
 pub(super) use requirements::{
     never_met, no_comparator, no_requirement, number_without_comparator, too_many_conditions,
 };

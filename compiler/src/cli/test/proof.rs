@@ -1,5 +1,7 @@
 //! What an assert that holds rests on, in words.
 
+use gpupol_plan::capability::Capability;
+
 use crate::outcome::assert::{self, Ground};
 use crate::policy::{Assert, Claim, Level, Policy};
 use crate::resolve::Resolution;
@@ -10,6 +12,8 @@ pub(super) struct Shown {
     pub(super) grounds: Vec<Ground>,
     /// Those whom it is about and who reach nothing.
     idle: Vec<String>,
+    /// What a container has to say for itself.
+    provisos: Vec<String>,
     /// Why it holds by all that.
     therefore: String,
 }
@@ -19,13 +23,18 @@ impl Shown {
         let grounds = assert::grounds(assert, policy, resolution);
         let idle = |tenant: &&Spanned<String>| grounds.iter().all(|ground| ground.tenant != tenant.value);
         let idle = tenants(&assert.claim).iter().filter(idle).map(|tenant| tenant.value.clone()).collect();
-        Self { grounds, idle, therefore: therefore(&assert.claim) }
+        let provisos = match assert.claim {
+            Claim::AlwaysSatisfiable { .. } => grounds.iter().filter_map(proviso).collect(),
+            Claim::Isolated { .. } | Claim::Only { .. } | Claim::Never { .. } => Vec::new(),
+        };
+        Self { grounds, idle, provisos, therefore: therefore(&assert.claim) }
     }
 
     /// A line for each grant and each who has none of them, and at last why the assert holds.
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
         let idle = self.idle.iter().map(|tenant| format!("`{tenant}` reaches nothing of it"));
-        self.grounds.iter().map(line).chain(idle).chain([self.therefore.clone()])
+        let grounds = self.grounds.iter().map(line);
+        grounds.chain(idle).chain(self.provisos.iter().cloned()).chain([self.therefore.clone()])
     }
 }
 
@@ -35,6 +44,16 @@ fn line(ground: &Ground) -> String {
     let who = if ground.trusted { "left out: trusted " } else { "" };
     let (devices, capabilities) = (ground.devices.join(" "), ground.capabilities.join(" "));
     format!("{who}`{tenant}` reaches {devices} by `{grant}`, with {capabilities}")
+}
+
+/// Of a grant that gives nothing of what a container asks for that names no driver capability.
+fn proviso(ground: &Ground) -> Option<String> {
+    let usual = Capability::DEFAULT.map(Capability::name);
+    let gives_usual = ground.capabilities.iter().any(|given| usual.contains(given));
+    let (tenant, usual) = (&ground.tenant, usual.join(" and "));
+    (!gives_usual).then(|| {
+        format!("`{tenant}` has to ask for one of these: who names none asks for {usual}, and is refused")
+    })
 }
 
 /// The tenants whom a claim names.

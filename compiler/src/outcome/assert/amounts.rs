@@ -87,7 +87,7 @@ impl<'a> Judge<'a> {
         self.tried.set(self.tried.get().saturating_sub(tried.len()));
         let refused = |amounts: Amounts| Some((self.refusal(grant, &amounts)?, amounts));
         let (refusal, amounts) = tried.into_iter().find_map(refused)?;
-        Some(diags::unsatisfied(name, grant, &amounts, &refusal, self.host))
+        Some(diags::unsatisfied(name, grant, &amounts, &refusal, self))
     }
 
     /// Why so many cannot be had; nothing if they can.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use gpupol_plan::capability::Capability;
-use gpupol_plan::refusal::Refusal;
+use gpupol_plan::refusal::{Reason, Refusal};
 
 use super::Judge;
 use super::reach::Way;
@@ -93,7 +93,7 @@ pub(super) fn unsatisfied(
     grant: &Grant,
     amounts: &[usize],
     refusal: &Refusal,
-    host: &str,
+    judge: &Judge,
 ) -> Finding {
     let asked = grant.lines.iter().zip(amounts).filter(|(_, amount)| **amount > 0);
     let asked: Vec<_> = asked.map(|(line, amount)| (line.rule, amount)).collect();
@@ -101,16 +101,22 @@ pub(super) fn unsatisfied(
         asked.iter().map(|(line, amount)| format!("{}={amount}", line.gpu_set.value)).collect();
     let (tenant, list) = (grant.tenant, list.join(","));
     let message = format!(
-        "grant `{}` cannot always be satisfied on `{host}`: alone there, tenant `{tenant}` is refused `{list}` ({}): {refusal}",
+        "grant `{}` cannot always be satisfied on `{}`: alone there, tenant `{tenant}` is refused `{list}` ({}): {refusal}",
         name.value,
+        judge.host,
         refusal.reason.slug(),
     );
     let finding = Finding::at(Code::AssertFailed, name.span, "asserted: always satisfiable", message);
     let lines =
         asked.iter().fold(finding, |finding, (line, _)| finding.and(line.span, "this line allows it"));
-    lines
-        .witness(format!("a container of `{tenant}` with the annotation `gpupol.io/gpus={list}`"))
-        .help("lower the line's `at-most`, or grant more devices")
+    let limit = judge.policy.tenants.get(tenant).and_then(|tenant| tenant.limit.as_ref());
+    let lines = match limit.filter(|_| refusal.reason == Reason::Limit) {
+        Some(limit) => lines
+            .and(limit.span, format!("`{tenant}` may hold no more"))
+            .help("raise `limit` to what the grant's lines allow together, or lower an `at-most`"),
+        None => lines.help("lower the line's `at-most`, or grant more devices"),
+    };
+    lines.witness(format!("a container of `{tenant}` with the annotation `gpupol.io/gpus={list}`"))
 }
 
 /// More amounts than are tried.

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gpupol_plan::capability::Capability;
 use gpupol_plan::plan::Rule;
 
+use super::denying::Denying;
 use super::{Case, Decided};
-use crate::policy::rights::Denied;
-use crate::policy::{self, GpuSet, Policy};
+use crate::policy::GpuSet;
 use crate::resolve::{By, Found, Grant, Key, LeftOut, Line, Unmet};
 use crate::topology::Gpu;
 
@@ -31,24 +30,11 @@ pub(super) struct Seen<'a> {
     withheld: BTreeMap<Key, By<'a>>,
 }
 
-/// What is said of grants of which denies leave no driver capability: by tenant and capabilities, since all denies that take
-/// one of these are named, however many grants and devices it is said of.
-pub(super) struct Bare<'a> {
-    denied: Denied<'a>,
-    said: BTreeMap<(&'a str, &'a BTreeSet<Capability>), Said>,
-}
-
 impl<'a> Seen<'a> {
     pub(super) fn of(grant: &'a Grant<'a>, line: &'a Line<'a>) -> Self {
         let has = line.devices.iter().map(|device| device.key()).collect();
         let withheld = line.withheld.iter().map(|withheld| (withheld.device.key(), withheld.by)).collect();
         Self { grant, line, has, withheld }
-    }
-}
-
-impl<'a> Bare<'a> {
-    pub(super) fn of(policy: &'a Policy) -> Self {
-        Self { denied: Denied::of(&policy.denies), said: BTreeMap::new() }
     }
 }
 
@@ -60,40 +46,29 @@ impl From<Verdict> for Said {
 
 impl<'a> Case<'a> {
     /// What was decided about a device that a line could have had.
-    pub(super) fn said(&self, seen: &Seen<'a>, (gpu, key): (&Gpu, Key), bare: &mut Bare<'a>) -> Said {
+    pub(super) fn said(&self, seen: &Seen<'a>, device: (&Gpu, Key), denying: &mut Denying<'a>) -> Said {
         let Seen { grant, line, .. } = seen;
-        match self.verdict(seen, (gpu, key)).or_else(|| self.never_had(grant, line, (gpu, key))) {
-            Some(verdict) => verdict.into(),
-            None => self.nothing_allowed(grant, bare),
-        }
+        let never_had = || self.never_had(grant, line, device).map(Said::from);
+        let said = self.had(seen, device, denying).or_else(never_had);
+        said.unwrap_or_else(|| self.nothing_allowed(grant, denying))
     }
 
     /// Of a device that the line has for somebody.
-    fn verdict(&self, seen: &Seen<'a>, (gpu, key): (&Gpu, Key)) -> Option<Verdict> {
+    fn had(&self, seen: &Seen<'a>, (gpu, key): (&Gpu, Key), denying: &mut Denying<'a>) -> Option<Said> {
         let Seen { grant, line, has, withheld } = seen;
         if has.contains(&key) {
             let why = format!("gpu-set `{}` has it", line.rule.gpu_set.value);
-            return Some((Decided::Reached, why, vec![self.of(grant.rule, line.rule.span)]));
+            return Some((Decided::Reached, why, vec![self.of(grant.rule, line.rule.span)]).into());
         }
         Some(match withheld.get(&key)? {
-            By::Deny(deny) => self.denied(deny, line, gpu),
+            By::Deny(_) => self.denied(grant.tenant, (gpu, key), denying),
             By::Guarantee(keeping) => {
                 let tenant = &keeping.tenant.name.value;
                 let why = format!("a guarantee keeps it for tenant `{tenant}`");
                 (Decided::Guaranteed, why, vec![self.rule(keeping.rule.span, format!("tenant {tenant}"))])
+                    .into()
             }
         })
-    }
-
-    fn denied(&self, deny: &policy::Deny, line: &Line, gpu: &Gpu) -> Verdict {
-        let name = &deny.name.value;
-        let set = |set: &str| self.resolution.extents.get(set);
-        let reaches =
-            |named: &str| set(named).is_some_and(|set| set.widest.iter().any(|key| key.0 == gpu.index));
-        let by = deny.gpu_sets.iter().find(|named| reaches(&named.value));
-        let by = by.map(|named| named.value.as_str()).unwrap_or(&line.rule.gpu_set.value);
-        let why = format!("deny `{name}` takes gpu-set `{by}` away");
-        (Decided::Denied, why, vec![self.rule(deny.name.span, format!("deny {name}"))])
     }
 
     /// Of a device that the line has for nobody, or not from a vendor with such a driver; nothing of others.
@@ -148,19 +123,6 @@ impl<'a> Case<'a> {
             }
         };
         (Decided::OtherKind, why, vec![self.rule(span, format!("gpu-set {name}"))])
-    }
-
-    fn nothing_allowed(&self, grant: &'a Grant<'a>, bare: &mut Bare<'a>) -> Said {
-        let Bare { denied, said } = bare;
-        let capabilities = &grant.rule.capabilities;
-        let verdict = || {
-            let takes = |deny: &&&policy::Deny| !deny.capabilities.is_disjoint(capabilities);
-            let by = denied.of_tenant(grant.tenant).iter().filter(takes);
-            let names: Vec<String> = by.clone().map(|deny| format!("`{}`", deny.name.value)).collect();
-            let why = format!("denies leave no driver capability of the grant: {}", names.join(", "));
-            (Decided::NoCapability, why, by.map(|deny| self.deny(deny)).collect()).into()
-        };
-        said.entry((grant.tenant, capabilities)).or_insert_with(verdict).clone()
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use gpupol_plan::choose::names_device;
 
-use super::fate::{Bare, Said, Seen};
+use super::denying::Denying;
+use super::fate::{Said, Seen};
 use super::{Case, Fate, LineReach, Quoted, Reach};
 use crate::resolve::{Grant, Key};
 use crate::topology::{Gpu, MigDevice};
@@ -40,7 +41,7 @@ impl<'a> Case<'a> {
         &self,
         grant: &'a Grant<'a>,
         devices: Option<&BTreeSet<Key>>,
-        bare: &mut Bare<'a>,
+        denying: &mut Denying<'a>,
     ) -> Reach {
         let name = format!("grant {}", grant.rule.name.value);
         let when = grant.rule.when.iter().map(|clause| Quoted {
@@ -57,16 +58,21 @@ impl<'a> Case<'a> {
             lines: grant
                 .lines
                 .iter()
-                .map(|line| self.line_reach(&Seen::of(grant, line), devices, bare))
+                .map(|line| self.line_reach(&Seen::of(grant, line), devices, denying))
                 .collect(),
         }
     }
 
-    fn line_reach(&self, seen: &Seen<'a>, asked: Option<&BTreeSet<Key>>, bare: &mut Bare<'a>) -> LineReach {
+    fn line_reach(
+        &self,
+        seen: &Seen<'a>,
+        asked: Option<&BTreeSet<Key>>,
+        denying: &mut Denying<'a>,
+    ) -> LineReach {
         let Seen { grant, line, .. } = seen;
         let here = self.devices().filter(|here| asked.is_none_or(|asked| asked.contains(&here.key())));
         let fate = |here: Here| {
-            let Said { verdict, why, rules } = self.said(seen, (here.gpu, here.key()), bare);
+            let Said { verdict, why, rules } = self.said(seen, (here.gpu, here.key()), denying);
             Fate {
                 device: here.index(),
                 uuid: here.uuid().to_owned(),
@@ -87,10 +93,7 @@ impl<'a> Here<'a> {
     }
 
     fn index(self) -> String {
-        match self.mig {
-            Some(mig) => format!("{}:{}", self.gpu.index, mig.index),
-            None => self.gpu.index.to_string(),
-        }
+        index(self.key())
     }
 
     fn uuid(self) -> &'a str {
@@ -108,4 +111,9 @@ impl<'a> Here<'a> {
         let pci = self.gpu.pci.known().filter(|_| self.mig.is_none());
         names_device(name, &self.index(), self.uuid(), pci.map(String::as_str))
     }
+}
+
+/// How `NVIDIA_VISIBLE_DEVICES` would number a device.
+pub(super) fn index((gpu, mig): Key) -> String {
+    mig.map_or_else(|| gpu.to_string(), |mig| format!("{gpu}:{mig}"))
 }

@@ -17,9 +17,9 @@ pub(in crate::policy) fn trusted_in_isolated(name: &Spanned<String>) -> Finding 
 
 /// Docker's socket.
 pub(in crate::policy) fn socket_trust(span: Span) -> Finding {
-    let message = "whoever may use a Docker socket may be any tenant of that daemon";
+    let message = "whoever may use a Docker socket is root on the host, and may be any tenant there";
     Finding::at(Code::SocketTrust, span, "known by daemon and runtime alone", message)
-        .help("give the socket only to people whom you trust with all of that daemon's GPUs")
+        .help("give the socket only to people whom you trust with all of that host's GPUs")
 }
 
 /// An identity that knows nobody.
@@ -79,15 +79,4 @@ pub(in crate::policy) fn tenants_overlap(
         .and(first.1, format!("tenant `{}`", first.0))
         .help("narrow one of the two identities")
         .witness(witness)
-}
-
-/// Something that undoes what keeps tenants apart: what it is, what comes of it, and the places of both.
-pub(in crate::policy) fn isolation_void(
-    void: (Span, &str),
-    message: String,
-    undone: &[(Span, String)],
-    help: &str,
-) -> Finding {
-    let finding = Finding::at(Code::IsolationVoid, void.0, void.1, message);
-    undone.iter().fold(finding, |finding, (span, text)| finding.and(*span, text.as_str())).help(help)
 }

@@ -57,7 +57,7 @@ impl Truth<'_> {
         }
         let denies = self.denies(tenant, key);
         if !denies.is_empty() {
-            return (Decided::Denied, denies, false);
+            return (Decided::Denied, denies, true);
         }
         match self.owners.get(&key) {
             Some(owner) if *owner != tenant => {
