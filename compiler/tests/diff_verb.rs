@@ -288,7 +288,6 @@ fn what_is_neither_gain_nor_loss_passes_no_gate() {
         "a line before",
         "an amount that another line had",
         "guarantee of other devices",
-        "at-most over fewer devices",
         "identity",
         "order of lines",
     ] {

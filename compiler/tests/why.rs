@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use given::{Given, gpu, host, sliced};
 use gpupol::diag::{Severity, Sink};
-use gpupol::outcome::why::{Case, Decided, Fate, Story, Tried, Verdict};
+use gpupol::outcome::why::{Case, Decided, Fate, Story, Taken, Tried, Verdict};
 use gpupol::outcome::{Outcome, Reader};
 use gpupol::policy::lower;
 use gpupol::source::{Source, Sources};
@@ -173,8 +173,11 @@ fn hardware() -> Topology {
 
 /// A policy whose text may be no sound one, on the host: then nothing.
 fn sound(text: &str, topology: &Topology) -> Option<Given> {
-    let sources =
-        Sources::new(vec![Source::new("a-policy.kdl", "policy version=1"), Source::new(FILE, text)]);
+    sound_with("policy version=1", text, topology)
+}
+
+fn sound_with(policy: &str, text: &str, topology: &Topology) -> Option<Given> {
+    let sources = Sources::new(vec![Source::new("a-policy.kdl", policy), Source::new(FILE, text)]);
     let mut sink = Sink::default();
     let documents: Vec<_> = sources.iter().map(|(id, source)| syntax::parse(id, source, &mut sink)).collect();
     let policy = lower::lower(&documents, &mut sink)?;
@@ -210,6 +213,28 @@ fn container(text: &str, given: &Given) -> Workload {
 fn story(given: &Given, topology: &Topology, text: &str) -> Story {
     let container = container(text, given);
     asked(given, topology, |case| case.story(&container, case.plans.start(&container, &Leases::new())))
+}
+
+#[test]
+fn numbers_of_docker_are_said_to_be_taken_by_index_or_not() {
+    let topology = hardware();
+    for (indices, gpus, count, wanted) in [
+        ("auto", "A", 1, Some(Taken::Indices)),
+        ("auto", "B", 1, Some(Taken::Amount)),
+        ("auto", "B", 9, Some(Taken::Neither)),
+        ("host", "A", 1, None),
+        ("count", "A", 1, None),
+    ] {
+        let head = format!("policy version=1 {{ request-indices {indices} }}");
+        let policy = format!(
+            "tenant t {{ identity docker }}\ngpu-set s {{ model {gpus} }}\n\
+             grant g {{ to t; gpus s; capabilities compute }}\n"
+        );
+        let given = sound_with(&head, &policy, &topology).unwrap();
+        let story = story(&given, &topology, &format!("container engine=docker {{ request gpus={count} }}"));
+        let numbers = story.numbers.map(|numbers| (numbers.taken, numbers.count, numbers.rule.line));
+        assert_eq!(numbers, wanted.map(|taken| (taken, count, 1)), "{policy}");
+    }
 }
 
 /// A text without the lines of these rules.

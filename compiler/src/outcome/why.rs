@@ -22,10 +22,12 @@ mod beside;
 mod container;
 mod denying;
 mod fate;
+mod numbers;
 mod reach;
 mod rights;
 
 use denying::Denying;
+pub use numbers::{Numbers, Taken};
 use rights::Wanted;
 
 /// What can be asked.
@@ -64,6 +66,8 @@ pub struct Story {
     pub not_for: Vec<NotFor>,
     /// What the guard makes of its configuration, if that goes around anything.
     pub guard: Option<Guard>,
+    /// How the numbers of Docker's `--gpus` were taken, if it has any.
+    pub numbers: Option<Numbers>,
     /// What comes of it, as `gpupol plan` says it.
     pub outcome: Outcome,
 }

@@ -7,7 +7,7 @@ use super::reached::Asked;
 use crate::cli::guarded;
 use crate::cli::render::json;
 use crate::outcome::Outcome;
-use crate::outcome::why::{Barred, Guard, Known, NotFor, Reach, Reached, Story, Tried};
+use crate::outcome::why::{Barred, Guard, Known, NotFor, Numbers, Reach, Reached, Story, Tried};
 
 /// The version of this form; it grows by fields only.
 const FORMAT_VERSION: u32 = 1;
@@ -27,6 +27,9 @@ struct OfContainer<'s> {
     reach: Option<&'s Reach>,
     denies: &'s [Barred],
     not_for: &'s [NotFor],
+    /// Absent: its request can be read in one way only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    numbers: Option<&'s Numbers>,
     /// Absent: its configuration goes around nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     guard: Option<Guarding<'s>>,
@@ -85,6 +88,7 @@ pub(super) fn story(story: &Story, host: &str) -> String {
         reach: story.reach.as_ref(),
         denies: &story.denies,
         not_for: &story.not_for,
+        numbers: story.numbers.as_ref(),
         guard: story.guard.as_ref().and_then(guarding),
     })
 }

@@ -3,7 +3,7 @@
 use super::reached;
 use super::telling::{Line, at, said};
 use crate::cli::guarded;
-use crate::outcome::why::{Guard, Known, Mismatch, Story, Tried, Verdict};
+use crate::outcome::why::{Guard, Known, Mismatch, Numbers, Story, Taken, Tried, Verdict};
 use crate::outcome::{Gift, Outcome};
 
 /// More identities that do not know a container are not read by people.
@@ -14,6 +14,7 @@ pub(super) fn lines(story: &Story, host: &str) -> Vec<Line> {
     lines.extend(story.guard.iter().filter_map(guard));
     lines.push(said(0, format!("who: {}", story.who)));
     lines.extend(identities(story));
+    lines.extend(story.numbers.iter().map(numbers));
     if let (Some(tenant), false) = (&story.tenant, story.grants.is_empty()) {
         lines.push(said(0, format!("grants of tenant {tenant}, in the order in which they are tried:")));
         lines.extend(story.grants.iter().map(tried));
@@ -46,6 +47,19 @@ fn outcome(outcome: &Outcome, host: &str) -> String {
             format!("granted: {noun} {} to tenant {tenant} by grant {grant} on {host}", devices.join(", "))
         }
     }
+}
+
+/// ``its `--gpus 2` is taken by index, as GPUs 0, 1``
+fn numbers(numbers: &Numbers) -> Line {
+    let indices: Vec<String> = (0..numbers.count).map(|index| index.to_string()).collect();
+    let noun = if numbers.count == 1 { "GPU" } else { "GPUs" };
+    let (count, gpus) = (numbers.count, format!("{noun} {}", indices.join(", ")));
+    let taken = match numbers.taken {
+        Taken::Indices => format!("is taken by index, as {gpus}"),
+        Taken::Amount => format!("is taken as a number, for {gpus} cannot be had"),
+        Taken::Neither => format!("would be {gpus}, or any {count}"),
+    };
+    at(0, format!("its `--gpus {count}` {taken}"), std::slice::from_ref(&numbers.rule))
 }
 
 fn identities(story: &Story) -> Vec<Line> {

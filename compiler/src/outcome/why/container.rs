@@ -47,6 +47,7 @@ impl<'a> Case<'a> {
             denies,
             not_for: of.map(|(tenant, named)| self.not_for(tenant, named)).unwrap_or_default(),
             guard: self.guard(container, tenant.as_deref()),
+            numbers: self.numbers(request.as_ref(), &outcome),
             tenant,
             grants,
             outcome,
