@@ -13,6 +13,7 @@ use crate::policy::{self, Policy};
 use crate::source::Spanned;
 use crate::topology::{Gpu, MigDevice, Topology, Vendor};
 
+mod alike;
 mod check;
 mod coexist;
 mod deny;

@@ -4,8 +4,8 @@ use smallvec::SmallVec;
 
 const BITS: usize = u64::BITS as usize;
 
-/// Some positions of a list; of one list all sets are made for as many.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Some positions of a list; of one list all sets are made for as many, but for those that never had any.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Positions(SmallVec<[u64; 2]>);
 
 impl Positions {
@@ -18,14 +18,53 @@ impl Positions {
         Self((0..count).step_by(BITS).map(word).collect())
     }
 
-    /// Leaves those that the other has too.
+    /// Leaves those that the other has too; of one that was never filled none.
     pub(super) fn keep(&mut self, other: &Self) {
+        self.0.truncate(other.0.len());
         self.0.iter_mut().zip(&other.0).for_each(|(own, other)| *own &= other);
     }
 
     /// Leaves those that the other does not have; one that was never filled has none.
     pub(super) fn remove(&mut self, other: &Self) {
         self.0.iter_mut().zip(&other.0).for_each(|(own, other)| *own &= !other);
+    }
+
+    /// Adds those of the other.
+    pub(super) fn add(&mut self, other: &Self) {
+        let missing = other.0.len().saturating_sub(self.0.len());
+        self.0.extend(std::iter::repeat_n(0, missing));
+        self.0.iter_mut().zip(&other.0).for_each(|(own, other)| *own |= other);
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones()).sum::<u32>().try_into().unwrap_or(usize::MAX)
+    }
+
+    /// Those that the other has too.
+    pub(super) fn and(&self, other: &Self) -> Self {
+        Self(self.0.iter().zip(&other.0).map(|(own, other)| own & other).collect())
+    }
+
+    /// Those that the other does not have.
+    pub(super) fn without(&self, other: &Self) -> Self {
+        let mut left = self.clone();
+        left.remove(other);
+        left
+    }
+
+    /// Adds one, of those for which it was made.
+    pub(super) fn insert(&mut self, at: usize) {
+        if let Some(word) = self.0.get_mut(at / BITS) {
+            *word |= 1 << (at % BITS);
+        }
+    }
+
+    /// Removes one.
+    pub(super) fn drop(&mut self, at: usize) {
+        if let Some(word) = self.0.get_mut(at / BITS) {
+            *word &= !(1 << (at % BITS));
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -57,5 +96,12 @@ mod tests {
         assert!(rest.is_empty() && !both.is_empty());
         both.remove(&Positions::default());
         assert_eq!(both, Positions::of(150, |at| [0, 50, 100].contains(&at)), "what has none takes none");
+        let mut all = Positions::default();
+        all.add(&both);
+        assert_eq!(all, both, "what has none takes any");
+        all.add(&of(149));
+        assert_eq!((all.len(), all.and(&of(149)).len(), all.without(&both).len()), (4, 2, 1));
+        all.drop(100);
+        assert_eq!(all.iter().collect::<Vec<_>>(), [0, 50, 149]);
     }
 }
