@@ -39,6 +39,7 @@ mod shadow;
 pub use everywhere::Everywhere;
 pub use features::{FeatureParts, GrantedFeature};
 pub use memory::{Enforcer, Memory};
+pub(crate) use positions::Positions;
 pub use prepared::Prepared;
 pub use require::{Found, Unmet};
 pub use shadow::Denials;

@@ -287,11 +287,13 @@ proptest! {
         };
         force.reached = TENANTS.iter().map(|tenant| (*tenant, force.try_all(tenant))).collect();
         let (resolution, _) = given.on(&topology);
+        let together = Judge::new(&given.policy, &resolution, &plans, "host");
         for assert in &given.policy.asserts {
             let claim = assert.claim.to_string();
             let verdict = Judge::new(&given.policy, &resolution, &plans, "host").judge(assert);
             let said = format!("{claim}\n{}\n{verdict:?}", world.text());
             prop_assert_eq!(verdict.findings.is_empty(), force.holds(&claim), "{}", said);
+            prop_assert_eq!(together.judge(assert), verdict, "others before it change nothing: {}", claim);
         }
     }
 }
@@ -332,6 +334,28 @@ assert isolated a b level=gpu\nassert only a reaches s\nassert never video for b
     let witness = finding.witness.as_deref().unwrap();
     assert!(witness.starts_with("MIG device 1:0 (1g.10gb of A, MIG-"), "{witness}");
     assert!(witness.ends_with("), which `b` reaches"), "{witness}");
+}
+
+#[test]
+fn what_is_claimed_again_is_told_at_its_own_place() {
+    let claims = "assert isolated a b level=gpu\nassert only a reaches s\nassert never video compute for b a
+assert isolated a b\nassert always-satisfiable two\nassert only b reaches t\n";
+    let text = "tenant a { identity podman }\ntenant b { identity kubernetes namespace=b }
+trust m reason=\"reads all\" { identity kubernetes namespace=m }
+gpu-set s { model A }\ngpu-set t { model A; mig-profile \"1g.10gb\" }
+grant one { to a m; gpus s; capabilities compute }\ngrant two { to b; gpus t at-most=9; capabilities compute video }\n";
+    let (given, topology) = (policy(&format!("{text}{claims}{claims}")), hardware());
+    let set = given.plan_set(&topology);
+    let plans = Reader::open(&set).unwrap();
+    let (resolution, _) = given.on(&topology);
+    let judge = || Judge::new(&given.policy, &resolution, &plans, "host");
+    let alone: Vec<Verdict> = given.policy.asserts.iter().map(|assert| judge().judge(assert)).collect();
+    let judge = judge();
+    let together: Vec<Verdict> = given.policy.asserts.iter().map(|assert| judge.judge(assert)).collect();
+    assert_eq!(together, alone);
+    let told = alone.iter().filter(|verdict| !verdict.findings.is_empty()).count();
+    let noted = alone.iter().filter(|verdict| !verdict.notes.is_empty()).count();
+    assert!(told >= 6 && noted >= 2, "{told} {noted}");
 }
 
 #[test]
