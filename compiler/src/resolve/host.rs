@@ -204,7 +204,8 @@ impl<'a> Host<'a, '_> {
         if devices.is_empty() && !self.fabric.is_spent() {
             return Offer { line, devices, most: 0 };
         }
-        check::place_facts(line, &devices, &self.fabric, self.name, sink);
+        let may_tell = |devices| self.sets.may_tell(devices);
+        check::place_facts(line, &devices, &self.fabric, may_tell, self.name, sink);
         memory::report(line, &devices, self.name, sink);
         let most = match self.slots(line, &devices) {
             Ok(slots) => place::most(&devices, slots.as_deref()),

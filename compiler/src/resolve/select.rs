@@ -3,6 +3,7 @@
 //! A set is first taken in its widest sense, as an `except` or a deny needs it: the GPUs that its selectors choose,
 //! whatever their MIG mode, with all their MIG devices. What a grant can give of it is a part of that.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::judge::{Candidate, Verdict};
@@ -16,12 +17,27 @@ use crate::source::{Span, Spanned};
 use crate::topology::mig::Board;
 use crate::topology::{Fact, Gpu, MigDevice, Topology, Vendor, instance_profile};
 
+/// So many devices of a host are told of which something cannot be told, and of each set and line after that the first: there
+/// may be thousands of both.
+const MOST_TOLD: usize = 4_096;
+
 /// The sets that something uses.
 pub(super) struct Sets<'a, 's> {
     prepared: &'s Prepared<'a>,
     judged: Judged<'a, 's>,
+    /// So many devices are still told of which something cannot be told.
+    left: Cell<usize>,
     /// By their numbers there: where the members of each stand among the devices of the host.
     sets: Vec<Positions>,
+}
+
+/// Where the members of a set stand.
+struct Chosen {
+    sure: Positions,
+    /// Those, and the others that could be members if a fact were known.
+    maybe: Positions,
+    /// Those, and the others that miss it narrowly.
+    hoped: Positions,
 }
 
 #[derive(Clone, Copy)]
@@ -38,7 +54,8 @@ pub(super) fn all<'a, 's>(
     sink: &mut Sink,
 ) -> Sets<'a, 's> {
     let judged = Judged::of(prepared, topology);
-    let mut sets = Sets { prepared, judged, sets: Vec::with_capacity(prepared.sets.len()) };
+    let (left, own) = (Cell::new(MOST_TOLD), Vec::with_capacity(prepared.sets.len()));
+    let mut sets = Sets { prepared, judged, left, sets: own };
     for rule in &prepared.sets {
         // What is of other hosts has nothing here, and nothing is to be said of it.
         let is_elsewhere = rule.hosts.iter().any(|host| !sets.judged.is_host(*host));
@@ -52,11 +69,11 @@ impl<'a> Sets<'a, '_> {
     /// What a set has of a host that it does not exclude by its name.
     fn here(&self, set: &prepared::Set<'a>, name: &str, sink: &mut Sink) -> Positions {
         let (rule, topology) = (set.rule, self.judged.topology);
-        let (sure, hoped) = self.chosen(set);
-        let (found, certain) = if rule.first.is_none() && sure == hoped {
-            (sure, true)
+        let chosen = self.chosen(set);
+        let (found, certain) = if rule.first.is_none() && chosen.sure == chosen.hoped {
+            (chosen.sure, true)
         } else {
-            self.told(set, sure, &hoped, name, sink)
+            self.told(set, chosen, name, sink)
         };
         if !set.is_granted {
             return found;
@@ -85,19 +102,26 @@ impl<'a> Sets<'a, '_> {
         found
     }
 
-    /// Where the members of a set stand, but for its `first`; and these with all others of which something is to be said, for a
-    /// fact is missing that it takes to tell them, or they miss it narrowly.
-    fn chosen(&self, set: &prepared::Set<'a>) -> (Positions, Positions) {
-        let mut sure = self.of_kind(set);
-        let mut hoped = sure.clone();
+    /// The members of a set, but for its `first`, and what is nearly one.
+    fn chosen(&self, set: &prepared::Set<'a>) -> Chosen {
+        let sure = self.of_kind(set);
+        let mut chosen = Chosen { maybe: sure.clone(), hoped: sure.clone(), sure };
         for verdicts in set.selectors.iter().filter_map(|selector| self.judged.verdicts(*selector)) {
-            sure.keep(&verdicts.yes);
-            hoped.keep(&verdicts.hope);
-            if hoped.is_empty() {
+            chosen.sure.keep(&verdicts.yes);
+            chosen.maybe.keep(&verdicts.maybe);
+            chosen.hoped.keep(&verdicts.hope);
+            if chosen.hoped.is_empty() {
                 break;
             }
         }
-        (sure, hoped)
+        chosen
+    }
+
+    /// So many devices may be told of a set or line of which something cannot be told; they count.
+    pub(super) fn may_tell(&self, devices: usize) -> usize {
+        let most = self.left.get().max(1).min(devices);
+        self.left.set(self.left.get().saturating_sub(most));
+        most
     }
 
     /// What a set could have, without what the others have that it excepts.
@@ -114,15 +138,18 @@ impl<'a> Sets<'a, '_> {
     fn told(
         &self,
         set: &prepared::Set<'a>,
-        sure: Positions,
-        hoped: &Positions,
+        chosen: Chosen,
         name: &str,
         sink: &mut Sink,
     ) -> (Positions, bool) {
+        let Chosen { sure, maybe, hoped } = chosen;
         let mut own = Sink::default();
-        for at in hoped.without(&sure).iter() {
-            if let Some(candidate) = self.judged.candidates.get(at) {
-                not_chosen(set.rule, candidate, Some((name, &mut own)));
+        // Those of which a fact is missing come first: an error must not be lost behind what is none.
+        for devices in [maybe.without(&sure), hoped.without(&maybe)] {
+            for at in devices.iter().take(self.may_tell(devices.len())) {
+                if let Some(candidate) = self.judged.candidates.get(at) {
+                    not_chosen(set.rule, candidate, Some((name, &mut own)));
+                }
             }
         }
         let members = self.first(set.rule, sure, name, &mut own);
@@ -136,10 +163,14 @@ impl<'a> Sets<'a, '_> {
     fn first(&self, rule: &GpuSet, members: Positions, name: &str, sink: &mut Sink) -> Positions {
         let Some(count) = &rule.first else { return members };
         let whole = rule.mig_profiles.is_empty();
-        for (_, member) in self.at(&members) {
-            if let (true, Fact::Unknown(why)) = (whole && member.mig.is_none(), &member.gpu.mig) {
-                sink.push(diags::unknown_to_selector(rule, count.span, member.gpu, "MIG mode", why, name));
-            }
+        let unknown = self.at(&members).filter(|(_, member)| whole && member.mig.is_none());
+        let unknown = unknown.filter_map(|(_, member)| match &member.gpu.mig {
+            Fact::Unknown(why) => Some((member.gpu, why)),
+            Fact::Known(_) | Fact::Absent => None,
+        });
+        let unknown: Vec<(&Gpu, &String)> = unknown.collect();
+        for (gpu, why) in unknown.iter().take(self.may_tell(unknown.len())) {
+            sink.push(diags::unknown_to_selector(rule, count.span, gpu, "MIG mode", why, name));
         }
         let most = usize::try_from(count.value).unwrap_or(usize::MAX);
         let held = self.at(&members).filter(|(_, member)| member.is_held(whole)).take(most);
@@ -211,14 +242,16 @@ impl<'a> Sets<'a, '_> {
     ) -> Vec<Device<'a>> {
         let Some(set) = set else { return Vec::new() };
         let whole = self.is_whole(set);
-        let mut devices = Vec::new();
+        let (mut devices, mut others) = (Vec::new(), Vec::new());
         for (_, member) in self.of(set).filter(|(_, member)| member.is_held(whole)) {
             match member.device() {
                 Ok(device) => devices.push(device),
-                Err(Missing { fact, why }) => {
-                    sink.push(diags::unknown_fact(&line.gpu_set, member.gpu, fact, why, name));
-                }
+                Err(missing) => others.push((member.gpu, missing)),
             }
+        }
+        let told = self.may_tell(others.len());
+        for (gpu, Missing { fact, why }) in others.into_iter().take(told) {
+            sink.push(diags::unknown_fact(&line.gpu_set, gpu, fact, why, name));
         }
         devices
     }

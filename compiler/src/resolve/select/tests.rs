@@ -142,12 +142,13 @@ fn what_selectors_say_together_is_what_they_say_of_each_device() {
         let (policy, topology) = (policy(&mut made), host(&mut made));
         let prepared = Prepared::of(&policy);
         let judged = Judged::of(&prepared, &topology);
-        let mut sets = Sets { prepared: &prepared, judged, sets: Vec::new() };
+        let left = Cell::new(usize::MAX);
+        let mut sets = Sets { prepared: &prepared, judged, left, sets: Vec::new() };
         for set in &prepared.sets {
             let (mut each, mut together) = (Sink::default(), Sink::default());
             let expected = each_judged(&sets, set, &mut each);
-            let (sure, hoped) = sets.chosen(set);
-            let (found, certain) = sets.told(set, sure.clone(), &hoped, "host", &mut together);
+            let Chosen { sure, hoped, .. } = sets.chosen(set);
+            let (found, certain) = sets.told(set, sets.chosen(set), "host", &mut together);
             let (each, together) = (each.finish(), together.finish());
             if set.hosts.iter().any(|host| !sets.judged.is_host(*host)) {
                 assert!(expected.is_empty() && each.is_empty(), "{seed}: {:?}", set.rule);
