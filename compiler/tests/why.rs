@@ -413,7 +413,7 @@ fn settle(policy: &str, topology: &Topology, fate: &Fate, place: &Place<'_>) -> 
         let Some(given) = sound(&policy, topology) else { return Ok(()) };
         let reached = asked(&given, topology, |case| case.reached(Some(place.tenant), None));
         let reach = reached.reach.iter().find(|reach| reach.grant == place.grant).unwrap();
-        let next = reach.lines[place.line].devices.iter().find(|next| next.uuid == place.uuid).unwrap();
+        let next = reach.lines[place.line].devices.iter().find(|next| *next.uuid == *place.uuid).unwrap();
         let now: Vec<&str> = next.rules.iter().map(|rule| line(&policy, rule)).collect();
         let same_kind = next.verdict == fate.verdict && !matches!(fate.verdict, Decided::Denied);
         prop_assert!(!same_kind || now != blamed, "{blamed:?} {next:#?}\n{policy}");

@@ -15,7 +15,7 @@ mod grounds;
 mod reach;
 
 pub use diags::undecided;
-pub use grounds::{Ground, grounds};
+pub use grounds::{Ground, Grounds};
 
 /// What came of an assert on one host.
 #[derive(Clone, Debug, PartialEq, Eq)]

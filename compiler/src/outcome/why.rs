@@ -24,7 +24,7 @@ mod fate;
 mod reach;
 mod rights;
 
-use fate::Bare;
+use fate::Again;
 use rights::Wanted;
 
 /// What can be asked.
@@ -234,11 +234,14 @@ pub struct LineReach {
 #[serde(rename_all = "camelCase")]
 pub struct Fate {
     /// NVML index, `0:1` for a MIG device.
-    pub device: String,
+    #[serde(serialize_with = "shared")]
+    pub device: Arc<str>,
     /// `GPU-…` or `MIG-…`.
-    pub uuid: String,
+    #[serde(serialize_with = "shared")]
+    pub uuid: Arc<str>,
     /// What it is.
-    pub model: String,
+    #[serde(serialize_with = "shared")]
+    pub model: Arc<str>,
     /// What was decided.
     pub verdict: Decided,
     /// Why, in words.
@@ -286,9 +289,9 @@ impl<'a> Case<'a> {
             asked.clone().for_each(|grant| rights.add(grant.rule));
             denies.extend(self.kept_rights(tenant, &rights, Wanted::All));
         }
-        let mut bare = Bare::of(self.policy);
+        let mut again = Again::of(self.policy);
         Reached {
-            reach: asked.map(|grant| self.reach(grant, devices, &mut bare)).collect(),
+            reach: asked.map(|grant| self.reach(grant, devices, &mut again)).collect(),
             denies,
             not_for: others.unwrap_or_default(),
         }

@@ -1,13 +1,16 @@
 //! What an assert that holds rests on, in words.
 
-use crate::outcome::assert::{self, Ground};
-use crate::policy::{Assert, Claim, Level, Policy};
-use crate::resolve::Resolution;
+use std::collections::BTreeSet;
+
+use crate::outcome::assert::{Ground, Grounds};
+use crate::policy::{Assert, Claim, Level};
 use crate::source::Spanned;
 
 /// What an assert that holds rests on.
 pub(super) struct Shown {
     pub(super) grounds: Vec<Ground>,
+    /// Whether these are all.
+    pub(super) whole: bool,
     /// Those whom it is about and who reach nothing.
     idle: Vec<String>,
     /// Why it holds by all that.
@@ -15,17 +18,22 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    pub(super) fn of(assert: &Assert, policy: &Policy, resolution: &Resolution) -> Self {
-        let grounds = assert::grounds(assert, policy, resolution);
-        let idle = |tenant: &&Spanned<String>| grounds.iter().all(|ground| ground.tenant != tenant.value);
-        let idle = tenants(&assert.claim).iter().filter(idle).map(|tenant| tenant.value.clone()).collect();
-        Self { grounds, idle, therefore: therefore(&assert.claim) }
+    pub(super) fn of(assert: &Assert, all: &Grounds) -> Self {
+        let (grounds, whole) = all.of(assert);
+        let own: BTreeSet<&str> = grounds.iter().map(|ground| ground.tenant.as_str()).collect();
+        let idle =
+            tenants(&assert.claim).iter().filter(|tenant| whole && !own.contains(tenant.value.as_str()));
+        let idle = idle.map(|tenant| tenant.value.clone()).collect();
+        Self { grounds, whole, idle, therefore: therefore(&assert.claim) }
     }
 
     /// A line for each grant and each who has none of them, and at last why the assert holds.
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
         let idle = self.idle.iter().map(|tenant| format!("`{tenant}` reaches nothing of it"));
-        self.grounds.iter().map(line).chain(idle).chain([self.therefore.clone()])
+        let most = Grounds::MOST_NAMED;
+        let cut = format!("and what is not shown, for of all asserts {most} devices are named");
+        let cut = (!self.whole).then_some(cut);
+        self.grounds.iter().map(line).chain(idle).chain(cut).chain([self.therefore.clone()])
     }
 }
 

@@ -16,7 +16,7 @@ use crate::topology::Gpu;
 type Verdict = (Decided, String, Vec<Rule>);
 
 /// A verdict, whose words many devices may share.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Said {
     pub(super) verdict: Decided,
     pub(super) why: Arc<str>,
@@ -31,11 +31,22 @@ pub(super) struct Seen<'a> {
     withheld: BTreeMap<Key, By<'a>>,
 }
 
-/// What is said of grants of which denies leave no driver capability: by tenant and capabilities, since all denies that take
-/// one of these are named, however many grants and devices it is said of.
-pub(super) struct Bare<'a> {
+/// What is said again and again, however many grants and devices it is said of.
+pub(super) struct Again<'a> {
     denied: Denied<'a>,
-    said: BTreeMap<(&'a str, &'a BTreeSet<Capability>), Said>,
+    /// Of grants of which denies leave no driver capability: by tenant and capabilities, since all denies that take one of these
+    /// are named.
+    bare: BTreeMap<(&'a str, &'a BTreeSet<Capability>), Said>,
+    /// What devices are called.
+    names: BTreeMap<Key, Names>,
+}
+
+/// What a device is called.
+#[derive(Clone)]
+pub(super) struct Names {
+    pub(super) index: Arc<str>,
+    pub(super) uuid: Arc<str>,
+    pub(super) model: Arc<str>,
 }
 
 impl<'a> Seen<'a> {
@@ -46,9 +57,14 @@ impl<'a> Seen<'a> {
     }
 }
 
-impl<'a> Bare<'a> {
+impl<'a> Again<'a> {
     pub(super) fn of(policy: &'a Policy) -> Self {
-        Self { denied: Denied::of(&policy.denies), said: BTreeMap::new() }
+        Self { denied: Denied::of(&policy.denies), bare: BTreeMap::new(), names: BTreeMap::new() }
+    }
+
+    /// What a device is called, as it is said first.
+    pub(super) fn names(&mut self, key: Key, names: impl FnOnce() -> Names) -> Names {
+        self.names.entry(key).or_insert_with(names).clone()
     }
 }
 
@@ -60,11 +76,11 @@ impl From<Verdict> for Said {
 
 impl<'a> Case<'a> {
     /// What was decided about a device that a line could have had.
-    pub(super) fn said(&self, seen: &Seen<'a>, (gpu, key): (&Gpu, Key), bare: &mut Bare<'a>) -> Said {
+    pub(super) fn said(&self, seen: &Seen<'a>, (gpu, key): (&Gpu, Key), again: &mut Again<'a>) -> Said {
         let Seen { grant, line, .. } = seen;
         match self.verdict(seen, (gpu, key)).or_else(|| self.never_had(grant, line, (gpu, key))) {
             Some(verdict) => verdict.into(),
-            None => self.nothing_allowed(grant, bare),
+            None => self.nothing_allowed(grant, again),
         }
     }
 
@@ -150,8 +166,8 @@ impl<'a> Case<'a> {
         (Decided::OtherKind, why, vec![self.rule(span, format!("gpu-set {name}"))])
     }
 
-    fn nothing_allowed(&self, grant: &'a Grant<'a>, bare: &mut Bare<'a>) -> Said {
-        let Bare { denied, said } = bare;
+    fn nothing_allowed(&self, grant: &'a Grant<'a>, again: &mut Again<'a>) -> Said {
+        let Again { denied, bare, .. } = again;
         let capabilities = &grant.rule.capabilities;
         let verdict = || {
             let takes = |deny: &&&policy::Deny| !deny.capabilities.is_disjoint(capabilities);
@@ -160,7 +176,7 @@ impl<'a> Case<'a> {
             let why = format!("denies leave no driver capability of the grant: {}", names.join(", "));
             (Decided::NoCapability, why, by.map(|deny| self.deny(deny)).collect()).into()
         };
-        said.entry((grant.tenant, capabilities)).or_insert_with(verdict).clone()
+        bare.entry((grant.tenant, capabilities)).or_insert_with(verdict).clone()
     }
 }
 
