@@ -63,7 +63,7 @@ impl<'a> Judge<'a> {
             once.add(own);
         }
         let together = (0..).zip(tenants.iter().zip(&reached)).filter(|(_, (_, own))| own.meets(&twice));
-        let together: Vec<(usize, (&Spanned<String>, &Rc<Positions>))> = together.collect();
+        let together: Vec<_> = together.collect();
         let mut findings = Vec::new();
         for (at, (first, own)) in &together {
             for (_, (second, other)) in together.iter().filter(|(other, _)| other > at) {
