@@ -13,6 +13,7 @@ use crate::policy::{self, Policy};
 use crate::source::Spanned;
 use crate::topology::{Gpu, MigDevice, Topology, Vendor};
 
+mod alike;
 mod check;
 mod coexist;
 mod deny;
@@ -38,6 +39,7 @@ mod shadow;
 pub use everywhere::Everywhere;
 pub use features::{FeatureParts, GrantedFeature};
 pub use memory::{Enforcer, Memory};
+pub(crate) use positions::Positions;
 pub use prepared::Prepared;
 pub use require::{Found, Unmet};
 pub use shadow::Denials;

@@ -11,11 +11,12 @@
 #[cfg(test)]
 mod given;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use given::{gpu, host, policy, sliced};
 use gpupol::diag::{Code, Severity, Sink};
-use gpupol::outcome::assert::{Judge, Verdict};
+use gpupol::outcome::assert::{Grounds, Judge, Verdict};
 use gpupol::outcome::{Gift, Outcome, Reader};
 use gpupol::policy::{Policy, lower};
 use gpupol::source::{Source, Sources};
@@ -287,11 +288,13 @@ proptest! {
         };
         force.reached = TENANTS.iter().map(|tenant| (*tenant, force.try_all(tenant))).collect();
         let (resolution, _) = given.on(&topology);
+        let together = Judge::new(&given.policy, &resolution, &plans, "host");
         for assert in &given.policy.asserts {
             let claim = assert.claim.to_string();
             let verdict = Judge::new(&given.policy, &resolution, &plans, "host").judge(assert);
             let said = format!("{claim}\n{}\n{verdict:?}", world.text());
             prop_assert_eq!(verdict.findings.is_empty(), force.holds(&claim), "{}", said);
+            prop_assert_eq!(together.judge(assert), verdict, "others before it change nothing: {}", claim);
         }
     }
 }
@@ -332,6 +335,54 @@ assert isolated a b level=gpu\nassert only a reaches s\nassert never video for b
     let witness = finding.witness.as_deref().unwrap();
     assert!(witness.starts_with("MIG device 1:0 (1g.10gb of A, MIG-"), "{witness}");
     assert!(witness.ends_with("), which `b` reaches"), "{witness}");
+}
+
+#[test]
+fn what_is_claimed_again_is_told_at_its_own_place() {
+    let claims = "assert isolated a b level=gpu\nassert only a reaches s\nassert never video compute for b a
+assert isolated a b\nassert always-satisfiable two\nassert only b reaches t\n";
+    let text = "tenant a { identity podman }\ntenant b { identity kubernetes namespace=b }
+trust m reason=\"reads all\" { identity kubernetes namespace=m }
+gpu-set s { model A }\ngpu-set t { model A; mig-profile \"1g.10gb\" }
+grant one { to a m; gpus s; capabilities compute }\ngrant two { to b; gpus t at-most=9; capabilities compute video }\n";
+    let (given, topology) = (policy(&format!("{text}{claims}{claims}")), hardware());
+    let set = given.plan_set(&topology);
+    let plans = Reader::open(&set).unwrap();
+    let (resolution, _) = given.on(&topology);
+    let judge = || Judge::new(&given.policy, &resolution, &plans, "host");
+    let alone: Vec<Verdict> = given.policy.asserts.iter().map(|assert| judge().judge(assert)).collect();
+    let judge = judge();
+    let together: Vec<Verdict> = given.policy.asserts.iter().map(|assert| judge.judge(assert)).collect();
+    assert_eq!(together, alone);
+    let told = alone.iter().filter(|verdict| !verdict.findings.is_empty()).count();
+    let noted = alone.iter().filter(|verdict| !verdict.notes.is_empty()).count();
+    assert!(told >= 6 && noted >= 2, "{told} {noted}");
+}
+
+#[test]
+fn what_asserts_rest_on_is_named_as_far_as_it_is_read() {
+    let text = "tenant a { identity podman }\ntenant b { identity kubernetes namespace=b }
+gpu-set s { model A }\ngrant one { to a; gpus s; capabilities compute }\ngrant two rank=1 { to a b; gpus s; capabilities compute }
+assert never video for a b\nassert never graphics for b\nassert never video for b a\n";
+    let (given, topology) = (policy(text), hardware());
+    let (resolution, _) = given.on(&topology);
+    let named = |left: usize| {
+        let left = Cell::new(left);
+        let all = Grounds { policy: &given.policy, resolution: &resolution, left: &left };
+        let of = |assert| {
+            let (grounds, whole) = all.of(assert);
+            (grounds.into_iter().map(|ground| (ground.tenant, ground.grant)).collect::<Vec<_>>(), whole)
+        };
+        given.policy.asserts.iter().map(of).collect::<Vec<_>>()
+    };
+    let each = resolution.grants.first().unwrap().devices().count();
+    let whole = named(Grounds::MOST_NAMED);
+    assert!(whole.iter().all(|(_, whole)| *whole));
+    assert_eq!(whole.iter().map(|(grounds, _)| grounds.len()).collect::<Vec<_>>(), [3, 1, 3]);
+    let cut = named(5 * each + 1);
+    assert_eq!(cut.iter().map(|(_, whole)| *whole).collect::<Vec<_>>(), [true, true, false]);
+    assert_eq!((&cut[..2], &cut[2].0[..]), (&whole[..2], &whole[2].0[..1]));
+    assert_eq!(named(1), [(vec![], false), (vec![], false), (vec![], false)]);
 }
 
 #[test]

@@ -142,3 +142,21 @@ fn denies_are_compared_within_bounds_and_those_left_out_counted_in_one_finding()
     assert_eq!(denied(100, 10, 2), [Code::DenyShadowed; 98]);
     assert_eq!(denied(400, 400, 16), [Code::NotAnalysed]);
 }
+
+#[test]
+fn devices_of_which_something_is_unknown_are_told_within_bounds_and_of_each_set_after_that_the_first() {
+    let told = |sets: usize| {
+        let mut text = of_tenants(1, 0, "");
+        for set in 0..sets {
+            writeln!(text, "gpu-set u{set} {{ memory at-least=\"{}GiB\" }}", set + 1).unwrap();
+            writeln!(text, "grant u{set} rank={set} {{ to t0; gpus u{set}; capabilities compute }}").unwrap();
+        }
+        let mut topology = two_nodes();
+        topology.gpus.iter_mut().for_each(|gpu| gpu.memory = Fact::unknown("nobody asked"));
+        let given = policy(&text);
+        let (_, findings) = given.on(&topology);
+        findings.iter().filter(|finding| finding.code == Code::UnknownFact).count()
+    };
+    assert_eq!(told(10), 160);
+    assert_eq!(told(300), 4_096 + 300 - 4_096 / 16);
+}

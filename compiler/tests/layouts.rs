@@ -159,3 +159,35 @@ fn a_profile_that_no_board_has_is_reported_once_and_not_as_an_empty_set() {
     assert_eq!(set("1c.3g.20gb"), [Code::EmptyGpuSet]);
     assert_eq!(set("1g.5gb"), [Code::EmptyGpuSet]);
 }
+
+#[test]
+fn a_gpu_of_two_layouts_is_compared_with_the_first() {
+    let gpus =
+        || vec![sliced(gpu(0, A100), &["1g.5gb"]), sliced(gpu(1, A100), &["1g.5gb"]), with_mig(2, A100)];
+    let said = |layouts: &str| {
+        let text = format!("gpu-set all {{ model \"**\" }}\ngpu-set one {{ numa 0; first 1 }}\n{layouts}\n");
+        let given = policy(&text);
+        let topology = host(gpus(), &[]);
+        let found = given.on(&topology).1.into_iter().filter(|finding| finding.code != Code::EmptyGpuSet);
+        found.map(|finding| (finding.code, finding.message)).collect::<Vec<_>>()
+    };
+    let twos = "layout twos { gpus all; mig \"2g.10gb\" 3 }";
+    let halves = "layout halves { gpus one; mig \"3g.20gb\" 2 }";
+    let wrong = "layout zero { gpus one; mig \"9g.1gb\" 1 }";
+    let compared = |layouts: &str| {
+        let found = said(layouts).into_iter().filter(|(code, _)| *code == Code::LayoutNotThere);
+        found.map(|(_, message)| message).collect::<Vec<_>>()
+    };
+    assert_eq!(compared(twos), ["GPUs 0, 1, 2 of `host` do not have layout `twos` yet"]);
+    let both = format!("{twos}\n{halves}\n{wrong}");
+    let expected = [
+        "GPU 2 of `host` does not have layout `halves` yet",
+        "GPUs 0, 1 of `host` do not have layout `twos` yet",
+    ];
+    let mut found = compared(&both);
+    found.sort_unstable();
+    assert_eq!(found, expected);
+    let all = said(&both);
+    let count = |wanted: Code| all.iter().filter(|(code, _)| *code == wanted).count();
+    assert_eq!((count(Code::LayoutsOverlap), count(Code::LayoutImpossible)), (2, 1));
+}

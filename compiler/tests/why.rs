@@ -438,7 +438,7 @@ fn settle(policy: &str, topology: &Topology, fate: &Fate, place: &Place<'_>) -> 
         let Some(given) = sound(&policy, topology) else { return Ok(()) };
         let reached = asked(&given, topology, |case| case.reached(Some(place.tenant), None));
         let reach = reached.reach.iter().find(|reach| reach.grant == place.grant).unwrap();
-        let next = reach.lines[place.line].devices.iter().find(|next| next.uuid == place.uuid).unwrap();
+        let next = reach.lines[place.line].devices.iter().find(|next| *next.uuid == *place.uuid).unwrap();
         let now: Vec<&str> = next.rules.iter().map(|rule| line(&policy, rule)).collect();
         let same_kind = next.verdict == fate.verdict;
         // All denies of a device are blamed together.
@@ -515,7 +515,7 @@ fn fate_of(policy: &str, device: &str) -> (String, Vec<String>) {
     let (given, topology) = (given::policy(policy), hardware());
     let text = given.sources.iter().find(|(_, source)| source.place == FILE).unwrap().1.text.clone();
     let reached = asked(&given, &topology, |case| case.reached(Some("a"), None));
-    let fate = reached.reach[0].lines[0].devices.iter().find(|fate| fate.device == device).unwrap();
+    let fate = reached.reach[0].lines[0].devices.iter().find(|fate| &*fate.device == device).unwrap();
     (fate.why.to_string(), fate.rules.iter().map(|rule| line(&text, rule).to_owned()).collect())
 }
 

@@ -162,12 +162,7 @@ impl Checked {
             hosts: std::mem::take(&mut self.hosts),
             failure: self.failure.as_ref(),
         });
-        let text = report.write(form);
-        if args.format == FindingFormat::Plain {
-            print::say(&text);
-            return Ok(());
-        }
-        print::data(&text)
+        report.print(form)
     }
 }
 

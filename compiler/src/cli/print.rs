@@ -1,17 +1,30 @@
 //! Standard output and standard error.
 #![expect(clippy::disallowed_methods, reason = "the command line prints")]
 
-use std::io::{ErrorKind, IsTerminal, Write, stderr, stdout};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write, stderr, stdout};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde::Serialize;
 
 use super::Failure;
+use super::render::write_json;
 
 /// Writes data to standard output. Whoever read enough of it and left is no error.
 pub(super) fn data(text: &str) -> Result<(), Failure> {
     let mut out = stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    done(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Writes a JSON document to standard output, piece by piece as it is made.
+pub(super) fn document(document: &impl Serialize) -> Result<(), Failure> {
+    let mut out = BufWriter::new(stdout().lock());
+    done(write_json(document, &mut out).and_then(|()| out.flush()))
+}
+
+/// Whoever read enough of standard output and left is no error.
+fn done(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Failure::Unwritable { what: "standard output".to_owned(), why: error })
         }

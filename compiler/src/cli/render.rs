@@ -12,7 +12,7 @@ mod style;
 mod text;
 
 pub(super) use escape::{escape, xml};
-pub(super) use json::json;
+pub(super) use json::{Each, json, write_json};
 pub(super) use style::Style;
 use text::Texts;
 

@@ -22,9 +22,11 @@ pub(super) use tally::Tally;
 pub(super) const MOST_SHOWN: usize = 50;
 
 /// The findings of a check and what they are about.
-pub(super) struct Report {
-    /// Those that are shown, in the order of their places.
-    items: Vec<Item>,
+pub(super) struct Report<'f> {
+    findings: &'f [Finding],
+    sources: &'f Sources,
+    /// Those that are shown, in the order of their places, each with its fingerprint.
+    shown: Vec<(usize, String)>,
     /// How many are not shown.
     omitted: usize,
     /// How many there are of each severity, shown or not.
@@ -120,36 +122,48 @@ pub(super) struct Found<'f> {
     pub(super) failure: Option<&'f Failure>,
 }
 
-impl Report {
-    pub(super) fn of(found: Found<'_>) -> Self {
+impl<'f> Report<'f> {
+    pub(super) fn of(found: Found<'f>) -> Self {
         let Found { findings, most, sources, tally, files, hosts, failure } = found;
         let mut seen = BTreeMap::new();
-        let shown = shown(findings, most);
-        let mut items = Vec::new();
+        let most = shown(findings, most);
+        let mut shown = Vec::with_capacity(most.len());
         for (at, finding) in findings.iter().enumerate() {
             let fingerprint = fingerprint(finding, sources, &mut seen);
-            if shown.binary_search(&at).is_ok() {
-                items.push(Item::of(finding, fingerprint, sources));
+            if most.binary_search(&at).is_ok() {
+                shown.push((at, fingerprint));
             }
         }
-        let omitted = findings.len() - items.len();
+        let omitted = findings.len() - shown.len();
         let files = files.iter().map(|name| escape(name)).collect();
         let harmless = |used: Used| Used { name: escape(&used.name), ..used };
         let hosts = hosts.into_iter().map(harmless).collect();
         let decided = failure.is_none();
         let failure = failure.and_then(Undecided::of);
-        Self { items, omitted, tally: tally.clone(), files, hosts, failure, decided }
+        Self { findings, sources, shown, omitted, tally: tally.clone(), files, hosts, failure, decided }
     }
 
-    /// The report in a format.
-    pub(super) fn write(&self, form: Form) -> String {
+    /// Prints it in a format: for programs to standard output, lines for people to standard error.
+    pub(super) fn print(&self, form: Form) -> Result<(), Failure> {
         match form {
-            Form::Plain => plain::text(self),
-            Form::Json => json::text(self),
-            Form::Sarif => sarif::text(self),
-            Form::Github => github::text(self),
-            Form::Junit => junit::text(self),
+            Form::Plain => {
+                print::say(&plain::text(self));
+                Ok(())
+            }
+            Form::Json => print::document(&json::document(self)),
+            Form::Sarif => print::document(&sarif::document(self)),
+            Form::Github => print::data(&github::text(self)),
+            Form::Junit => print::data(&junit::text(self)),
         }
+    }
+
+    /// The findings that are shown, each made when it is asked for: there may be a hundred thousand.
+    fn items(&self) -> impl Iterator<Item = Item> {
+        let finding = |(at, fingerprint): &(usize, String)| {
+            let finding = self.findings.get(*at)?;
+            Some(Item::of(finding, fingerprint.clone(), self.sources))
+        };
+        self.shown.iter().filter_map(finding)
     }
 
     /// Whether nothing keeps the policy from use.
@@ -252,7 +266,7 @@ fn fingerprint(finding: &Finding, sources: &Sources, seen: &mut BTreeMap<String,
     let source = finding.labels.first().and_then(|label| sources.get(label.span.source));
     let file = source.map_or("", |source| source.name.as_str());
     let same = format!("{}\0{file}\0{}", finding.code.id(), finding.message);
-    let before = seen.entry(same.clone()).or_default();
+    let before = seen.entry(digest::bytes(same.as_bytes())).or_default();
     *before += 1;
     digest::bytes(format!("{same}\0{before}").as_bytes())
 }

@@ -1,5 +1,7 @@
 //! `gpupol test`
 
+use std::cell::Cell;
+
 use gpupol_plan::glob;
 
 use super::args::{self, Report as Format};
@@ -9,6 +11,7 @@ use super::progress::Progress;
 use super::trial::{self, Proof, Trial};
 use super::{Exit, Failure, input, print};
 use crate::diag::{Finding, Sink};
+use crate::outcome::assert::Grounds;
 use crate::outcome::coverage::{Coverage, Rule};
 use crate::policy::{Assert, Policy, Test};
 use crate::source::{Sources, Span};
@@ -77,11 +80,11 @@ pub(super) fn run(args: &args::Test) -> Result<Exit, Failure> {
             "name another topology by `--topology`",
         ));
     }
-    print::data(&match args.format {
-        Format::Human => human::report(&report),
-        Format::Junit => junit::report(&report),
-        Format::Json => json::report(&report),
-    })?;
+    match args.format {
+        Format::Human => print::data(&human::report(&report)),
+        Format::Junit => print::data(&junit::report(&report)),
+        Format::Json => print::document(&json::document(&report)),
+    }?;
     if args.format == Format::Human {
         chain::say(report.findings(), &files.sources);
     }
@@ -133,6 +136,7 @@ fn report<'p>(
     sink: &mut Sink,
 ) -> Option<Report<'p>> {
     let mut coverage = Coverage::of(policy);
+    let left = Cell::new(Grounds::MOST_NAMED);
     let mut tried = Vec::with_capacity(hosts.len());
     let progress = Progress::over(hosts.len());
     for host in hosts {
@@ -142,7 +146,11 @@ fn report<'p>(
         let trials = trial::all(mine, policy, files, host, &resolution);
         coverage.add(trials.tests.iter().filter_map(|trial| trial.run.as_ref()), &resolution);
         let cases = trials.tests.into_iter().map(Case::of_test);
-        let shown = |proof: &Proof| wanted.proofs.then(|| Shown::of(proof.assert, policy, &resolution));
+        let grounds = Grounds { policy, resolution: &resolution, left: &left };
+        let shown = |proof: &Proof| {
+            let holds = proof.verdict.decided && proof.verdict.findings.is_empty();
+            (wanted.proofs && holds).then(|| Shown::of(proof.assert, &grounds))
+        };
         let proven = trials.proofs.into_iter().map(|proof| Case::of_assert(shown(&proof), proof));
         let cases = cases.chain(proven).collect();
         tried.push(Tried { host: &host.name, cases });
@@ -200,12 +208,11 @@ impl Case {
         Self { doubts, ..Self::of("test", (name, span), skipped, failures) }
     }
 
-    /// `shown` is what it rests on, if it holds.
+    /// `shown` is what it rests on, if it holds and somebody wants to see it.
     fn of_assert(shown: Option<Shown>, proof: Proof) -> Self {
         let place = (proof.assert.claim.to_string(), proof.assert.span);
         let case = Self::of("assert", place, !proof.verdict.decided, proof.verdict.findings);
-        let holds = case.verdict == Verdict::Passed;
-        Self { proof: shown.filter(|_| holds), ..case }
+        Self { proof: shown, ..case }
     }
 
     fn of(kind: &'static str, (name, span): (String, Span), skipped: bool, failures: Vec<Finding>) -> Self {

@@ -44,11 +44,10 @@ pub(super) fn run(args: &args::Why) -> Result<Exit, Failure> {
         plans: &reader,
         topology: &host.topology,
     };
-    let (text, denied) = match about {
+    let denied = match about {
         About::Container(container) => of_container(&case, &container, &host, args.format),
-        About::Devices(gpu) => of_devices(&case, args.tenant.as_deref(), gpu.as_ref(), &host, args.format)?,
-    };
-    print::data(&text)?;
+        About::Devices(gpu) => of_devices(&case, args.tenant.as_deref(), gpu.as_ref(), &host, args.format),
+    }?;
     Ok(if denied && args.exit_status { Exit::Denied } else { Exit::Clean })
 }
 
@@ -96,25 +95,32 @@ fn out_of_service(name: &str, host: &Host) -> Option<String> {
     Some(format!("{gpu} is out of service: {}", gpu.reason))
 }
 
-fn of_container(case: &Case<'_>, container: &Workload, host: &Host, format: Telling) -> (String, bool) {
+/// Tells it, and whether the container is denied.
+fn of_container(
+    case: &Case<'_>,
+    container: &Workload,
+    host: &Host,
+    format: Telling,
+) -> Result<bool, Failure> {
     let outcome = case.plans.start(container, &Leases::new());
     let denied = matches!(outcome, Outcome::Denied { .. });
     let story = case.story(container, outcome);
-    let text = match format {
+    match format {
         Telling::Json => json::story(&story, &host.name),
-        Telling::Human => telling::human(&story::lines(&story, &host.name)),
-        Telling::Plain => telling::plain(&story::lines(&story, &host.name)),
-    };
-    (text, denied)
+        Telling::Human => print::data(&telling::human(&story::lines(&story, &host.name))),
+        Telling::Plain => print::data(&telling::plain(&story::lines(&story, &host.name))),
+    }?;
+    Ok(denied)
 }
 
+/// Tells it, and whether nobody reaches anything.
 fn of_devices(
     case: &Case<'_>,
     tenant: Option<&str>,
     gpu: Option<&Gpu>,
     host: &Host,
     format: Telling,
-) -> Result<(String, bool), Failure> {
+) -> Result<bool, Failure> {
     let keys = gpu.map(|gpu| keys(case, gpu, host)).transpose()?;
     let reached = case.reached(tenant, keys.as_ref());
     let asked = reached::Asked {
@@ -123,12 +129,12 @@ fn of_devices(
         out_of_service: gpu.and_then(|gpu| gpu.out_of_service.as_deref()),
         host: &host.name,
     };
-    let text = match format {
+    match format {
         Telling::Json => json::reached(&reached, &asked),
-        Telling::Human => telling::human(&reached::lines(&reached, &asked)),
-        Telling::Plain => telling::plain(&reached::lines(&reached, &asked)),
-    };
-    Ok((text, !reached.any()))
+        Telling::Human => print::data(&telling::human(&reached::lines(&reached, &asked))),
+        Telling::Plain => print::data(&telling::plain(&reached::lines(&reached, &asked))),
+    }?;
+    Ok(!reached.any())
 }
 
 /// The devices that a name means: of a GPU its MIG devices too.

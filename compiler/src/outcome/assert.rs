@@ -1,12 +1,13 @@
 //! Asserts, decided on one host: who reaches what is read off the resolution, what can be had is asked of its plan set.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Reader;
 use crate::diag::Finding;
-use crate::policy::{Assert, Claim, Policy};
+use crate::policy::{Assert, Claim, Level, Policy};
 use crate::resolve::Resolution;
+use crate::source::{Span, Spanned};
 
 mod amounts;
 mod diags;
@@ -14,7 +15,7 @@ mod grounds;
 mod reach;
 
 pub use diags::undecided;
-pub use grounds::{Ground, grounds};
+pub use grounds::{Ground, Grounds};
 
 /// What came of an assert on one host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,48 @@ pub struct Judge<'a> {
     tried: Cell<usize>,
     /// What can always be had, whoever has it.
     satisfied: RefCell<BTreeSet<amounts::Had<'a>>>,
+    reach: RefCell<reach::Reach<'a>>,
+    /// By what is claimed: the same is often claimed again.
+    judged: RefCell<BTreeMap<(Level, String), Known>>,
+}
+
+/// What came of the first assert of a claim.
+struct Known {
+    /// The words of that assert to which something can be said.
+    places: Vec<Span>,
+    verdict: Verdict,
+}
+
+impl Known {
+    /// The same of another that claims the same.
+    fn of(&self, assert: &Assert) -> Verdict {
+        let here: BTreeMap<Span, Span> = self.places.iter().copied().zip(places(assert)).collect();
+        let mut verdict = self.verdict.clone();
+        let all = verdict.findings.iter_mut().chain(&mut verdict.notes);
+        for label in all.flat_map(|finding| &mut finding.labels) {
+            label.span = here.get(&label.span).copied().unwrap_or(label.span);
+        }
+        verdict
+    }
+}
+
+/// The words of an assert, in the order in which equal claims have them.
+fn places(assert: &Assert) -> Vec<Span> {
+    let of = |names: &[Spanned<String>]| names.iter().map(|name| name.span).collect::<Vec<Span>>();
+    let claimed = match &assert.claim {
+        Claim::Isolated { tenants, .. } => of(tenants),
+        Claim::Only { tenants, gpu_set } => [of(tenants), vec![gpu_set.span]].concat(),
+        Claim::Never { capabilities, tenants } => {
+            [capabilities.values().copied().collect(), of(tenants)].concat()
+        }
+        Claim::AlwaysSatisfiable { grant } => vec![grant.span],
+    };
+    [vec![assert.span], claimed].concat()
+}
+
+/// Where tenants must not meet, by a claim that is about that.
+fn level(claim: &Claim) -> Level {
+    if let Claim::Isolated { level, .. } = claim { *level } else { Level::default() }
 }
 
 impl<'a> Judge<'a> {
@@ -59,16 +102,38 @@ impl<'a> Judge<'a> {
         host: &'a str,
     ) -> Self {
         let (told, tried) = (Cell::new(MOST_TOLD), Cell::new(MOST_TRIED));
-        Self { policy, resolution, plans, host, told, tried, satisfied: RefCell::default() }
+        let (satisfied, reach, judged) = Default::default();
+        Self { policy, resolution, plans, host, told, tried, satisfied, reach, judged }
     }
 
     /// What comes of one.
     #[must_use]
     pub fn judge(&self, assert: &Assert) -> Verdict {
+        let key = (level(&assert.claim), assert.claim.to_string());
+        let known = self.judged.borrow().get(&key).map(|known| known.of(assert));
+        let mut verdict = known.unwrap_or_else(|| {
+            let verdict = self.decide(assert);
+            let known = Known { places: places(assert), verdict: verdict.clone() };
+            self.judged.borrow_mut().insert(key, known);
+            verdict
+        });
+        let most = self.most();
+        verdict.findings.truncate(most);
+        verdict.notes.truncate(most);
+        self.told.set(self.told.get().saturating_sub(verdict.findings.len() + verdict.notes.len()));
+        verdict
+    }
+
+    /// So many ways of one assert are told.
+    fn most(&self) -> usize {
+        self.told.get().clamp(1, reach::MOST_WAYS)
+    }
+
+    fn decide(&self, assert: &Assert) -> Verdict {
         let subjects = self.subjects(&assert.claim);
         let absent: BTreeSet<String> =
             subjects.iter().filter(|(_, present)| !present).map(|(name, _)| name.clone()).collect();
-        let most = self.told.get().clamp(1, reach::MOST_WAYS);
+        let most = self.most();
         let findings = match &assert.claim {
             Claim::Isolated { tenants, level } => self.isolated(tenants, *level, most),
             Claim::Only { tenants, gpu_set } => self.only(tenants, gpu_set, most),
@@ -76,7 +141,6 @@ impl<'a> Judge<'a> {
             Claim::AlwaysSatisfiable { grant } => self.always_satisfiable(grant, most),
         };
         let notes = self.left_out(assert, most);
-        self.told.set(self.told.get().saturating_sub(findings.len() + notes.len()));
         Verdict { findings, notes, decided: absent.len() < subjects.len(), absent }
     }
 

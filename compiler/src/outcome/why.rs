@@ -26,7 +26,7 @@ mod numbers;
 mod reach;
 mod rights;
 
-use denying::Denying;
+use fate::Again;
 pub use numbers::{Numbers, Taken};
 use rights::Wanted;
 
@@ -239,11 +239,14 @@ pub struct LineReach {
 #[serde(rename_all = "camelCase")]
 pub struct Fate {
     /// NVML index, `0:1` for a MIG device.
-    pub device: String,
+    #[serde(serialize_with = "shared")]
+    pub device: Arc<str>,
     /// `GPU-…` or `MIG-…`.
-    pub uuid: String,
+    #[serde(serialize_with = "shared")]
+    pub uuid: Arc<str>,
     /// What it is.
-    pub model: String,
+    #[serde(serialize_with = "shared")]
+    pub model: Arc<str>,
     /// What was decided.
     pub verdict: Decided,
     /// Why, in words.
@@ -291,9 +294,9 @@ impl<'a> Case<'a> {
             asked.clone().for_each(|grant| rights.add(grant.rule));
             denies.extend(self.kept_rights(tenant, &rights, Wanted::All));
         }
-        let mut denying = Denying::of(self.policy, self.resolution);
+        let mut again = Again::of(self.policy, self.resolution);
         Reached {
-            reach: asked.map(|grant| self.reach(grant, devices, &mut denying)).collect(),
+            reach: asked.map(|grant| self.reach(grant, devices, &mut again)).collect(),
             denies,
             not_for: others.unwrap_or_default(),
         }

@@ -49,7 +49,7 @@ pub enum Claim {
 }
 
 /// What two tenants may not both reach.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// A device: MIG devices of one GPU are different ones.
     #[default]

@@ -23,18 +23,30 @@ pub(super) struct Loss<'a, 'l> {
 }
 
 /// Whether what a line's `place` is judged by is known.
-pub(super) fn place_facts(line: &Line, devices: &[Device], fabric: &Fabric, name: &str, sink: &mut Sink) {
+pub(super) fn place_facts(
+    line: &Line,
+    devices: &[Device],
+    fabric: &Fabric,
+    may_tell: impl Fn(usize) -> usize,
+    name: &str,
+    sink: &mut Sink,
+) {
     match line.place {
         _ if line.at_most == Amount::Count(1) => {}
         Place::SameNuma => {
-            for device in devices {
-                if let Fact::Unknown(why) = &device.gpu.numa {
-                    sink.push(diags::unknown_fact(&line.gpu_set, device.gpu, "NUMA node", why, name));
-                }
+            let unknown = devices.iter().filter_map(|device| match &device.gpu.numa {
+                Fact::Unknown(why) => Some((device.gpu, why)),
+                Fact::Known(_) | Fact::Absent => None,
+            });
+            let told = may_tell(unknown.clone().count());
+            for (gpu, why) in unknown.take(told) {
+                sink.push(diags::unknown_fact(&line.gpu_set, gpu, "NUMA node", why, name));
             }
         }
         Place::Nvlink => {
-            for (why, pair) in fabric.unknown_nvlinks(devices) {
+            let unknown: Vec<_> = fabric.unknown_nvlinks(devices).into_iter().collect();
+            let told = may_tell(unknown.len());
+            for (why, pair) in unknown.into_iter().take(told) {
                 sink.push(diags::unknown_nvlinks(&line.gpu_set, pair, why, name));
             }
         }

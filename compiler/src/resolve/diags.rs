@@ -247,29 +247,45 @@ pub(super) fn feature_lacking(
         .help(format!("record `{name}` again with `gpupol discover`, or take `{feature}` out of the grant"))
 }
 
+/// So many of those that want too much are named, and marked.
+const MOST_NAMED: usize = 12;
+/// So many devices that may serve them are named.
+const MOST_LISTED: usize = 64;
+
 pub(super) fn guarantee_impossible(demands: &[&Demand], devices: &[Device], name: &str) -> Finding {
-    let list: Vec<String> = devices.iter().map(Device::index).collect();
     let all = demands.iter().map(|demand| u64::from(demand.rule.gpus.value)).sum::<u64>();
     let (have, all_words) =
         (devices.len(), if all == 1 { "1 device".to_owned() } else { format!("{all} devices") });
     let who = |demand: &&Demand| {
         format!("`{}` ({} of `{}`)", demand.tenant.name.value, demand.rule.gpus.value, demand.rule.from.value)
     };
-    let names: Vec<String> = demands.iter().map(who).collect();
+    let mut names: Vec<String> = demands.iter().take(MOST_NAMED).map(who).collect();
+    names.extend(
+        demands.len().checked_sub(MOST_NAMED).filter(|more| *more > 0).map(|more| format!("{more} more")),
+    );
     let whose = if demands.len() == 1 { "its grants give it" } else { "their grants give them" };
     let message = format!(
         "{} cannot be guaranteed {all_words} of `{name}`: of these {whose} {have}",
         names.join(" and ")
     );
-    let mut spans = demands.iter().map(|demand| demand.rule.span);
+    let mut spans = demands.iter().map(|demand| demand.rule.span).take(MOST_NAMED);
     let first = spans.next().map_or_else(
         || Finding::general(Code::GuaranteeImpossible, message.clone()),
         |span| Finding::at(Code::GuaranteeImpossible, span, "guaranteed here", message.clone()),
     );
     let finding = spans.fold(first, |finding, span| finding.and(span, "and here"));
-    let witness =
-        if list.is_empty() { "no device".to_owned() } else { format!("devices {}", list.join(", ")) };
-    finding.witness(witness).help("lower `gpus=`, or grant more devices of the gpu-set")
+    finding.witness(listed(devices)).help("lower `gpus=`, or grant more devices of the gpu-set")
+}
+
+/// `devices 0, 1`, `devices 0, 1 and 900 more`
+fn listed(devices: &[Device]) -> String {
+    if devices.is_empty() {
+        return "no device".to_owned();
+    }
+    let list: Vec<String> = devices.iter().take(MOST_LISTED).map(Device::index).collect();
+    let more = devices.len() - list.len();
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("devices {}{rest}", list.join(", "))
 }
 
 pub(super) fn guarantees_empty(rule: &policy::Grant, line: &Line, tenant: &str, name: &str) -> Finding {

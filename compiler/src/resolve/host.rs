@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::positions::Positions;
 use super::{
     Device, Grant, Line, Order, Prepared, Resolution, Unmet, check, coexist, deny, diags, fabric, features,
     guarantee, layout, memory, mps, place, prepared, require, select,
@@ -30,7 +31,7 @@ impl<'a> Prepared<'a> {
             spent: Cell::new(false),
         };
         let offered: Vec<OnHost> = self.grants.iter().map(|grant| host.offers(grant, sink)).collect();
-        let own = |tenant: &str| owned(&offered, tenant, denied.get(tenant));
+        let own = |tenants: &BTreeSet<&str>| owned(&offered, tenants, &denied, &sets);
         let reserved = guarantee::reserve(self.policy, &sets, own, name, sink);
         let mut grants: Vec<Grant> = Vec::with_capacity(offered.len());
         for on_host in &offered {
@@ -55,14 +56,31 @@ struct OnHost<'a, 'p> {
     unmet: BTreeMap<Vendor, Unmet<'a>>,
 }
 
-/// The devices that a tenant has by any of its grants.
-fn owned<'a>(offered: &[OnHost<'a, '_>], tenant: &str, denied: Option<&deny::Denied<'a>>) -> Vec<Device<'a>> {
-    let some = offered.iter().filter(|on_host| on_host.has_any());
-    let usable = |to: &prepared::Receiver| to.name == tenant && !to.capabilities.is_empty();
-    let own = some.filter(|on_host| on_host.grant.to.iter().any(usable));
-    own.flat_map(|on_host| &on_host.offers)
-        .flat_map(|offer| deny::subtract(&offer.devices, denied).0)
-        .collect()
+/// What tenants that are asked for have by any of their grants.
+fn owned<'a, 'p>(
+    offered: &[OnHost<'a, 'p>],
+    tenants: &BTreeSet<&str>,
+    denied: &BTreeMap<&str, deny::Denied<'a>>,
+    sets: &select::Sets<'a, '_>,
+) -> guarantee::Owned<'a, 'p> {
+    let mut owned = guarantee::Owned::default();
+    let taken: BTreeMap<&str, Positions> =
+        tenants.iter().filter_map(|tenant| Some((*tenant, sets.standing_on(denied.get(tenant)?)))).collect();
+    for on_host in offered.iter().filter(|on_host| on_host.has_any()) {
+        let usable = |to: &&prepared::Receiver| tenants.contains(to.name) && !to.capabilities.is_empty();
+        let mut receivers = on_host.grant.to.iter().filter(usable).peekable();
+        if receivers.peek().is_none() {
+            continue;
+        }
+        let devices = on_host.offers.iter().flat_map(|offer| &offer.devices);
+        let all = sets.standing(devices.clone().map(Device::key));
+        owned.devices.extend(devices.map(|device| (device.key(), *device)));
+        for to in receivers {
+            let left = taken.get(to.name).map_or_else(|| all.clone(), |taken| all.without(taken));
+            owned.by.entry(to.name).or_default().add(&left);
+        }
+    }
+    owned
 }
 
 impl OnHost<'_, '_> {
@@ -186,7 +204,8 @@ impl<'a> Host<'a, '_> {
         if devices.is_empty() && !self.fabric.is_spent() {
             return Offer { line, devices, most: 0 };
         }
-        check::place_facts(line, &devices, &self.fabric, self.name, sink);
+        let may_tell = |devices| self.sets.may_tell(devices);
+        check::place_facts(line, &devices, &self.fabric, may_tell, self.name, sink);
         memory::report(line, &devices, self.name, sink);
         let most = match self.slots(line, &devices) {
             Ok(slots) => place::most(&devices, slots.as_deref()),

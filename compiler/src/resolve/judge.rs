@@ -58,7 +58,7 @@ impl<'a> Candidate<'a> {
                 known(selector, "PCI address", &gpu.pci, |pci| Verdict::of(addresses.contains(pci)))
             }
             Selector::Numa(wanted) => known(selector, "NUMA node", &gpu.numa, |nodes| {
-                Verdict::of(nodes.iter().any(|node| wanted.contains(node)))
+                Verdict::of(wanted.iter().any(|node| nodes.contains(node)))
             }),
             Selector::Host(globs) => Verdict::of(any_matches(globs, &topology.host)),
             Selector::Driver(wanted) => {

@@ -3,6 +3,7 @@
 //! A set is first taken in its widest sense, as an `except` or a deny needs it: the GPUs that its selectors choose,
 //! whatever their MIG mode, with all their MIG devices. What a grant can give of it is a part of that.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::judge::{Candidate, Verdict};
@@ -16,12 +17,27 @@ use crate::source::{Span, Spanned};
 use crate::topology::mig::Board;
 use crate::topology::{Fact, Gpu, MigDevice, Topology, Vendor, instance_profile};
 
+/// So many devices of a host are told of which something cannot be told, and of each set and line after that the first: there
+/// may be thousands of both.
+const MOST_TOLD: usize = 4_096;
+
 /// The sets that something uses.
 pub(super) struct Sets<'a, 's> {
     prepared: &'s Prepared<'a>,
     judged: Judged<'a, 's>,
+    /// So many devices are still told of which something cannot be told.
+    left: Cell<usize>,
     /// By their numbers there: where the members of each stand among the devices of the host.
     sets: Vec<Positions>,
+}
+
+/// Where the members of a set stand.
+struct Chosen {
+    sure: Positions,
+    /// Those, and the others that could be members if a fact were known.
+    maybe: Positions,
+    /// Those, and the others that miss it narrowly.
+    hoped: Positions,
 }
 
 #[derive(Clone, Copy)]
@@ -38,7 +54,8 @@ pub(super) fn all<'a, 's>(
     sink: &mut Sink,
 ) -> Sets<'a, 's> {
     let judged = Judged::of(prepared, topology);
-    let mut sets = Sets { prepared, judged, sets: Vec::with_capacity(prepared.sets.len()) };
+    let (left, own) = (Cell::new(MOST_TOLD), Vec::with_capacity(prepared.sets.len()));
+    let mut sets = Sets { prepared, judged, left, sets: own };
     for rule in &prepared.sets {
         // What is of other hosts has nothing here, and nothing is to be said of it.
         let is_elsewhere = rule.hosts.iter().any(|host| !sets.judged.is_host(*host));
@@ -52,8 +69,12 @@ impl<'a> Sets<'a, '_> {
     /// What a set has of a host that it does not exclude by its name.
     fn here(&self, set: &prepared::Set<'a>, name: &str, sink: &mut Sink) -> Positions {
         let (rule, topology) = (set.rule, self.judged.topology);
-        let evident = self.evident(set).map(|positions| (positions, true));
-        let (found, certain) = evident.unwrap_or_else(|| self.each_judged(set, name, sink));
+        let chosen = self.chosen(set);
+        let (found, certain) = if rule.first.is_none() && chosen.sure == chosen.hoped {
+            (chosen.sure, true)
+        } else {
+            self.told(set, chosen, name, sink)
+        };
         if !set.is_granted {
             return found;
         }
@@ -74,62 +95,105 @@ impl<'a> Sets<'a, '_> {
             return found;
         }
         if found.is_empty() {
-            let candidates = candidates(rule, topology);
-            sink.push(diags::empty_gpu_set(rule, emptied(rule, &candidates), topology, name));
+            sink.push(diags::empty_gpu_set(rule, self.emptied(set), topology, name));
         } else {
             sink.push(diags::only_sliced(rule, topology, name));
         }
         found
     }
 
-    /// Where the members of a set stand if no fact is missing that it takes to tell them, and nothing is to be said of any.
-    fn evident(&self, set: &prepared::Set<'a>) -> Option<Positions> {
-        if set.rule.first.is_some() {
-            return None;
-        }
-        let mut sure = self.judged.of_kind(set.rule);
-        for (_, except) in &set.except {
-            sure.remove(self.sets.get(*except)?);
-        }
-        let mut hoped = sure.clone();
-        for selector in &set.selectors {
-            let verdicts = self.judged.verdicts(*selector)?;
-            sure.keep(&verdicts.yes);
-            hoped.keep(&verdicts.hope);
-            if hoped.is_empty() {
-                return Some(hoped);
+    /// The members of a set, but for its `first`, and what is nearly one.
+    fn chosen(&self, set: &prepared::Set<'a>) -> Chosen {
+        let sure = self.of_kind(set);
+        let mut chosen = Chosen { maybe: sure.clone(), hoped: sure.clone(), sure };
+        for verdicts in set.selectors.iter().filter_map(|selector| self.judged.verdicts(*selector)) {
+            chosen.sure.keep(&verdicts.yes);
+            chosen.maybe.keep(&verdicts.maybe);
+            chosen.hoped.keep(&verdicts.hope);
+            if chosen.hoped.is_empty() {
+                break;
             }
         }
-        (sure == hoped).then_some(sure)
+        chosen
     }
 
-    /// The members as each device is judged by itself, with what is to be said of them; whether all could be told.
-    fn each_judged(&self, set: &prepared::Set<'a>, name: &str, sink: &mut Sink) -> (Positions, bool) {
-        let mut own = Sink::default();
-        let members = self.members(set, &candidates(set.rule, self.judged.topology), name, &mut own);
-        let members = first(set.rule, members, name, &mut own);
-        let certain = !own.has_errors();
-        own.finish().into_iter().for_each(|finding| sink.push(finding));
-        (self.judged.positions(|key| members.contains_key(key)), certain)
+    /// So many devices may be told of a set or line of which something cannot be told; they count.
+    pub(super) fn may_tell(&self, devices: usize) -> usize {
+        let most = self.left.get().max(1).min(devices);
+        self.left.set(self.left.get().saturating_sub(most));
+        most
     }
 
-    fn members(
+    /// What a set could have, without what the others have that it excepts.
+    fn of_kind(&self, set: &prepared::Set<'a>) -> Positions {
+        let mut all = self.judged.of_kind(set.rule);
+        set.except
+            .iter()
+            .filter_map(|(_, except)| self.sets.get(*except))
+            .for_each(|other| all.remove(other));
+        all
+    }
+
+    /// The members, with what is to be said of each device of which something is; whether all could be told.
+    fn told(
         &self,
         set: &prepared::Set<'a>,
-        candidates: &[Candidate<'a>],
+        chosen: Chosen,
         name: &str,
         sink: &mut Sink,
-    ) -> BTreeMap<Key, Member<'a>> {
-        let mut members = BTreeMap::new();
-        for candidate in candidates {
-            let key = candidate.key();
-            let has = |other: usize| self.of(other).any(|(other, _)| other == key);
-            let excepted = set.except.iter().any(|(_, other)| has(*other));
-            if !excepted && not_chosen(set.rule, candidate, Some((name, &mut *sink))).is_none() {
-                members.insert(key, Member::of(candidate));
+    ) -> (Positions, bool) {
+        let Chosen { sure, maybe, hoped } = chosen;
+        let mut own = Sink::default();
+        // Those of which a fact is missing come first: an error must not be lost behind what is none.
+        for devices in [maybe.without(&sure), hoped.without(&maybe)] {
+            for at in devices.iter().take(self.may_tell(devices.len())) {
+                if let Some(candidate) = self.judged.candidates.get(at) {
+                    not_chosen(set.rule, candidate, Some((name, &mut own)));
+                }
             }
         }
-        members
+        let members = self.first(set.rule, sure, name, &mut own);
+        let certain = !own.has_errors();
+        own.finish().into_iter().for_each(|finding| sink.push(finding));
+        (members, certain)
+    }
+
+    /// The first devices that a set holds, if it says how many: then it is these in its widest sense too, so that what one
+    /// set has and another excepts leaves nothing out.
+    fn first(&self, rule: &GpuSet, members: Positions, name: &str, sink: &mut Sink) -> Positions {
+        let Some(count) = &rule.first else { return members };
+        let whole = rule.mig_profiles.is_empty();
+        let unknown = self.at(&members).filter(|(_, member)| whole && member.mig.is_none());
+        let unknown = unknown.filter_map(|(_, member)| match &member.gpu.mig {
+            Fact::Unknown(why) => Some((member.gpu, why)),
+            Fact::Known(_) | Fact::Absent => None,
+        });
+        let unknown: Vec<(&Gpu, &String)> = unknown.collect();
+        for (gpu, why) in unknown.iter().take(self.may_tell(unknown.len())) {
+            sink.push(diags::unknown_to_selector(rule, count.span, gpu, "MIG mode", why, name));
+        }
+        let most = usize::try_from(count.value).unwrap_or(usize::MAX);
+        let held = self.at(&members).filter(|(_, member)| member.is_held(whole)).take(most);
+        self.standing(held.map(|(key, _)| key))
+    }
+
+    /// Why a set is empty: what of it leaves nothing of the devices before it, and how many these are. Nothing if facts
+    /// are missing, or if the set is for other hosts.
+    fn emptied(&self, set: &prepared::Set<'a>) -> Option<(Span, usize)> {
+        let rule = set.rule;
+        let mut left = self.judged.of_kind(rule);
+        if rule.mig_profiles.is_empty() {
+            left.keep(&self.judged.whole);
+        }
+        let selectors = rule.selectors.iter().filter(|selector| !matches!(selector.value, Selector::Host(_)));
+        for (selector, number) in selectors.zip(&set.selectors) {
+            let before = left.len();
+            left.keep(&self.judged.verdicts(*number)?.maybe);
+            if left.is_empty() && before > 0 {
+                return Some((selector.span, before));
+            }
+        }
+        rule.except.first().filter(|_| !left.is_empty()).map(|except| (except.span, left.len()))
     }
 
     /// The devices at these positions, ascending.
@@ -178,22 +242,41 @@ impl<'a> Sets<'a, '_> {
     ) -> Vec<Device<'a>> {
         let Some(set) = set else { return Vec::new() };
         let whole = self.is_whole(set);
-        let mut devices = Vec::new();
+        let (mut devices, mut others) = (Vec::new(), Vec::new());
         for (_, member) in self.of(set).filter(|(_, member)| member.is_held(whole)) {
             match member.device() {
                 Ok(device) => devices.push(device),
-                Err(Missing { fact, why }) => {
-                    sink.push(diags::unknown_fact(&line.gpu_set, member.gpu, fact, why, name));
-                }
+                Err(missing) => others.push((member.gpu, missing)),
             }
+        }
+        let told = self.may_tell(others.len());
+        for (gpu, Missing { fact, why }) in others.into_iter().take(told) {
+            sink.push(diags::unknown_fact(&line.gpu_set, gpu, fact, why, name));
         }
         devices
     }
 
-    /// Whether a line of the set could give the device: of a set of whole GPUs no MIG device.
-    pub(super) fn holds(&self, set: &str, key: &Key) -> bool {
-        let whole = self.prepared.names.get(set).is_some_and(|set| self.is_whole(*set));
-        self.named(set).any(|(own, member)| own == *key && member.is_held(whole))
+    /// Where the devices stand that a line of the set could give: of a set of whole GPUs no MIG device.
+    pub(super) fn held(&self, set: &str) -> Positions {
+        let Some(number) = self.prepared.names.get(set).copied() else { return Positions::default() };
+        let whole = self.is_whole(number);
+        let own = self.of(number).filter(|(_, member)| member.is_held(whole));
+        self.standing(own.map(|(key, _)| key))
+    }
+
+    /// Where devices of the host stand among all of them.
+    pub(super) fn standing(&self, keys: impl Iterator<Item = Key>) -> Positions {
+        self.judged.standing(keys)
+    }
+
+    /// Where these GPUs stand with all their MIG devices.
+    pub(super) fn standing_on<T>(&self, gpus: &BTreeMap<u32, T>) -> Positions {
+        self.judged.positions(|(gpu, _)| gpus.contains_key(gpu))
+    }
+
+    /// Whether the host has anything of a set, so called.
+    pub(super) fn has_any_of(&self, set: &str) -> bool {
+        self.has_any(self.prepared.names.get(set).copied())
     }
 
     /// What each set has that has anything.
@@ -282,25 +365,6 @@ fn needed<'a, T>(name: &'static str, fact: &'a Fact<T>) -> Result<&'a T, Missing
     }
 }
 
-/// The first devices that a set holds, if it says how many: then it is these in its widest sense too, so that what one
-/// set has and another excepts leaves nothing out.
-fn first<'a>(
-    rule: &'a GpuSet,
-    members: BTreeMap<Key, Member<'a>>,
-    name: &str,
-    sink: &mut Sink,
-) -> BTreeMap<Key, Member<'a>> {
-    let Some(count) = &rule.first else { return members };
-    let whole = rule.mig_profiles.is_empty();
-    for member in members.values() {
-        if let (true, Fact::Unknown(why)) = (whole && member.mig.is_none(), &member.gpu.mig) {
-            sink.push(diags::unknown_to_selector(rule, count.span, member.gpu, "MIG mode", why, name));
-        }
-    }
-    let most = usize::try_from(count.value).unwrap_or(usize::MAX);
-    members.into_iter().filter(|(_, member)| member.is_held(whole)).take(most).collect()
-}
-
 /// What a set could have: GPUs and all their MIG devices, or MIG devices of its profiles.
 fn candidates<'a>(rule: &GpuSet, topology: &'a Topology) -> Vec<Candidate<'a>> {
     let wanted = |mig: &&MigDevice| rule.mig_profiles.iter().any(|profile| profile.value == mig.profile);
@@ -343,21 +407,6 @@ fn not_chosen<'a>(
         }
     }
     first
-}
-
-/// Why a set is empty: what of it leaves nothing of the devices before it, and how many these are. Nothing if facts
-/// are missing, or if the set is for other hosts.
-fn emptied<'a>(rule: &'a GpuSet, candidates: &[Candidate<'a>]) -> Option<(Span, usize)> {
-    let is_whole = |candidate: &&Candidate<'_>| candidate.mig.is_none() || !rule.mig_profiles.is_empty();
-    let mut left: Vec<&Candidate> = candidates.iter().filter(is_whole).collect();
-    for selector in &rule.selectors {
-        let before = left.len();
-        left.retain(|candidate| !matches!(candidate.judge(selector), Verdict::No | Verdict::Near(..)));
-        if left.is_empty() && before > 0 {
-            return Some((selector.span, before));
-        }
-    }
-    rule.except.first().filter(|_| !left.is_empty()).map(|except| (except.span, left.len()))
 }
 
 /// The profiles of a set that no board of the host has; none where the profiles of a board are not known.

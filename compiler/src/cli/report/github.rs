@@ -6,14 +6,14 @@ use super::{Item, Place, Report};
 use crate::diag::Severity;
 
 pub(super) fn text(report: &Report) -> String {
-    let mut items: Vec<&Item> = report.items.iter().collect();
+    let mut items: Vec<Item> = report.items().collect();
     items.sort_by_key(|item| Reverse(item.severity));
     let mut text = String::new();
     if let Some(failure) = &report.failure {
         let help = failure.help.as_ref().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
         text.push_str(&format!("::error title=gpupol::{}\n", data(&format!("{}{help}", failure.message))));
     }
-    text.extend(items.into_iter().map(command));
+    text.extend(items.iter().map(command));
     text
 }
 

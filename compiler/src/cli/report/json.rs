@@ -1,36 +1,50 @@
 //! `json`: one object of a versioned schema. A minor version only adds fields; readers ignore those they do not know.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Item, Mending, Place, Position, Report};
-use crate::cli::render;
+use crate::cli::render::Each;
 use crate::diag::Rule;
 
 const FORMAT_VERSION: &str = "1.0";
 
-pub(super) fn text(report: &Report) -> String {
+/// In the order in which its keys are written.
+#[derive(Serialize)]
+struct Document<'r, D> {
+    counts: Value,
+    diagnostics: D,
+    failure: Option<Value>,
+    files: &'r [String],
+    format_version: &'static str,
+    ok: bool,
+    omitted: usize,
+    tool: Value,
+    topology: Vec<Value>,
+}
+
+/// The document, of which a finding is made when it is written.
+pub(super) fn document(report: &Report<'_>) -> impl Serialize {
     let tally = &report.tally;
-    let topology: Vec<Value> =
-        report.hosts.iter().map(|used| json!({ "name": used.name, "digest": used.digest })).collect();
+    let topology = report.hosts.iter().map(|used| json!({ "name": used.name, "digest": used.digest }));
     let failure = report.failure.as_ref();
-    let document = json!({
-        "format_version": FORMAT_VERSION,
-        "tool": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") },
-        "ok": report.is_ok(),
-        "counts": {
+    Document {
+        counts: json!({
             "error": tally.errors,
             "warning": tally.warnings,
             "note": tally.notes,
             "suppressed": tally.allowed,
             "fixed": tally.fixed.unwrap_or(0),
-        },
-        "files": report.files,
-        "topology": topology,
-        "failure": failure.map(|failure| json!({ "message": failure.message, "help": failure.help })),
-        "diagnostics": report.items.iter().map(diagnostic).collect::<Vec<_>>(),
-        "omitted": report.omitted,
-    });
-    render::json(&document)
+        }),
+        diagnostics: Each(|| report.items().map(|item| diagnostic(&item))),
+        failure: failure.map(|failure| json!({ "message": failure.message, "help": failure.help })),
+        files: &report.files,
+        format_version: FORMAT_VERSION,
+        ok: report.is_ok(),
+        omitted: report.omitted,
+        tool: json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") }),
+        topology: topology.collect(),
+    }
 }
 
 fn diagnostic(item: &Item) -> Value {

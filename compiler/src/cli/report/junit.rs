@@ -11,8 +11,9 @@ use crate::diag::Severity;
 const WHOLE: &str = "policy";
 
 pub(super) fn text(report: &Report) -> String {
+    let all: Vec<Item> = report.items().collect();
     let mut items: BTreeMap<Option<&str>, Vec<&Item>> = BTreeMap::new();
-    for item in &report.items {
+    for item in &all {
         items.entry(item.places.first().map(|place| place.file.as_str())).or_default().push(item);
     }
     let mut suites = Vec::new();

@@ -3,9 +3,9 @@
 use super::{Item, Report};
 
 pub(super) fn text(report: &Report) -> String {
-    let mut text: String = report.items.iter().map(item).collect();
-    let all = report.items.len() + report.omitted;
-    text.extend(super::omitted(report.items.len(), all));
+    let mut text: String = report.items().map(|one| item(&one)).collect();
+    let shown = report.shown.len();
+    text.extend(super::omitted(shown, shown + report.omitted));
     text
 }
 

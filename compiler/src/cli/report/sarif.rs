@@ -3,31 +3,48 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Item, Mending, Place, Report};
-use crate::cli::render;
+use crate::cli::render::{self, Each};
 use crate::diag::{Code, Rule, Severity};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
-pub(super) fn text(report: &Report) -> String {
-    let document = json!({
-        "$schema": SCHEMA,
-        "version": "2.1.0",
-        "runs": [{
-            "tool": { "driver": {
-                "name": env!("CARGO_PKG_NAME"),
-                "semanticVersion": env!("CARGO_PKG_VERSION"),
-                "rules": Code::ALL.iter().copied().map(rule).collect::<Vec<_>>(),
-            } },
-            "columnKind": "unicodeCodePoints",
-            "invocations": [invocation(report)],
-            "results": report.items.iter().map(result).collect::<Vec<_>>(),
-            "properties": { "suppressed": report.tally.allowed, "omitted": report.omitted },
-        }],
-    });
-    render::json(&document)
+/// In the order in which its keys are written, as the run is.
+#[derive(Serialize)]
+struct Document<R> {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
+    runs: [R; 1],
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Run<R> {
+    column_kind: &'static str,
+    invocations: [Value; 1],
+    properties: Value,
+    results: R,
+    tool: Value,
+}
+
+/// The document, of which a result is made when it is written.
+pub(super) fn document(report: &Report<'_>) -> impl Serialize {
+    let run = Run {
+        column_kind: "unicodeCodePoints",
+        invocations: [invocation(report)],
+        properties: json!({ "suppressed": report.tally.allowed, "omitted": report.omitted }),
+        results: Each(|| report.items().map(|item| result(&item))),
+        tool: json!({ "driver": {
+            "name": env!("CARGO_PKG_NAME"),
+            "semanticVersion": env!("CARGO_PKG_VERSION"),
+            "rules": Code::ALL.iter().copied().map(rule).collect::<Vec<_>>(),
+        } }),
+    };
+    Document { schema: SCHEMA, runs: [run], version: "2.1.0" }
 }
 
 fn rule(code: Code) -> Value {

@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::{Case, Report, Tried, Verdict};
-use crate::cli::render::json;
 use crate::diag::Finding;
 use crate::outcome::assert::Ground;
 use crate::outcome::coverage;
@@ -27,6 +26,7 @@ struct Topology<'r> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Test<'r> {
     kind: &'static str,
     name: &'r str,
@@ -37,6 +37,9 @@ struct Test<'r> {
     /// With `--proofs`, of an assert that holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     proof: Option<Vec<Reach<'r>>>,
+    /// Whether it rests on more than that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    proof_cut: bool,
 }
 
 #[derive(Serialize)]
@@ -78,9 +81,9 @@ struct Rule<'r> {
     covered: bool,
 }
 
-/// The document, with a line feed at its end.
-pub(super) fn report(report: &Report) -> String {
-    let document = Document {
+/// The document.
+pub(super) fn document<'r>(report: &'r Report) -> impl Serialize + use<'r> {
+    Document {
         format_version: FORMAT_VERSION,
         topologies: report.hosts.iter().map(|tried| topology(tried, report)).collect(),
         runs: Runs {
@@ -93,8 +96,7 @@ pub(super) fn report(report: &Report) -> String {
             total: report.rules.len(),
             rules: report.rules.iter().map(|found| rule(found, report)).collect(),
         },
-    };
-    json(&document)
+    }
 }
 
 fn topology<'r>(tried: &'r Tried, report: &'r Report) -> Topology<'r> {
@@ -111,6 +113,7 @@ fn test<'r>(case: &'r Case, report: &'r Report) -> Test<'r> {
         outcome: case.verdict.word(),
         failures: case.failures.iter().map(|finding| failure(finding, report)).collect(),
         proof: case.proof.as_ref().map(|shown| shown.grounds.iter().map(reach).collect()),
+        proof_cut: case.proof.as_ref().is_some_and(|shown| !shown.whole),
     }
 }
 

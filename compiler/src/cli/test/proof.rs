@@ -1,15 +1,18 @@
 //! What an assert that holds rests on, in words.
 
+use std::collections::BTreeSet;
+
 use gpupol_plan::capability::Capability;
 
-use crate::outcome::assert::{self, Ground};
-use crate::policy::{Assert, Claim, Level, Policy};
-use crate::resolve::Resolution;
+use crate::outcome::assert::{Ground, Grounds};
+use crate::policy::{Assert, Claim, Level};
 use crate::source::Spanned;
 
 /// What an assert that holds rests on.
 pub(super) struct Shown {
     pub(super) grounds: Vec<Ground>,
+    /// Whether these are all.
+    pub(super) whole: bool,
     /// Those whom it is about and who reach nothing.
     idle: Vec<String>,
     /// What a container has to say for itself.
@@ -19,22 +22,27 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    pub(super) fn of(assert: &Assert, policy: &Policy, resolution: &Resolution) -> Self {
-        let grounds = assert::grounds(assert, policy, resolution);
-        let idle = |tenant: &&Spanned<String>| grounds.iter().all(|ground| ground.tenant != tenant.value);
-        let idle = tenants(&assert.claim).iter().filter(idle).map(|tenant| tenant.value.clone()).collect();
+    pub(super) fn of(assert: &Assert, all: &Grounds) -> Self {
+        let (grounds, whole) = all.of(assert);
+        let own: BTreeSet<&str> = grounds.iter().map(|ground| ground.tenant.as_str()).collect();
+        let idle =
+            tenants(&assert.claim).iter().filter(|tenant| whole && !own.contains(tenant.value.as_str()));
+        let idle = idle.map(|tenant| tenant.value.clone()).collect();
         let provisos = match assert.claim {
             Claim::AlwaysSatisfiable { .. } => grounds.iter().filter_map(proviso).collect(),
             Claim::Isolated { .. } | Claim::Only { .. } | Claim::Never { .. } => Vec::new(),
         };
-        Self { grounds, idle, provisos, therefore: therefore(&assert.claim) }
+        Self { grounds, whole, idle, provisos, therefore: therefore(&assert.claim) }
     }
 
     /// A line for each grant and each who has none of them, and at last why the assert holds.
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
         let idle = self.idle.iter().map(|tenant| format!("`{tenant}` reaches nothing of it"));
-        let grounds = self.grounds.iter().map(line);
-        grounds.chain(idle).chain(self.provisos.iter().cloned()).chain([self.therefore.clone()])
+        let most = Grounds::MOST_NAMED;
+        let cut = format!("and what is not shown, for of all asserts {most} devices are named");
+        let cut = (!self.whole).then_some(cut);
+        let (grounds, provisos) = (self.grounds.iter().map(line), self.provisos.iter().cloned());
+        grounds.chain(idle).chain(cut).chain(provisos).chain([self.therefore.clone()])
     }
 }
 

@@ -4,8 +4,7 @@ use gpupol_plan::plan::Rule;
 use serde::Serialize;
 
 use super::reached::Asked;
-use crate::cli::guarded;
-use crate::cli::render::json;
+use crate::cli::{Failure, guarded, print};
 use crate::outcome::Outcome;
 use crate::outcome::why::{Barred, Guard, Known, NotFor, Numbers, Reach, Reached, Story, Tried};
 
@@ -65,7 +64,8 @@ struct OfDevices<'s> {
     rules: &'s Reached,
 }
 
-pub(super) fn story(story: &Story, host: &str) -> String {
+/// Writes what came of a container.
+pub(super) fn story(story: &Story, host: &str) -> Result<(), Failure> {
     let outcome = match &story.outcome {
         Outcome::NotAsked => Came::NotAsked,
         Outcome::Denied { refusal, .. } => {
@@ -76,7 +76,7 @@ pub(super) fn story(story: &Story, host: &str) -> String {
             devices: gift.devices.iter().map(|device| device.uuid.as_str()).collect(),
         },
     };
-    json(&OfContainer {
+    print::document(&OfContainer {
         format_version: FORMAT_VERSION,
         topology: host,
         who: &story.who,
@@ -97,8 +97,9 @@ fn guarding(guard: &Guard) -> Option<Guarding<'_>> {
     Some(Guarding { guarded: guarded::document(&guard.guarded)?, rule: &guard.rule })
 }
 
-pub(super) fn reached(reached: &Reached, asked: &Asked<'_>) -> String {
-    json(&OfDevices {
+/// Writes who reaches what.
+pub(super) fn reached(reached: &Reached, asked: &Asked<'_>) -> Result<(), Failure> {
+    print::document(&OfDevices {
         format_version: FORMAT_VERSION,
         topology: asked.host,
         tenant: asked.tenant,

@@ -42,9 +42,8 @@ impl<'a> Judge<'a> {
         if !self.has_devices_of(&name.value) {
             return Vec::new();
         }
-        let own = self.resolution.grants.iter().filter(|grant| grant.rule.name.value == name.value);
         let mut findings = Vec::new();
-        for grant in own {
+        for grant in self.receivers(&name.value) {
             // Hundreds of tenants may have the same by it, and by other grants.
             if self.satisfied.borrow().contains(&self.had(grant)) {
                 continue;
@@ -58,6 +57,18 @@ impl<'a> Judge<'a> {
             }
         }
         findings
+    }
+
+    /// What each tenant has by a grant, by tenant.
+    fn receivers(&self, grant: &str) -> Vec<&'a Grant<'a>> {
+        let to = self.policy.grants.get(grant).into_iter().flat_map(|grant| &grant.to);
+        let tenants: BTreeSet<&str> = to.map(|tenant| tenant.value.as_str()).collect();
+        let by = |tenant| {
+            let own: &'a [Grant<'a>] = self.resolution.of(tenant);
+            let at = own.partition_point(|own| own.rule.name.value.as_str() < grant);
+            own.get(at).filter(|own| own.rule.name.value == grant)
+        };
+        tenants.into_iter().filter_map(by).collect()
     }
 
     /// All that decides which amounts of a grant can be had.

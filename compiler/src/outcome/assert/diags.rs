@@ -12,13 +12,18 @@ use crate::policy::{Assert, Claim, Level};
 use crate::resolve::{Device, Grant};
 use crate::source::{Span, Spanned};
 
-/// Two tenants that should be apart and reach the same places; nothing if there is no such place.
-pub(super) fn not_isolated(span: Span, both: &[(Way, Way)], level: Level, judge: &Judge) -> Option<Finding> {
-    let (first, second) = both.first()?;
+/// Two tenants that should be apart and reach the same places: so many, and how they reach the first.
+pub(super) fn not_isolated(
+    span: Span,
+    (first, second): (Way, Way),
+    places: usize,
+    level: Level,
+    judge: &Judge,
+) -> Finding {
     let (one, other) = (first.tenant, second.tenant);
     let what = match level {
-        Level::Device => counted("device", both.len()),
-        Level::Gpu => counted("GPU", both.len()),
+        Level::Device => counted("device", places),
+        Level::Gpu => counted("GPU", places),
     };
     let message =
         format!("tenants `{one}` and `{other}` are not isolated on `{}`: both reach {what}", judge.host);
@@ -34,15 +39,13 @@ pub(super) fn not_isolated(span: Span, both: &[(Way, Way)], level: Level, judge:
     let set = &second.line.gpu_set.value;
     let finding =
         Finding::at(Code::AssertFailed, span, format!("asserted to be isolated from `{one}`"), message);
-    let finding = path(path(finding, first, judge), second, judge);
-    Some(finding.witness(witness).help(deny(other, set)))
+    path(path(finding, &first, judge), &second, judge).witness(witness).help(deny(other, set))
 }
 
-/// A tenant that reaches what only others should; nothing if it reaches none of it.
-pub(super) fn not_only(set: &Spanned<String>, within: &[Way], judge: &Judge) -> Option<Finding> {
-    let way = within.first()?;
+/// A tenant that reaches so many devices which only others should, and how it reaches the first.
+pub(super) fn not_only(set: &Spanned<String>, way: &Way, devices: usize, judge: &Judge) -> Finding {
     let (tenant, name) = (way.tenant, &set.value);
-    let what = counted("device", within.len());
+    let what = counted("device", devices);
     let message = format!("tenant `{tenant}` reaches {what} of gpu-set `{name}` on `{}`", judge.host);
     let finding = Finding::at(
         Code::AssertFailed,
@@ -51,19 +54,18 @@ pub(super) fn not_only(set: &Spanned<String>, within: &[Way], judge: &Judge) -> 
         message,
     );
     let witness = format!("{}, which `{tenant}` reaches", words(&way.device));
-    Some(path(finding, way, judge).witness(witness).help(deny(tenant, name)))
+    path(finding, way, judge).witness(witness).help(deny(tenant, name))
 }
 
-/// Somebody trusted who has devices that the assert keeps from others; nothing if there are none.
-pub(super) fn left_out(assert: &Assert, within: &[Way], judge: &Judge) -> Option<Finding> {
-    let way = within.first()?;
+/// Somebody trusted who has so many devices that the assert keeps from others, and how it has the first.
+pub(super) fn left_out(assert: &Assert, way: &Way, places: usize, judge: &Judge) -> Finding {
     let name = way.tenant;
     let (noun, of) = match &assert.claim {
         Claim::Only { gpu_set, .. } => ("device", format!("gpu-set `{}`", gpu_set.value)),
         Claim::Isolated { level: Level::Gpu, .. } => ("GPU", "these tenants".to_owned()),
         _ => ("device", "these tenants".to_owned()),
     };
-    let what = counted(noun, within.len());
+    let what = counted(noun, places);
     let message = format!(
         "`assert {}` leaves trusted `{name}` out, which reaches {what} of {of} on `{}`",
         assert.claim, judge.host
@@ -72,7 +74,7 @@ pub(super) fn left_out(assert: &Assert, within: &[Way], judge: &Judge) -> Option
         Finding::at(Code::TrustedBeside, assert.span, format!("not about trusted `{name}`"), message);
     let witness = format!("{}, which `{name}` reaches", words(&way.device));
     let help = format!("to keep it away, take `{name}` out of the grant's `to`");
-    Some(path(finding, way, judge).witness(witness).help(help))
+    path(finding, way, judge).witness(witness).help(help)
 }
 
 /// A driver capability that a tenant should never have.

@@ -1,5 +1,6 @@
 //! What an assert that holds rests on: who reaches which devices of what it is about, and by which grants.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use crate::policy::{Assert, Claim, Level, Policy};
@@ -21,24 +22,40 @@ pub struct Ground {
     pub capabilities: Vec<&'static str>,
 }
 
-/// Everything that an assert rests on on one host, the trusted last. A tenant that is not among them reaches nothing.
-#[must_use]
-pub fn grounds(assert: &Assert, policy: &Policy, resolution: &Resolution) -> Vec<Ground> {
-    let case = Grounds { policy, resolution };
-    match &assert.claim {
-        Claim::Isolated { tenants, level } => case.isolated(tenants, *level),
-        Claim::Only { gpu_set, .. } => case.only(gpu_set),
-        Claim::Never { tenants, .. } => case.of_all(tenants, &|_| true),
-        Claim::AlwaysSatisfiable { grant } => {
-            let own = resolution.grants.iter().filter(|own| own.rule.name.value == grant.value);
-            own.filter_map(|own| case.ground(own, &|_| true)).collect()
-        }
-    }
+/// What asserts rest on on one host.
+pub struct Grounds<'a> {
+    /// The policy.
+    pub policy: &'a Policy,
+    /// What it gives there.
+    pub resolution: &'a Resolution<'a>,
+    /// So many devices are still named; a device counts for each grant that gives it to a tenant.
+    pub left: &'a Cell<usize>,
 }
 
-struct Grounds<'a> {
-    policy: &'a Policy,
-    resolution: &'a Resolution<'a>,
+impl Grounds<'_> {
+    /// So many devices of all asserts of a check are named: more is not read.
+    pub const MOST_NAMED: usize = 1 << 18;
+
+    /// Everything that an assert rests on, the trusted last. A tenant that is not among them reaches nothing. Nothing from where
+    /// more devices would be named than are, and of all asserts after that.
+    #[must_use]
+    pub fn of(&self, assert: &Assert) -> (Vec<Ground>, bool) {
+        let grounds = match &assert.claim {
+            _ if self.is_spent() => Vec::new(),
+            Claim::Isolated { tenants, level } => self.isolated(tenants, *level),
+            Claim::Only { gpu_set, .. } => self.only(gpu_set),
+            Claim::Never { tenants, .. } => self.of_all(tenants, &|_| true),
+            Claim::AlwaysSatisfiable { grant } => {
+                let own = self.resolution.grants.iter().filter(|own| own.rule.name.value == grant.value);
+                own.map_while(|own| self.ground(own, &|_| true)).flatten().collect()
+            }
+        };
+        (grounds, !self.is_spent())
+    }
+
+    fn is_spent(&self) -> bool {
+        self.left.get() == 0
+    }
 }
 
 impl Grounds<'_> {
@@ -73,20 +90,25 @@ impl Grounds<'_> {
 
     fn of_all(&self, tenants: &[Spanned<String>], within: &dyn Fn(&Device) -> bool) -> Vec<Ground> {
         let grants = tenants.iter().flat_map(|tenant| self.resolution.of(&tenant.value));
-        grants.filter_map(|grant| self.ground(grant, within)).collect()
+        grants.map_while(|grant| self.ground(grant, within)).flatten().collect()
     }
 
-    /// What a grant gives of these devices; nothing if it gives none.
-    fn ground(&self, grant: &Grant, within: &dyn Fn(&Device) -> bool) -> Option<Ground> {
+    /// What a grant gives of these devices, if it gives any; nothing if no more devices are named.
+    fn ground(&self, grant: &Grant, within: &dyn Fn(&Device) -> bool) -> Option<Option<Ground>> {
         let mut devices: Vec<Device> = grant.devices().filter(within).collect();
         devices.sort_by_key(Device::key);
         devices.dedup_by_key(|device| device.key());
-        (!devices.is_empty()).then(|| Ground {
+        let left = self.left.get().saturating_sub(devices.len());
+        self.left.set(left);
+        if left == 0 {
+            return None;
+        }
+        Some((!devices.is_empty()).then(|| Ground {
             tenant: grant.tenant.to_owned(),
             trusted: self.policy.is_trusted(grant.tenant),
             grant: grant.rule.name.value.clone(),
             devices: devices.iter().map(Device::index).collect(),
             capabilities: grant.capabilities.iter().map(|capability| capability.name()).collect(),
-        })
+        }))
     }
 }

@@ -1,13 +1,14 @@
 //! Who reaches what: every device of every grant, after denies, and without what guarantees keep for others.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use gpupol_plan::capability::Capability;
 
 use super::{Judge, diags};
 use crate::diag::Finding;
-use crate::policy::{self, Assert, Claim, Level, Tenant};
-use crate::resolve::{Device, Grant, Key};
+use crate::policy::{self, Assert, Claim, Level};
+use crate::resolve::{Device, Grant, Key, Positions};
 use crate::source::{Span, Spanned};
 
 /// Enough ways in which one assert does not hold to see what is wrong.
@@ -30,29 +31,49 @@ enum Place<'a> {
     Board(&'a str),
 }
 
+/// Who reaches what, as far as it was asked.
+#[derive(Default)]
+pub(super) struct Reach<'a> {
+    numbers: BTreeMap<Place<'a>, usize>,
+    /// By their numbers.
+    places: Vec<Place<'a>>,
+    /// Numbers of places, by tenant.
+    reached: BTreeMap<(&'a str, Level), Rc<Positions>>,
+    /// By gpu-set.
+    reachers: BTreeMap<&'a str, Rc<Reachers<'a>>>,
+}
+
+/// What a gpu-set has, and who reaches any of it.
+struct Reachers<'a> {
+    widest: Positions,
+    tenants: Vec<&'a str>,
+}
+
 impl<'a> Judge<'a> {
     pub(super) fn reaches_any(&self, tenant: &str) -> bool {
         self.of(tenant).any(|grant| grant.devices().next().is_some())
     }
 
     pub(super) fn isolated(&self, tenants: &[Spanned<String>], level: Level, most: usize) -> Vec<Finding> {
-        let reached = |tenant: &Spanned<String>| self.reached(&tenant.value, level);
-        let reached: Vec<BTreeMap<Place, Way>> = tenants.iter().map(reached).collect();
-        let mut by: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
-        for (at, place) in (0..).zip(&reached).flat_map(|(at, own)| own.keys().map(move |place| (at, place)))
-        {
-            by.entry(*place).or_default().push(at);
+        let reached: Vec<Rc<Positions>> =
+            tenants.iter().map(|tenant| self.reached(&tenant.value, level)).collect();
+        let (mut once, mut twice) = (Positions::default(), Positions::default());
+        for own in &reached {
+            twice.add(&once.and(own));
+            once.add(own);
         }
+        let together = (0..).zip(tenants.iter().zip(&reached)).filter(|(_, (_, own))| own.meets(&twice));
+        let together: Vec<_> = together.collect();
         let mut findings = Vec::new();
-        for (at, first) in reached.iter().enumerate() {
-            let others: BTreeSet<usize> =
-                first.keys().filter_map(|place| by.get(place)).flatten().copied().collect();
-            for other in others.range(at + 1..) {
-                let (Some(tenant), Some(second)) = (tenants.get(*other), reached.get(*other)) else {
+        for (at, (first, own)) in &together {
+            for (_, (second, other)) in together.iter().filter(|(other, _)| other > at) {
+                if !own.meets(other) {
                     continue;
-                };
-                let both = first.iter().filter_map(|(key, way)| Some((*way, *second.get(key)?)));
-                findings.extend(diags::not_isolated(tenant.span, &both.collect::<Vec<_>>(), level, self));
+                }
+                let (both, names) = (own.and(other), (&first.value, &second.value));
+                let ways = self.first_way(names.0, level, &both).zip(self.first_way(names.1, level, &both));
+                let Some(ways) = ways else { continue };
+                findings.push(diags::not_isolated(second.span, ways, both.len(), level, self));
                 if findings.len() == most {
                     return findings;
                 }
@@ -67,20 +88,15 @@ impl<'a> Judge<'a> {
         set: &Spanned<String>,
         most: usize,
     ) -> Vec<Finding> {
-        let Some(extent) = self.resolution.extents.get(set.value.as_str()) else { return Vec::new() };
-        let widest = devices(&extent.widest);
+        let Some(reachers) = self.reachers(&set.value) else { return Vec::new() };
         let named: BTreeSet<&str> = tenants.iter().map(|tenant| tenant.value.as_str()).collect();
-        let tenants = self.policy.tenants.values().filter(|tenant| tenant.trust.is_none());
-        let others = tenants.filter(|tenant| !named.contains(tenant.name.value.as_str()));
-        let is_in = |device: &Device<'_>| extent.widest.contains(&device.key());
-        let reaches = |tenant: &Tenant| {
-            self.of(&tenant.name.value).flat_map(Grant::devices).any(|device| is_in(&device))
+        let others = reachers.tenants.iter().filter(|tenant| !named.contains(*tenant));
+        let trespass = |tenant: &&str| {
+            let within = self.reached(tenant, Level::Device).and(&reachers.widest);
+            let way = self.first_way(tenant, Level::Device, &within)?;
+            Some(diags::not_only(set, &way, within.len(), self))
         };
-        let trespass = |tenant: &Tenant| {
-            let within = self.within(&tenant.name.value, Level::Device, &widest);
-            diags::not_only(set, &within, self)
-        };
-        others.filter(|tenant| reaches(tenant)).filter_map(trespass).take(most).collect()
+        others.filter_map(trespass).take(most).collect()
     }
 
     /// Who is trusted and has devices that the claim keeps apart or for others: nothing could be shown of somebody whom
@@ -88,29 +104,25 @@ impl<'a> Judge<'a> {
     pub(super) fn left_out(&self, assert: &Assert, most: usize) -> Vec<Finding> {
         let (about, level, named) = match &assert.claim {
             Claim::Isolated { tenants, level } => {
-                let reached = tenants.iter().flat_map(|tenant| self.reached(&tenant.value, *level));
-                (reached.map(|(key, _)| key).collect(), *level, [].as_slice())
+                let mut about = Positions::default();
+                tenants.iter().for_each(|tenant| about.add(&self.reached(&tenant.value, *level)));
+                (about, *level, [].as_slice())
             }
             Claim::Only { tenants, gpu_set } => {
-                let extent = self.resolution.extents.get(gpu_set.value.as_str());
-                let widest = extent.map(|extent| devices(&extent.widest)).unwrap_or_default();
-                (widest, Level::Device, tenants.as_slice())
+                let widest = self.reachers(&gpu_set.value).map(|reachers| reachers.widest.clone());
+                (widest.unwrap_or_default(), Level::Device, tenants.as_slice())
             }
             Claim::Never { .. } | Claim::AlwaysSatisfiable { .. } => return Vec::new(),
         };
-        let trusted = self.policy.tenants.values().filter(|tenant| tenant.trust.is_some());
-        let unnamed = trusted.filter(|tenant| named.iter().all(|name| name.value != tenant.name.value));
-        let note = |tenant: &Tenant| {
-            let within = self.within(&tenant.name.value, level, &about);
-            diags::left_out(assert, &within, self)
+        let named: BTreeSet<&str> = named.iter().map(|tenant| tenant.value.as_str()).collect();
+        let trusted = self.policy.tenants.iter().filter(|(_, tenant)| tenant.trust.is_some());
+        let unnamed = trusted.map(|(name, _)| name.as_str()).filter(|name| !named.contains(name));
+        let note = |tenant: &str| {
+            let within = self.reached(tenant, level).and(&about);
+            let way = self.first_way(tenant, level, &within)?;
+            Some(diags::left_out(assert, &way, within.len(), self))
         };
         unnamed.filter_map(note).take(most).collect()
-    }
-
-    /// The first way of a tenant to each of these places.
-    fn within(&self, tenant: &str, level: Level, about: &BTreeSet<Place<'a>>) -> Vec<Way<'a>> {
-        let reached = self.reached(tenant, level).into_iter();
-        reached.filter(|(key, _)| about.contains(key)).map(|(_, way)| way).collect()
     }
 
     pub(super) fn never(
@@ -121,12 +133,15 @@ impl<'a> Judge<'a> {
     ) -> Vec<Finding> {
         let mut findings = Vec::new();
         for grant in tenants.iter().flat_map(|tenant| self.of(&tenant.value)) {
-            let Some(way) = ways(grant).first().copied() else { continue };
+            let Some(way) = ways(grant).next() else { continue };
             let given = capabilities.iter().filter(|(capability, _)| grant.capabilities.contains(capability));
             let left = most - findings.len();
             findings.extend(
                 given.map(|(capability, span)| diags::given(*capability, *span, way, self)).take(left),
             );
+            if findings.len() == most {
+                break;
+            }
         }
         findings
     }
@@ -136,27 +151,72 @@ impl<'a> Judge<'a> {
         self.resolution.of(tenant).iter()
     }
 
-    /// The first way to each place where the tenant reaches a device.
-    fn reached(&self, tenant: &str, level: Level) -> BTreeMap<Place<'a>, Way<'a>> {
-        let place = |device: &Device<'a>| match level {
-            Level::Device => Place::Device(device.key()),
-            Level::Gpu => Place::Board(device.pci),
+    /// Where the tenant reaches a device, found once.
+    fn reached(&self, tenant: &str, level: Level) -> Rc<Positions> {
+        let Some(first) = self.of(tenant).next() else { return Rc::default() };
+        let known = self.reach.borrow().reached.get(&(first.tenant, level)).cloned();
+        known.unwrap_or_else(|| {
+            let mut reach = self.reach.borrow_mut();
+            let mut places = Positions::default();
+            for device in self.of(tenant).flat_map(Grant::devices) {
+                places.insert(reach.number(Place::of(&device, level)));
+            }
+            Rc::clone(reach.reached.entry((first.tenant, level)).or_insert_with(|| Rc::new(places)))
+        })
+    }
+
+    /// By which of a tenant's rules it first reaches the first of these places.
+    fn first_way(&self, tenant: &str, level: Level, places: &Positions) -> Option<Way<'a>> {
+        let place = {
+            let reach = self.reach.borrow();
+            places.iter().filter_map(|at| reach.places.get(at).copied()).min()?
         };
-        let mut reached = BTreeMap::new();
-        for way in self.of(tenant).flat_map(ways) {
-            reached.entry(place(&way.device)).or_insert(way);
+        self.of(tenant).flat_map(ways).find(|way| Place::of(&way.device, level) == place)
+    }
+
+    /// Who but the trusted reaches anything of a gpu-set, found once; nothing if the host has nothing of it.
+    fn reachers(&self, set: &str) -> Option<Rc<Reachers<'a>>> {
+        let (name, extent) = self.resolution.extents.get_key_value(set)?;
+        if let Some(known) = self.reach.borrow().reachers.get(name) {
+            return Some(Rc::clone(known));
         }
-        reached
+        let mut widest = Positions::default();
+        for key in &extent.widest {
+            widest.insert(self.reach.borrow_mut().number(Place::Device(*key)));
+        }
+        let tenants = self.policy.tenants.iter().filter(|(_, tenant)| tenant.trust.is_none());
+        let reaches = |name: &&str| self.reached(name, Level::Device).meets(&widest);
+        let tenants = tenants.map(|(name, _)| name.as_str()).filter(reaches).collect();
+        let reachers = Rc::new(Reachers { widest, tenants });
+        self.reach.borrow_mut().reachers.insert(name, Rc::clone(&reachers));
+        Some(reachers)
     }
 }
 
-fn devices<'a>(keys: &BTreeSet<Key>) -> BTreeSet<Place<'a>> {
-    keys.iter().copied().map(Place::Device).collect()
+impl<'a> Place<'a> {
+    fn of(device: &Device<'a>, level: Level) -> Self {
+        match level {
+            Level::Device => Place::Device(device.key()),
+            Level::Gpu => Place::Board(device.pci),
+        }
+    }
+}
+
+impl<'a> Reach<'a> {
+    /// The number of a place, the next if it has none.
+    fn number(&mut self, place: Place<'a>) -> usize {
+        let next = self.places.len();
+        let number = *self.numbers.entry(place).or_insert(next);
+        if number == next {
+            self.places.push(place);
+        }
+        number
+    }
 }
 
 /// What a grant gives, line by line.
-fn ways<'a>(grant: &'a Grant<'a>) -> Vec<Way<'a>> {
+fn ways<'a>(grant: &'a Grant<'a>) -> impl Iterator<Item = Way<'a>> {
     let (tenant, rule) = (grant.tenant, grant.rule);
     let lines = grant.lines.iter().flat_map(|line| line.devices.iter().map(|device| (line.rule, *device)));
-    lines.map(|(line, device)| Way { tenant, grant: rule, line, device }).collect()
+    lines.map(move |(line, device)| Way { tenant, grant: rule, line, device })
 }

@@ -8,7 +8,7 @@ use gpupol_plan::plan::Rule;
 use gpupol_plan::refusal::{Reason, Refusal};
 use gpupol_plan::request::{Devices, Request};
 
-use super::denying::Denying;
+use super::fate::Again;
 use super::rights::Wanted;
 use super::{Case, Guard, Known, Mismatch, Story, Tried, Verdict};
 use crate::emit::identities;
@@ -42,8 +42,7 @@ impl<'a> Case<'a> {
             who: identity::describe(&facts),
             identities: self.known(tenant.as_deref(), &facts),
             decided_by: self.decided_by(&outcome, grant.zip(request.as_ref())),
-            reach: grant
-                .map(|grant| self.reach(grant, named, &mut Denying::of(self.policy, self.resolution))),
+            reach: grant.map(|grant| self.reach(grant, named, &mut Again::of(self.policy, self.resolution))),
             denies,
             not_for: of.map(|(tenant, named)| self.not_for(tenant, named)).unwrap_or_default(),
             guard: self.guard(container, tenant.as_deref()),

@@ -7,15 +7,15 @@ use gpupol_plan::plan::Rule;
 
 use super::denying::Denying;
 use super::{Case, Decided};
-use crate::policy::GpuSet;
-use crate::resolve::{By, Found, Grant, Key, LeftOut, Line, Unmet};
+use crate::policy::{GpuSet, Policy};
+use crate::resolve::{By, Found, Grant, Key, LeftOut, Line, Resolution, Unmet};
 use crate::topology::Gpu;
 
 /// What was decided, why in words, and the rules that decided it.
 type Verdict = (Decided, String, Vec<Rule>);
 
 /// A verdict, whose words many devices may share.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Said {
     pub(super) verdict: Decided,
     pub(super) why: Arc<str>,
@@ -30,11 +30,37 @@ pub(super) struct Seen<'a> {
     withheld: BTreeMap<Key, By<'a>>,
 }
 
+/// What is said again and again, however many grants and devices it is said of.
+pub(super) struct Again<'a> {
+    pub(super) denying: Denying<'a>,
+    /// What devices are called.
+    names: BTreeMap<Key, Names>,
+}
+
+/// What a device is called.
+#[derive(Clone)]
+pub(super) struct Names {
+    pub(super) index: Arc<str>,
+    pub(super) uuid: Arc<str>,
+    pub(super) model: Arc<str>,
+}
+
 impl<'a> Seen<'a> {
     pub(super) fn of(grant: &'a Grant<'a>, line: &'a Line<'a>) -> Self {
         let has = line.devices.iter().map(|device| device.key()).collect();
         let withheld = line.withheld.iter().map(|withheld| (withheld.device.key(), withheld.by)).collect();
         Self { grant, line, has, withheld }
+    }
+}
+
+impl<'a> Again<'a> {
+    pub(super) fn of(policy: &'a Policy, resolution: &'a Resolution<'a>) -> Self {
+        Self { denying: Denying::of(policy, resolution), names: BTreeMap::new() }
+    }
+
+    /// What a device is called, as it is said first.
+    pub(super) fn names(&mut self, key: Key, names: impl FnOnce() -> Names) -> Names {
+        self.names.entry(key).or_insert_with(names).clone()
     }
 }
 

@@ -1,11 +1,11 @@
 //! What a tenant reaches by a grant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use gpupol_plan::choose::names_device;
 
-use super::denying::Denying;
-use super::fate::{Said, Seen};
+use super::fate::{Again, Names, Said, Seen};
 use super::{Case, Fate, LineReach, Quoted, Reach};
 use crate::resolve::{Grant, Key};
 use crate::topology::{Gpu, MigDevice};
@@ -41,7 +41,7 @@ impl<'a> Case<'a> {
         &self,
         grant: &'a Grant<'a>,
         devices: Option<&BTreeSet<Key>>,
-        denying: &mut Denying<'a>,
+        again: &mut Again<'a>,
     ) -> Reach {
         let name = format!("grant {}", grant.rule.name.value);
         let when = grant.rule.when.iter().map(|clause| Quoted {
@@ -58,29 +58,25 @@ impl<'a> Case<'a> {
             lines: grant
                 .lines
                 .iter()
-                .map(|line| self.line_reach(&Seen::of(grant, line), devices, denying))
+                .map(|line| self.line_reach(&Seen::of(grant, line), devices, again))
                 .collect(),
         }
     }
 
-    fn line_reach(
-        &self,
-        seen: &Seen<'a>,
-        asked: Option<&BTreeSet<Key>>,
-        denying: &mut Denying<'a>,
-    ) -> LineReach {
+    fn line_reach(&self, seen: &Seen<'a>, asked: Option<&BTreeSet<Key>>, again: &mut Again<'a>) -> LineReach {
         let Seen { grant, line, .. } = seen;
         let here = self.devices().filter(|here| asked.is_none_or(|asked| asked.contains(&here.key())));
-        let fate = |here: Here| {
-            let Said { verdict, why, rules } = self.said(seen, (here.gpu, here.key()), denying);
-            Fate {
-                device: here.index(),
-                uuid: here.uuid().to_owned(),
-                model: here.model(),
-                verdict,
-                why,
-                rules,
-            }
+        // Of hundreds of devices few different things are said.
+        let mut known: BTreeMap<Arc<str>, Said> = BTreeMap::new();
+        let fate = |here: Here<'a>| {
+            let said = self.said(seen, (here.gpu, here.key()), &mut again.denying);
+            let same = known.get(&said.why).filter(|same| **same == said).cloned();
+            let Said { verdict, why, rules } = same.unwrap_or_else(|| {
+                known.insert(Arc::clone(&said.why), said.clone());
+                said
+            });
+            let Names { index, uuid, model } = again.names(here.key(), || here.names());
+            Fate { device: index, uuid, model, verdict, why, rules }
         };
         let rule = self.rule(line.rule.span, format!("grant {}", grant.rule.name.value));
         LineReach { gpu_set: line.rule.gpu_set.value.clone(), rule, devices: here.map(fate).collect() }
@@ -105,6 +101,10 @@ impl<'a> Here<'a> {
             Some(mig) => format!("{} of {}", mig.profile, self.gpu.model),
             None => self.gpu.model.clone(),
         }
+    }
+
+    fn names(self) -> Names {
+        Names { index: self.index().into(), uuid: self.uuid().into(), model: self.model().into() }
     }
 
     fn is_named(self, name: &str) -> bool {

@@ -1,0 +1,203 @@
+//! By which demand each device is taken, so that as many are as can be.
+//!
+//! Demands take the free devices of lowest indices; who is left short asks those that hold what it may have to take others
+//! instead. Whatever such a search visits in vain stays out of reach for good, so it is visited once.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::Want;
+use crate::resolve::positions::Positions;
+
+/// Who has what.
+pub(super) struct Served<'w> {
+    wants: Vec<&'w Want>,
+    /// By the device's position.
+    by: BTreeMap<usize, usize>,
+    /// How many each has.
+    had: Vec<usize>,
+    /// Devices that nobody has.
+    free: Positions,
+    /// Devices that nobody can be asked for anymore.
+    closed: Positions,
+}
+
+impl<'w> Served<'w> {
+    pub(super) fn of(wants: Vec<&'w Want>) -> Self {
+        let mut free = Positions::default();
+        wants.iter().for_each(|want| free.add(&want.devices));
+        let had = vec![0; wants.len()];
+        let mut served = Self { closed: free.without(&free), by: BTreeMap::new(), wants, had, free };
+        for at in (0..served.wants.len()).rev() {
+            served.take_free(at);
+        }
+        for at in (0..served.wants.len()).rev() {
+            while served.lacks(at) && served.take_from_others(at) {}
+        }
+        served
+    }
+
+    /// The demands, in their order.
+    pub(super) fn wants(&self) -> &[&'w Want] {
+        &self.wants
+    }
+
+    /// Each device that is taken, by its position, and the number of the demand that takes it.
+    pub(super) fn all(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.by.iter().map(|(device, by)| (*device, *by))
+    }
+
+    /// The numbers of the demands that have less than they want.
+    pub(super) fn unserved(&self) -> Vec<usize> {
+        (0..self.wants.len()).filter(|at| self.lacks(*at)).collect()
+    }
+
+    /// The demands that together want more devices than may serve them, of which one is `unserved`: all that compete with it.
+    pub(super) fn rivals(&self, unserved: usize) -> Vec<usize> {
+        let (mut rivals, mut open) = (BTreeSet::new(), vec![unserved]);
+        let mut seen = self.free.without(&self.free);
+        while let Some(at) = open.pop() {
+            if !rivals.insert(at) {
+                continue;
+            }
+            let Some(want) = self.wants.get(at) else { continue };
+            let new = want.devices.without(&seen);
+            seen.add(&new);
+            open.extend(new.iter().filter_map(|device| self.by.get(&device)));
+        }
+        rivals.into_iter().collect()
+    }
+
+    fn lacks(&self, at: usize) -> bool {
+        self.wants.get(at).zip(self.had.get(at)).is_some_and(|(want, had)| *had < want.count)
+    }
+
+    fn take_free(&mut self, at: usize) {
+        let Some((want, had)) = self.wants.get(at).zip(self.had.get_mut(at)) else { return };
+        for device in want.devices.and(&self.free).iter().take(want.count) {
+            self.free.drop(device);
+            self.by.insert(device, at);
+            *had += 1;
+        }
+    }
+
+    /// Takes one more device, for which others take others; whether it can.
+    fn take_from_others(&mut self, at: usize) -> bool {
+        let mut seen = self.closed.clone();
+        // Through which device each demand was asked, and by whom each device.
+        let mut asked: BTreeMap<usize, Option<usize>> = BTreeMap::from([(at, None)]);
+        let mut from: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut open = VecDeque::from([at]);
+        while let Some(demand) = open.pop_front() {
+            let Some(want) = self.wants.get(demand) else { continue };
+            let new = want.devices.without(&seen);
+            seen.add(&new);
+            let free = new.and(&self.free).iter().next();
+            if let Some(device) = free {
+                self.pass_on(device, demand, &asked, &from);
+                self.had.iter_mut().skip(at).take(1).for_each(|had| *had += 1);
+                return true;
+            }
+            for device in new.iter() {
+                from.insert(device, demand);
+                let Some(holder) = self.by.get(&device) else { continue };
+                if !asked.contains_key(holder) {
+                    asked.insert(*holder, Some(device));
+                    open.push_back(*holder);
+                }
+            }
+        }
+        self.closed = seen;
+        false
+    }
+
+    /// Gives a free device to a demand, and what that was asked for to whoever asked.
+    fn pass_on(
+        &mut self,
+        device: usize,
+        demand: usize,
+        asked: &BTreeMap<usize, Option<usize>>,
+        from: &BTreeMap<usize, usize>,
+    ) {
+        self.free.drop(device);
+        let (mut device, mut demand) = (device, demand);
+        loop {
+            self.by.insert(device, demand);
+            let Some(given) = asked.get(&demand).copied().flatten() else { return };
+            let Some(asker) = from.get(&given) else { return };
+            (device, demand) = (given, *asker);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use petgraph::algo::ford_fulkerson;
+    use petgraph::graph::DiGraph;
+
+    use super::*;
+
+    const DEVICES: usize = 70;
+
+    /// Numbers that are the same on every run.
+    struct Made(u64);
+
+    impl Made {
+        fn below(&mut self, bound: u64) -> u64 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) % bound
+        }
+
+        fn wants(&mut self) -> Vec<Want> {
+            let (dense, most) = (1 + self.below(8), 1 + self.below(9));
+            let mut want = || {
+                let among = self.below(DEVICES as u64 + 1);
+                let bits: Vec<bool> =
+                    (0..DEVICES as u64).map(|at| at < among && self.below(8) < dense).collect();
+                let devices = Positions::of(DEVICES, |at| bits[at]);
+                Want { count: 1 + self.below(most) as usize, devices: Rc::new(devices) }
+            };
+            (0..20).map(|_| want()).collect()
+        }
+    }
+
+    /// How many devices can be taken, as a maximum flow of another program has it.
+    fn flow(wants: &[Want]) -> usize {
+        let mut network = DiGraph::<(), usize>::new();
+        let (source, sink) = (network.add_node(()), network.add_node(()));
+        let devices: Vec<_> = (0..DEVICES).map(|_| network.add_node(())).collect();
+        devices.iter().for_each(|device| _ = network.add_edge(*device, sink, 1));
+        for want in wants {
+            let node = network.add_node(());
+            network.add_edge(source, node, want.count);
+            want.devices.iter().for_each(|device| _ = network.add_edge(node, devices[device], 1));
+        }
+        ford_fulkerson(&network, source, sink).0
+    }
+
+    #[test]
+    fn as_many_are_served_as_a_maximum_flow_says_each_by_its_own() {
+        let mut made = Made(7);
+        let (mut full, mut short) = (0, 0);
+        for _ in 0..400 {
+            let wants = made.wants();
+            let served = Served::of(wants.iter().collect());
+            assert_eq!(served.by.len(), flow(&wants));
+            assert!(served.all().all(|(device, by)| wants[by].devices.iter().any(|own| own == device)));
+            for (at, want) in wants.iter().enumerate() {
+                let has = served.all().filter(|(_, by)| *by == at).count();
+                assert_eq!((has, has < want.count), (served.had[at], served.lacks(at)));
+                assert!(has <= want.count);
+            }
+            for unserved in served.unserved() {
+                let rivals = served.rivals(unserved);
+                let mut may = Positions::default();
+                rivals.iter().for_each(|at| may.add(&wants[*at].devices));
+                assert!(may.len() < rivals.iter().map(|at| wants[*at].count).sum());
+            }
+            if served.unserved().is_empty() { full += 1 } else { short += 1 }
+        }
+        assert!(full > 40 && short > 40, "{full} {short}");
+    }
+}
