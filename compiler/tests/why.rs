@@ -490,7 +490,7 @@ fn snapshot(name: &str, text: &str) {
 }
 
 /// Fields that are only there if there is something to say.
-const MAY_LACK: [&str; 5] = ["mismatch", "has", "gpu", "outOfService", "guard"];
+const MAY_LACK: [&str; 6] = ["mismatch", "has", "gpu", "outOfService", "guard", "numbers"];
 
 #[test]
 fn the_schema_has_every_word_and_the_page_every_field() {
