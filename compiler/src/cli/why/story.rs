@@ -57,7 +57,8 @@ fn numbers(numbers: &Numbers) -> Line {
     let taken = match numbers.taken {
         Taken::Indices => format!("is taken by index, as {gpus}"),
         Taken::Amount => format!("is taken as a number, for {gpus} cannot be had"),
-        Taken::Neither => format!("would be {gpus}, or any {count}"),
+        Taken::Neither if count == 1 => format!("could mean {gpus}, or any device"),
+        Taken::Neither => format!("could mean {gpus}, or any {count} devices"),
     };
     at(0, format!("its `--gpus {count}` {taken}"), std::slice::from_ref(&numbers.rule))
 }
