@@ -13,6 +13,7 @@ use super::{By, Device, Keeping, Key, Withheld, diags};
 use crate::diag::Sink;
 use crate::policy::{Guarantee, Policy, Tenant};
 
+mod flow;
 mod group;
 mod serve;
 

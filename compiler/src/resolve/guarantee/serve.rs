@@ -1,11 +1,12 @@
 //! By which demand each device is taken, so that as many are as can be.
 //!
-//! Demands take the free devices of lowest indices; who is left short asks those that hold what it may have to take others
-//! instead. Whatever such a search visits in vain stays out of reach for good, so it is visited once.
+//! Demands take the free devices of lowest indices. Where some are left short, a maximum flow says how many of which devices
+//! each may have, and of these they take the lowest.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Want;
+use super::flow::Shares;
 use crate::resolve::positions::Positions;
 
 /// Who has what.
@@ -17,23 +18,16 @@ pub(super) struct Served<'w> {
     had: Vec<usize>,
     /// Devices that nobody has.
     free: Positions,
-    /// Devices that nobody can be asked for anymore.
-    closed: Positions,
 }
 
 impl<'w> Served<'w> {
     pub(super) fn of(wants: Vec<&'w Want>) -> Self {
-        let mut free = Positions::default();
-        wants.iter().for_each(|want| free.add(&want.devices));
-        let had = vec![0; wants.len()];
-        let mut served = Self { closed: free.without(&free), by: BTreeMap::new(), wants, had, free };
-        for at in (0..served.wants.len()).rev() {
-            served.take_free(at);
+        let lowest = Self::nobody(wants).each(|want, _, free| want.devices.and(free).iter().next());
+        if lowest.unserved().is_empty() {
+            return lowest;
         }
-        for at in (0..served.wants.len()).rev() {
-            while served.lacks(at) && served.take_from_others(at) {}
-        }
-        served
+        let Some(mut shares) = Shares::of_more(&lowest) else { return lowest };
+        Self::nobody(lowest.wants).each(|_, at, free| shares.next(at, free))
     }
 
     /// The demands, in their order.
@@ -48,7 +42,7 @@ impl<'w> Served<'w> {
 
     /// The numbers of the demands that have less than they want.
     pub(super) fn unserved(&self) -> Vec<usize> {
-        (0..self.wants.len()).filter(|at| self.lacks(*at)).collect()
+        (0..self.wants.len()).filter(|at| self.lacking(*at) > 0).collect()
     }
 
     /// The demands that together want more devices than may serve them, of which one is `unserved`: all that compete with it.
@@ -67,65 +61,33 @@ impl<'w> Served<'w> {
         rivals.into_iter().collect()
     }
 
-    fn lacks(&self, at: usize) -> bool {
-        self.wants.get(at).zip(self.had.get(at)).is_some_and(|(want, had)| *had < want.count)
+    /// Devices that nobody has.
+    pub(super) fn free(&self) -> &Positions {
+        &self.free
     }
 
-    fn take_free(&mut self, at: usize) {
-        let Some((want, had)) = self.wants.get(at).zip(self.had.get_mut(at)) else { return };
-        for device in want.devices.and(&self.free).iter().take(want.count) {
-            self.free.drop(device);
-            self.by.insert(device, at);
-            *had += 1;
-        }
+    /// How many more a demand wants than it has.
+    pub(super) fn lacking(&self, at: usize) -> usize {
+        self.wants.get(at).zip(self.had.get(at)).map_or(0, |(want, had)| want.count - had)
     }
 
-    /// Takes one more device, for which others take others; whether it can.
-    fn take_from_others(&mut self, at: usize) -> bool {
-        let mut seen = self.closed.clone();
-        // Through which device each demand was asked, and by whom each device.
-        let mut asked: BTreeMap<usize, Option<usize>> = BTreeMap::from([(at, None)]);
-        let mut from: BTreeMap<usize, usize> = BTreeMap::new();
-        let mut open = VecDeque::from([at]);
-        while let Some(demand) = open.pop_front() {
-            let Some(want) = self.wants.get(demand) else { continue };
-            let new = want.devices.without(&seen);
-            seen.add(&new);
-            let free = new.and(&self.free).iter().next();
-            if let Some(device) = free {
-                self.pass_on(device, demand, &asked, &from);
-                self.had.iter_mut().skip(at).take(1).for_each(|had| *had += 1);
-                return true;
-            }
-            for device in new.iter() {
-                from.insert(device, demand);
-                let Some(holder) = self.by.get(&device) else { continue };
-                if !asked.contains_key(holder) {
-                    asked.insert(*holder, Some(device));
-                    open.push_back(*holder);
-                }
+    fn nobody(wants: Vec<&'w Want>) -> Self {
+        let mut free = Positions::default();
+        wants.iter().for_each(|want| free.add(&want.devices));
+        Self { by: BTreeMap::new(), had: vec![0; wants.len()], wants, free }
+    }
+
+    /// One demand after the other takes what is chosen of the free devices, until it lacks none or there is none.
+    fn each(mut self, mut choose: impl FnMut(&Want, usize, &Positions) -> Option<usize>) -> Self {
+        for (at, (want, had)) in self.wants.iter().zip(&mut self.had).enumerate().rev() {
+            while *had < want.count {
+                let Some(device) = choose(want, at, &self.free) else { break };
+                self.free.drop(device);
+                self.by.insert(device, at);
+                *had += 1;
             }
         }
-        self.closed = seen;
-        false
-    }
-
-    /// Gives a free device to a demand, and what that was asked for to whoever asked.
-    fn pass_on(
-        &mut self,
-        device: usize,
-        demand: usize,
-        asked: &BTreeMap<usize, Option<usize>>,
-        from: &BTreeMap<usize, usize>,
-    ) {
-        self.free.drop(device);
-        let (mut device, mut demand) = (device, demand);
-        loop {
-            self.by.insert(device, demand);
-            let Some(given) = asked.get(&demand).copied().flatten() else { return };
-            let Some(asker) = from.get(&given) else { return };
-            (device, demand) = (given, *asker);
-        }
+        self
     }
 }
 
@@ -162,7 +124,7 @@ mod tests {
         }
     }
 
-    /// How many devices can be taken, as a maximum flow of another program has it.
+    /// How many devices can be taken, as another algorithm has it in a network of each demand and each device.
     fn flow(wants: &[Want]) -> usize {
         let mut network = DiGraph::<(), usize>::new();
         let (source, sink) = (network.add_node(()), network.add_node(()));
@@ -187,7 +149,7 @@ mod tests {
             assert!(served.all().all(|(device, by)| wants[by].devices.iter().any(|own| own == device)));
             for (at, want) in wants.iter().enumerate() {
                 let has = served.all().filter(|(_, by)| *by == at).count();
-                assert_eq!((has, has < want.count), (served.had[at], served.lacks(at)));
+                assert_eq!((has, has < want.count), (served.had[at], served.lacking(at) > 0));
                 assert!(has <= want.count);
             }
             for unserved in served.unserved() {
