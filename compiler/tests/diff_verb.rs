@@ -125,6 +125,33 @@ fn changes() -> Vec<(&'static str, [String; 2])> {
             };
             [text("l4"), text("l40s")]
         }),
+        ("a request for graphics alone", {
+            let text = |line: &str| {
+                grant(line)
+                    .replace("compute utility", "graphics")
+                    .replace("identity podman", "identity docker")
+            };
+            [text("gpus l4"), text("gpus l40s; gpus l4 place=nvlink")]
+        }),
+        ("default that a limit of one policy refuses", {
+            let limited = grant("gpus l4 at-most=2").replace("podman }", "podman; limit gpus=1 }");
+            [limited, grant("gpus l4 at-most=2 default=2")]
+        }),
+        ("place where a limit of one policy leaves one", {
+            let limited = grant("gpus l4 at-most=2").replace("podman }", "podman; limit gpus=1 }");
+            [limited, grant("gpus l4 at-most=2 place=nvlink")]
+        }),
+        ("fewer and of other capabilities", {
+            let text =
+                |lines: &str, capabilities: &str| grant(lines).replace("compute utility", capabilities);
+            [text("gpus l4 at-most=2", "compute"), text("gpus l4", "graphics")]
+        }),
+        ("a line without devices for another", {
+            let text = |lines: &str| {
+                grant(lines).replace("gpu-set l4 ", "gpu-set none { model \"NVIDIA T400\" }\ngpu-set l4 ")
+            };
+            [text("gpus l4"), text("gpus none at-most=2 default=0; gpus l40s")]
+        }),
         ("graphics alone", {
             let text = |line: &str| grant(line).replace("compute utility", "graphics");
             [text("gpus l4"), text("gpus l40s")]

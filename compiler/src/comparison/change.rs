@@ -225,6 +225,11 @@ impl Changes {
         self.0.retain(|change, _| keep(change));
     }
 
+    pub(super) fn revise(&mut self, revised: impl Fn(Change) -> Change) {
+        let changes = std::mem::take(&mut self.0);
+        self.0.extend(changes.into_iter().map(|(change, hosts)| (revised(change), hosts)));
+    }
+
     pub(super) fn extend(&mut self, others: Self) {
         for (change, hosts) in others.0 {
             self.0.entry(change).or_default().extend(hosts);

@@ -7,15 +7,16 @@ use super::change::{Change, Changes};
 use super::gift::{self, Tenants};
 use super::request::Limit;
 use super::same::Same;
-use super::{Side, owner, shown};
+use super::shown::Seen;
+use super::{Side, owner};
 use crate::policy::classes::{Both, Engines, Owners, TooComplex};
 use crate::policy::{Engine, RequestIndices, Tenant};
 use crate::resolve::Grant;
 
 /// The number of no grant, on one host or on all.
 const NOTHING: u32 = 0;
-/// So many devices of a host take about as long to compare as a pair to look at.
-const DEVICES_A_PAIR: usize = 4;
+/// What two grants give on a host takes about as long to compare as so many pairs to look at, and each of its devices.
+const PAIRS_A_DEVICE: usize = 4;
 
 /// By tenant, and by grant.
 type By<'a> = BTreeMap<&'a str, BTreeMap<&'a str, Had<'a>>>;
@@ -128,11 +129,14 @@ impl Known<'_> {
             return Ok(known.clone());
         }
         let mut changes = self.found(two, manner, look)?.into_vec();
-        for change in changes.iter_mut().filter(|change| change.asked.is_none()) {
+        let mut seen: BTreeMap<usize, Seen<'_, '_>> = BTreeMap::new();
+        for change in &mut changes {
             let host = self.names.iter().position(|name| change.hosts.first() == Some(name));
-            let grants = two.had.map(|had| on(had, host?));
+            let Some(host) = host else { continue };
+            let grants = two.had.map(|had| on(had, host));
             look(cost(grants))?;
-            change.asked = Some(shown::request(change, grants, two.pair.1, manner)?);
+            let on_host = seen.entry(host).or_insert_with(|| Seen::of(grants, two.pair.1, manner));
+            change.asked = Some(on_host.request(change)?);
         }
         self.shown.insert((two.pair, manner), changes.clone());
         Ok(changes)
@@ -264,5 +268,5 @@ fn are_same(had: Both<&Had<'_>>, host: usize) -> bool {
 /// How many pairs could be looked at while what two grants give on a host is compared.
 fn cost(grants: Both<&Grant<'_>>) -> usize {
     let lines = grants.into_iter().flatten().flat_map(|grant| &grant.lines);
-    1 + lines.map(|line| 1 + line.devices.len()).sum::<usize>() / DEVICES_A_PAIR
+    lines.map(|line| 1 + line.devices.len()).sum::<usize>().saturating_mul(PAIRS_A_DEVICE).saturating_add(1)
 }

@@ -9,7 +9,7 @@ use super::asked::{Asked, Manner, Wanted};
 use super::change::{Change, Changes, Direction, Property};
 use super::offer::Offer;
 use crate::policy::classes::TooComplex;
-use crate::resolve::Grant;
+use crate::resolve::{Device, Grant, Line};
 
 /// How many leases a tenant has at most; none: any number.
 pub(super) type Limit = Option<u32>;
@@ -53,6 +53,9 @@ pub(super) fn unexpected(pair: Pair<'_>, host: &str, changes: &mut Changes) -> R
         lose: changes.has(|change| change.direction.may_lose()) || before > after,
     };
     if expected.gain && expected.lose {
+        return Ok(());
+    }
+    if pair.manner == Manner::Slurm && pair.gives_alike() {
         return Ok(());
     }
     // What a line has left depends on what the others have taken, and so on what is free: that is more than is tried here.
@@ -107,10 +110,35 @@ pub(super) fn without_unseen(pair: Pair<'_>, changes: &mut Changes) -> Result<()
         })
     };
     changes.retain(|change| !is_meant(change) || is_seen(change));
+    if outcomes
+        .iter()
+        .any(|(wanted, given)| *wanted == Wanted::All && given[0].is_some() != given[1].is_some())
+    {
+        // Whoever says no number is refused in one of the policies: more is no gain then, and less no loss.
+        changes.revise(|change| match change.property {
+            Property::Default => Change { direction: Direction::Other, ..change },
+            _ => change,
+        });
+    }
     Ok(())
 }
 
 impl Pair<'_> {
+    /// Whether the lines give those alike who name what they are to have.
+    fn gives_alike(self) -> bool {
+        let [old, new] = self.grants.map(|grant| &grant.lines);
+        let alike = |one: &Line<'_>, other: &Line<'_>| {
+            let most = [one, other].map(|line| line.rule.at_most.of(line.devices.len()));
+            let devices =
+                [one, other].map(|line| line.devices.iter().map(Device::uuid).collect::<BTreeSet<_>>());
+            most[0] == most[1]
+                && devices[0] == devices[1]
+                && one.slots == other.slots
+                && one.rule.sharing.value == other.rule.sharing.value
+        };
+        old.len() == new.len() && old.iter().zip(new).all(|(one, other)| alike(one, other))
+    }
+
     /// The pairs of lines that a change is of.
     fn of(self, change: &Change) -> impl Iterator<Item = usize> {
         let [before, after] = self.grants;

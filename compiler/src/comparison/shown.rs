@@ -21,65 +21,54 @@ const MOST_NAMED: usize = 64;
 type Outcomes = [Option<Outcome>; 2];
 
 /// Two grants on a host on which something changes.
-struct Seen<'s, 'a> {
+pub(super) struct Seen<'s, 'a> {
     grants: [Option<&'s Grant<'a>>; 2],
+    tenants: Tenants,
     offers: [Offer; 2],
     manner: Manner,
     /// Lines that stand for each other.
     pairs: Vec<(Option<usize>, Option<usize>)>,
 }
 
-/// The first request that shows a change of what two grants give on a host; if one container shows nothing of it, because it depends on
-/// what others hold, the first that is granted in either policy.
-///
-/// # Errors
-///
-/// If there are more requests than are tried.
-pub(super) fn request(
-    change: &Change,
-    grants: [Option<&Grant<'_>>; 2],
-    tenants: Tenants,
-    manner: Manner,
-) -> Result<Asked, TooComplex> {
-    let pairs = match grants {
-        [Some(old), Some(new)] => matched(old, new),
-        [Some(one), None] => (0..one.lines.len()).map(|at| (Some(at), None)).collect(),
-        [None, Some(one)] => (0..one.lines.len()).map(|at| (None, Some(at))).collect(),
-        [None, None] => Vec::new(),
-    };
-    let seen = Seen { grants, offers: offer::both(grants, tenants, manner), manner, pairs };
-    let mut granted = None;
-    for asked in seen.requests(change, tenants)? {
-        let outcomes = seen.offers.each_ref().map(|offer| offer.outcome(&asked));
-        if seen.shows(change, &asked, &outcomes) {
-            return Ok(asked);
-        }
-        if granted.is_none() && outcomes.iter().any(Option::is_some) {
-            granted = Some(asked);
-        }
-    }
-    Ok(granted.unwrap_or_else(|| Wanted::Count(1).into()))
-}
-
 impl<'s, 'a> Seen<'s, 'a> {
-    /// What could show a change, the simplest first.
-    fn requests(&self, change: &Change, tenants: Tenants) -> Result<Vec<Asked>, TooComplex> {
-        let mut devices = match change.property {
-            Property::Default => vec![Wanted::All],
-            _ => vec![Wanted::Count(1), Wanted::All],
+    pub(super) fn of(grants: [Option<&'s Grant<'a>>; 2], tenants: Tenants, manner: Manner) -> Self {
+        let pairs = match grants {
+            [Some(old), Some(new)] => matched(old, new),
+            [Some(one), None] => (0..one.lines.len()).map(|at| (Some(at), None)).collect(),
+            [None, Some(one)] => (0..one.lines.len()).map(|at| (None, Some(at))).collect(),
+            [None, None] => Vec::new(),
         };
-        if let [Some(old), Some(new)] = [self.grants[0].or(self.grants[1]), self.grants[1].or(self.grants[0])]
-        {
-            let Tenants { limits, .. } = tenants;
-            let (offers, manner, lines) = (&self.offers, self.manner, &self.pairs);
-            let turns = request::requests(Pair { grants: [old, new], offers, limits, manner, lines })?;
-            devices.extend(turns.into_iter().flat_map(|wanted| match wanted {
-                // Docker's own word for it is simpler, where it comes to the same.
-                Wanted::Number(count) => vec![Wanted::Count(count), wanted],
-                _ => vec![wanted],
-            }));
+        Self { grants, tenants, offers: offer::both(grants, tenants, manner), manner, pairs }
+    }
+
+    /// The first request that shows a change; if one container shows nothing of it, because it depends on what others hold, the first
+    /// that is granted in either policy.
+    ///
+    /// # Errors
+    ///
+    /// If there are more requests than are tried.
+    pub(super) fn request(&self, change: &Change) -> Result<Asked, TooComplex> {
+        let requests = self.requests(change)?;
+        let mut granted = None;
+        for asked in &requests {
+            let outcomes = self.offers.each_ref().map(|offer| offer.outcome(asked));
+            if self.shows(change, asked, &outcomes) {
+                return Ok(asked.clone());
+            }
+            if granted.is_none() && outcomes.iter().any(Option::is_some) {
+                granted = Some(asked);
+            }
         }
-        devices.extend(self.named(change).into_iter().map(Wanted::Named));
+        let asked = granted.or(requests.first()).cloned();
+        Ok(asked.unwrap_or_else(|| Wanted::Count(1).into()))
+    }
+
+    /// What could show a change, the simplest first.
+    fn requests(&self, change: &Change) -> Result<Vec<Asked>, TooComplex> {
+        let mut devices = match &change.asked {
+            Some(asked) => vec![asked.devices.clone()],
+            None => self.wanted(change)?,
+        };
         devices.retain(|wanted| wanted.is_of(self.manner));
         let features = self.features(change);
         let with = |capabilities: &BTreeSet<Capability>| -> Vec<Asked> {
@@ -93,6 +82,25 @@ impl<'s, 'a> Seen<'s, 'a> {
         Ok(self.capabilities(change).iter().flat_map(with).collect())
     }
 
+    fn wanted(&self, change: &Change) -> Result<Vec<Wanted>, TooComplex> {
+        let mut devices = match change.property {
+            Property::Default => vec![Wanted::All],
+            _ => vec![Wanted::Count(1), Wanted::All],
+        };
+        if let [Some(old), Some(new)] = [self.grants[0].or(self.grants[1]), self.grants[1].or(self.grants[0])]
+        {
+            let (offers, manner, lines) = (&self.offers, self.manner, &self.pairs);
+            let pair = Pair { grants: [old, new], offers, limits: self.tenants.limits, manner, lines };
+            devices.extend(request::requests(pair)?.into_iter().flat_map(|wanted| match wanted {
+                // Docker's own word for it is simpler, where it comes to the same.
+                Wanted::Number(count) => vec![Wanted::Count(count), wanted],
+                _ => vec![wanted],
+            }));
+        }
+        devices.extend(self.named(change).into_iter().map(Wanted::Named));
+        Ok(devices)
+    }
+
     /// None, those that come or go, and all that there are.
     fn capabilities(&self, change: &Change) -> Vec<BTreeSet<Capability>> {
         let known = |words: &[String]| words.iter().filter_map(|word| Capability::from_name(word)).collect();
@@ -102,7 +110,14 @@ impl<'s, 'a> Seen<'s, 'a> {
         };
         let all = self.grants.iter().flatten().flat_map(|grant| grant.capabilities.iter().copied()).collect();
         let beside = changed.into_iter().chain([all]).filter(|some: &BTreeSet<_>| !some.is_empty());
-        [BTreeSet::new()].into_iter().chain(beside).collect()
+        let gives_usual =
+            |grant: &&Grant<'_>| Capability::DEFAULT.iter().any(|one| grant.capabilities.contains(one));
+        let mut sets: Vec<BTreeSet<Capability>> = [BTreeSet::new()].into_iter().chain(beside).collect();
+        // Who would be refused for them shows nothing else.
+        if change.property != Property::Capabilities && !self.grants.iter().flatten().all(gives_usual) {
+            sets.reverse();
+        }
+        sets
     }
 
     /// Those that come or go.
@@ -139,6 +154,8 @@ impl<'s, 'a> Seen<'s, 'a> {
             };
             named.extend(slots.filter_map(of));
         }
+        let lines = self.grants.into_iter().flatten().flat_map(|grant| &grant.lines);
+        named.extend(lines.filter_map(|line| Some(vec![name(line.devices.first()?)])));
         named
     }
 

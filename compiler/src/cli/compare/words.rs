@@ -61,7 +61,8 @@ pub(super) fn change(change: &Change, compared: &Compared<'_>) -> Words {
         let names: Vec<&str> = change.hosts.iter().map(String::as_str).collect();
         format!(" on {}", names.join(", "))
     };
-    let (old, new) = (change.old.join(", "), change.new.join(", "));
+    let between = if change.property == Property::LineOrder { " before " } else { ", " };
+    let (old, new) = (change.old.join(between), change.new.join(between));
     let what = match (old.is_empty(), new.is_empty()) {
         (false, false) => format!("{old}, now {new}"),
         (true, _) => new,

@@ -30,6 +30,11 @@ pub(super) fn all(
     let mut last = None;
     for (one, other) in pairs {
         match (one.and_then(|at| old.lines.get(at)), other.and_then(|at| new.lines.get(at))) {
+            // One without devices is as good as none.
+            (Some(one), Some(other)) if one.devices.is_empty() != other.devices.is_empty() => {
+                gone(one, all, host, changes);
+                come(other, all, host, changes);
+            }
             (Some(one), Some(other)) => {
                 both(&Two { lines: [one, other], all, limits, manner }, host, changes)
             }
@@ -192,14 +197,16 @@ fn parted<'a>(one: &Devices<'a>, other: &Devices<'_>, others: &Devices<'_>) -> (
 impl Two<'_, '_> {
     /// The most that each gives at once, as far as that is said by numbers. What a limit of one policy alone keeps is said of the tenant.
     fn together(&self) -> [usize; 2] {
-        let limit = self.limits.map(|limit| limit.unwrap_or(u32::MAX)).into_iter().max();
+        let limits = self.limits.map(|limit| limit.unwrap_or(u32::MAX)).into_iter();
+        let limit = if self.manner == Manner::Slurm { limits.min() } else { limits.max() };
         self.lines.map(|line| together(line, limit))
     }
 }
 
 fn together(line: &Line<'_>, limit: Limit) -> usize {
     let most = line.rule.at_most.of(line.devices.len()).min(limit.unwrap_or(u32::MAX));
-    usize::try_from(most).unwrap_or(usize::MAX).min(line.devices.len())
+    let groups = line.slots.iter().flatten().map(Vec::len).max().unwrap_or(line.devices.len());
+    usize::try_from(most).unwrap_or(usize::MAX).min(groups)
 }
 
 fn both_all(old: &Line<'_>, new: &Line<'_>) -> bool {
@@ -218,7 +225,9 @@ fn place(two: &Two<'_, '_>) -> Option<Change> {
             Change::new(Property::Preference, Direction::Other).from(first(&before)).to(first(&after))
         });
     }
-    let alone = two.together().into_iter().max() <= Some(1);
+    // Where a limit of either forbids two at once, none of them loses or gains any group.
+    let limit = two.limits.iter().flatten().min().copied();
+    let alone = two.lines.iter().all(|line| together(line, limit) <= 1);
     // Who has what Slurm allocated takes no device before another.
     let in_same_order = (order(old) == order(new) && before == after) || !asks;
     let (slots, others) = (groups(old), groups(new));
