@@ -16,7 +16,7 @@ use crate::resolve::Grant;
 /// The number of no grant, on one host or on all.
 const NOTHING: u32 = 0;
 /// What two grants give on a host takes about as long to compare as so many pairs to look at, and each of its devices.
-const PAIRS_A_DEVICE: usize = 4;
+const PAIRS_A_DEVICE: usize = 2;
 
 /// By tenant, and by grant.
 type By<'a> = BTreeMap<&'a str, BTreeMap<&'a str, Had<'a>>>;
