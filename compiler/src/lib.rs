@@ -27,9 +27,9 @@ pub mod workload;
 
 pub mod resolve;
 
-pub mod comparison;
-
 pub mod emit;
+
+pub mod comparison;
 
 pub mod outcome;
 

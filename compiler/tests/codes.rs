@@ -182,7 +182,7 @@ fn every_code_has_a_bad_policy() {
         .collect();
     // The test above makes the first two, which are too large, and no text; the third is of a command (`export.rs`).
     shown.extend([Code::FileTooLarge, Code::NotUtf8, Code::UnguardedExport].map(Code::id));
-    // What is wrong with a change of a policy no policy shows (`diff_verb.rs`).
+    // What is wrong with a change of a policy no policy shows (`diff_verb`).
     shown.extend([Code::DiffGains, Code::DiffLosses, Code::NotEquivalent, Code::DiffUndecided].map(Code::id));
     // What is wrong with a host no policy shows: `doctor/` makes each of these hosts.
     let all = Code::ALL.iter().filter(|code| !code.is_of_host());

@@ -150,8 +150,8 @@ fn resolutions<'a>((policy, files): &'a (Policy, Files), hosts: &'a [Host]) -> O
 }
 
 fn undecided() -> Finding {
-    let help =
-        "compare smaller steps, or on fewer hosts by `--topology`, or write patterns with fewer `*` and `?`";
+    let help = "compare smaller steps, or on fewer hosts by `--topology`, or write patterns with fewer `*` and `?`, \
+                or give containers of Docker at most 128 GPUs at once";
     Finding::general(Code::DiffUndecided, "the two policies are too complex to compare exactly").help(help)
 }
 

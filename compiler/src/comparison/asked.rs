@@ -125,6 +125,17 @@ fn joined(words: impl Iterator<Item = String>) -> Option<String> {
 }
 
 impl Wanted {
+    /// How a message calls it.
+    pub(super) fn word(&self, manner: Manner) -> String {
+        match self {
+            Self::All => "gpus=all".to_owned(),
+            Self::Count(count) if manner == Manner::Docker => format!("Docker's `--gpus {count}`"),
+            Self::Count(count) | Self::Number(count) => format!("gpus={count}"),
+            Self::Of(set, count) => format!("gpus={set}={count}"),
+            Self::Named(names) => names.join(","),
+        }
+    }
+
     fn understood(&self, manner: Manner, indices: RequestIndices) -> Devices {
         match self {
             Self::All => Devices::Default,

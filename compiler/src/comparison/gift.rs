@@ -44,7 +44,6 @@ pub(super) fn compare(
     let trusted = tenants.trusted != [false, false];
     let mut own = Changes::default();
     match (old, new) {
-        (Some(old), Some(new)) if are_same(old, new) => return Ok(()),
         (Some(old), Some(new)) if !trusted => {
             let pairs = matched(old, new);
             let limits = tenants.limits;
@@ -81,11 +80,6 @@ fn rights(grants: [Option<&Grant<'_>>; 2], host: &str, changes: &mut Changes) {
 pub(super) fn is_whole(grants: [Option<&Grant<'_>>; 2]) -> bool {
     let [old, new] = grants.map(|grant| grant.is_some_and(gives));
     old != new
-}
-
-/// Whether two grants are the same in all that is compared, and so have no difference.
-fn are_same(old: &Grant<'_>, new: &Grant<'_>) -> bool {
-    have_same_lines(old, new) && old.capabilities == new.capabilities && old.features == new.features
 }
 
 /// Whether each line of one is that of the other, and requests come to the same.

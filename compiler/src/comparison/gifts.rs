@@ -15,7 +15,7 @@ use crate::resolve::Grant;
 
 /// The number of no grant, on one host or on all.
 const NOTHING: u32 = 0;
-/// What two grants give on a host takes about as long to compare as so many pairs to look at, and each of its devices.
+/// A device of a line takes about as long to compare as so many pairs to look at, and so does the line.
 const PAIRS_A_DEVICE: usize = 2;
 
 /// By tenant, and by grant.

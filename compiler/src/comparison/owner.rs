@@ -20,7 +20,7 @@ pub(super) fn difference(owners: &Owners<'_>, sides: [Side<'_>; 2], names: &[Str
         changes.extend(limit(old, new, sides));
     }
     changes.extend(guarantees(owners, sides, names).into_vec());
-    let witness = Witness::any(owners);
+    let witness = Witness::any(owners, device(owners, sides));
     changes.iter_mut().for_each(|change| change.witness.clone_from(&witness));
     (!changes.is_empty()).then(|| Difference {
         tenants: owners.tenants.map(|tenant| tenant.map(str::to_owned)),
@@ -28,6 +28,16 @@ pub(super) fn difference(owners: &Owners<'_>, sides: [Side<'_>; 2], names: &[Str
         when: [Vec::new(), Vec::new()],
         changes,
     })
+}
+
+/// The first device that its grants give a tenant, in the new policy or else in the old one.
+fn device<'a>(owners: &Owners<'_>, sides: [Side<'a>; 2]) -> Option<Device<'a>> {
+    let tenants = sides.into_iter().zip(owners.tenants).rev();
+    let grants = tenants.filter_map(|(side, tenant)| Some((side.hosts, tenant?)));
+    grants
+        .flat_map(|(hosts, tenant)| hosts.iter().flat_map(move |host| host.of(tenant)))
+        .flat_map(|grant| grant.devices())
+        .next()
 }
 
 fn named<'p>(policy: &'p Policy, tenant: &str) -> Option<&'p Tenant> {

@@ -97,23 +97,22 @@ pub(super) fn without_unseen(pair: Pair<'_>, changes: &mut Changes) -> Result<()
         (wanted, given)
     };
     let outcomes: Vec<(Wanted, [Given; 2])> = requests(pair)?.into_iter().map(with).collect();
+    let refused_in_one = |(wanted, given): &(Wanted, [Given; 2])| {
+        *wanted == Wanted::All && given[0].is_some() != given[1].is_some()
+    };
+    let by_itself = outcomes.iter().any(refused_in_one);
     let is_seen = |change: &Change| {
         let counts = |given: &[Given; 2], at: usize| {
             given
                 .each_ref()
                 .map(|given| given.as_ref().and_then(|given| given.get(&at)).copied().unwrap_or(0))
         };
-        outcomes.iter().any(|(wanted, given)| {
-            let by_itself = *wanted == Wanted::All && given[0].is_some() != given[1].is_some();
-            (change.property == Property::Default && by_itself)
-                || pair.of(change).any(|at| change.is_amount(counts(given, at)))
-        })
+        let differs =
+            |(_, given): &(Wanted, [Given; 2])| pair.of(change).any(|at| change.is_amount(counts(given, at)));
+        (change.property == Property::Default && by_itself) || outcomes.iter().any(differs)
     };
     changes.retain(|change| !is_meant(change) || is_seen(change));
-    if outcomes
-        .iter()
-        .any(|(wanted, given)| *wanted == Wanted::All && given[0].is_some() != given[1].is_some())
-    {
+    if by_itself {
         // Whoever says no number is refused in one of the policies: more is no gain then, and less no loss.
         changes.revise(|change| match change.property {
             Property::Default => Change { direction: Direction::Other, ..change },
@@ -234,18 +233,6 @@ fn compared(
             May { gain: beyond(new, old), lose: beyond(old, new) }
         }
         (Some(_), Some(_)) => May { gain: true, lose: true },
-    }
-}
-
-impl Wanted {
-    fn word(&self, manner: Manner) -> String {
-        match self {
-            Self::All => "gpus=all".to_owned(),
-            Self::Count(count) if manner == Manner::Docker => format!("Docker's `--gpus {count}`"),
-            Self::Count(count) | Self::Number(count) => format!("gpus={count}"),
-            Self::Of(set, count) => format!("gpus={set}={count}"),
-            Self::Named(names) => names.join(","),
-        }
     }
 }
 

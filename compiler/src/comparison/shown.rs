@@ -185,6 +185,12 @@ impl<'s, 'a> Seen<'s, 'a> {
                 };
                 change.uuids.iter().any(|uuid| has(&before, uuid) != has(&after, uuid))
             }
+            // Which line of Slurm's containers gives what they name is all the same to them.
+            Property::AtMost if self.manner == Manner::Slurm => match change.direction {
+                Direction::Gain => old.is_none() && new.is_some(),
+                Direction::Loss => old.is_some() && new.is_none(),
+                Direction::Other => old.is_some() != new.is_some(),
+            },
             Property::Line | Property::AtMost | Property::LineOrder => {
                 self.counts(change, outcomes).any(|counts| change.is_amount(counts))
             }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use gpupol_plan::request::GRANT as NAMED;
 
 use super::asked::{Asked, Wanted};
-use crate::policy::Who;
 use crate::policy::classes::{Class, Owners};
+use crate::policy::{Engine, Who};
+use crate::resolve::Device;
 use crate::syntax::written as word;
 
 /// The smallest container of a class.
@@ -27,10 +28,13 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// Any container of some owners.
-    pub(super) fn any(owners: &Owners<'_>) -> Option<Self> {
-        let (_, who) = owners.known.first_key_value()?;
-        let asked = Wanted::Count(1).into();
+    /// Any container of some owners, which asks for one device; a job of Slurm's has this one allocated.
+    pub(super) fn any(owners: &Owners<'_>, device: Option<Device<'_>>) -> Option<Self> {
+        let (engine, who) = owners.known.first_key_value()?;
+        let asked = match device {
+            Some(device) if *engine == Engine::Slurm => Wanted::Named(vec![device.index()]).into(),
+            _ => Wanted::Count(1).into(),
+        };
         Some(Self { who: who.clone(), labels: BTreeMap::new(), image: None, named: None, asked, host: None })
     }
 

@@ -1,6 +1,6 @@
 //! Why something comes out as it does: which rules applied, which lost, and at which clause.
 //!
-//! Nothing is decided here a second time. Looking a container up says what it decided about each grant, resolving a
+//! Nothing is decided here a second time, and all denies that take the same are named. Looking a container up says what it decided about each grant, resolving a
 //! policy says what leaves a device out and what withholds it, and this puts both beside the places where it is written.
 
 use std::collections::BTreeSet;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gpupol::outcome::why::Barred;
 use gpupol::topology::Vendor;
 
+use super::forms::{MAY_LACK, root};
 use super::*;
 
 const POLICY: &str = "tenant a { identity kubernetes namespace=a }

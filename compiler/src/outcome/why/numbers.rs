@@ -35,6 +35,10 @@ impl Case<'_> {
     /// How a request's numbers were taken, if both was possible.
     pub(super) fn numbers(&self, request: Option<&Request>, outcome: &Outcome) -> Option<Numbers> {
         let Devices::Indices(indices) = &request?.devices else { return None };
+        // Whoever is trusted gets all, whatever it asks for.
+        if matches!(outcome, Outcome::Granted(gift) if self.policy.is_trusted(&gift.tenant)) {
+            return None;
+        }
         let taken = match outcome {
             Outcome::Granted(gift) => {
                 let is_given =

@@ -77,7 +77,7 @@ impl<'w> Served<'w> {
         Self { by: BTreeMap::new(), had: vec![0; wants.len()], wants, free }
     }
 
-    /// One demand after the other takes what is chosen of the free devices, until it lacks none or there is none.
+    /// One demand after the other, the last first, takes what is chosen of the free devices, until it lacks none or there is none.
     fn each(mut self, mut choose: impl FnMut(&Want, usize, &Positions) -> Option<usize>) -> Self {
         for (at, (want, had)) in self.wants.iter().zip(&mut self.had).enumerate().rev() {
             while *had < want.count {

@@ -8,7 +8,11 @@
 )]
 
 #[cfg(test)]
+mod changes;
+#[path = "../printed/mod.rs"]
+#[cfg(test)]
 mod printed;
+#[path = "../ran/mod.rs"]
 #[cfg(test)]
 mod ran;
 
@@ -18,12 +22,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use changes::{HEAD, changes, grant};
 use printed::Schema;
 use ran::{Ran, run};
 use serde_json::Value;
-
-const HEAD: &str = "tenant lab { identity podman }\ngpu-set l4 { model \"NVIDIA L4\" }\n\
-                    gpu-set l40s { model \"NVIDIA L40S\" }\ngpu-set large { model \"NVIDIA H100*\"; memory at-least=\"79GiB\" }\n";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -45,193 +47,10 @@ fn diff(texts: [&str; 2], args: &[&str]) -> Ran {
 
 fn snapshot(name: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("../../snapshots/diff");
+    settings.set_snapshot_path("../../../snapshots/diff");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| insta::assert_snapshot!(name, text));
-}
-
-/// One grant of the lab.
-fn grant(inside: &str) -> String {
-    format!("{HEAD}grant g {{ to lab; {inside}; capabilities compute utility }}\n")
-}
-
-/// What changes, in a word, and the two policies.
-fn changes() -> Vec<(&'static str, [String; 2])> {
-    let grants = |old: &str, new: &str| [grant(old), grant(new)];
-    let heads = |old: &str, new: &str| [old, new].map(|text| format!("{text}{}", &grant("gpus l4")));
-    let tenants = |old: &str, new: &str| {
-        [old, new].map(|text| grant("gpus l4").replace("tenant lab { identity podman }", text))
-    };
-    let policy = |setting: &str| format!("policy version=1 {{ {setting} }}\n");
-    let sharing = |one: &str| format!("gpus l4; sharing {one}");
-    vec![
-        ("devices", grants("gpus l4", "gpus l40s")),
-        ("at-most", grants("gpus l4 at-most=2", "gpus l4 at-most=1")),
-        ("at-most beyond the host", grants("gpus l4 at-most=2", "gpus l4 at-most=9")),
-        ("default", grants("gpus l4 at-most=2", "gpus l4 at-most=2 default=2")),
-        ("default that cannot be had", grants("gpus l4 at-most=4 default=4", "gpus l4 at-most=4 default=2")),
-        ("default beyond a limit", {
-            let limited = |inside: &str| grant(inside).replace("podman }", "podman; limit gpus=1 }");
-            [limited("gpus l4 at-most=2"), limited("gpus l4 at-most=2 default=2")]
-        }),
-        (
-            "default that place does not give",
-            grants("gpus l4 at-most=2 place=nvlink", "gpus l4 at-most=2 default=2 place=nvlink"),
-        ),
-        ("a line before", grants("gpus l4", "gpus l40s; gpus l4")),
-        (
-            "an amount that another line had",
-            grants("gpus l4 at-most=1; gpus l40s", "gpus l4 at-most=2; gpus l40s"),
-        ),
-        ("place of one", grants("gpus l4", "gpus l4 place=nvlink")),
-        ("at-most over fewer devices", {
-            let any = |model: &str| {
-                grant("gpus any at-most=4")
-                    .replace("gpu-set l4 ", &format!("gpu-set any {{ model {model} }}\ngpu-set l4 "))
-            };
-            [any("\"NVIDIA L4*\"").replace("at-most=4", "at-most=3"), any("\"NVIDIA L4\"")]
-        }),
-        ("place", grants("gpus l4 at-most=2", "gpus l4 at-most=2 place=nvlink")),
-        ("place that all devices have", grants("gpus large at-most=2", "gpus large at-most=2 place=nvlink")),
-        ("preference of what is exclusive", grants("gpus l4", "gpus l4 place=spread")),
-        ("preference of what is shared", {
-            let shared =
-                |place: &str| grant(&format!("gpus l4{place} {{ sharing time-slicing replicas=2 }}"));
-            [shared(""), shared(" place=spread")]
-        }),
-        ("numbers of Docker", {
-            let text =
-                |line: &str| grant(&format!("gpus l40s{line}")).replace("identity podman", "identity docker");
-            [text(""), text("; gpus large default=0 { sharing time-slicing replicas=3 }")]
-        }),
-        ("what a job of Slurm's is allocated", {
-            let text = |inside: &str| grant(inside).replace("identity podman", "identity slurm account=lab");
-            [text("gpus l40s default=0; gpus l4 at-most=1"), text("gpus l4 at-most=2; gpus l40s")]
-        }),
-        ("at-most above the limit", {
-            let text = |most: u32| {
-                grant(&format!("gpus large at-most={most}")).replace("podman }", "podman; limit gpus=2 }")
-            };
-            [text(2), text(4)]
-        }),
-        ("limit above all that there is", {
-            tenants("tenant lab { identity podman }", "tenant lab { identity podman; limit gpus=100 }")
-        }),
-        ("a device of another line", {
-            let text = |second: &str| {
-                let set = "gpu-set all { model \"NVIDIA L4*\" }\ngpu-set l4 ";
-                grant(&format!("gpus all; gpus {second}")).replace("gpu-set l4 ", set)
-            };
-            [text("l4"), text("l40s")]
-        }),
-        ("a request for graphics alone", {
-            let text = |line: &str| {
-                grant(line)
-                    .replace("compute utility", "graphics")
-                    .replace("identity podman", "identity docker")
-            };
-            [text("gpus l4"), text("gpus l40s; gpus l4 place=nvlink")]
-        }),
-        ("default that a limit of one policy refuses", {
-            let limited = grant("gpus l4 at-most=2").replace("podman }", "podman; limit gpus=1 }");
-            [limited, grant("gpus l4 at-most=2 default=2")]
-        }),
-        ("place where a limit of one policy leaves one", {
-            let limited = grant("gpus l4 at-most=2").replace("podman }", "podman; limit gpus=1 }");
-            [limited, grant("gpus l4 at-most=2 place=nvlink")]
-        }),
-        ("fewer and of other capabilities", {
-            let text =
-                |lines: &str, capabilities: &str| grant(lines).replace("compute utility", capabilities);
-            [text("gpus l4 at-most=2", "compute"), text("gpus l4", "graphics")]
-        }),
-        ("a line without devices for another", {
-            let text = |lines: &str| {
-                grant(lines).replace("gpu-set l4 ", "gpu-set none { model \"NVIDIA T400\" }\ngpu-set l4 ")
-            };
-            [text("gpus l4"), text("gpus none at-most=2 default=0; gpus l40s")]
-        }),
-        ("graphics alone", {
-            let text = |line: &str| grant(line).replace("compute utility", "graphics");
-            [text("gpus l4"), text("gpus l40s")]
-        }),
-        ("sharing", grants("gpus l4", &sharing("time-slicing replicas=4"))),
-        ("replicas", grants(&sharing("time-slicing replicas=4"), &sharing("time-slicing replicas=8"))),
-        (
-            "timeslice",
-            grants(&sharing("time-slicing replicas=4"), &sharing("time-slicing replicas=4 timeslice=long")),
-        ),
-        ("a line more", grants("gpus l4", "gpus l4; gpus l40s")),
-        ("order of lines", grants("gpus l4; gpus l40s", "gpus l40s; gpus l4")),
-        ("gpu-set by another name", [grant("gpus l4"), grant("gpus l4").replace(" l4", " small")]),
-        ("when", grants("gpus l4; when { label a=x }", "gpus l4; when { label a=x a=\"y*\" }")),
-        (
-            "image and engine",
-            [
-                grant("gpus l4").replace("podman }", "kubernetes namespace=a; identity podman }"),
-                grant("gpus l4; when { image \"r/*\" }")
-                    .replace("podman }", "kubernetes namespace=a; identity podman }"),
-            ],
-        ),
-        (
-            "named",
-            grants("gpus l4", "gpus l4; \ngpus l40s")
-                .map(|text| text.replace("grant g", "grant g named=#true")),
-        ),
-        ("grant by another name", [grant("gpus l4"), grant("gpus l4").replace("grant g", "grant h")]),
-        ("capabilities", [grant("gpus l4"), grant("gpus l4") + "deny d { to lab; capabilities utility }\n"]),
-        ("deny", [grant("gpus l4"), grant("gpus l4") + "deny d { to lab; gpus l4 }\n"]),
-        (
-            "settings",
-            heads(
-                &policy(""),
-                &policy(
-                    "on-denied run-without-gpu; on-bypass refuse; audit best-effort; request-indices host",
-                ),
-            ),
-        ),
-        ("tenant by another name", [grant("gpus l4"), grant("gpus l4").replace("lab", "laboratory")]),
-        (
-            "identity",
-            tenants(
-                "tenant lab { identity kubernetes namespace=\"lab-*\" }",
-                "tenant lab { identity kubernetes namespace=\"lab-a*\"; identity podman }",
-            ),
-        ),
-        (
-            "guarantee of other devices",
-            ["gpus=1 from=large", "gpus=2 from=l4"].map(|guarantee| {
-                grant("gpus large; gpus l4").replace("podman }", &format!("podman; guarantee {guarantee} }}"))
-            }),
-        ),
-        ("limit", tenants("tenant lab { identity podman }", "tenant lab { identity podman; limit gpus=1 }")),
-        ("trust", tenants("tenant lab { identity podman }", "trust lab reason=r { identity podman }")),
-        (
-            "guarantee",
-            tenants(
-                "tenant lab { identity podman }",
-                "tenant lab { identity podman; guarantee gpus=1 from=l4 }",
-            ),
-        ),
-        ("what a guarantee takes from others", {
-            let other = "tenant lab { identity podman }\ntenant other { identity docker }";
-            let kept = other.replace("docker }", "docker; guarantee gpus=1 from=l4 }");
-            tenants(other, &kept).map(|text| text.replace("to lab", "to lab other"))
-        }),
-        (
-            "a grant in two halves",
-            [grant("gpus l4; when { label a=x a=y }"), {
-                let half = |at: usize, value: &str| {
-                    let name = format!("g{at}");
-                    format!(
-                        "grant {name} {{ to lab; when {{ label a={value} }}; gpus l4; capabilities compute utility }}\n"
-                    )
-                };
-                format!("{HEAD}{}", half(1, "x") + &half(2, "y"))
-            }],
-        ),
-    ]
 }
 
 #[test]
@@ -509,6 +328,35 @@ fn witnesses_of_every_engine_are_workloads() {
             let wanted = if identity.contains("user=5") { "not-supported" } else { "granted" };
             assert_eq!(outcome, Some(&Value::from(wanted)), "{workload}: {planned}");
         }
+    }
+}
+
+#[test]
+fn more_numbers_of_docker_than_are_tried_are_a_finding() {
+    let text = fs::read_to_string(root().join("examples/topologies/hgx-h100-8x.json")).unwrap();
+    let mut host: Value = serde_json::from_str(&text).unwrap();
+    host["links"] = serde_json::json!([]);
+    let first = host["gpus"][0].clone();
+    let gpu = |at: u32| {
+        let mut gpu = first.clone();
+        gpu["index"] = at.into();
+        gpu["uuid"] = format!("GPU-00000004-0000-4000-8000-{at:012}").into();
+        gpu["minor"] = at.into();
+        gpu["pci"] = format!("{at:04x}:1a:00.0").into();
+        gpu["nodes"][0]["path"] = format!("/dev/nvidia{at}").into();
+        gpu["nodes"][0]["minor"] = at.into();
+        gpu
+    };
+    host["gpus"] = (0..129).map(gpu).collect();
+    for (identity, most, code) in [("docker", 129, 2), ("docker", 128, 0), ("podman", 129, 0)] {
+        let text = |lines: &str| {
+            let lines = format!("gpus large at-most={most}{lines}");
+            grant(&lines).replace("identity podman", &format!("identity {identity}"))
+        };
+        let place = place([&text(""), &text(" default=2")]);
+        fs::write(place.path().join("host.json"), host.to_string()).unwrap();
+        let ran = run(place.path(), &["diff", "old.kdl", "new.kdl", "--topology", "host.json"]);
+        assert_eq!((ran.code, ran.err.contains("GP6004")), (code, code == 2), "{identity}, {most}: {ran}");
     }
 }
 
